@@ -1,0 +1,1 @@
+//! Is this business allowed this call now: account, rates, concurrency, destinations. Pure.

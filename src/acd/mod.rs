@@ -1,0 +1,1 @@
+//! Representatives, availability, skills, queues, choice (issue 6). Pure.

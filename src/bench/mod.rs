@@ -1,0 +1,1 @@
+//! Simulated phones and load against a running daemon.

@@ -1,0 +1,1 @@
+//! Call detail records and rating, in integers. Pure.

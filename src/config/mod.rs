@@ -1,0 +1,206 @@
+//! The configuration file, typed; every error has its line and a mend.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use crate::model::{BusinessId, Limits, Tariff, business::PasswordHash};
+
+/// The whole file (contract.md). Every key has a default but `switch`.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `[http]`
+    pub http: HttpConfig,
+    /// `[admin]`
+    pub admin: AdminConfig,
+    /// `[sip]`
+    pub sip: SipConfig,
+    /// `[media]`
+    pub media: MediaConfig,
+    /// `[store]`
+    pub store: StoreConfig,
+    /// `[call]`
+    pub call: CallConfig,
+    /// `[prompt]`
+    pub prompt: PromptConfig,
+    /// `[speech]`
+    pub speech: SpeechConfig,
+    /// `[log]`
+    pub log: LogConfig,
+    /// `[[switch]]`
+    pub switches: Vec<SwitchConfig>,
+    /// `[[business]]`: seeds of the store.
+    pub businesses: Vec<BusinessSeed>,
+}
+
+/// `[http]`
+#[derive(Clone, Debug)]
+pub struct HttpConfig {
+    /// Where the API listens.
+    pub listen: SocketAddr,
+    /// Absent: plain HTTP, refused off loopback unless `insecure`.
+    pub tls: Option<TlsConfig>,
+    /// Plain HTTP off loopback is wanted.
+    pub insecure: bool,
+}
+
+/// `[http] tls`
+#[derive(Clone, Debug)]
+pub struct TlsConfig {
+    /// PEM chain.
+    pub certificate: PathBuf,
+    /// PEM key.
+    pub key: PathBuf,
+    /// Clients must show a certificate of this authority.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// `[admin]`
+#[derive(Clone, Debug)]
+pub struct AdminConfig {
+    /// /metrics /healthz /readyz.
+    pub listen: SocketAddr,
+}
+
+/// `[sip]`
+#[derive(Clone, Debug)]
+pub struct SipConfig {
+    /// UDP addresses (this version: exactly one).
+    pub listen: Vec<SocketAddr>,
+}
+
+/// `[media]`
+#[derive(Clone, Debug)]
+pub struct MediaConfig {
+    /// Put into SDP, and bound.
+    pub address: IpAddr,
+    /// First and last port; even ones are used.
+    pub ports: (u16, u16),
+    /// Media threads.
+    pub threads: usize,
+    /// Tick in milliseconds: 1, 2, 4, 5 or 10.
+    pub tick_ms: u16,
+}
+
+/// `[store]`
+#[derive(Clone, Debug)]
+pub struct StoreConfig {
+    /// The SQLite file, from `sqlite:PATH`. Its folder also keeps rendered prompts and uploaded recordings.
+    pub path: PathBuf,
+}
+
+/// `[call]`, all in seconds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CallConfig {
+    /// The customer's phone rings at most so long.
+    pub customer_ring_seconds: u32,
+    /// Each representative's.
+    pub representative_ring_seconds: u32,
+    /// From the customer's answer to a representative's.
+    pub max_hold_seconds: u32,
+    /// From the bridge to the end.
+    pub max_call_seconds: u32,
+    /// A bridged call ends when one side that may send is silent (no RTP at all) for so long.
+    pub silence_seconds: u32,
+    /// A call whose desired contact time passed by more than this (the daemon was down) expires.
+    pub late_seconds: u32,
+    /// How far in the future a desired contact time may be.
+    pub max_ahead_seconds: u32,
+    /// After SIGTERM, live calls may go on so long.
+    pub drain_seconds: u32,
+    /// Live calls of all businesses together.
+    pub max_calls: u32,
+}
+
+impl Default for CallConfig {
+    fn default() -> CallConfig {
+        CallConfig {
+            customer_ring_seconds: 45,
+            representative_ring_seconds: 25,
+            max_hold_seconds: 120,
+            max_call_seconds: 7200,
+            silence_seconds: 60,
+            late_seconds: 3600,
+            max_ahead_seconds: 366 * 86_400,
+            drain_seconds: 30,
+            max_calls: 5000,
+        }
+    }
+}
+
+/// `[prompt]`
+#[derive(Clone, Debug)]
+pub struct PromptConfig {
+    /// The message; `{company}` is replaced.
+    pub text: String,
+    /// The second message.
+    pub unavailable_text: String,
+    /// A WAV for the whole message, whatever the company.
+    pub file: Option<PathBuf>,
+    /// A WAV for the second message.
+    pub unavailable_file: Option<PathBuf>,
+    /// A WAV of hold music.
+    pub hold_music: Option<PathBuf>,
+}
+
+/// `[speech]`
+#[derive(Clone, Debug)]
+pub struct SpeechConfig {
+    /// Program and arguments; `{text}` and `{output}` (a WAV file) are replaced. Empty: none, shipped recordings are used.
+    pub command: Vec<String>,
+    /// Seconds before it is killed.
+    pub timeout_seconds: u32,
+}
+
+/// `[log]`
+#[derive(Clone, Debug)]
+pub struct LogConfig {
+    /// `text` or `json`.
+    pub json: bool,
+    /// A tracing filter, such as `info`.
+    pub filter: String,
+}
+
+/// `[[switch]]`
+#[derive(Clone, Debug)]
+pub struct SwitchConfig {
+    /// Its name in records.
+    pub name: String,
+    /// Where INVITEs go (UDP; an IP address in this version).
+    pub address: SocketAddr,
+    /// E.164 prefixes it serves; empty = any.
+    pub prefixes: Vec<String>,
+    /// Share among switches with one prefix.
+    pub weight: u32,
+    /// Hosts of SIP and IP endpoints that may be dialled through it; empty = none.
+    pub allow: Vec<String>,
+    /// Source addresses besides its own that SIP is accepted from.
+    pub sources: Vec<IpAddr>,
+    /// Where its RTP may come from besides what SDP says: none in this version.
+    pub caller_id: Option<String>,
+}
+
+/// `[[business]]`
+#[derive(Clone, Debug)]
+pub struct BusinessSeed {
+    /// Identifier.
+    pub id: BusinessId,
+    /// Name.
+    pub name: String,
+    /// From `password_hash`, or made of `password_file`'s contents.
+    pub password: SeedPassword,
+    /// Bounds.
+    pub limits: Limits,
+    /// Prices.
+    pub tariff: Tariff,
+    /// Verified numbers.
+    pub caller_ids: Vec<crate::model::Endpoint>,
+}
+
+/// Where a seed's password comes from.
+#[derive(Clone, Debug)]
+pub enum SeedPassword {
+    /// An Argon2id PHC string.
+    Hash(PasswordHash),
+    /// A file whose first line is the password; hashed when the store is seeded.
+    File(PathBuf),
+}

@@ -1,0 +1,1 @@
+//! Wiring: configuration to threads, listeners and back; reload and drain.

@@ -1,0 +1,1 @@
+//! The main job on loopback, for a newcomer to watch.

@@ -1,0 +1,212 @@
+//! The engine's contract with the world outside: every input, every output. Owns the vocabulary; refuses I/O types.
+//!
+//! `handle` takes exactly one [`Input`]; `poll_output` is drained before the next; `poll_timeout` says when and why to call
+//! again with [`Input::Timeout`].
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::media::api as media;
+use crate::model::message::Progress;
+use crate::model::{
+    AttemptRecord, BusinessId, CallId, CallRecord, CallState, CallView, Directory, InitiationMessage, Outcome,
+    StoredCall,
+};
+use crate::sip::api::{Note, RefusedWhy};
+
+/// Names the one who waits for a reply (an HTTP request).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ReplyTo(pub u64);
+
+/// Names a store operation until it is durable.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct StoreToken(pub u64);
+
+/// Everything that can happen to the engine.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A datagram on the SIP socket.
+    Datagram { from: SocketAddr, bytes: &'a [u8] },
+    /// An initiation message whose business and password were verified.
+    Initiate { reply: ReplyTo, message: Box<InitiationMessage> },
+    /// What is known of this live call.
+    Get { reply: ReplyTo, business: BusinessId, call: CallId },
+    /// All live calls of a business.
+    List { reply: ReplyTo, business: BusinessId },
+    /// Cancel or hang up.
+    Delete { reply: ReplyTo, business: BusinessId, call: CallId },
+    /// From the media threads.
+    Media(media::Event),
+    /// The store has made an operation durable, or could not.
+    Stored { token: StoreToken, result: Result<(), StoreFailure> },
+    /// The accounts changed.
+    Directory(Arc<Directory>),
+    /// Take no new calls; say [`Output::Drained`] when the last live one is over. Scheduled calls stay in the store.
+    Drain,
+    /// End every live call now (the drain took too long).
+    HangUpAll,
+    /// The moment that `poll_timeout` named has come.
+    Timeout,
+}
+
+/// Everything the engine can want.
+#[derive(Debug, PartialEq)]
+pub enum Output {
+    /// Put a SIP message on the wire.
+    Send { to: SocketAddr, bytes: Arc<[u8]>, note: Note },
+    /// Tell media. `Open` is answered before any other input.
+    Media(media::Command),
+    /// Make durable, in order; answer with [`Input::Stored`].
+    Store { token: StoreToken, op: StoreOp },
+    /// Answer a waiting request.
+    Reply { to: ReplyTo, reply: Reply },
+    /// Something worth counting or showing. May be dropped under load: nothing depends on it.
+    Notice(Notice),
+    /// After [`Input::Drain`]: no live call is left and every record is durable.
+    Drained,
+}
+
+/// What the store is asked to keep.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StoreOp {
+    /// A new call. Fails with [`StoreFailure::KeyReused`] / [`StoreFailure::KeyReplayed`] on its idempotency key.
+    Accept(Box<StoredCall>),
+    /// How far a call has come.
+    Progress { call: CallId, progress: Box<Progress> },
+    /// The record; the accepted call is thereby closed. Storing it twice changes nothing.
+    Finish { record: Box<CallRecord>, attempts: Vec<AttemptRecord> },
+}
+
+/// Why an operation is not durable.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum StoreFailure {
+    /// Disk full, locked, broken, or the queue is full: try again later.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+    /// The idempotency key was used with the same body: this is its call.
+    #[error("the idempotency key was used for call {0}")]
+    KeyReplayed(CallId),
+    /// The idempotency key was used with another body.
+    #[error("the idempotency key was used with another message")]
+    KeyReused,
+}
+
+/// An answer to a waiting request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// Durable: 202.
+    Accepted(Box<CallView>),
+    /// Same key, same body: the call of the first request.
+    Replayed(CallId),
+    /// Not accepted.
+    Refused(Refusal),
+    /// A live call, or none (look in the store).
+    Call(Option<Box<CallView>>),
+    /// Live calls.
+    Calls(Vec<CallView>),
+    /// `Delete`: the call as it is now, or none that lives.
+    Deleted(Option<Box<CallView>>),
+    /// `Delete`: it is already ended, its record being stored.
+    AlreadyEnded,
+}
+
+/// Why a message is not accepted: the outcome that HTTP, the metric and the log share.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The business is unknown to the engine (deleted meanwhile).
+    #[error("unknown business")]
+    UnknownBusiness,
+    /// The account is disabled.
+    #[error("this account is disabled")]
+    Disabled,
+    /// No switch (or allow list) covers a destination. `pointer` names the field.
+    #[error("{pointer}: no switch serves this destination")]
+    DestinationBarred {
+        /// JSON pointer of the field.
+        pointer: String,
+    },
+    /// The caller id is not one of the business's verified numbers.
+    #[error("this caller id is not verified for this business")]
+    CallerIdBarred,
+    /// No representative was named and call distribution has none to choose.
+    #[error("no representative: name one")]
+    NoRepresentative,
+    /// Too many messages a second.
+    #[error("too many messages a second")]
+    RateExceeded {
+        /// Seconds.
+        retry_after: u32,
+    },
+    /// Too many calls at once.
+    #[error("too many calls at once")]
+    ConcurrencyExceeded {
+        /// Seconds.
+        retry_after: u32,
+    },
+    /// Too many calls waiting for their time.
+    #[error("too many scheduled calls")]
+    ScheduledExceeded {
+        /// Seconds.
+        retry_after: u32,
+    },
+    /// The desired contact time is further away than is kept.
+    #[error("the desired contact time is too far in the future")]
+    TooFar,
+    /// The idempotency key was used with another message.
+    #[error("this Idempotency-Key was used with another message")]
+    KeyReused,
+    /// The same key is being worked on.
+    #[error("a request with this Idempotency-Key is in progress")]
+    KeyInFlight,
+    /// No capacity, draining, or no store.
+    #[error("not available now: {why}")]
+    Unavailable {
+        /// Seconds.
+        retry_after: u32,
+        /// What is missing.
+        why: &'static str,
+    },
+}
+
+impl Refusal {
+    /// The word of `callbridge_rejected_total{reason}`.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Refusal::UnknownBusiness => "unknown_business",
+            Refusal::Disabled => "disabled",
+            Refusal::DestinationBarred { .. } => "destination_barred",
+            Refusal::CallerIdBarred => "caller_id_barred",
+            Refusal::NoRepresentative => "no_representative",
+            Refusal::RateExceeded { .. } => "rate",
+            Refusal::ConcurrencyExceeded { .. } => "concurrency",
+            Refusal::ScheduledExceeded { .. } => "scheduled",
+            Refusal::TooFar => "too_far",
+            Refusal::KeyReused => "key_reused",
+            Refusal::KeyInFlight => "key_in_flight",
+            Refusal::Unavailable { .. } => "unavailable",
+        }
+    }
+}
+
+/// What is worth counting or showing.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Notice {
+    /// A SIP message was received.
+    SipReceived(Note),
+    /// A datagram got nowhere.
+    SipRefused(RefusedWhy),
+    /// An initiation message was refused.
+    Refused(Refusal),
+    /// A call entered a state (also its first); `from` is what it left.
+    State { call: CallId, from: Option<CallState>, to: CallState },
+    /// Ended: counted once per call.
+    Ended { call: CallId, outcome: Outcome },
+    /// Microseconds from the durable acceptance (or due time) to the customer's INVITE.
+    Setup { call: CallId, micros: u64 },
+    /// Microseconds from the representative's 200 to the first packet relayed.
+    FirstRelay { call: CallId, micros: u64 },
+    /// A bridged call carries no audio in one direction, within the bound.
+    OneWayAudio { call: CallId },
+    /// A store operation failed and will be tried again.
+    StoreRetry { call: CallId },
+}

@@ -1,0 +1,1 @@
+//! The engine's thread: one bounded inbox, the SIP socket, outputs carried out in order.

@@ -1,0 +1,1 @@
+//! The HTTP API (contract.md): parse, verify, ask the engine, answer.

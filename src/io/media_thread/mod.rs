@@ -1,0 +1,1 @@
+//! The media threads: RTP sockets, the tick, batches; the portable back end.

@@ -1,0 +1,11 @@
+//! Everything that touches a clock, a socket, a thread or the disk.
+
+pub mod engine_thread;
+pub mod http;
+pub mod media_thread;
+pub mod passwords;
+pub mod prompts;
+pub mod speech;
+pub mod store;
+pub mod telemetry;
+pub mod tls;

@@ -1,0 +1,1 @@
+//! Password verification: Argon2id, and a short memory of verified pairs under a keyed hash.

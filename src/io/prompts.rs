@@ -1,0 +1,1 @@
+//! The prompt library: which recording a clip is, rendered, uploaded or shipped.

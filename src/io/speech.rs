@@ -1,0 +1,1 @@
+//! Speech: runs the configured program, caches what it said.

@@ -1,0 +1,1 @@
+//! The store: a trait, and SQLite behind it; operations in order, grouped into one commit.

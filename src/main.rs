@@ -1,0 +1,2 @@
+//! The entry: arguments to command to exit code.
+fn main() {}

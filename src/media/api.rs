@@ -1,0 +1,108 @@
+//! What the engine tells media and what media tells the engine. Owns these two vocabularies; the machine behind them is
+//! [`crate::media`]'s, the sockets are `io`'s.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::{LegId, Quality};
+use crate::sdp::MediaPlan;
+
+/// One recording to be played, named by what it says; resolved to audio by the prompt library outside.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Clip {
+    /// "Please hold while we connect you to a {company} company customer representative."
+    Connecting(Spoken),
+    /// The second message: no representative is available.
+    Unavailable(Spoken),
+    /// Hold music; endless when looped.
+    HoldMusic,
+}
+
+/// For whom a message is spoken: what picks the recording, the rendered text or the business's own file.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Spoken {
+    /// The business, whose own recordings come first.
+    pub business: crate::model::BusinessId,
+    /// The company to be named; may differ from the registered name.
+    pub company: Arc<str>,
+}
+
+/// What a leg hears, in order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Script {
+    /// Played once, one after the other.
+    pub once: Vec<Clip>,
+    /// Then repeated until something else is said; absent: [`Event::PlayEnded`] and nothing more is sent.
+    pub then_loop: Option<Clip>,
+}
+
+/// From the engine. Commands for an unknown leg are ignored (it was closed).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Command {
+    /// Take a port for this leg. Answered at once by [`Event::Opened`] or [`Event::OpenFailed`].
+    Open { leg: LegId },
+    /// What was agreed with the peer; again after a re-INVITE. Before the first, packets are dropped. A changed remote
+    /// address opens a new latching window (field.md 23).
+    Agree { leg: LegId, plan: MediaPlan },
+    /// Play to this leg, replacing what it hears. Ends a bridge the leg is in.
+    Play { leg: LegId, script: Script },
+    /// Cut whatever both hear (within one 20 ms frame) and relay between them.
+    Bridge { a: LegId, b: LegId },
+    /// Report [`Event::Silent`] when a leg that may send has sent nothing for so long; counted from this command on.
+    /// `None` stops watching.
+    WatchSilence { leg: LegId, after: Option<Duration> },
+    /// Give the port back. [`Event::Closed`] follows, always and once.
+    Close { leg: LegId },
+}
+
+/// To the engine.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Event {
+    /// The leg's port, for SDP.
+    Opened { leg: LegId, local: SocketAddr },
+    /// No port could be had: the pool is empty or the system refused. No `Closed` follows.
+    OpenFailed { leg: LegId, reason: OpenError },
+    /// The first packet of the agreed peer was accepted.
+    FirstPacket { leg: LegId },
+    /// The script ended and had no loop.
+    PlayEnded { leg: LegId },
+    /// The first packet was relayed towards this leg after `Bridge`.
+    FirstRelayed { to: LegId },
+    /// Nothing came for the watched time. Repeated only after audio came again.
+    Silent { leg: LegId, lasted: Duration },
+    /// The port is free again.
+    Closed { leg: LegId, quality: Quality },
+}
+
+impl Event {
+    /// The leg it is about.
+    pub fn leg(&self) -> LegId {
+        match self {
+            Event::Opened { leg, .. }
+            | Event::OpenFailed { leg, .. }
+            | Event::FirstPacket { leg }
+            | Event::PlayEnded { leg }
+            | Event::FirstRelayed { to: leg }
+            | Event::Silent { leg, .. }
+            | Event::Closed { leg, .. } => *leg,
+        }
+    }
+}
+
+/// Why no port could be had.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Every port of `[media] ports` is in use.
+    #[error("every RTP port is in use")]
+    PoolEmpty,
+    /// The system refused to bind.
+    #[error("the system refused a socket")]
+    System,
+}
+
+/// Finds the audio of a clip. Never fails: the library always has something to say.
+pub trait Prompts: Send + Sync {
+    /// The recording to play now.
+    fn find(&self, clip: &Clip) -> Arc<crate::audio::Prompt>;
+}

@@ -1,0 +1,73 @@
+//! A business (the subscriber of the access server): who it is, what it may do, how it is billed. Owns the account's shape;
+//! the password stays an opaque Argon2id hash here and is verified in `io`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{BusinessId, Endpoint, Tariff};
+
+/// A business identifier 804 and all that hangs on it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Business {
+    /// The identifier it is billed by.
+    pub id: BusinessId,
+    /// The registered name, spoken in the message unless the initiation message names another.
+    pub name: String,
+    /// PHC string of the password 806.
+    pub password_hash: PasswordHash,
+    /// False: every message is refused with 403.
+    pub enabled: bool,
+    /// Its bounds.
+    pub limits: Limits,
+    /// What it pays.
+    pub tariff: Tariff,
+    /// Verified caller identities it may ask for; the first is its default.
+    #[serde(default)]
+    pub caller_ids: Vec<Endpoint>,
+}
+
+/// An Argon2id PHC string; never printed by `Debug`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PasswordHash(pub String);
+
+impl fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PasswordHash(…)")
+    }
+}
+
+/// Bounds of one business.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Calls alive at once (queued to bridged; scheduled ones count apart).
+    pub max_concurrent: u32,
+    /// Initiation messages a second, with a burst of the same size.
+    pub max_per_second: u32,
+    /// Calls waiting for their desired contact time.
+    pub max_scheduled: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { max_concurrent: 100, max_per_second: 50, max_scheduled: 10_000 }
+    }
+}
+
+/// Every business the equipment knows, replaced whole when the store changes.
+#[derive(Clone, Debug, Default)]
+pub struct Directory {
+    /// By identifier.
+    pub businesses: BTreeMap<BusinessId, Arc<Business>>,
+}
+
+impl Directory {
+    /// Looks one up.
+    pub fn get(&self, id: &BusinessId) -> Option<&Arc<Business>> {
+        self.businesses.get(id)
+    }
+}

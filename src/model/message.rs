@@ -1,0 +1,83 @@
+//! The customer service call initiation message (Fig. 8) once it has been judged: typed, complete, and what is kept of it in
+//! the store. Owns the shape; HTTP's raw form is `io/http`'s, the decision whether it is allowed is `access`'s.
+
+use serde::{Deserialize, Serialize};
+
+use super::{BusinessId, CallId, Endpoint};
+use crate::clock::Wall;
+
+/// Fig. 8, without its password.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct InitiationMessage {
+    /// 804: who is billed.
+    pub business_id: BusinessId,
+    /// 810: who is called first.
+    pub customer: Endpoint,
+    /// 812: who is called next, in hunt order. Never empty once accepted.
+    pub representatives: Vec<Endpoint>,
+    /// 814: absent = as soon as possible.
+    pub desired_contact_time: Option<Wall>,
+    /// Spoken in the message; absent = the business's registered name.
+    pub company_name: Option<String>,
+    /// 706: the page the customer was on.
+    pub web_page: Option<WebPage>,
+    /// 710: a note from the customer.
+    pub note: Option<String>,
+    /// The business's own identifier of this call, kept in the record.
+    pub reference: Option<String>,
+    /// Which of its verified numbers to show.
+    pub caller_id: Option<Endpoint>,
+    /// The `Idempotency-Key` of the request, with a hash of its body.
+    #[serde(default)]
+    pub idempotency: Option<Idempotency>,
+}
+
+/// What makes a repeated POST the same call.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Idempotency {
+    /// The header's value.
+    pub key: String,
+    /// Hex SHA-256 of the request's body without its password.
+    pub body_hash: String,
+}
+
+/// Web page information 706.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebPage {
+    /// Address of the page.
+    pub url: String,
+    /// Its title.
+    #[serde(default)]
+    pub title: Option<String>,
+}
+
+/// An accepted call as the store keeps it until its record is final.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct StoredCall {
+    /// The call.
+    pub id: CallId,
+    /// When it was accepted.
+    pub created_at: Wall,
+    /// What was asked for.
+    pub message: InitiationMessage,
+    /// How far it had come when last written.
+    pub progress: Progress,
+}
+
+/// The durable marks of a call's life: what a restart needs to go on or to close the record truthfully.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Progress {
+    /// Dialling of the customer began: not to be dialled again after a crash.
+    pub started_at: Option<Wall>,
+    /// The customer's phone rang.
+    pub customer_ringing_at: Option<Wall>,
+    /// The customer answered: billing of that leg begins.
+    pub customer_answered_at: Option<Wall>,
+    /// Which representative answered.
+    pub representative: Option<Endpoint>,
+    /// The representative answered.
+    pub representative_answered_at: Option<Wall>,
+    /// Both talked.
+    pub bridged_at: Option<Wall>,
+}

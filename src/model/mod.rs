@@ -1,0 +1,18 @@
+//! The nouns every room speaks: identifiers, endpoints, businesses, money, outcomes, records. Owns their shapes and their
+//! validation; refuses behaviour, time and I/O.
+
+pub mod business;
+pub mod endpoint;
+pub mod ids;
+pub mod message;
+pub mod money;
+pub mod outcome;
+pub mod record;
+
+pub use business::{Business, Directory, Limits};
+pub use endpoint::{Endpoint, EndpointError};
+pub use ids::{BusinessId, BusinessIdError, CallId, LegId};
+pub use message::{Idempotency, InitiationMessage, Progress, StoredCall, WebPage};
+pub use money::{Currency, Money, Tariff};
+pub use outcome::{CallState, Cause, LegState, Outcome, Role};
+pub use record::{AttemptRecord, CallRecord, CallView, LegView, Quality};

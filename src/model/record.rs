@@ -1,0 +1,188 @@
+//! What is left of a call: the call detail record, the record of each leg attempt, and the call object that HTTP shows.
+//! Owns their field names (contract.md); refuses rating and storage.
+
+use serde::{Deserialize, Serialize};
+
+use super::{BusinessId, CallId, CallState, Cause, Currency, Endpoint, LegState, Money, Outcome, Role};
+use crate::clock::Wall;
+
+/// What was measured on one leg's RTP, from our side.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Quality {
+    /// Packets taken from the peer.
+    pub packets_received: u64,
+    /// Packets sent to the peer.
+    pub packets_sent: u64,
+    /// Packets that never came, by sequence numbers (RFC 3550 A.3).
+    pub packets_lost: u64,
+    /// Packets refused: strangers, foreign SSRC, malformed.
+    pub packets_refused: u64,
+    /// Interarrival jitter in milliseconds (RFC 3550 §6.4.1).
+    pub jitter_ms: f32,
+}
+
+/// The call detail record: exactly one per call.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct CallRecord {
+    /// The call.
+    pub call_id: CallId,
+    /// Who is billed.
+    pub business_id: BusinessId,
+    /// The business's own identifier.
+    pub reference: Option<String>,
+    /// Who was called first.
+    pub customer: Endpoint,
+    /// The representative who talked, else the last one tried, else the first one named.
+    pub representative: Option<Endpoint>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Accepted.
+    pub created_at: Wall,
+    /// Asked for.
+    pub desired_contact_time: Option<Wall>,
+    /// First ring at the customer.
+    pub customer_ringing_at: Option<Wall>,
+    /// The customer's 200.
+    pub customer_answered_at: Option<Wall>,
+    /// First ring at that representative.
+    pub representative_ringing_at: Option<Wall>,
+    /// That representative's 200.
+    pub representative_answered_at: Option<Wall>,
+    /// Both talk.
+    pub bridged_at: Option<Wall>,
+    /// Over.
+    pub ended_at: Wall,
+    /// Billed seconds of the customer's leg, after increment and minimum.
+    pub customer_billable_seconds: u64,
+    /// Billed seconds of all answered representatives' legs.
+    pub representative_billable_seconds: u64,
+    /// Whole seconds both talked, rounded down.
+    pub talk_seconds: u64,
+    /// The price.
+    pub price_micros: Money,
+    /// Of what.
+    pub currency: Currency,
+    /// Final SIP status of the customer's leg.
+    pub customer_sip_status: Option<u16>,
+    /// Final SIP status of that representative's leg.
+    pub representative_sip_status: Option<u16>,
+    /// Q.850 cause of the customer's leg.
+    pub customer_q850: Option<u8>,
+    /// Q.850 cause of that representative's leg.
+    pub representative_q850: Option<u8>,
+    /// Which switch carried the customer's leg.
+    pub customer_switch: Option<String>,
+    /// Which switch carried that representative's leg.
+    pub representative_switch: Option<String>,
+    /// Codec agreed with the customer.
+    pub codec_customer: Option<String>,
+    /// Codec agreed with that representative.
+    pub codec_representative: Option<String>,
+    /// Quality of the customer's leg.
+    pub quality_customer: Option<Quality>,
+    /// Quality of that representative's leg.
+    pub quality_representative: Option<Quality>,
+    /// True when a bridged call never carried audio both ways (field.md pain 7).
+    pub one_way_audio: bool,
+    /// Why it ended, in our words.
+    pub detail: String,
+}
+
+/// One leg attempt: the second listing.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct AttemptRecord {
+    /// The call.
+    pub call_id: CallId,
+    /// 0 is the customer.
+    pub attempt: u16,
+    /// Which party.
+    pub role: Role,
+    /// What was dialled.
+    pub address: Endpoint,
+    /// Through which switch.
+    pub switch: Option<String>,
+    /// INVITE sent.
+    pub dialled_at: Wall,
+    /// First ring.
+    pub ringing_at: Option<Wall>,
+    /// 200.
+    pub answered_at: Option<Wall>,
+    /// Over.
+    pub ended_at: Wall,
+    /// Why.
+    pub cause: Cause,
+    /// Agreed codec.
+    pub codec: Option<String>,
+    /// Billed seconds.
+    pub billable_seconds: u64,
+    /// Measured.
+    pub quality: Option<Quality>,
+}
+
+/// A leg inside the call object.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct LegView {
+    /// What is or will be dialled.
+    pub address: Endpoint,
+    /// Where it stands.
+    pub state: LegState,
+    /// First ring.
+    pub ringing_at: Option<Wall>,
+    /// 200.
+    pub answered_at: Option<Wall>,
+    /// Over.
+    pub ended_at: Option<Wall>,
+    /// Final SIP status.
+    pub sip_status: Option<u16>,
+    /// Q.850 cause.
+    pub q850_cause: Option<u8>,
+    /// Measured, once the leg is over.
+    pub quality: Option<Quality>,
+}
+
+impl LegView {
+    /// A leg nobody has dialled.
+    pub fn idle(address: Endpoint) -> LegView {
+        LegView {
+            address,
+            state: LegState::Idle,
+            ringing_at: None,
+            answered_at: None,
+            ended_at: None,
+            sip_status: None,
+            q850_cause: None,
+            quality: None,
+        }
+    }
+}
+
+/// The call object of the HTTP contract.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct CallView {
+    /// The call.
+    pub id: CallId,
+    /// Whose.
+    pub business_id: BusinessId,
+    /// Where it stands.
+    pub state: CallState,
+    /// Null until ended.
+    pub outcome: Option<Outcome>,
+    /// The customer's leg.
+    pub customer: LegView,
+    /// The representative's: the one who answered, else the one being tried, else the last tried, else the first named.
+    pub representative: Option<LegView>,
+    /// Every leg tried, in order.
+    pub attempts: Vec<LegView>,
+    /// Accepted.
+    pub created_at: Wall,
+    /// Asked for.
+    pub desired_contact_time: Option<Wall>,
+    /// Both talk.
+    pub bridged_at: Option<Wall>,
+    /// Over.
+    pub ended_at: Option<Wall>,
+    /// Both legs' billed seconds, once ended.
+    pub billable_seconds: Option<u64>,
+    /// The business's own identifier.
+    pub reference: Option<String>,
+}

@@ -1,0 +1,1 @@
+//! Which switch carries a destination. Pure.

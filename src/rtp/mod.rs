@@ -1,0 +1,1 @@
+//! RTP packets and counters (RFC 3550), DTMF events (RFC 4733). Pure.

@@ -1,0 +1,1 @@
+//! Calls waiting for their desired contact time, by the wall clock. Pure.

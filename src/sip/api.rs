@@ -1,0 +1,116 @@
+//! What the engine tells the SIP stack and what the stack tells the engine. Owns these vocabularies: legs, never messages
+//! (SDP bodies pass through as bytes). The machines behind them are `transaction`, `dialog` and `stack`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::model::{Cause, LegId};
+
+/// Dial a leg.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Invite {
+    /// Names the leg from now on.
+    pub leg: LegId,
+    /// The switch that takes the INVITE.
+    pub switch: SocketAddr,
+    /// Request-URI and To, such as `sip:+12125550100@192.0.2.1;user=phone`.
+    pub target: String,
+    /// From: a URI without brackets.
+    pub from: String,
+    /// Display name of From.
+    pub from_name: Option<String>,
+    /// The SDP offer.
+    pub offer: Vec<u8>,
+}
+
+/// Answers to an offer that a peer made inside the dialog.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum OfferReply {
+    /// 200 with this answer (or, for an offerless re-INVITE, this offer).
+    Accept(Vec<u8>),
+    /// 488 Not Acceptable Here; the session stays as it was (RFC 3261 §14.2).
+    Refuse,
+}
+
+/// Names an offer of a peer until it is answered.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct OfferId(pub u64);
+
+/// What happened to a leg. After `Failed` or `HungUp`, and after the engine's own hang-up, nothing more is reported of it:
+/// what is left (ACKs, a late 200, CANCEL × 200) is the stack's own affair (field.md 2, 3, 4).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LegEvent {
+    /// 180 to 183, the first of them. Early media is ignored (field.md 5, 6).
+    Ringing,
+    /// A 2xx, its ACK already on the way. The body is the answer, empty when there was none. Of a forked INVITE the first
+    /// 2xx wins; the others are ACKed and BYEd inside.
+    Answered { answer: Vec<u8> },
+    /// A final refusal, a time-out, a transport failure or a malformed answer, before any 2xx.
+    Failed { cause: Cause },
+    /// A re-INVITE or UPDATE of the peer; must be answered by `answer_offer`. Empty offer: the peer wants ours.
+    Offered { id: OfferId, offer: Vec<u8> },
+    /// The ACK of an accepted offerless re-INVITE brought the peer's answer.
+    OfferAnswered { answer: Vec<u8> },
+    /// The peer's BYE (answered already), or the dialog died (2xx to our BYE is not waited for).
+    HungUp { cause: Cause },
+}
+
+/// Which way a message went.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Way {
+    /// To us.
+    In,
+    /// From us.
+    Out,
+}
+
+/// One message, for metrics, ladders and logs: never its contents.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Note {
+    /// Direction.
+    pub way: Way,
+    /// The method, of the CSeq for responses. Unknown ones are "OTHER", so that strangers cannot grow the metric.
+    pub method: &'static str,
+    /// The status of a response.
+    pub status: Option<u16>,
+    /// The leg it belongs to, where one is known.
+    pub leg: Option<LegId>,
+}
+
+/// What the stack hands out, in order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SipOutput {
+    /// Put these bytes on the wire.
+    Send { to: SocketAddr, bytes: Arc<[u8]>, note: Note },
+    /// A message was received and understood.
+    Received(Note),
+    /// A datagram was dropped unanswered, or refused out of the blue.
+    Refused(RefusedWhy),
+    /// Something happened to a leg.
+    Leg(LegId, LegEvent),
+}
+
+/// Why a datagram got nowhere.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum RefusedWhy {
+    /// The source is no configured switch: silence.
+    Stranger,
+    /// Not SIP, or beyond repair: silence, or a 400 where a request can be answered.
+    Malformed,
+    /// SIP, but nothing of ours: 481 or 405 or 501, or silence for responses.
+    OutOfTheBlue,
+    /// Our bounds are full.
+    Overload,
+}
+
+impl RefusedWhy {
+    /// The word of `callbridge_rejected_total{reason}`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RefusedWhy::Stranger => "sip_stranger",
+            RefusedWhy::Malformed => "sip_malformed",
+            RefusedWhy::OutOfTheBlue => "sip_out_of_the_blue",
+            RefusedWhy::Overload => "sip_overload",
+        }
+    }
+}

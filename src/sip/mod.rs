@@ -1,0 +1,3 @@
+//! SIP (RFC 3261) without I/O. See [`api`] for the vocabulary between the stack and the engine.
+
+pub mod api;
