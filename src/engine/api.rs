@@ -75,6 +75,9 @@ pub enum StoreOp {
     Progress { call: CallId, progress: Box<Progress> },
     /// The record; the accepted call is thereby closed. Storing it twice changes nothing.
     Finish { record: Box<CallRecord>, attempts: Vec<AttemptRecord> },
+    /// The equipment is alive with live calls at this moment: after a crash, calls that were in progress are billed up to
+    /// the last such mark and no further.
+    Alive { at: Wall },
 }
 
 /// Why an operation is not durable.
