@@ -6,8 +6,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::clock::Wall;
 use crate::media::api as media;
-use crate::model::message::Progress;
+
 use crate::model::{
     AttemptRecord, BusinessId, CallId, CallRecord, CallState, CallView, Directory, InitiationMessage, Outcome,
     StoredCall,
