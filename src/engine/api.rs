@@ -11,7 +11,7 @@ use crate::media::api as media;
 
 use crate::model::{
     AttemptRecord, BusinessId, CallId, CallRecord, CallState, CallView, Directory, InitiationMessage, Outcome,
-    StoredCall,
+    Progress, StoredCall,
 };
 use crate::sip::api::{Note, RefusedWhy};
 
