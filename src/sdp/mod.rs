@@ -31,6 +31,11 @@ pub struct Direction {
     pub receive: bool,
 }
 
+impl Direction {
+    /// Both ways: `a=sendrecv`.
+    pub const BOTH: Direction = Direction { send: true, receive: true };
+}
+
 /// What was agreed for a leg's audio stream: all that media needs to know of SDP.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MediaPlan {
