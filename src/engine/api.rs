@@ -57,6 +57,8 @@ pub enum Output {
     Send { to: SocketAddr, bytes: Arc<[u8]>, note: Note },
     /// Tell media. `Open` is answered before any other input.
     Media(media::Command),
+    /// These messages will soon be played: render them if they have to be.
+    Prepare(media::Spoken),
     /// Make durable, in order; answer with [`Input::Stored`].
     Store { token: StoreToken, op: StoreOp },
     /// Answer a waiting request.

@@ -71,10 +71,7 @@ impl Routing {
 /// How well a switch serves a destination: the length of its longest matching prefix, or of an allowed host.
 fn reach(switch: &Switch, endpoint: &Endpoint) -> Option<usize> {
     match endpoint {
-        Endpoint::Number(number) if switch.prefixes.is_empty() => {
-            let _any = number;
-            Some(0)
-        }
+        Endpoint::Number(_) if switch.prefixes.is_empty() => Some(0),
         Endpoint::Number(number) => {
             switch.prefixes.iter().filter(|p| number.e164.starts_with(p.as_str())).map(String::len).max()
         }
