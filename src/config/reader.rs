@@ -189,6 +189,16 @@ impl<'t> Section<'t> {
         key: &'static str,
         bounds: RangeInclusive<i64>,
     ) -> Option<N> {
+        self.located_integer(reader, key, bounds).map(|at| at.value)
+    }
+
+    /// The same, with its place.
+    pub(super) fn located_integer<N: TryFrom<i64>>(
+        &mut self,
+        reader: &mut Reader,
+        key: &'static str,
+        bounds: RangeInclusive<i64>,
+    ) -> Option<At<N>> {
         let at = self.take(reader, key)?;
         let mend = format!("write a whole number from {} to {}", bounds.start(), bounds.end());
         let number = match &at.value {
@@ -201,7 +211,7 @@ impl<'t> Section<'t> {
             return None;
         };
         match N::try_from(number).ok().filter(|_| bounds.contains(&number)) {
-            Some(number) => Some(number),
+            Some(value) => Some(At { place: at.place, value }),
             None => {
                 reader.error(&at.place, &self.key(key), format!("{number} is out of bounds"), mend);
                 None

@@ -137,19 +137,19 @@ pub(super) fn media(reader: &mut Reader, mut section: Section<'_>) -> MediaConfi
         if even < 2 { Err("a range with fewer than two even ports, and a call needs two") } else { Ok((first, last)) }
     });
     let threads = section.integer(reader, "threads", 1..=64);
-    let tick: Option<u16> = section.integer(reader, "tick_ms", 1..=10);
-    if let Some(tick) = tick
-        && 20 % tick != 0
+    let tick: Option<At<u16>> = section.located_integer(reader, "tick_ms", 1..=10);
+    if let Some(At { place, value }) = &tick
+        && 20 % value != 0
     {
-        let (place, key) = (section.place(reader), section.key("tick_ms"));
-        reader.error(&place, &key, format!("{tick} does not divide a 20 ms frame"), "write 1, 2, 4, 5 or 10");
+        let problem = format!("{value} does not divide a 20 ms frame");
+        reader.error(place, &section.key("tick_ms"), problem, "write 1, 2, 4, 5 or 10");
     }
     section.finish(reader);
     MediaConfig {
         address: address.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |at| at.value),
         ports: ports.map_or((20_000, 29_999), |at| at.value),
         threads: threads.unwrap_or(1),
-        tick_ms: tick.unwrap_or(1),
+        tick_ms: tick.map_or(1, |at| at.value),
     }
 }
 
