@@ -4,7 +4,7 @@
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
-use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, sendmmsg};
+use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, SocketAddrAny, sendmmsg};
 
 /// An RTP header and 20 ms of G.711.
 pub const PACKET: usize = 172;
@@ -42,15 +42,13 @@ pub fn spoken(bytes: &[u8]) -> Option<(u32, u64)> {
 /// Sends packets to several peers with as few system calls as possible.
 pub fn send_all(socket: &UdpSocket, packets: &[(SocketAddr, [u8; PACKET])]) -> io::Result<()> {
     for chunk in packets.chunks(64) {
+        let names: Vec<SocketAddrAny> = chunk.iter().map(|(to, _)| SocketAddrAny::from(*to)).collect();
         let slices: Vec<[io::IoSlice<'_>; 1]> = chunk.iter().map(|(_, bytes)| [io::IoSlice::new(bytes)]).collect();
         let mut controls: Vec<SendAncillaryBuffer<'_, '_, '_>> =
             chunk.iter().map(|_| SendAncillaryBuffer::default()).collect();
-        let mut messages: Vec<MMsgHdr<'_>> = chunk
-            .iter()
-            .zip(&slices)
-            .zip(&mut controls)
-            .map(|(((to, _), slice), control)| MMsgHdr::new_with_addr(to, slice, control))
-            .collect();
+        let each = names.iter().zip(&slices).zip(&mut controls);
+        let mut messages: Vec<MMsgHdr<'_>> =
+            each.map(|((to, slice), control)| MMsgHdr::new_with_addr(to, slice, control)).collect();
         sendmmsg(socket, &mut messages, SendFlags::empty())?;
     }
     Ok(())
