@@ -4,6 +4,7 @@
 //! panics. Refuses business rules: those are `access`'s, `call`'s and the engine's.
 
 pub mod adapters;
+pub mod adapters;
 pub mod app;
 pub mod calls;
 pub mod credentials;
