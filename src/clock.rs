@@ -131,6 +131,11 @@ impl<K: Ord + Clone> Timers<K> {
         }
     }
 
+    /// True when `key` has a deadline.
+    pub fn is_set(&self, key: &K) -> bool {
+        self.by_key.contains_key(key)
+    }
+
     /// Takes one key whose deadline is at or before `now`.
     pub fn pop_due(&mut self, now: Mono) -> Option<K> {
         let (at, _) = self.by_time.first()?;

@@ -6,11 +6,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::clock::Wall;
 use crate::media::api as media;
-use crate::model::message::Progress;
+
 use crate::model::{
     AttemptRecord, BusinessId, CallId, CallRecord, CallState, CallView, Directory, InitiationMessage, Outcome,
-    StoredCall,
+    Progress, StoredCall,
 };
 use crate::sip::api::{Note, RefusedWhy};
 
@@ -56,6 +57,8 @@ pub enum Output {
     Send { to: SocketAddr, bytes: Arc<[u8]>, note: Note },
     /// Tell media. `Open` is answered before any other input.
     Media(media::Command),
+    /// These messages will soon be played: render them if they have to be.
+    Prepare(media::Spoken),
     /// Make durable, in order; answer with [`Input::Stored`].
     Store { token: StoreToken, op: StoreOp },
     /// Answer a waiting request.
@@ -75,6 +78,9 @@ pub enum StoreOp {
     Progress { call: CallId, progress: Box<Progress> },
     /// The record; the accepted call is thereby closed. Storing it twice changes nothing.
     Finish { record: Box<CallRecord>, attempts: Vec<AttemptRecord> },
+    /// The equipment is alive with live calls at this moment: after a crash, calls that were in progress are billed up to
+    /// the last such mark and no further.
+    Alive { at: Wall },
 }
 
 /// Why an operation is not durable.

@@ -1,3 +1,353 @@
-//! The engine: input in, outputs out. Dispatches between the rooms; holds no business rule. See [`api`].
+//! The engine: input in, outputs out; restore after a restart. Dispatches between the rooms and holds no business rule.
+//!
+//! Owns the live calls, the timers and the order of outputs. Refuses clocks, sockets and RTP packets. See [`api`] for the
+//! contract; `accept` takes initiation messages, `legs` joins calls to SIP and media, `keep` makes things durable.
 
+mod accept;
 pub mod api;
+mod config;
+mod failure;
+mod keep;
+mod legs;
+mod record;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+
+use crate::access::{Access, Permit};
+use crate::call::{self, Attempt, Call};
+use crate::clock::{Mono, Now, Timers, Wall};
+use crate::model::{AttemptRecord, Business, BusinessId, CallId, CallRecord, CallView, Directory};
+use crate::routing::Routing;
+use crate::schedule::Schedule;
+use crate::sdp::{Codec, MediaPlan};
+use crate::sip::{Stack, StackConfig};
+
+use api::{Input, Notice, Output, Reply, ReplyTo, StoreOp, StoreToken};
+pub use config::EngineConfig;
+
+/// While calls are live the store is told so this often.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// A failed store operation is tried again after this.
+const STORE_RETRY: Duration = Duration::from_secs(1);
+/// Calls whose time has come but not their turn are looked at this often.
+const TURN: Duration = Duration::from_secs(1);
+
+/// The whole equipment between its sockets. See [`api`].
+pub struct Engine {
+    config: EngineConfig,
+    rng: StdRng,
+    stack: Stack,
+    routing: Routing,
+    access: Access,
+    schedule: Schedule,
+    directory: Arc<Directory>,
+    calls: BTreeMap<CallId, Live>,
+    recording: BTreeMap<CallId, Recorded>,
+    queued: BTreeSet<CallId>,
+    timers: Timers<TimerKey>,
+    outputs: VecDeque<Output>,
+    pending: BTreeMap<StoreToken, Pending>,
+    next_token: u64,
+    drain: Drain,
+}
+
+/// A call that is not over.
+struct Live {
+    call: Call,
+    business: Arc<Business>,
+    standing: Standing,
+    legs: BTreeMap<Attempt, LegMedia>,
+    /// When it became due and durable: set-up is measured from here.
+    due_at: Mono,
+    bridged_at: Option<Mono>,
+}
+
+/// How far the equipment has let a call come.
+enum Standing {
+    /// Waits to be durable.
+    Accepting { permit: Permit },
+    /// Waits for its desired contact time.
+    Scheduled { permit: Permit },
+    /// Its time has come; it waits for a place among its business's live calls.
+    Queued { permit: Option<Permit> },
+    /// Placed.
+    Placed { _permit: Permit },
+}
+
+/// What signalling and media share of one leg.
+struct LegMedia {
+    switch: SocketAddr,
+    target: String,
+    from: String,
+    from_name: Option<String>,
+    codecs: [Codec; 2],
+    port: Port,
+    session_id: u64,
+    version: u64,
+    plan: Option<MediaPlan>,
+}
+
+/// A leg's media port.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Port {
+    /// Asked for.
+    Opening,
+    /// Asked for, but the leg ended meanwhile.
+    Unwanted,
+    /// Ours.
+    Open(SocketAddr),
+    /// Being given back.
+    Closing,
+}
+
+/// A finished call whose record is not durable yet.
+struct Recorded {
+    record: CallRecord,
+    attempts: Vec<AttemptRecord>,
+    view: CallView,
+}
+
+/// Store operations under way.
+enum Pending {
+    Accept { call: CallId, reply: ReplyTo },
+    Progress { call: CallId },
+    Finish { call: CallId },
+    Alive,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Drain {
+    No,
+    Asked,
+    Said,
+}
+
+/// Why the engine wants to be woken.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum TimerKey {
+    /// A call may be due.
+    Schedule,
+    /// A queued call may have its turn.
+    Turn,
+    /// The heartbeat.
+    Alive,
+    /// A deadline of a call.
+    Call(CallId, call::Timer),
+    /// A store operation is tried again.
+    StoreRetry(CallId),
+}
+
+/// Why `poll_timeout` names a moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reason {
+    /// A timer of the engine.
+    Timer(TimerKey),
+    /// A timer of SIP, named.
+    Sip(&'static str),
+}
+
+/// What the engine holds: all zero (but scheduled calls) when nothing is going on. For tests, metrics and drain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Census {
+    /// Calls not over, scheduled ones too.
+    pub calls: usize,
+    /// Calls waiting for their time.
+    pub scheduled: usize,
+    /// Records not durable yet.
+    pub recording: usize,
+    /// Media ports asked for or held.
+    pub ports: usize,
+    /// Permits out.
+    pub permits: usize,
+    /// Engine timers set.
+    pub timers: usize,
+    /// Store operations under way.
+    pub pending_store: usize,
+    /// SIP transactions and dialogs.
+    pub sip: usize,
+}
+
+impl Engine {
+    /// An engine that knows no business yet (see [`Input::Directory`]). `rng` must be unpredictable in production.
+    pub fn new(config: EngineConfig, mut rng: StdRng) -> Engine {
+        use rand::SeedableRng;
+        let routing = Routing::new(config.switches.clone());
+        let stack_config = StackConfig::new(config.sip_local, routing.sources(), config.user_agent.clone());
+        let stack = Stack::new(stack_config, StdRng::from_rng(&mut rng));
+        Engine {
+            config,
+            rng,
+            stack,
+            routing,
+            access: Access::default(),
+            schedule: Schedule::default(),
+            directory: Arc::default(),
+            calls: BTreeMap::new(),
+            recording: BTreeMap::new(),
+            queued: BTreeSet::new(),
+            timers: Timers::default(),
+            outputs: VecDeque::new(),
+            pending: BTreeMap::new(),
+            next_token: 0,
+            drain: Drain::No,
+        }
+    }
+
+    /// Takes exactly one input. Drain `poll_output` before the next.
+    pub fn handle(&mut self, now: Now, input: Input<'_>) {
+        match input {
+            Input::Datagram { from, bytes } => self.stack.receive(now.mono, from, bytes),
+            Input::Initiate { reply, message } => self.initiate(now, reply, *message),
+            Input::Get { reply, business, call } => {
+                let view = self.view(&business, call).map(Box::new);
+                self.reply(reply, Reply::Call(view));
+            }
+            Input::List { reply, business } => self.list(reply, &business),
+            Input::Delete { reply, business, call } => self.delete(now, reply, &business, call),
+            Input::Media(event) => self.media_event(now, event),
+            Input::Stored { token, result } => self.stored(now, token, result),
+            Input::Directory(directory) => self.replace_directory(directory),
+            Input::Drain => self.drain = if self.drain == Drain::No { Drain::Asked } else { self.drain },
+            Input::HangUpAll => self.hang_up_all(now),
+            Input::Timeout => self.timeout(now),
+        }
+        self.pump(now);
+        self.say_drained();
+    }
+
+    /// The next output.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to call again with [`Input::Timeout`], and why.
+    pub fn poll_timeout(&self) -> Option<(Mono, Reason)> {
+        let own = self.timers.next().map(|(at, key)| (at, Reason::Timer(*key)));
+        let sip = self.stack.poll_timeout().map(|(at, why)| (at, Reason::Sip(why)));
+        match (own, sip) {
+            (Some(own), Some(sip)) => Some(if own.0 <= sip.0 { own } else { sip }),
+            (own, sip) => own.or(sip),
+        }
+    }
+
+    /// Replaces switches and bounds of time; live calls keep what they began with.
+    pub fn reconfigure(&mut self, config: EngineConfig) {
+        self.routing = Routing::new(config.switches.clone());
+        self.stack.set_sources(self.routing.sources());
+        self.config = config;
+    }
+
+    /// What is held.
+    pub fn census(&self) -> Census {
+        Census {
+            calls: self.calls.len(),
+            scheduled: self.schedule.len(),
+            recording: self.recording.len(),
+            ports: self.calls.values().map(|live| live.legs.len()).sum(),
+            permits: usize::try_from(self.access.permits_out()).unwrap_or(usize::MAX),
+            timers: self.timers.len(),
+            pending_store: self.pending.len(),
+            sip: self.stack.live(),
+        }
+    }
+
+    fn timeout(&mut self, now: Now) {
+        self.stack.timeout(now.mono);
+        while let Some(key) = self.timers.pop_due(now.mono) {
+            match key {
+                TimerKey::Schedule => self.look_at_schedule(now),
+                TimerKey::Turn => self.give_turns(now),
+                TimerKey::Alive => self.heartbeat(now),
+                TimerKey::Call(call, timer) => self.tell(now, call, call::Event::Timer(timer)),
+                TimerKey::StoreRetry(call) => self.retry_store(call),
+            }
+        }
+    }
+
+    /// Gives one event to a call and does what it wants.
+    fn tell(&mut self, now: Now, id: CallId, event: call::Event) {
+        if let Some(live) = self.calls.get_mut(&id) {
+            live.call.handle(now, event);
+            self.drive(now, id);
+        }
+    }
+
+    fn delete(&mut self, now: Now, reply: ReplyTo, business: &BusinessId, id: CallId) {
+        if self.recording.get(&id).is_some_and(|r| r.record.business_id == *business) {
+            return self.reply(reply, Reply::AlreadyEnded);
+        }
+        if self.view(business, id).is_none() {
+            return self.reply(reply, Reply::Deleted(None));
+        }
+        self.queued.remove(&id);
+        self.tell(now, id, call::Event::Cancel);
+        let view = self.view(business, id).map(Box::new);
+        self.reply(reply, Reply::Deleted(view));
+    }
+
+    /// A call of this business that the store does not speak for yet.
+    fn view(&self, business: &BusinessId, id: CallId) -> Option<CallView> {
+        let own = |view: &CallView| view.business_id == *business;
+        if let Some(recorded) = self.recording.get(&id) {
+            return Some(recorded.view.clone()).filter(own);
+        }
+        // What is not durable yet does not exist for anybody.
+        let live = self.calls.get(&id).filter(|live| !matches!(live.standing, Standing::Accepting { .. }))?;
+        Some(live.call.view()).filter(own)
+    }
+
+    fn list(&mut self, reply: ReplyTo, business: &BusinessId) {
+        let ids: BTreeSet<CallId> = self.calls.keys().chain(self.recording.keys()).copied().collect();
+        let views = ids.into_iter().filter_map(|id| self.view(business, id)).collect();
+        self.reply(reply, Reply::Calls(views));
+    }
+
+    fn replace_directory(&mut self, directory: Arc<Directory>) {
+        for live in self.calls.values_mut() {
+            if let Some(business) = directory.get(&live.business.id) {
+                live.business = Arc::clone(business);
+            }
+        }
+        self.directory = directory;
+    }
+
+    fn hang_up_all(&mut self, now: Now) {
+        let placed = |live: &&Live| matches!(live.standing, Standing::Placed { .. });
+        let ids: Vec<CallId> = self.calls.values().filter(placed).map(|live| live.call.id()).collect();
+        for id in ids {
+            self.tell(now, id, call::Event::Shutdown);
+        }
+    }
+
+    fn say_drained(&mut self) {
+        let busy = |live: &Live| matches!(live.standing, Standing::Accepting { .. } | Standing::Placed { .. });
+        if self.drain == Drain::Asked && self.recording.is_empty() && !self.calls.values().any(busy) {
+            self.drain = Drain::Said;
+            self.outputs.push_back(Output::Drained);
+        }
+    }
+
+    fn reply(&mut self, to: ReplyTo, reply: Reply) {
+        self.outputs.push_back(Output::Reply { to, reply });
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        self.outputs.push_back(Output::Notice(notice));
+    }
+
+    fn store(&mut self, op: StoreOp, pending: Pending) {
+        self.next_token += 1;
+        let token = StoreToken(self.next_token);
+        self.pending.insert(token, pending);
+        self.outputs.push_back(Output::Store { token, op });
+    }
+
+    fn wall_in_future(now: Now, at: Option<Wall>) -> Option<Wall> {
+        at.filter(|at| *at > now.wall)
+    }
+}

@@ -1,1 +1,421 @@
-//! The engine's thread: one bounded inbox, the SIP socket, outputs carried out in order.
+//! The engine's thread: one bounded inbox, the SIP socket, outputs carried out in order. Owns the engine, the UDP socket and
+//! the clock it is driven by; refuses to decide anything.
+//!
+//! The thread sleeps in one `epoll_wait` on the SIP socket and on an event counter that the inbox rings only while it sleeps:
+//! wake-ups cost more than messages (performance.md), so SIP needs no hop through another thread.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, TrySendError, channel, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
+use tokio::sync::oneshot;
+
+use super::clock::SystemClock;
+use crate::engine::api::{Input, Notice, Output, Refusal, Reply, ReplyTo, StoreFailure, StoreOp, StoreToken};
+use crate::engine::{Engine, EngineConfig};
+use crate::media::api::{Command, Event, Spoken};
+use crate::model::{BusinessId, CallId, Directory, InitiationMessage};
+
+/// Requests that may wait for the engine; one more is answered 503.
+const INBOX: usize = 1024;
+/// Datagrams taken before the inbox is looked at again.
+const SIP_BURST: usize = 64;
+/// The largest UDP payload.
+const DATAGRAM: usize = 65_535;
+/// What epoll calls the SIP socket.
+const SIP: u64 = 0;
+
+/// What the engine's outputs are carried out by.
+pub struct Hands {
+    /// Media; `Open` is answered at once.
+    pub media: Box<dyn Fn(Command) -> Option<Event> + Send>,
+    /// The store's queue; refuses when it is full.
+    pub store: Box<dyn Fn(StoreToken, StoreOp) -> Result<(), StoreFailure> + Send>,
+    /// Renders messages that will soon be played.
+    pub prepare: Box<dyn Fn(Spoken) + Send>,
+    /// Counts and logs.
+    pub notice: Box<dyn Fn(&Notice) + Send>,
+    /// Counts SIP messages sent.
+    pub sent: Box<dyn Fn(&crate::sip::api::Note) + Send>,
+    /// Every live call is over after [`EngineHandle::drain`].
+    pub drained: Box<dyn Fn() + Send>,
+}
+
+/// A request with its waiting asker.
+enum Request {
+    Initiate(Box<InitiationMessage>, oneshot::Sender<Reply>),
+    Get(BusinessId, CallId, oneshot::Sender<Reply>),
+    List(BusinessId, oneshot::Sender<Reply>),
+    Delete(BusinessId, CallId, oneshot::Sender<Reply>),
+}
+
+/// News from our own threads. Their number is bounded by live legs and operations under way, so this way has no other bound:
+/// to drop one of these would leak a port or lose a record.
+enum News {
+    Media(Event),
+    Stored(StoreToken, Result<(), StoreFailure>),
+    Directory(Arc<Directory>),
+    Reconfigure(Box<EngineConfig>),
+    Drain,
+    HangUpAll,
+    Stop,
+}
+
+struct Shared {
+    asleep: AtomicBool,
+    bell: OwnedFd,
+    depth: AtomicUsize,
+    cpu_nanos: AtomicU64,
+}
+
+impl Shared {
+    fn ring(&self) {
+        if self.asleep.swap(false, Ordering::SeqCst) {
+            // A full counter rings too, so a failure to add to it loses nothing.
+            let _rung = rustix::io::write(&self.bell, &1u64.to_ne_bytes());
+        }
+    }
+}
+
+/// How the rest of the daemon speaks to the engine. Cheap to clone.
+#[derive(Clone)]
+pub struct EngineHandle {
+    requests: SyncSender<Request>,
+    news: Sender<News>,
+    shared: Arc<Shared>,
+}
+
+impl EngineHandle {
+    /// Asks for a call to be taken.
+    pub async fn initiate(&self, message: InitiationMessage) -> Reply {
+        self.ask(|reply| Request::Initiate(Box::new(message), reply)).await
+    }
+
+    /// Asks for a live call.
+    pub async fn get(&self, business: BusinessId, call: CallId) -> Reply {
+        self.ask(|reply| Request::Get(business, call, reply)).await
+    }
+
+    /// Asks for every live call of a business.
+    pub async fn list(&self, business: BusinessId) -> Reply {
+        self.ask(|reply| Request::List(business, reply)).await
+    }
+
+    /// Asks for a call to be ended.
+    pub async fn delete(&self, business: BusinessId, call: CallId) -> Reply {
+        self.ask(|reply| Request::Delete(business, call, reply)).await
+    }
+
+    async fn ask(&self, request: impl FnOnce(oneshot::Sender<Reply>) -> Request) -> Reply {
+        let unavailable = |why| Reply::Refused(Refusal::Unavailable { retry_after: 1, why });
+        let (reply, answer) = oneshot::channel();
+        match self.requests.try_send(request(reply)) {
+            Ok(()) => {
+                self.shared.depth.fetch_add(1, Ordering::Relaxed);
+                self.shared.ring();
+                answer.await.unwrap_or_else(|_| unavailable("the equipment is being stopped"))
+            }
+            Err(TrySendError::Full(_)) => unavailable("too many requests are waiting"),
+            Err(TrySendError::Disconnected(_)) => unavailable("the equipment is being stopped"),
+        }
+    }
+
+    /// From the media threads.
+    pub fn media(&self, event: Event) {
+        self.tell(News::Media(event));
+    }
+
+    /// From the store.
+    pub fn stored(&self, token: StoreToken, result: Result<(), StoreFailure>) {
+        self.tell(News::Stored(token, result));
+    }
+
+    /// The accounts changed.
+    pub fn directory(&self, directory: Arc<Directory>) {
+        self.tell(News::Directory(directory));
+    }
+
+    /// Switches or bounds changed.
+    pub fn reconfigure(&self, config: EngineConfig) {
+        self.tell(News::Reconfigure(Box::new(config)));
+    }
+
+    /// Take no new calls.
+    pub fn drain(&self) {
+        self.tell(News::Drain);
+    }
+
+    /// End every live call.
+    pub fn hang_up_all(&self) {
+        self.tell(News::HangUpAll);
+    }
+
+    /// End the thread.
+    pub fn stop(&self) {
+        self.tell(News::Stop);
+    }
+
+    /// Requests waiting: `callbridge_inbox_depth`.
+    pub fn depth(&self) -> usize {
+        self.shared.depth.load(Ordering::Relaxed)
+    }
+
+    /// CPU time the engine's thread has used.
+    pub fn cpu(&self) -> Duration {
+        Duration::from_nanos(self.shared.cpu_nanos.load(Ordering::Relaxed))
+    }
+
+    fn tell(&self, news: News) {
+        // The engine's thread is gone only after `stop`: nothing is left to be told.
+        let _told = self.news.send(news);
+        self.shared.ring();
+    }
+}
+
+/// The thread before it runs: its handle can be given to those it needs as hands.
+pub struct Starting {
+    handle: EngineHandle,
+    requests: Receiver<Request>,
+    news: Receiver<News>,
+}
+
+/// Makes the inbox.
+pub fn prepare() -> io::Result<Starting> {
+    let (request_sender, requests) = sync_channel(INBOX);
+    let (news_sender, news) = channel();
+    let shared = Shared {
+        asleep: AtomicBool::new(false),
+        bell: eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?,
+        depth: AtomicUsize::new(0),
+        cpu_nanos: AtomicU64::new(0),
+    };
+    let handle = EngineHandle { requests: request_sender, news: news_sender, shared: Arc::new(shared) };
+    Ok(Starting { handle, requests, news })
+}
+
+impl Starting {
+    /// The handle.
+    pub fn handle(&self) -> EngineHandle {
+        self.handle.clone()
+    }
+
+    /// Runs the engine on a thread of its own.
+    pub fn run(
+        self,
+        engine: Engine,
+        socket: UdpSocket,
+        clock: SystemClock,
+        hands: Hands,
+    ) -> io::Result<JoinHandle<()>> {
+        socket.set_nonblocking(true)?;
+        let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        epoll::add(&poll, &socket, epoll::EventData::new_u64(SIP), epoll::EventFlags::IN)?;
+        epoll::add(&poll, &self.handle.shared.bell, epoll::EventData::new_u64(1), epoll::EventFlags::IN)?;
+        let runner = Runner {
+            engine,
+            socket,
+            clock,
+            hands,
+            poll,
+            requests: self.requests,
+            news: self.news,
+            shared: self.handle.shared,
+            replies: HashMap::new(),
+            next_reply: 0,
+            opened: VecDeque::new(),
+            refused: VecDeque::new(),
+        };
+        std::thread::Builder::new().name("engine".to_owned()).spawn(move || runner.run())
+    }
+}
+
+struct Runner {
+    engine: Engine,
+    socket: UdpSocket,
+    clock: SystemClock,
+    hands: Hands,
+    poll: OwnedFd,
+    requests: Receiver<Request>,
+    news: Receiver<News>,
+    shared: Arc<Shared>,
+    replies: HashMap<ReplyTo, oneshot::Sender<Reply>>,
+    next_reply: u64,
+    opened: VecDeque<Event>,
+    refused: VecDeque<(StoreToken, StoreFailure)>,
+}
+
+impl Runner {
+    fn run(mut self) {
+        let mut buffer = vec![0; DATAGRAM];
+        self.carry_out();
+        loop {
+            let mut worked = self.timers();
+            worked |= self.datagrams(&mut buffer);
+            worked |= match self.inbox() {
+                Inbox::Stop => return,
+                Inbox::Worked => true,
+                Inbox::Empty => false,
+            };
+            if !worked && matches!(self.sleep(), Inbox::Stop) {
+                return;
+            }
+        }
+    }
+
+    fn timers(&mut self) -> bool {
+        let now = self.clock.now();
+        let due = self.engine.poll_timeout().is_some_and(|(at, _)| at <= now.mono);
+        if due {
+            self.give(Input::Timeout);
+        }
+        due
+    }
+
+    fn datagrams(&mut self, buffer: &mut [u8]) -> bool {
+        for taken in 0..SIP_BURST {
+            match self.socket.recv_from(buffer) {
+                Ok((length, from)) => {
+                    let bytes = buffer.get(..length).unwrap_or_default();
+                    self.give(Input::Datagram { from: unmapped(from), bytes });
+                }
+                // WouldBlock: nothing waits. Anything else is an ICMP error of an earlier send: its timer will tell.
+                Err(_) => return taken > 0,
+            }
+        }
+        true
+    }
+
+    fn inbox(&mut self) -> Inbox {
+        let mut worked = Inbox::Empty;
+        for _ in 0..INBOX {
+            match self.news.try_recv() {
+                Ok(News::Stop) => return Inbox::Stop,
+                Ok(news) => self.hear(news),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => return Inbox::Stop,
+            }
+            worked = Inbox::Worked;
+        }
+        for _ in 0..SIP_BURST {
+            let Ok(request) = self.requests.try_recv() else { break };
+            self.shared.depth.fetch_sub(1, Ordering::Relaxed);
+            self.serve(request);
+            worked = Inbox::Worked;
+        }
+        worked
+    }
+
+    fn hear(&mut self, news: News) {
+        match news {
+            News::Media(event) => self.give(Input::Media(event)),
+            News::Stored(token, result) => self.give(Input::Stored { token, result }),
+            News::Directory(directory) => self.give(Input::Directory(directory)),
+            News::Reconfigure(config) => self.engine.reconfigure(*config),
+            News::Drain => self.give(Input::Drain),
+            News::HangUpAll => self.give(Input::HangUpAll),
+            News::Stop => {}
+        }
+    }
+
+    fn serve(&mut self, request: Request) {
+        self.next_reply += 1;
+        let reply = ReplyTo(self.next_reply);
+        let (input, sender) = match request {
+            Request::Initiate(message, sender) => (Input::Initiate { reply, message }, sender),
+            Request::Get(business, call, sender) => (Input::Get { reply, business, call }, sender),
+            Request::List(business, sender) => (Input::List { reply, business }, sender),
+            Request::Delete(business, call, sender) => (Input::Delete { reply, business, call }, sender),
+        };
+        self.replies.insert(reply, sender);
+        self.give(input);
+    }
+
+    fn give(&mut self, input: Input<'_>) {
+        let now = self.clock.now();
+        self.engine.handle(now, input);
+        self.carry_out();
+        // A port that was asked for is answered before any other input.
+        while let Some(event) = self.opened.pop_front() {
+            self.engine.handle(now, Input::Media(event));
+            self.carry_out();
+        }
+        while let Some((token, failure)) = self.refused.pop_front() {
+            self.engine.handle(now, Input::Stored { token, result: Err(failure) });
+            self.carry_out();
+        }
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Send { to, bytes, note } => {
+                    // A full socket buffer is a lost datagram: SIP retransmits.
+                    let _sent = self.socket.send_to(&bytes, to);
+                    (self.hands.sent)(&note);
+                }
+                Output::Media(command) => self.opened.extend((self.hands.media)(command)),
+                Output::Prepare(spoken) => (self.hands.prepare)(spoken),
+                Output::Store { token, op } => {
+                    if let Err(failure) = (self.hands.store)(token, op) {
+                        self.refused.push_back((token, failure));
+                    }
+                }
+                Output::Reply { to, reply } => {
+                    if let Some(sender) = self.replies.remove(&to) {
+                        // The asker may have gone; the call goes on all the same.
+                        let _answered = sender.send(reply);
+                    }
+                }
+                Output::Notice(notice) => (self.hands.notice)(&notice),
+                Output::Drained => (self.hands.drained)(),
+            }
+        }
+    }
+
+    fn sleep(&mut self) -> Inbox {
+        self.shared.asleep.store(true, Ordering::SeqCst);
+        // Whoever put something in before the flag was up did not ring: look once more.
+        match self.inbox() {
+            Inbox::Empty => {}
+            found => {
+                self.shared.asleep.store(false, Ordering::SeqCst);
+                return found;
+            }
+        }
+        let cpu = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        let nanos = u64::try_from(cpu.tv_sec * 1_000_000_000 + cpu.tv_nsec).unwrap_or(0);
+        self.shared.cpu_nanos.store(nanos, Ordering::Relaxed);
+        let now = self.clock.now().mono;
+        let timeout = self.engine.poll_timeout().map(|(at, _)| timespec(at.since(now)));
+        let mut events = [epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) }; 2];
+        // An interrupted wait is a wait that ended early.
+        let _woken = epoll::wait(&self.poll, &mut events, timeout.as_ref());
+        if !self.shared.asleep.swap(false, Ordering::SeqCst) {
+            let mut counter = [0; 8];
+            let _silenced = rustix::io::read(&self.shared.bell, &mut counter);
+        }
+        Inbox::Empty
+    }
+}
+
+enum Inbox {
+    Empty,
+    Worked,
+    Stop,
+}
+
+fn timespec(after: Duration) -> Timespec {
+    Timespec { tv_sec: i64::try_from(after.as_secs()).unwrap_or(i64::MAX), tv_nsec: i64::from(after.subsec_nanos()) }
+}
+
+/// An IPv4 peer of a dual-stack socket is an IPv4 peer.
+fn unmapped(from: SocketAddr) -> SocketAddr {
+    SocketAddr::new(from.ip().to_canonical(), from.port())
+}

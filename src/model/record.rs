@@ -186,3 +186,37 @@ pub struct CallView {
     /// The business's own identifier.
     pub reference: Option<String>,
 }
+
+impl CallView {
+    /// The call object of an ended call, from its records.
+    pub fn from_record(record: &CallRecord, attempts: &[AttemptRecord]) -> CallView {
+        let leg = |attempt: &AttemptRecord| LegView {
+            address: attempt.address.clone(),
+            state: LegState::Ended,
+            ringing_at: attempt.ringing_at,
+            answered_at: attempt.answered_at,
+            ended_at: Some(attempt.ended_at),
+            sip_status: attempt.cause.sip_status,
+            q850_cause: attempt.cause.q850,
+            quality: attempt.quality,
+        };
+        let customer = attempts.iter().find(|a| a.role == Role::Customer).map(leg);
+        let tried = || attempts.iter().filter(|a| a.role == Role::Representative);
+        let talked = tried().find(|a| a.answered_at.is_some()).or_else(|| tried().next_back()).map(leg);
+        CallView {
+            id: record.call_id,
+            business_id: record.business_id.clone(),
+            state: CallState::Ended,
+            outcome: Some(record.outcome),
+            customer: customer.unwrap_or_else(|| LegView::idle(record.customer.clone())),
+            representative: talked.or_else(|| record.representative.clone().map(LegView::idle)),
+            attempts: attempts.iter().map(leg).collect(),
+            created_at: record.created_at,
+            desired_contact_time: record.desired_contact_time,
+            bridged_at: record.bridged_at,
+            ended_at: Some(record.ended_at),
+            billable_seconds: Some(record.customer_billable_seconds + record.representative_billable_seconds),
+            reference: record.reference.clone(),
+        }
+    }
+}

@@ -1,7 +1,25 @@
 //! SDP offer/answer (RFC 3264, RFC 8866) as functions: bodies in, [`MediaPlan`] out. Owns what one audio stream of a leg
-//! agreed on; refuses sockets, SIP and RTP.
+//! agreed on; refuses sockets, SIP and RTP. The text is taken apart by `sdp-types`; what it means is decided here.
 
-use std::net::SocketAddr;
+mod negotiate;
+mod read;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::{IpAddr, SocketAddr};
+
+pub use negotiate::{accept_answer, answer, offer};
+
+/// The payload type we name `telephone-event` (RFC 4733) in our own offers.
+pub const TELEPHONE_EVENT: u8 = 101;
+
+/// Bodies longer than this are refused unread.
+pub const MAX_BODY: usize = 8 * 1024;
+
+/// More `m=` lines than this are refused.
+pub const MAX_STREAMS: usize = 16;
 
 /// An audio codec this equipment speaks.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -20,6 +38,24 @@ impl Codec {
             Codec::Pcma => "PCMA",
         }
     }
+
+    /// The static payload type of RFC 3551 table 4.
+    pub fn payload_type(self) -> u8 {
+        match self {
+            Codec::Pcmu => 0,
+            Codec::Pcma => 8,
+        }
+    }
+
+    /// The codec that an encoding name means, whatever its case.
+    pub fn from_name(name: &str) -> Option<Codec> {
+        [Codec::Pcmu, Codec::Pcma].into_iter().find(|codec| name.eq_ignore_ascii_case(codec.name()))
+    }
+
+    /// The codec of a static payload type.
+    pub fn from_payload_type(payload_type: u8) -> Option<Codec> {
+        [Codec::Pcmu, Codec::Pcma].into_iter().find(|codec| codec.payload_type() == payload_type)
+    }
 }
 
 /// Which way audio flows, seen from us.
@@ -29,6 +65,62 @@ pub struct Direction {
     pub send: bool,
     /// The peer may send to us.
     pub receive: bool,
+}
+
+impl Direction {
+    /// Both ways: a talk.
+    pub const BOTH: Direction = Direction { send: true, receive: true };
+    /// Neither way: held by both.
+    pub const INACTIVE: Direction = Direction { send: false, receive: false };
+
+    /// The attribute that says so from our side (RFC 8866 §6.7).
+    pub fn attribute(self) -> &'static str {
+        match (self.send, self.receive) {
+            (true, true) => "sendrecv",
+            (true, false) => "sendonly",
+            (false, true) => "recvonly",
+            (false, false) => "inactive",
+        }
+    }
+}
+
+/// Our end of an audio stream, as it stands in the SDP that we write.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LocalMedia {
+    /// `c=` and `o=`.
+    pub address: IpAddr,
+    /// The RTP port of the `m=` line.
+    pub port: u16,
+    /// `o=` session identifier: the same for all bodies of one dialog.
+    pub session_id: u64,
+    /// `o=` version: one more with each changed body (RFC 3264 §8).
+    pub version: u64,
+}
+
+/// Why a body leads to no [`MediaPlan`].
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum SdpError {
+    /// More than [`MAX_BODY`] bytes or [`MAX_STREAMS`] streams.
+    #[error("the session description is too large")]
+    TooLarge,
+    /// Not SDP (RFC 8866).
+    #[error("not a session description: {0}")]
+    Malformed(String),
+    /// No `m=audio` line at all.
+    #[error("no audio stream")]
+    NoAudio,
+    /// Every audio stream has port 0.
+    #[error("the audio stream is refused (port 0)")]
+    Refused,
+    /// No audio stream is plain `RTP/AVP`.
+    #[error("the transport {0} is not RTP/AVP")]
+    Transport(String),
+    /// Neither PCMU nor PCMA, or in an answer none that we offered.
+    #[error("no common codec")]
+    NoCommonCodec,
+    /// No usable unicast IP address.
+    #[error("no usable connection address")]
+    Address,
 }
 
 /// What was agreed for a leg's audio stream: all that media needs to know of SDP.

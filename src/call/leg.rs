@@ -1,0 +1,158 @@
+//! One leg of a call as the call sees it: who, when, why. Owns these facts and their order (a leg rings, answers, ends, each
+//! once); refuses to decide anything.
+
+use crate::clock::Wall;
+use crate::model::{Cause, Endpoint, LegState, LegView, Quality, Role};
+
+/// A leg that was dialled.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Leg {
+    /// Which party.
+    pub role: Role,
+    /// What was dialled.
+    pub address: Endpoint,
+    /// Dialled.
+    pub dialled_at: Wall,
+    /// First ring.
+    pub ringing_at: Option<Wall>,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Set by the engine when it chose.
+    pub switch: Option<String>,
+}
+
+/// A leg's life.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Phase {
+    /// Dialled or ringing.
+    Calling,
+    /// Answered.
+    Up {
+        /// 200.
+        answered_at: Wall,
+        /// Agreed.
+        codec: &'static str,
+    },
+    /// Over, as far as signalling goes.
+    Over(End),
+}
+
+/// The end of a leg.
+#[derive(Clone, PartialEq, Debug)]
+pub struct End {
+    /// The 200 and its codec, if there was one.
+    pub answered: Option<(Wall, &'static str)>,
+    /// Over.
+    pub at: Wall,
+    /// Why.
+    pub cause: Cause,
+    /// Media's last word.
+    pub media: MediaEnd,
+}
+
+/// Whether the leg's port has come back.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum MediaEnd {
+    /// Asked for.
+    Awaited,
+    /// Back, with what was measured.
+    Released(Option<Quality>),
+}
+
+impl Leg {
+    /// A leg that is being dialled.
+    pub fn new(role: Role, address: Endpoint, dialled_at: Wall) -> Leg {
+        Leg { role, address, dialled_at, ringing_at: None, phase: Phase::Calling, switch: None }
+    }
+
+    /// Notes the first ring.
+    pub fn rings(&mut self, at: Wall) {
+        if self.phase == Phase::Calling && self.ringing_at.is_none() {
+            self.ringing_at = Some(at);
+        }
+    }
+
+    /// Notes the answer.
+    pub fn answers(&mut self, at: Wall, codec: &'static str) {
+        if self.phase == Phase::Calling {
+            self.phase = Phase::Up { answered_at: at, codec };
+        }
+    }
+
+    /// Notes the end, once; false when it was over already.
+    pub fn ends(&mut self, at: Wall, cause: Cause) -> bool {
+        let answered = match &self.phase {
+            Phase::Calling => None,
+            Phase::Up { answered_at, codec } => Some((*answered_at, *codec)),
+            Phase::Over(_) => return false,
+        };
+        self.phase = Phase::Over(End { answered, at, cause, media: MediaEnd::Awaited });
+        true
+    }
+
+    /// Notes that the port is free.
+    pub fn released(&mut self, quality: Option<Quality>) {
+        if let Phase::Over(end) = &mut self.phase {
+            end.media = MediaEnd::Released(quality);
+        }
+    }
+
+    /// Over and released.
+    pub fn is_done(&self) -> bool {
+        matches!(&self.phase, Phase::Over(End { media: MediaEnd::Released(_), .. }))
+    }
+
+    /// When it was answered.
+    pub fn answered_at(&self) -> Option<Wall> {
+        match &self.phase {
+            Phase::Calling => None,
+            Phase::Up { answered_at, .. } => Some(*answered_at),
+            Phase::Over(end) => end.answered.map(|(at, _)| at),
+        }
+    }
+
+    /// The codec agreed on.
+    pub fn codec(&self) -> Option<&'static str> {
+        match &self.phase {
+            Phase::Calling => None,
+            Phase::Up { codec, .. } => Some(codec),
+            Phase::Over(end) => end.answered.map(|(_, codec)| codec),
+        }
+    }
+
+    /// Its end, once over.
+    pub fn end(&self) -> Option<&End> {
+        match &self.phase {
+            Phase::Over(end) => Some(end),
+            Phase::Calling | Phase::Up { .. } => None,
+        }
+    }
+
+    /// What was measured, once released.
+    pub fn quality(&self) -> Option<Quality> {
+        match self.end().map(|end| end.media) {
+            Some(MediaEnd::Released(quality)) => quality,
+            Some(MediaEnd::Awaited) | None => None,
+        }
+    }
+
+    /// The leg object of the HTTP contract.
+    pub fn view(&self) -> LegView {
+        let state = match (&self.phase, self.ringing_at) {
+            (Phase::Calling, None) => LegState::Dialling,
+            (Phase::Calling, Some(_)) => LegState::Ringing,
+            (Phase::Up { .. }, _) => LegState::Answered,
+            (Phase::Over(_), _) => LegState::Ended,
+        };
+        LegView {
+            address: self.address.clone(),
+            state,
+            ringing_at: self.ringing_at,
+            answered_at: self.answered_at(),
+            ended_at: self.end().map(|end| end.at),
+            sip_status: self.end().and_then(|end| end.cause.sip_status),
+            q850_cause: self.end().and_then(|end| end.cause.q850),
+            quality: self.quality(),
+        }
+    }
+}

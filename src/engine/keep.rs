@@ -1,0 +1,81 @@
+//! Durability: progress marks, the heartbeat, records until they are stored. Owns the retries; a record leaves memory only
+//! when the store has it.
+
+use super::api::{Notice, StoreFailure, StoreOp, StoreToken};
+use super::{Engine, HEARTBEAT, Pending, Recorded, STORE_RETRY, Standing, TimerKey, record};
+use crate::clock::{Now, Wall};
+use crate::model::{Business, CallId, CallView, Outcome, StoredCall};
+
+impl Engine {
+    pub(super) fn stored(&mut self, now: Now, token: StoreToken, result: Result<(), StoreFailure>) {
+        let Some(pending) = self.pending.remove(&token) else { return };
+        match (pending, result) {
+            (Pending::Accept { call, reply }, result) => self.accepted(now, call, reply, result),
+            (Pending::Finish { call }, Ok(())) => {
+                if let Some(recorded) = self.recording.remove(&call) {
+                    self.notice(Notice::Ended { call, outcome: recorded.record.outcome });
+                }
+            }
+            (Pending::Finish { call } | Pending::Progress { call }, Err(_)) => {
+                self.notice(Notice::StoreRetry { call });
+                self.timers.set(TimerKey::StoreRetry(call), now.mono + STORE_RETRY);
+            }
+            (Pending::Progress { .. }, Ok(())) | (Pending::Alive, _) => {}
+        }
+    }
+
+    /// Says again what the store could not keep: the record, or the latest marks.
+    pub(super) fn retry_store(&mut self, call: CallId) {
+        if self.recording.contains_key(&call) {
+            self.store_record(call);
+        } else {
+            self.save_progress(call);
+        }
+    }
+
+    pub(super) fn save_progress(&mut self, id: CallId) {
+        let Some(live) = self.calls.get(&id) else { return };
+        let progress = Box::new(live.call.progress());
+        self.store(StoreOp::Progress { call: id, progress }, Pending::Progress { call: id });
+    }
+
+    pub(super) fn heartbeat(&mut self, now: Now) {
+        if self.calls.values().any(|live| matches!(live.standing, Standing::Placed { .. })) {
+            self.store(StoreOp::Alive { at: now.wall }, Pending::Alive);
+            self.timers.set(TimerKey::Alive, now.mono + HEARTBEAT);
+        }
+    }
+
+    /// The call is over and every port is back: its record is made, its permit returns, its memory is the record's.
+    pub(super) fn finish(&mut self, id: CallId, outcome: Outcome, ended_at: Wall) {
+        let Some(live) = self.calls.remove(&id) else { return };
+        self.queued.remove(&id);
+        if let Some(at) = live.call.message().desired_contact_time {
+            self.schedule.remove(at, id);
+        }
+        let (record, attempts) = record::finished(&live.call, &live.business, outcome, ended_at);
+        let mut view = live.call.view();
+        view.billable_seconds = Some(record.customer_billable_seconds + record.representative_billable_seconds);
+        self.recording.insert(id, Recorded { record, attempts, view });
+        self.store_record(id);
+    }
+
+    pub(super) fn record_interrupted(
+        &mut self,
+        stored: &StoredCall,
+        business: &Business,
+        last_alive: Option<Wall>,
+        now: Now,
+    ) {
+        let (record, attempts) = record::interrupted(stored, business, last_alive, now.wall);
+        let view = CallView::from_record(&record, &attempts);
+        self.recording.insert(stored.id, Recorded { record, attempts, view });
+        self.store_record(stored.id);
+    }
+
+    fn store_record(&mut self, call: CallId) {
+        let Some(recorded) = self.recording.get(&call) else { return };
+        let op = StoreOp::Finish { record: Box::new(recorded.record.clone()), attempts: recorded.attempts.clone() };
+        self.store(op, Pending::Finish { call });
+    }
+}

@@ -1,0 +1,275 @@
+//! Joins the three rooms of a leg: the call decides, SIP signals, media speaks. Owns the translation between their
+//! vocabularies (SDP offers and answers, ports, statuses to kinds of failure) and nothing else.
+
+use rand::RngCore;
+
+use super::api::{Notice, Output};
+use super::{Engine, LegMedia, Port, TimerKey, failure};
+use crate::call::{Action, CUSTOMER, Event, FailureKind};
+use crate::clock::Now;
+use crate::media::api::{self as media, Clip, Command, Script, Spoken};
+use crate::model::{CallId, Cause, LegId};
+use crate::routing;
+use crate::sdp::{self, Codec, Direction, LocalMedia};
+use crate::sip::HangUpReason;
+use crate::sip::api::{Invite, LegEvent, OfferId, OfferReply, SipOutput};
+
+impl Engine {
+    /// Hands on everything the stack has to say; its words may make calls act, which may make the stack speak again.
+    pub(super) fn pump(&mut self, now: Now) {
+        while let Some(output) = self.stack.poll_output() {
+            match output {
+                SipOutput::Send { to, bytes, note } => self.outputs.push_back(Output::Send { to, bytes, note }),
+                SipOutput::Received(note) => self.notice(Notice::SipReceived(note)),
+                SipOutput::Refused(why) => self.notice(Notice::SipRefused(why)),
+                SipOutput::Leg(leg, event) => self.leg_event(now, leg, event),
+            }
+        }
+    }
+
+    /// Does what a call wants, until it wants nothing.
+    pub(super) fn drive(&mut self, now: Now, id: CallId) {
+        while let Some(action) = self.calls.get_mut(&id).and_then(|live| live.call.poll_action()) {
+            self.perform(now, id, action);
+        }
+    }
+
+    fn perform(&mut self, now: Now, id: CallId, action: Action) {
+        let leg = |attempt| LegId { call: id, attempt };
+        match action {
+            Action::Dial(attempt) => self.dial(now, leg(attempt)),
+            Action::HangUp(attempt, cause) => {
+                let reason = HangUpReason { q850: cause.q850.unwrap_or(16), text: cause.text };
+                self.stack.hang_up(now.mono, leg(attempt), reason);
+            }
+            Action::Release(attempt) => self.release(now, leg(attempt)),
+            Action::PlayConnecting(attempt) => self.play(leg(attempt), Clip::Connecting, Some(Clip::HoldMusic)),
+            Action::PlayUnavailable(attempt) => self.play(leg(attempt), Clip::Unavailable, None),
+            Action::Bridge(a, b) => {
+                if let Some(live) = self.calls.get_mut(&id) {
+                    live.bridged_at = Some(now.mono);
+                }
+                self.media(Command::Bridge { a: leg(a), b: leg(b) });
+            }
+            Action::WatchSilence(attempt, after) => {
+                self.media(Command::WatchSilence { leg: leg(attempt), after: Some(after) });
+            }
+            Action::SetTimer(timer, at) => self.timers.set(TimerKey::Call(id, timer), at),
+            Action::CancelTimer(timer) => self.timers.cancel(&TimerKey::Call(id, timer)),
+            Action::Entered { from, to } => self.notice(Notice::State { call: id, from: Some(from), to }),
+            Action::SaveProgress => self.save_progress(id),
+            Action::OneWayAudio => self.notice(Notice::OneWayAudio { call: id }),
+            Action::Finish(outcome) => {
+                let ended_at = self.calls.get(&id).and_then(|live| live.call.ended()).map(|(_, at)| at);
+                self.finish(id, outcome, ended_at.unwrap_or(now.wall));
+            }
+        }
+    }
+
+    fn media(&mut self, command: Command) {
+        self.outputs.push_back(Output::Media(command));
+    }
+
+    fn play(&mut self, leg: LegId, clip: fn(Spoken) -> Clip, then_loop: Option<Clip>) {
+        let Some(spoken) = self.spoken(leg.call) else { return };
+        self.media(Command::Play { leg, script: Script { once: vec![clip(spoken)], then_loop } });
+    }
+
+    fn spoken(&self, call: CallId) -> Option<Spoken> {
+        let live = self.calls.get(&call)?;
+        let company = live.call.message().company_name.as_deref().unwrap_or(&live.business.name);
+        Some(Spoken { business: live.business.id.clone(), company: company.into() })
+    }
+
+    /// The phone begins to ring: time enough to render what its owner will hear.
+    fn prepare(&mut self, leg: LegId) {
+        if let Some(spoken) = self.spoken(leg.call) {
+            self.outputs.push_back(Output::Prepare(spoken));
+        }
+    }
+
+    /// Chooses the switch and asks for a port; the INVITE follows when the port is there.
+    fn dial(&mut self, now: Now, leg: LegId) {
+        let draw = self.rng.next_u64();
+        let session_id = u64::from(self.rng.next_u32());
+        let Some(live) = self.calls.get_mut(&leg.call) else { return };
+        let Some(address) = live.call.leg(leg.attempt).map(|l| l.address.clone()) else { return };
+        let Some(switch) = self.routing.choose(&address, draw) else {
+            let cause = Cause::local(3, "no switch serves this destination");
+            return self.tell(now, leg.call, Event::Failed(leg.attempt, FailureKind::Unreachable, cause));
+        };
+        let message = live.call.message();
+        let shown = message.caller_id.as_ref().or(live.business.caller_ids.first());
+        let from = match (shown, &switch.caller_id) {
+            (Some(number), _) => routing::target(number, &own_address(switch, self.config.sip_local)),
+            (None, Some(id)) => id.clone(),
+            (None, None) => format!("sip:callbridge@{}", self.config.sip_local),
+        };
+        let agreed = live.legs.get(&CUSTOMER).and_then(|l| l.plan.as_ref()).map(|plan| plan.codec);
+        let codecs = match agreed {
+            Some(Codec::Pcma) => [Codec::Pcma, Codec::Pcmu],
+            Some(Codec::Pcmu) | None => [Codec::Pcmu, Codec::Pcma],
+        };
+        let leg_media = LegMedia {
+            switch: switch.address,
+            target: routing::target(&address, switch),
+            from,
+            from_name: Some(live.business.name.clone()).filter(|name| !name.is_empty()),
+            codecs,
+            port: Port::Opening,
+            session_id,
+            version: 1,
+            plan: None,
+        };
+        live.legs.insert(leg.attempt, leg_media);
+        let name = switch.name.clone();
+        live.call.set_switch(leg.attempt, &name);
+        self.media(Command::Open { leg });
+    }
+
+    fn release(&mut self, now: Now, leg: LegId) {
+        let Some(live) = self.calls.get_mut(&leg.call) else { return };
+        match live.legs.get_mut(&leg.attempt).map(|l| &mut l.port) {
+            None => self.tell(now, leg.call, Event::Released(leg.attempt, None)),
+            Some(port @ Port::Opening) => *port = Port::Unwanted,
+            Some(port @ Port::Open(_)) => {
+                *port = Port::Closing;
+                self.media(Command::Close { leg });
+            }
+            Some(Port::Unwanted | Port::Closing) => {}
+        }
+    }
+
+    pub(super) fn media_event(&mut self, now: Now, event: media::Event) {
+        let leg = event.leg();
+        match event {
+            media::Event::Opened { local, .. } => self.opened(now, leg, local),
+            media::Event::OpenFailed { reason, .. } => {
+                let Some(live) = self.calls.get_mut(&leg.call) else { return };
+                live.legs.remove(&leg.attempt);
+                let cause = Cause::local(34, reason.to_string());
+                self.tell(now, leg.call, Event::Failed(leg.attempt, FailureKind::Fault, cause));
+                // A leg that had ended meanwhile still waits for its port.
+                self.tell(now, leg.call, Event::Released(leg.attempt, None));
+            }
+            media::Event::FirstPacket { .. } => {}
+            media::Event::PlayEnded { .. } => self.tell(now, leg.call, Event::PlayEnded(leg.attempt)),
+            media::Event::FirstRelayed { .. } => {
+                if let Some(bridged) = self.calls.get(&leg.call).and_then(|live| live.bridged_at) {
+                    let micros = u64::try_from(now.mono.since(bridged).as_micros()).unwrap_or(u64::MAX);
+                    self.notice(Notice::FirstRelay { call: leg.call, micros });
+                }
+                self.tell(now, leg.call, Event::FirstRelayed(leg.attempt));
+            }
+            media::Event::Silent { .. } => self.tell(now, leg.call, Event::Silent(leg.attempt)),
+            media::Event::Closed { quality, .. } => {
+                if let Some(live) = self.calls.get_mut(&leg.call) {
+                    live.legs.remove(&leg.attempt);
+                }
+                self.tell(now, leg.call, Event::Released(leg.attempt, Some(quality)));
+            }
+        }
+    }
+
+    /// The port is there: the INVITE goes out.
+    fn opened(&mut self, now: Now, leg: LegId, local: std::net::SocketAddr) {
+        let live = self.calls.get_mut(&leg.call);
+        let Some((live_due, leg_media)) =
+            live.and_then(|live| live.legs.get_mut(&leg.attempt).map(|l| (live.due_at, l)))
+        else {
+            return self.media(Command::Close { leg });
+        };
+        if leg_media.port != Port::Opening {
+            leg_media.port = Port::Closing;
+            return self.media(Command::Close { leg });
+        }
+        leg_media.port = Port::Open(local);
+        let invite = Invite {
+            leg,
+            switch: leg_media.switch,
+            target: leg_media.target.clone(),
+            from: leg_media.from.clone(),
+            from_name: leg_media.from_name.clone(),
+            offer: sdp::offer(&leg_media.local(local), &leg_media.codecs, Direction::BOTH),
+        };
+        self.stack.invite(now.mono, invite);
+        if leg.attempt == CUSTOMER {
+            self.prepare(leg);
+            let micros = u64::try_from(now.mono.since(live_due).as_micros()).unwrap_or(u64::MAX);
+            self.notice(Notice::Setup { call: leg.call, micros });
+        }
+    }
+
+    fn leg_event(&mut self, now: Now, leg: LegId, event: LegEvent) {
+        match event {
+            LegEvent::Ringing => self.tell(now, leg.call, Event::Ringing(leg.attempt)),
+            LegEvent::Answered { answer } => self.answered(now, leg, &answer),
+            LegEvent::Failed { cause } => {
+                let live = self.calls.get(&leg.call);
+                let rang = live.and_then(|l| l.call.leg(leg.attempt)).is_some_and(|l| l.ringing_at.is_some());
+                let kind = failure::kind_of(&cause, rang);
+                self.tell(now, leg.call, Event::Failed(leg.attempt, kind, cause));
+            }
+            LegEvent::Offered { id, offer } => self.offered(now, leg, id, &offer),
+            LegEvent::OfferAnswered { answer } => {
+                let _unusable = self.agree(leg, &answer);
+            }
+            LegEvent::HungUp { cause } => self.tell(now, leg.call, Event::HungUp(leg.attempt, cause)),
+        }
+    }
+
+    /// Only a 200 with a usable answer is an answer (field.md 5).
+    fn answered(&mut self, now: Now, leg: LegId, answer: &[u8]) {
+        match self.agree(leg, answer) {
+            Ok(codec) => self.tell(now, leg.call, Event::Answered(leg.attempt, codec.name())),
+            Err(text) => {
+                self.stack.hang_up(now.mono, leg, HangUpReason { q850: 88, text: text.clone() });
+                let cause = Cause { sip_status: Some(200), q850: Some(88), text };
+                self.tell(now, leg.call, Event::Failed(leg.attempt, FailureKind::Unreachable, cause));
+            }
+        }
+    }
+
+    fn agree(&mut self, leg: LegId, answer: &[u8]) -> Result<Codec, String> {
+        let live = self.calls.get_mut(&leg.call).ok_or_else(|| "the call is over".to_owned())?;
+        let leg_media = live.legs.get_mut(&leg.attempt).ok_or_else(|| "the leg is over".to_owned())?;
+        let plan = sdp::accept_answer(&leg_media.codecs, answer).map_err(|error| error.to_string())?;
+        let codec = plan.codec;
+        leg_media.plan = Some(plan.clone());
+        self.media(Command::Agree { leg, plan });
+        Ok(codec)
+    }
+
+    /// A re-INVITE or UPDATE of the peer: hold, resume, another address or codec.
+    fn offered(&mut self, now: Now, leg: LegId, id: OfferId, offer: &[u8]) {
+        let reply = self.answer_to(leg, offer).unwrap_or(OfferReply::Refuse);
+        self.stack.answer_offer(now.mono, leg, id, reply);
+    }
+
+    fn answer_to(&mut self, leg: LegId, offer: &[u8]) -> Option<OfferReply> {
+        let live = self.calls.get_mut(&leg.call)?;
+        let leg_media = live.legs.get_mut(&leg.attempt)?;
+        let Port::Open(local) = leg_media.port else { return None };
+        leg_media.version += 1;
+        let local = leg_media.local(local);
+        let current = leg_media.plan.as_ref().map(|plan| plan.codec);
+        if offer.is_empty() {
+            return Some(OfferReply::Accept(sdp::offer(&local, &leg_media.codecs, Direction::BOTH)));
+        }
+        let (answer, plan) = sdp::answer(&local, offer, current).ok()?;
+        leg_media.plan = Some(plan.clone());
+        self.media(Command::Agree { leg, plan });
+        Some(OfferReply::Accept(answer))
+    }
+}
+
+impl LegMedia {
+    fn local(&self, local: std::net::SocketAddr) -> LocalMedia {
+        LocalMedia { address: local.ip(), port: local.port(), session_id: self.session_id, version: self.version }
+    }
+}
+
+/// A caller identity is written as a number at our own address.
+fn own_address(switch: &routing::Switch, sip_local: std::net::SocketAddr) -> routing::Switch {
+    routing::Switch { address: sip_local, ..switch.clone() }
+}

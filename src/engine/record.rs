@@ -1,0 +1,173 @@
+//! The record of a finished call: facts of the call, prices of billing. Owns the assembling; the rating is `billing`'s.
+
+use crate::billing::rate_leg;
+use crate::call::{Call, Leg};
+use crate::clock::Wall;
+use crate::model::{AttemptRecord, Business, CallRecord, Cause, Money, Outcome, Role, StoredCall};
+
+/// A record and the records of its attempts.
+pub type Records = (CallRecord, Vec<AttemptRecord>);
+
+/// The record of a call that the machine has finished.
+pub fn finished(call: &Call, business: &Business, outcome: Outcome, ended_at: Wall) -> Records {
+    let attempts: Vec<AttemptRecord> =
+        (0u16..).zip(call.legs()).map(|(n, leg)| attempt(call, business, n, leg, ended_at)).collect();
+    let mut record = blank(call.message(), call.id(), call.created_at(), business, outcome, ended_at);
+    let mut price = 0;
+    for (leg, written) in call.legs().iter().zip(&attempts) {
+        let rated = rate_leg(leg.answered_at(), written.ended_at, &business.tariff, leg.role);
+        price += rated.price.0;
+        match leg.role {
+            Role::Customer => record.customer_billable_seconds += rated.billable_seconds,
+            Role::Representative => record.representative_billable_seconds += rated.billable_seconds,
+        }
+    }
+    record.price_micros = Money(price);
+    if let Some(leg) = call.legs().first() {
+        let cause = leg.end().map(|end| &end.cause);
+        record.customer_ringing_at = leg.ringing_at;
+        record.customer_answered_at = leg.answered_at();
+        record.customer_sip_status = cause.and_then(|c| c.sip_status);
+        record.customer_q850 = cause.and_then(|c| c.q850);
+        record.customer_switch = leg.switch.clone();
+        record.codec_customer = leg.codec().map(str::to_owned);
+        record.quality_customer = leg.quality();
+    }
+    if let Some(leg) = call.representative() {
+        let cause = leg.end().map(|end| &end.cause);
+        record.representative = Some(leg.address.clone());
+        record.representative_ringing_at = leg.ringing_at;
+        record.representative_answered_at = leg.answered_at();
+        record.representative_sip_status = cause.and_then(|c| c.sip_status);
+        record.representative_q850 = cause.and_then(|c| c.q850);
+        record.representative_switch = leg.switch.clone();
+        record.codec_representative = leg.codec().map(str::to_owned);
+        record.quality_representative = leg.quality();
+    }
+    record.bridged_at = call.bridged_at();
+    record.talk_seconds = call.bridged_at().map_or(0, |at| ended_at.millis_since(at) / 1000);
+    record.one_way_audio = call.one_way_audio();
+    record.detail = call.detail().to_owned();
+    (record, attempts)
+}
+
+/// The record of a call that a crash cut: what the durable marks know, billed up to the last sign of life and no further.
+pub fn interrupted(stored: &StoredCall, business: &Business, last_alive: Option<Wall>, now: Wall) -> Records {
+    let marks = &stored.progress;
+    let times = [
+        Some(stored.created_at),
+        marks.started_at,
+        marks.customer_ringing_at,
+        marks.customer_answered_at,
+        marks.representative_answered_at,
+        marks.bridged_at,
+    ];
+    let last_mark = times.into_iter().flatten().max().unwrap_or(stored.created_at);
+    let ended_at = last_alive.map_or(last_mark, |alive| alive.min(now).max(last_mark));
+    let mut record = blank(&stored.message, stored.id, stored.created_at, business, Outcome::Interrupted, ended_at);
+    let cause = Cause::local(41, "cut by a crash of the equipment");
+    let mut attempts = Vec::new();
+    let mut add = |number, role, address, dialled_at, ringing_at, answered_at| {
+        let rated = rate_leg(answered_at, ended_at, &business.tariff, role);
+        attempts.push(AttemptRecord {
+            call_id: stored.id,
+            attempt: number,
+            role,
+            address,
+            switch: None,
+            dialled_at,
+            ringing_at,
+            answered_at,
+            ended_at,
+            cause: cause.clone(),
+            codec: None,
+            billable_seconds: rated.billable_seconds,
+            quality: None,
+        });
+        rated
+    };
+    if let Some(started) = marks.started_at {
+        let address = stored.message.customer.clone();
+        let rated = add(0, Role::Customer, address, started, marks.customer_ringing_at, marks.customer_answered_at);
+        record.customer_billable_seconds = rated.billable_seconds;
+        record.price_micros.0 += rated.price.0;
+        record.customer_ringing_at = marks.customer_ringing_at;
+        record.customer_answered_at = marks.customer_answered_at;
+        record.customer_q850 = cause.q850;
+    }
+    if let (Some(address), Some(answered)) = (marks.representative.clone(), marks.representative_answered_at) {
+        let rated = add(1, Role::Representative, address.clone(), answered, None, Some(answered));
+        record.representative = Some(address);
+        record.representative_answered_at = Some(answered);
+        record.representative_billable_seconds = rated.billable_seconds;
+        record.price_micros.0 += rated.price.0;
+        record.representative_q850 = cause.q850;
+    }
+    record.bridged_at = marks.bridged_at;
+    record.talk_seconds = marks.bridged_at.map_or(0, |at| ended_at.millis_since(at) / 1000);
+    record.detail = cause.text;
+    (record, attempts)
+}
+
+fn attempt(call: &Call, business: &Business, number: u16, leg: &Leg, ended_at: Wall) -> AttemptRecord {
+    let at = leg.end().map_or(ended_at, |end| end.at);
+    let rated = rate_leg(leg.answered_at(), at, &business.tariff, leg.role);
+    AttemptRecord {
+        call_id: call.id(),
+        attempt: number,
+        role: leg.role,
+        address: leg.address.clone(),
+        switch: leg.switch.clone(),
+        dialled_at: leg.dialled_at,
+        ringing_at: leg.ringing_at,
+        answered_at: leg.answered_at(),
+        ended_at: at,
+        cause: leg.end().map(|end| end.cause.clone()).unwrap_or_default(),
+        codec: leg.codec().map(str::to_owned),
+        billable_seconds: rated.billable_seconds,
+        quality: leg.quality(),
+    }
+}
+
+fn blank(
+    message: &crate::model::InitiationMessage,
+    call_id: crate::model::CallId,
+    created_at: Wall,
+    business: &Business,
+    outcome: Outcome,
+    ended_at: Wall,
+) -> CallRecord {
+    CallRecord {
+        call_id,
+        business_id: message.business_id.clone(),
+        reference: message.reference.clone(),
+        customer: message.customer.clone(),
+        representative: message.representatives.first().cloned(),
+        outcome,
+        created_at,
+        desired_contact_time: message.desired_contact_time,
+        customer_ringing_at: None,
+        customer_answered_at: None,
+        representative_ringing_at: None,
+        representative_answered_at: None,
+        bridged_at: None,
+        ended_at,
+        customer_billable_seconds: 0,
+        representative_billable_seconds: 0,
+        talk_seconds: 0,
+        price_micros: Money(0),
+        currency: business.tariff.currency,
+        customer_sip_status: None,
+        representative_sip_status: None,
+        customer_q850: None,
+        representative_q850: None,
+        customer_switch: None,
+        representative_switch: None,
+        codec_customer: None,
+        codec_representative: None,
+        quality_customer: None,
+        quality_representative: None,
+        one_way_audio: false,
+        detail: String::new(),
+    }
+}

@@ -1,0 +1,175 @@
+//! What goes to a peer: one SSRC, one numbering and one clock over all that a leg ever hears (message, music, talk), as
+//! RFC 3550 §5.1 wants of a source. Owns the mapping from another source's numbers to ours; refuses payloads.
+
+use super::{Header, Stamp, ticks};
+use crate::clock::Mono;
+
+/// A late packet is relayed only so far back behind the newest.
+const LATE: u16 = 100;
+
+/// The sending side of a leg.
+#[derive(Clone, Debug)]
+pub struct Sender {
+    ssrc: u32,
+    /// The number of the next fresh packet.
+    next: u16,
+    /// Timestamp and moment of the last fresh packet.
+    last: Option<(u32, Mono)>,
+    first_timestamp: u32,
+    source: Source,
+    sent: u64,
+}
+
+/// Where the packets come from now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Source {
+    /// The next packet begins a talk spurt.
+    New,
+    /// Our own frames.
+    Own,
+    /// Another leg's packets: what to add to its numbers, and how far back our numbers are its (at most [`LATE`]).
+    Mapped { sequence: u16, timestamp: u32, span: u16 },
+}
+
+impl Sender {
+    /// A source with its three random beginnings (RFC 3550 §5.1).
+    pub fn new(ssrc: u32, sequence: u16, timestamp: u32) -> Sender {
+        Sender { ssrc, next: sequence, last: None, first_timestamp: timestamp, source: Source::New, sent: 0 }
+    }
+
+    /// What is heard changes: the next packet has the marker, and its timestamp goes on by the time that passed.
+    pub fn new_source(&mut self) {
+        self.source = Source::New;
+    }
+
+    /// Stamps a frame of our own, `samples` after the one before it. After a change of source the clock says how far.
+    pub fn frame(&mut self, now: Mono, samples: u32) -> Stamp {
+        let fresh = self.source != Source::Own;
+        let timestamp = match self.last {
+            Some((last, _)) if !fresh => last.wrapping_add(samples),
+            _ => self.timestamp_at(now),
+        };
+        self.source = Source::Own;
+        self.stamp(now, timestamp, fresh)
+    }
+
+    /// Stamps another source's packet: its spacing in sequence and time is kept. `None`: it is from before we began to
+    /// relay that source.
+    pub fn relay(&mut self, now: Mono, theirs: &Header) -> Option<Stamp> {
+        let Source::Mapped { sequence, timestamp, span } = self.source else {
+            return Some(self.map(now, theirs));
+        };
+        let number = theirs.sequence.wrapping_add(sequence);
+        let ours = theirs.timestamp.wrapping_add(timestamp);
+        let ahead = number.wrapping_sub(self.next);
+        if ahead < 0x8000 {
+            self.next = number;
+            let span = span.saturating_add(ahead).saturating_add(1).min(LATE);
+            self.source = Source::Mapped { sequence, timestamp, span };
+            return Some(self.stamp(now, ours, theirs.marker));
+        }
+        let behind = ahead.wrapping_neg();
+        if behind > span {
+            return None;
+        }
+        self.sent += 1;
+        Some(Stamp { marker: theirs.marker, sequence: number, timestamp: ours, ssrc: self.ssrc })
+    }
+
+    /// A packet of the mapped source is left out on purpose: what follows closes up, so that it does not look lost.
+    pub fn leave_out(&mut self) {
+        if let Source::Mapped { sequence, .. } = &mut self.source {
+            *sequence = sequence.wrapping_sub(1);
+        }
+    }
+
+    /// Packets stamped.
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    fn map(&mut self, now: Mono, theirs: &Header) -> Stamp {
+        let timestamp = self.timestamp_at(now);
+        self.source = Source::Mapped {
+            sequence: self.next.wrapping_sub(theirs.sequence),
+            timestamp: timestamp.wrapping_sub(theirs.timestamp),
+            span: 1,
+        };
+        self.stamp(now, timestamp, true)
+    }
+
+    /// The clock of a new source: at least one millisecond on, so that no timestamp is used twice.
+    fn timestamp_at(&self, now: Mono) -> u32 {
+        match self.last {
+            Some((last, at)) => last.wrapping_add(ticks(now.0.saturating_sub(at.0)).max(8)),
+            None => self.first_timestamp,
+        }
+    }
+
+    fn stamp(&mut self, now: Mono, timestamp: u32, marker: bool) -> Stamp {
+        let sequence = self.next;
+        self.next = sequence.wrapping_add(1);
+        self.last = Some((timestamp, now));
+        self.sent += 1;
+        Stamp { marker, sequence, timestamp, ssrc: self.ssrc }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn theirs(sequence: u16, timestamp: u32) -> Header {
+        Header { marker: false, payload_type: 0, sequence, timestamp, ssrc: 9, payload: 12..172 }
+    }
+
+    fn ms(n: u64) -> Mono {
+        Mono(n * 1000)
+    }
+
+    #[test]
+    fn a_message_then_a_talk_is_one_numbering_on_one_clock() {
+        let mut sender = Sender::new(7, 65_535, u32::MAX - 100);
+        let first = sender.frame(ms(0), 160);
+        let second = sender.frame(ms(21), 160);
+        assert_eq!((first.marker, first.sequence, first.ssrc), (true, 65_535, 7));
+        assert_eq!((second.marker, second.sequence), (false, 0));
+        assert_eq!(second.timestamp.wrapping_sub(first.timestamp), 160);
+        sender.new_source();
+        let talk = sender.relay(ms(51), &theirs(500, 80_000)).unwrap();
+        assert_eq!((talk.marker, talk.sequence), (true, 1));
+        assert_eq!(talk.timestamp.wrapping_sub(second.timestamp), 240);
+        let next = sender.relay(ms(71), &theirs(501, 80_160)).unwrap();
+        assert_eq!((next.marker, next.sequence), (false, 2));
+        assert_eq!(next.timestamp.wrapping_sub(talk.timestamp), 160);
+    }
+
+    #[test]
+    fn a_gap_stays_a_gap_and_a_late_packet_fills_it() {
+        let mut sender = Sender::new(7, 100, 0);
+        sender.relay(ms(0), &theirs(10, 0)).unwrap();
+        assert_eq!(sender.relay(ms(60), &theirs(13, 480)).unwrap().sequence, 103);
+        let late = sender.relay(ms(61), &theirs(12, 320)).unwrap();
+        assert_eq!((late.sequence, late.timestamp), (102, 320));
+        assert_eq!(sender.relay(ms(62), &theirs(9, 0)), None, "from before the talk");
+        assert_eq!(sender.relay(ms(80), &theirs(14, 640)).unwrap().sequence, 104);
+    }
+
+    #[test]
+    fn a_packet_left_out_leaves_no_gap() {
+        let mut sender = Sender::new(7, 100, 0);
+        sender.relay(ms(0), &theirs(10, 0)).unwrap();
+        sender.leave_out();
+        assert_eq!(sender.relay(ms(40), &theirs(12, 320)).unwrap().sequence, 101);
+    }
+
+    #[test]
+    fn a_talk_longer_than_the_numbering_goes_on() {
+        let mut sender = Sender::new(7, 3, 0);
+        for n in 0..200_000u32 {
+            let stamp = sender.relay(ms(u64::from(n) * 20), &theirs(n as u16, n.wrapping_mul(160)));
+            assert_eq!(stamp.unwrap().sequence, (n as u16).wrapping_add(3));
+        }
+        assert_eq!(sender.sent(), 200_000);
+    }
+}

@@ -1,0 +1,224 @@
+//! Stories of offer and answer, golden bodies, and properties over arbitrary ones.
+
+use std::net::IpAddr;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn local() -> LocalMedia {
+    LocalMedia { address: "192.0.2.1".parse().unwrap(), port: 20_000, session_id: 7, version: 1 }
+}
+
+fn body(lines: &[&str]) -> Vec<u8> {
+    let mut text = String::from("v=0\r\no=phone 1 1 IN IP4 198.51.100.9\r\ns=-\r\n");
+    for line in lines {
+        text.push_str(line);
+        text.push_str("\r\n");
+    }
+    text.into_bytes()
+}
+
+const C: &str = "c=IN IP4 198.51.100.9";
+const T: &str = "t=0 0";
+
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap().replace("\r\n", "\n")
+}
+
+#[test]
+fn our_offer_is_written_so() {
+    insta::assert_snapshot!(text(offer(&local(), &[Codec::Pcmu, Codec::Pcma], Direction::BOTH)), @r"
+    v=0
+    o=- 7 1 IN IP4 192.0.2.1
+    s=callbridge
+    c=IN IP4 192.0.2.1
+    t=0 0
+    m=audio 20000 RTP/AVP 0 8 101
+    a=rtpmap:0 PCMU/8000
+    a=rtpmap:8 PCMA/8000
+    a=rtpmap:101 telephone-event/8000
+    a=fmtp:101 0-15
+    a=ptime:20
+    a=sendrecv
+    ");
+}
+
+#[test]
+fn an_offer_with_video_and_two_audio_streams_is_answered_in_place() {
+    let theirs = body(&[
+        C,
+        "t=3034423619 3042462419",
+        "m=video 40002 RTP/AVP 96",
+        "a=rtpmap:96 H264/90000",
+        "m=audio 0 RTP/AVP 0",
+        "m=audio 40004 RTP/AVP 9 97 8 96",
+        "a=rtpmap:97 pcmu/8000/1",
+        "a=rtpmap:96 Telephone-Event/8000",
+        "a=sendonly",
+        "m=audio 40006 RTP/AVP 0",
+    ]);
+    let (ours, plan) = answer(&local(), &theirs, Some(Codec::Pcmu)).unwrap();
+    assert_eq!(plan.codec, Codec::Pcmu);
+    assert_eq!((plan.send_payload_type, plan.receive_payload_type), (97, 97));
+    assert_eq!(plan.telephone_event, Some((96, 96)));
+    assert_eq!(plan.direction, Direction { send: false, receive: true });
+    insta::assert_snapshot!(text(ours), @r"
+    v=0
+    o=- 7 1 IN IP4 192.0.2.1
+    s=callbridge
+    c=IN IP4 192.0.2.1
+    t=3034423619 3042462419
+    m=video 0 RTP/AVP 96
+    m=audio 0 RTP/AVP 0
+    m=audio 20000 RTP/AVP 97 96
+    a=rtpmap:97 PCMU/8000
+    a=rtpmap:96 telephone-event/8000
+    a=fmtp:96 0-15
+    a=ptime:20
+    a=recvonly
+    m=audio 0 RTP/AVP 0
+    ");
+}
+
+#[test]
+fn an_answer_picks_the_first_codec_that_we_offered() {
+    let theirs = body(&[C, T, "m=audio 40000 RTP/AVP 18 8 0 96", "a=rtpmap:96 telephone-event/8000"]);
+    let plan = accept_answer(&[Codec::Pcmu, Codec::Pcma], &theirs).unwrap();
+    assert_eq!(plan.codec, Codec::Pcma);
+    assert_eq!(plan.remote, "198.51.100.9:40000".parse().unwrap());
+    assert_eq!(plan.telephone_event, Some((96, 101)));
+    assert_eq!(plan.direction, Direction::BOTH);
+    assert_eq!(plan.ptime_ms, 20);
+    assert_eq!(accept_answer(&[Codec::Pcmu], &theirs).unwrap().codec, Codec::Pcmu);
+}
+
+#[test]
+fn hold_by_sendonly_by_inactive_and_by_address_zero_then_resume() {
+    let audio = "m=audio 40000 RTP/AVP 0";
+    let flow = |lines: &[&str]| answer(&local(), &body(lines), None).unwrap().1.direction;
+    assert_eq!(flow(&[C, T, audio, "a=sendonly"]), Direction { send: false, receive: true });
+    assert_eq!(flow(&[C, T, audio, "a=inactive"]), Direction::INACTIVE);
+    assert!(!flow(&["c=IN IP4 0.0.0.0", T, audio]).send);
+    assert!(!flow(&[C, T, audio, "c=IN IP4 0.0.0.0"]).send);
+    assert_eq!(flow(&[C, T, "a=inactive", audio]), Direction::INACTIVE);
+    assert_eq!(flow(&[C, T, "a=inactive", audio, "a=sendrecv"]), Direction::BOTH);
+}
+
+#[test]
+fn the_address_of_the_stream_goes_before_the_sessions_and_ipv6_is_known() {
+    let theirs = body(&[C, T, "m=audio 40000 RTP/AVP 0", "c=IN IP6 2001:db8::9"]);
+    let plan = accept_answer(&[Codec::Pcmu], &theirs).unwrap();
+    assert_eq!(plan.remote, "[2001:db8::9]:40000".parse().unwrap());
+    let six = LocalMedia { address: "2001:db8::1".parse().unwrap(), ..local() };
+    assert!(text(offer(&six, &[Codec::Pcmu], Direction::BOTH)).contains("c=IN IP6 2001:db8::1\n"));
+}
+
+#[test]
+fn a_body_that_cannot_be_used_says_why() {
+    let why = |lines: &[&str]| accept_answer(&[Codec::Pcmu], &body(lines)).unwrap_err();
+    assert_eq!(why(&[C, T, "m=audio 0 RTP/AVP 0"]), SdpError::Refused);
+    assert_eq!(why(&[C, T]), SdpError::NoAudio);
+    assert_eq!(why(&[C, T, "m=video 40000 RTP/AVP 96"]), SdpError::NoAudio);
+    assert_eq!(why(&[C, T, "m=audio 40000 RTP/AVP 18"]), SdpError::NoCommonCodec);
+    assert_eq!(why(&[C, T, "m=audio 40000 RTP/AVP 8"]), SdpError::NoCommonCodec);
+    assert_eq!(why(&[C, T, "m=audio 40000 RTP/AVP 0", "a=rtpmap:0 PCMU/16000"]), SdpError::NoCommonCodec);
+    assert_eq!(why(&[C, T, "m=audio 40000 RTP/SAVP 0"]), SdpError::Transport("RTP/SAVP".into()));
+    assert_eq!(why(&[T, "m=audio 40000 RTP/AVP 0"]), SdpError::Address);
+    assert_eq!(why(&["c=IN IP4 224.0.0.1/127", T, "m=audio 40000 RTP/AVP 0"]), SdpError::Address);
+    assert_eq!(why(&["c=IN IP4 phone.example", T, "m=audio 40000 RTP/AVP 0"]), SdpError::Address);
+    assert!(matches!(accept_answer(&[Codec::Pcmu], b"hello"), Err(SdpError::Malformed(_))));
+    assert_eq!(accept_answer(&[Codec::Pcmu], &vec![b'v'; MAX_BODY + 1]), Err(SdpError::TooLarge));
+    let crowd = vec!["m=audio 40000 RTP/AVP 0"; MAX_STREAMS + 1];
+    assert_eq!(accept_answer(&[Codec::Pcmu], &body(&crowd)), Err(SdpError::TooLarge));
+}
+
+#[test]
+fn bodies_with_bare_line_feeds_and_without_a_last_one_are_read() {
+    let theirs = b"v=0\no=- 1 1 IN IP4 198.51.100.9\ns=-\nc=IN IP4 198.51.100.9\nt=0 0\nm=audio 40000 RTP/AVP 0";
+    assert_eq!(accept_answer(&[Codec::Pcmu], theirs).unwrap().codec, Codec::Pcmu);
+}
+
+#[test]
+fn the_packet_time_that_the_peer_asks_is_kept_where_we_can() {
+    let ptime = |lines: &[&str]| {
+        let all: Vec<&str> = [C, T, "m=audio 40000 RTP/AVP 0"].into_iter().chain(lines.iter().copied()).collect();
+        accept_answer(&[Codec::Pcmu], &body(&all)).unwrap().ptime_ms
+    };
+    assert_eq!(ptime(&["a=ptime:30"]), 30);
+    assert_eq!(ptime(&["a=ptime:17"]), 20);
+    assert_eq!(ptime(&["a=ptime:60", "a=maxptime:40"]), 40);
+    assert_eq!(ptime(&["a=maxptime:10"]), 10);
+    assert_eq!(ptime(&["a=ptime:65535", "a=maxptime:0"]), 20);
+}
+
+fn a_stream() -> impl Strategy<Value = Vec<String>> {
+    let media = prop_oneof![3 => Just("audio"), 1 => Just("video"), 1 => Just("image")];
+    let port = prop_oneof![Just(0u16), 1024..65535u16];
+    let proto = prop_oneof![3 => Just("RTP/AVP"), 1 => Just("RTP/SAVPF"), 1 => Just("udptl")];
+    let formats = proptest::collection::vec(0u8..128, 1..8);
+    let direction = proptest::sample::select(vec!["sendrecv", "sendonly", "recvonly", "inactive"]);
+    let name = proptest::sample::select(vec!["PCMU", "pcma", "telephone-event", "opus"]);
+    (media, port, proto, formats, direction, name).prop_map(|(media, port, proto, formats, direction, name)| {
+        let list: Vec<String> = formats.iter().map(u8::to_string).collect();
+        let mut lines = vec![format!("m={media} {port} {proto} {}", list.join(" ")), format!("a={direction}")];
+        if let Some(dynamic) = formats.iter().find(|number| **number >= 96) {
+            lines.push(format!("a=rtpmap:{dynamic} {name}/8000"));
+        }
+        lines
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+        let _ = accept_answer(&[Codec::Pcmu], &bytes);
+        let _ = answer(&local(), &bytes, None);
+    }
+
+    #[test]
+    fn no_mutation_of_a_good_body_makes_it_panic(at in 0usize..200, byte: u8, cut in 0usize..260) {
+        let mut bytes = offer(&local(), &[Codec::Pcma, Codec::Pcmu], Direction::BOTH);
+        if let Some(place) = bytes.get_mut(at) {
+            *place = byte;
+        }
+        bytes.truncate(cut);
+        let _ = accept_answer(&[Codec::Pcmu], &bytes);
+        let _ = answer(&local(), &bytes, Some(Codec::Pcma));
+    }
+
+    /// Whatever was offered: as many streams answered as offered, at most one taken, and we would take our own answer.
+    #[test]
+    fn our_answer_to_any_offer_is_one_that_we_accept(
+        streams in proptest::collection::vec(a_stream(), 0..5),
+        alaw: bool,
+        six: bool,
+    ) {
+        let lines: Vec<String> = [C.to_owned(), T.to_owned()].into_iter().chain(streams.iter().flatten().cloned()).collect();
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let address: IpAddr = if six { "2001:db8::5".parse().unwrap() } else { "192.0.2.5".parse().unwrap() };
+        let local = LocalMedia { address, ..local() };
+        let preferred = if alaw { Codec::Pcma } else { Codec::Pcmu };
+        if let Ok((ours, plan)) = answer(&local, &body(&lines), Some(preferred)) {
+            let theirs = accept_answer(&[Codec::Pcmu, Codec::Pcma], &ours).unwrap();
+            prop_assert_eq!(theirs.codec, plan.codec);
+            prop_assert_eq!(theirs.send_payload_type, plan.receive_payload_type);
+            prop_assert_eq!(theirs.remote, SocketAddr::new(local.address, local.port));
+            prop_assert_eq!(theirs.direction, Direction { send: plan.direction.receive, receive: plan.direction.send });
+            let text = String::from_utf8(ours).unwrap();
+            prop_assert_eq!(text.matches("m=").count(), streams.len());
+            prop_assert_eq!(text.matches(" 20000 RTP/AVP").count(), 1);
+        }
+    }
+
+    #[test]
+    fn our_own_offer_is_always_answered(alaw_first: bool, send: bool, receive: bool) {
+        let codecs = if alaw_first { [Codec::Pcma, Codec::Pcmu] } else { [Codec::Pcmu, Codec::Pcma] };
+        let offered = offer(&local(), &codecs, Direction { send, receive });
+        let (ours, plan) = answer(&local(), &offered, None).unwrap();
+        prop_assert_eq!(plan.codec, codecs[0]);
+        let accepted = accept_answer(&codecs, &ours).unwrap();
+        prop_assert_eq!(accepted.direction, Direction { send, receive });
+        prop_assert_eq!(accepted.telephone_event, Some((101, 101)));
+    }
+}
