@@ -8,10 +8,10 @@ use std::time::Duration;
 
 pub mod g711;
 pub mod level;
-
-
+pub mod music;
+pub mod render;
 pub mod tone;
-
+pub mod wav;
 
 /// Samples a second.
 pub const SAMPLE_RATE: u32 = 8_000;

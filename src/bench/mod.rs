@@ -1,1 +1,158 @@
-//! Simulated phones and load against a running daemon.
+//! `callbridge bench`: simulated phones and load against a daemon, printed as JSON. Owns the plan of a measurement and its
+//! report. Measures CPU of the daemon from outside (`/proc`), delay by time stamps inside the voice, and the wall W beside.
+//!
+//! The daemon is started on core 0 and the phones and the load run on core 1, as performance.md does. With `--url` a daemon
+//! that runs already is measured; its `[[switch]]` must then point at `--sip`.
+
+mod client;
+mod phones;
+mod report;
+mod target;
+mod voice;
+mod wall;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+
+pub use report::Report;
+
+/// What to measure.
+#[derive(Args, Clone, Debug)]
+pub struct BenchArgs {
+    /// Rates of calls per second to try, each for `--seconds`; empty: none
+    #[arg(long, value_delimiter = ',', default_value = "100,250,500,1000")]
+    pub rates: Vec<u32>,
+    /// Seconds of load at each rate
+    #[arg(long, default_value_t = 10)]
+    pub seconds: u32,
+    /// Seconds of talk of each call of a rate
+    #[arg(long, default_value_t = 1)]
+    pub talk_seconds: u32,
+    /// Numbers of calls bridged at once, each relayed for `--relay-seconds`; empty: none
+    #[arg(long, value_delimiter = ',', default_value = "25,100,400,1000")]
+    pub bridged: Vec<u32>,
+    /// Seconds of relaying that are measured
+    #[arg(long, default_value_t = 8)]
+    pub relay_seconds: u32,
+    /// Media tick of the daemon that is started, in milliseconds
+    #[arg(long, default_value_t = 5)]
+    pub tick_ms: u16,
+    /// Measure a running daemon instead of starting one; needs --pid, --sip, --business and --password-file
+    #[arg(long, requires_all = ["pid", "sip", "business", "password_file"])]
+    pub url: Option<SocketAddr>,
+    /// Process id of the running daemon
+    #[arg(long)]
+    pub pid: Option<u32>,
+    /// Address where the simulated phones listen for SIP
+    #[arg(long)]
+    pub sip: Option<SocketAddr>,
+    /// Business to place the calls as
+    #[arg(long)]
+    pub business: Option<String>,
+    /// File whose first line is its password
+    #[arg(long)]
+    pub password_file: Option<std::path::PathBuf>,
+}
+
+/// Why nothing was measured.
+#[derive(Debug, thiserror::Error)]
+pub enum BenchError {
+    /// Sockets, files, processes.
+    #[error("the system refused: {0}")]
+    System(#[from] std::io::Error),
+    /// The daemon did not come up.
+    #[error("the daemon did not start: {0}")]
+    Daemon(String),
+    /// HTTP.
+    #[error("the API does not answer: {0}")]
+    Http(String),
+}
+
+/// Microseconds on the clock that all parts of the bench share.
+fn micros() -> u64 {
+    static ZERO: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    u64::try_from(ZERO.get_or_init(std::time::Instant::now).elapsed().as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Runs the plan and prints the report.
+pub fn run(args: &BenchArgs) -> ExitCode {
+    match measure(args) {
+        Ok(report) => {
+            println!("{}", serde_json::to_string_pretty(&report).unwrap_or_default());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(args: &BenchArgs) -> Result<Report, BenchError> {
+    let wall_micros = wall::micros_per_packet()?;
+    let phones = phones::Phones::start(args.sip)?;
+    let target = target::Target::start(args, phones.address())?;
+    target::pin(1)?;
+    let idle = target.idle(Duration::from_secs(2))?;
+    let mut report = Report::new(wall_micros, args.tick_ms, idle);
+    let mut first = 0;
+    for calls in &args.bridged {
+        eprintln!("bench: relaying {calls} calls for {} s", args.relay_seconds);
+        report.bridged.push(relay(args, &phones, &target, &mut first, *calls, wall_micros)?);
+    }
+    for rate in &args.rates {
+        eprintln!("bench: {rate} calls/s for {} s", args.seconds);
+        report.rates.push(rate_of(args, &phones, &target, &mut first, *rate)?);
+    }
+    Ok(report)
+}
+
+/// Calls at a rate, each with a short talk.
+fn rate_of(
+    args: &BenchArgs,
+    phones: &phones::Phones,
+    target: &target::Target,
+    first: &mut u32,
+    rate: u32,
+) -> Result<report::Rate, BenchError> {
+    let talk = Duration::from_secs(u64::from(args.talk_seconds));
+    phones.begin(talk);
+    let calls = rate * args.seconds;
+    let before = target.cpu()?;
+    let placed = client::place(target, *first, calls, rate)?;
+    *first += calls;
+    let settled = phones.wait_ended(placed.accepted, talk + Duration::from_secs(15));
+    let cpu = target.cpu()?.saturating_sub(before);
+    let window = phones.take();
+    Ok(report::Rate::new(rate, calls, &placed, settled, cpu, &window))
+}
+
+/// Calls that stay bridged while their relaying is measured.
+fn relay(
+    args: &BenchArgs,
+    phones: &phones::Phones,
+    target: &target::Target,
+    first: &mut u32,
+    calls: u32,
+    wall_micros: f64,
+) -> Result<report::Bridged, BenchError> {
+    let rss_before = target.rss_kilobytes()?;
+    phones.begin(Duration::from_secs(3600));
+    client::place(target, *first, calls, 100)?;
+    *first += calls;
+    let up = phones.wait_bridged(calls, Duration::from_secs(20));
+    std::thread::sleep(Duration::from_secs(1));
+    let setup = phones.take();
+    let rss = target.rss_kilobytes()?;
+    let before = target.cpu()?;
+    std::thread::sleep(Duration::from_secs(u64::from(args.relay_seconds)));
+    let cpu = target.cpu()?.saturating_sub(before);
+    let window = phones.take();
+    phones.hang_up_all();
+    phones.wait_ended(up, Duration::from_secs(20));
+    let memory = rss.saturating_sub(rss_before);
+    Ok(report::Bridged::new(calls, up, memory, cpu, wall_micros, &setup, &window))
+}

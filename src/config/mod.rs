@@ -1,4 +1,16 @@
-//! The configuration file, typed; every error has its line and a mend.
+//! The configuration file, typed; every error has its line and a mend. Owns the shapes and the defaults; refuses to act on
+//! them (that is the daemon's).
+
+mod error;
+mod lists;
+mod load;
+mod reader;
+mod sections;
+#[cfg(test)]
+mod tests;
+
+pub use error::{ConfigError, ConfigErrors, Place};
+pub use load::{load, notes, parse, parse_with};
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -122,7 +134,7 @@ impl Default for CallConfig {
             late_seconds: 3600,
             max_ahead_seconds: 366 * 86_400,
             drain_seconds: 30,
-            max_calls: 5000,
+            max_calls: 2500,
         }
     }
 }

@@ -19,6 +19,11 @@ impl CallId {
         CallId(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().as_u128())
     }
 
+    /// Reads back what [`CallId::as_u128`] gave to the store.
+    pub fn from_u128(bits: u128) -> CallId {
+        CallId(bits)
+    }
+
     /// The raw 128 bits.
     pub fn as_u128(self) -> u128 {
         self.0

@@ -1,1 +1,98 @@
 //! The HTTP API (contract.md): parse, verify, ask the engine, answer.
+//!
+//! Owns the routes and what surrounds every one of them: problem+json for everything that goes wrong, counting, the catch of
+//! panics. Refuses business rules: those are `access`'s, `call`'s and the engine's.
+
+pub mod adapters;
+pub mod app;
+pub mod calls;
+pub mod credentials;
+pub mod json;
+pub mod message;
+pub mod port;
+pub mod problem;
+pub mod query;
+pub mod server;
+#[cfg(test)]
+mod tests;
+
+use std::any::Any;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderValue, StatusCode, Version, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tower_http::catch_panic::CatchPanicLayer;
+
+pub use app::{App, Patience};
+pub use port::{CallFilter, EnginePort, Health, Pending, Phase, RecordFilter, StorePort, StoreUnreadable};
+use problem::Problem;
+
+/// The API that businesses call, with /healthz and /readyz.
+pub fn router(app: Arc<App>) -> Router {
+    let health = app.health.clone();
+    let api = Router::new()
+        .route("/v1/calls", post(calls::create).get(calls::list))
+        .route("/v1/calls/{id}", get(calls::show).delete(calls::delete))
+        .route("/v1/cdrs", get(calls::records))
+        .with_state(app);
+    surround(api.merge(health_routes(health)))
+}
+
+/// What the operator's listener serves: /metrics, /healthz, /readyz. `metrics` renders the Prometheus text.
+pub fn admin_router(health: Arc<Health>, metrics: Arc<dyn Fn() -> String + Send + Sync>) -> Router {
+    let exposition = get(move || {
+        let text = metrics();
+        async move { ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text) }
+    });
+    surround(health_routes(health).route("/metrics", exposition))
+}
+
+fn health_routes(health: Arc<Health>) -> Router {
+    Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(ready)).with_state(health)
+}
+
+async fn ready(State(health): State<Arc<Health>>) -> Response {
+    match health.phase() {
+        Phase::Ready => "ready\n".into_response(),
+        Phase::Starting => Problem::unavailable(1, "starting").into_response(),
+        Phase::Draining => Problem::unavailable(30, "draining: no new calls are taken").into_response(),
+    }
+}
+
+fn surround(router: Router) -> Router {
+    router
+        .fallback(async || Problem::of(StatusCode::NOT_FOUND, "there is nothing here"))
+        .method_not_allowed_fallback(async || {
+            Problem::of(StatusCode::METHOD_NOT_ALLOWED, "see the Allow header for what can be done here")
+        })
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn(every_request))
+}
+
+/// The panic's message may hold a customer's number: it stays in the process's own panic output.
+fn panicked(_: Box<dyn Any + Send>) -> Response {
+    tracing::error!("a request handler panicked");
+    Problem::of(StatusCode::INTERNAL_SERVER_ERROR, "a fault of the equipment").into_response()
+}
+
+/// RFC 9112 §3.2: exactly one Host in HTTP/1.1. Every answer is counted, and none is cached.
+async fn every_request(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    let mut response = match hosts {
+        1 => next.run(request).await,
+        0 if request.version() < Version::HTTP_11 => next.run(request).await,
+        _ => Problem::malformed("exactly one Host header is needed").into_response(),
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let route = route.unwrap_or_else(|| String::from("other"));
+    let status = response.status().as_str().to_owned();
+    metrics::counter!("callbridge_http_requests_total", "route" => route, "status" => status).increment(1);
+    response
+}

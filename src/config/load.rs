@@ -1,0 +1,179 @@
+//! From a file and the environment to a [`Config`]: reads, asks the sections, checks what concerns several of them, and tells
+//! `check` what an operator should know. Refuses to bind, to resolve or to write anything.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use toml::de::DeTable;
+
+use super::error::{ConfigError, ConfigErrors, Place};
+use super::reader::{PREFIX, Reader, Section};
+use super::{Config, lists, sections};
+
+/// Variables that belong to the command line, not to the file.
+const COMMAND_LINE: [&str; 2] = ["CALLBRIDGE_CONFIG", "CALLBRIDGE_PASSWORD"];
+/// No sensible configuration is longer.
+const MAX_BYTES: u64 = 4 << 20;
+
+/// Reads the file at `path`, with `CALLBRIDGE_…` variables of the process over it.
+pub fn load(path: &Path) -> Result<Config, ConfigErrors> {
+    let name = path.display().to_string();
+    let unreadable = |problem: String, mend: &str| {
+        let place = Place::File(name.clone());
+        ConfigErrors(vec![ConfigError { place, key: "file".to_owned(), problem, mend: mend.to_owned() }])
+    };
+    let size = std::fs::metadata(path).map(|found| found.len());
+    let text = match size {
+        Ok(size) if size > MAX_BYTES => {
+            return Err(unreadable("longer than 4 MiB".to_owned(), "name a configuration file"));
+        }
+        Ok(_) => std::fs::read_to_string(path),
+        Err(error) => Err(error),
+    };
+    let text = text.map_err(|error| {
+        unreadable(
+            format!("cannot be read: {error}"),
+            "give --config the path of a TOML file; config.example.toml is one to begin with",
+        )
+    })?;
+    let variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
+        .filter(|(name, _)| name.starts_with(PREFIX) && !COMMAND_LINE.contains(&name.as_str()))
+        .collect();
+    let folder = path.parent().unwrap_or(Path::new(""));
+    parse_with(&text, &name, folder, variables)
+}
+
+/// Reads a text that is called `name` in errors; relative paths stay relative, no environment.
+pub fn parse(text: &str, name: &str) -> Result<Config, ConfigErrors> {
+    parse_with(text, name, Path::new(""), BTreeMap::new())
+}
+
+/// The same with everything handed in: the folder that relative paths begin at, and the variables.
+pub fn parse_with(
+    text: &str,
+    name: &str,
+    folder: &Path,
+    variables: BTreeMap<String, String>,
+) -> Result<Config, ConfigErrors> {
+    let mut reader = Reader::new(text, name, folder, variables);
+    let (tree, syntax) = DeTable::parse_recoverable(text);
+    for error in &syntax {
+        let place = error.span().map_or_else(|| reader.whole_file(), |span| reader.line(&span));
+        reader.error(&place, "syntax", error.message().replace('\n', "; "), "see https://toml.io for the file's form");
+    }
+    let mut root = Section::root(tree.get_ref(), reader.whole_file());
+    let r = &mut reader;
+    let config = {
+        let root = &mut root;
+        Config {
+            http: open(r, root, "http", sections::http),
+            admin: open(r, root, "admin", sections::admin),
+            sip: open(r, root, "sip", sections::sip),
+            media: open(r, root, "media", sections::media),
+            store: open(r, root, "store", sections::store),
+            call: open(r, root, "call", sections::call),
+            prompt: open(r, root, "prompt", sections::prompt),
+            speech: open(r, root, "speech", sections::speech),
+            log: open(r, root, "log", sections::log),
+            switches: list(r, root, "switch", lists::switches),
+            businesses: list(r, root, "business", lists::businesses),
+        }
+    };
+    if !root.has("switch") {
+        let mend = "add [[switch]] with name = \"ssp-62\" and address = \"sip:127.0.0.1:5070;transport=udp\"";
+        let place = r.whole_file();
+        r.error(&place, "switch", "no switch is configured, so no call could be placed", mend);
+    }
+    root.finish(r);
+    together(r, &config);
+    let errors = reader.finish();
+    // After a broken line, what follows from its absence is noise.
+    let errors = if syntax.is_empty() { errors } else { only_syntax(errors) };
+    if errors.is_empty() { Ok(config) } else { Err(ConfigErrors(errors)) }
+}
+
+fn open<'t, T>(
+    reader: &mut Reader,
+    root: &mut Section<'t>,
+    name: &'static str,
+    read: fn(&mut Reader, Section<'t>) -> T,
+) -> T {
+    let section = reader.section(root, name);
+    read(reader, section)
+}
+
+fn list<'t, T>(
+    reader: &mut Reader,
+    root: &mut Section<'t>,
+    name: &'static str,
+    read: fn(&mut Reader, Vec<Section<'t>>) -> T,
+) -> T {
+    let sections = root.children(reader, name);
+    read(reader, sections)
+}
+
+fn only_syntax(errors: Vec<ConfigError>) -> Vec<ConfigError> {
+    errors.into_iter().filter(|error| error.key == "syntax").collect()
+}
+
+/// What two sections must agree on.
+fn together(reader: &mut Reader, config: &Config) {
+    let place = reader.whole_file();
+    let (http, admin) = (config.http.listen, config.admin.listen);
+    if http == admin && http.port() != 0 {
+        let problem = format!("{admin} is http.listen as well");
+        reader.error(&place, "admin.listen", problem, "give the administration a port of its own");
+    }
+    let (first, last) = config.media.ports;
+    for sip in config.sip.listen.iter().filter(|sip| sip.ip() == config.media.address) {
+        if (first..=last).contains(&sip.port()) {
+            let problem = format!("{first}-{last} contains the SIP port {}", sip.port());
+            reader.error(&place, "media.ports", problem, "keep RTP and SIP apart");
+        }
+    }
+    for sip in &config.sip.listen {
+        for switch in config.switches.iter().filter(|switch| switch.address == *sip) {
+            let problem = format!("{:?} has our own address {sip}", switch.name);
+            reader.error(&place, "switch.address", problem, "name the address of the switch");
+        }
+        for switch in config.switches.iter().filter(|switch| switch.address.is_ipv4() != sip.is_ipv4()) {
+            let problem = format!("{:?} cannot be reached from {sip}: one is IPv4, the other IPv6", switch.name);
+            reader.error(&place, "switch.address", problem, "use one address family");
+        }
+    }
+}
+
+/// What is allowed but should be known; shown by `check` and logged at the start.
+pub fn notes(config: &Config) -> Vec<String> {
+    let mut notes = Vec::new();
+    let mut note = |wanted: bool, text: &str| {
+        if wanted {
+            notes.push(text.to_owned());
+        }
+    };
+    let prompt = &config.prompt;
+    note(
+        prompt.file.is_none() && !prompt.text.contains("{company}"),
+        "prompt.text does not contain {company}: the customer will not hear whom they are connected to",
+    );
+    note(
+        config.speech.command.is_empty(),
+        "speech.command is empty: names are spoken only from recordings (business add --spoken-name)",
+    );
+    note(
+        config.http.insecure && config.http.tls.is_none() && !config.http.listen.ip().is_loopback(),
+        "http.insecure: passwords travel in clear",
+    );
+    note(
+        config.switches.iter().all(|switch| !switch.prefixes.is_empty()),
+        "no switch serves every number (prefixes = []): numbers outside the prefixes are refused with 403",
+    );
+    note(config.switches.iter().all(|switch| switch.weight == 0), "every switch has weight 0: no call can be placed");
+    let even = usize::from(config.media.ports.1.saturating_sub(config.media.ports.0)) / 2 + 1;
+    note(
+        even / 2 < usize::try_from(config.call.max_calls).unwrap_or(usize::MAX),
+        "media.ports has fewer even ports than two for each of call.max_calls: calls beyond will wait or fail",
+    );
+    notes
+}

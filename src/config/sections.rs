@@ -1,0 +1,252 @@
+//! The single sections of the file, key by key: types, bounds, defaults. Owns what each key means; refuses the lists
+//! (`lists.rs`) and whatever concerns several sections at once (`load.rs`).
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use super::reader::{At, Reader, Section};
+use super::{
+    AdminConfig, CallConfig, HttpConfig, LogConfig, MediaConfig, PromptConfig, SipConfig, SpeechConfig, StoreConfig,
+    TlsConfig,
+};
+
+const ADDRESS: &str = "write an IP address and a port, such as \"127.0.0.1:8080\"";
+const NO_SOCKET: &str = "not an IP address with a port";
+const INSECURE: &str = "listen on 127.0.0.1, or give tls = { certificate = …, key = … }, or say insecure = true";
+/// The message of the seed (Fig. 5, step 512).
+const CONNECTING: &str = "Please hold while we connect you to a {company} company customer representative.";
+const UNAVAILABLE: &str =
+    "We are sorry. No {company} company customer representative is available. Please try again later. Goodbye.";
+/// Longest text of a message, in bytes: some 90 seconds of speech.
+const MAX_PROMPT_BYTES: i64 = 1000;
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}
+
+fn socket(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| NO_SOCKET)
+}
+
+pub(super) fn http(reader: &mut Reader, mut section: Section<'_>) -> HttpConfig {
+    let listen = section.read(reader, "listen", ADDRESS, socket);
+    let insecure = section.flag(reader, "insecure").unwrap_or(false);
+    let child = section.child(reader, "tls", "write tls = { certificate = \"server.pem\", key = \"server.key\" }");
+    let wanted = child.exists();
+    let tls = tls(reader, child);
+    if let Some(At { place, value }) = &listen
+        && !value.ip().is_loopback()
+        && !insecure
+        && !wanted
+        && tls.is_none()
+    {
+        let problem = format!("{value} is reached from outside, and passwords would travel in clear");
+        reader.error(place, &section.key("listen"), problem, INSECURE);
+    }
+    section.finish(reader);
+    HttpConfig { listen: listen.map_or(loopback(8080), |at| at.value), tls, insecure }
+}
+
+fn tls(reader: &mut Reader, mut section: Section<'_>) -> Option<TlsConfig> {
+    let certificate = section.path(reader, "certificate");
+    let key = section.path(reader, "key");
+    let client_ca = section.path(reader, "client_ca");
+    let (exists, place) = (section.exists() || client_ca.is_some(), section.place(reader));
+    let (certificate_key, key_key) = (section.key("certificate"), section.key("key"));
+    section.finish(reader);
+    match (certificate, key) {
+        (Some(certificate), Some(key)) => {
+            let (certificate, key) = (certificate.value, key.value);
+            Some(TlsConfig { certificate, key, client_ca: client_ca.map(|at| at.value) })
+        }
+        (None, None) if !exists => None,
+        (certificate, key) => {
+            if certificate.is_none() {
+                reader.error(&place, &certificate_key, "missing", "name the PEM file of the certificate chain");
+            }
+            if key.is_none() {
+                reader.error(&place, &key_key, "missing", "name the PEM file of the private key");
+            }
+            None
+        }
+    }
+}
+
+pub(super) fn admin(reader: &mut Reader, mut section: Section<'_>) -> AdminConfig {
+    let listen = section.read(reader, "listen", ADDRESS, socket);
+    let insecure = section.flag(reader, "insecure").unwrap_or(false);
+    if let Some(At { place, value }) = &listen
+        && !value.ip().is_loopback()
+        && !insecure
+    {
+        let problem = format!("{value} is reached from outside, and this listener knows neither TLS nor passwords");
+        let mend = "listen on 127.0.0.1, or say insecure = true where the network is your own";
+        reader.error(place, &section.key("listen"), problem, mend);
+    }
+    section.finish(reader);
+    AdminConfig { listen: listen.map_or(loopback(9090), |at| at.value) }
+}
+
+pub(super) fn sip(reader: &mut Reader, mut section: Section<'_>) -> SipConfig {
+    let mend = "write listen = [\"udp:127.0.0.1:5060\"]";
+    let texts = section.texts(reader, "listen", mend);
+    let key = section.key("listen");
+    section.finish(reader);
+    let Some(texts) = texts else { return SipConfig { listen: vec![loopback(5060)] } };
+    if texts.len() != 1 {
+        let place = texts.get(1).map_or_else(|| reader.whole_file(), |at| at.place.clone());
+        let problem = format!("{} addresses; this version listens on exactly one", texts.len());
+        reader.error(&place, &key, problem, mend);
+    }
+    let mut listen = Vec::new();
+    for At { place, value } in &texts {
+        let (transport, address) = value.split_once(':').unwrap_or((value, ""));
+        match (transport, address.parse::<SocketAddr>()) {
+            ("udp", Ok(address)) if address.ip().is_unspecified() => {
+                let problem = format!("{value:?} names no address that a switch could answer to");
+                reader.error(place, &key, problem, "name the address at which the switches reach this machine");
+            }
+            ("udp", Ok(address)) => listen.push(address),
+            ("tcp" | "tls", _) => {
+                let problem = format!("{value:?}: SIP over {transport} is not in this version");
+                reader.error(place, &key, problem, format!("listen on UDP: \"udp:{address}\""));
+            }
+            _ => reader.error(place, &key, format!("{value:?} is no listening address"), mend),
+        }
+    }
+    SipConfig { listen }
+}
+
+pub(super) fn media(reader: &mut Reader, mut section: Section<'_>) -> MediaConfig {
+    let mend = "write the IP address at which phones reach this machine, such as \"127.0.0.1\"";
+    let address = section.read(reader, "address", mend, |text| match text.parse::<IpAddr>() {
+        Ok(address) if address.is_unspecified() => Err("every address and no phone could send to it"),
+        Ok(address) => Ok(address),
+        Err(_) => Err("not an IP address"),
+    });
+    let mend = "write the first and the last UDP port, such as \"20000-29999\"";
+    let ports = section.read(reader, "ports", mend, |text| {
+        let (first, last) = text.split_once('-').ok_or("not a range of ports")?;
+        let port = |text: &str| text.trim().parse::<u16>().map_err(|_| "not a range of ports (1024 to 65535)");
+        let (first, last) = (port(first)?, port(last)?);
+        if first < 1024 {
+            return Err("a range that begins below 1024, where only root may listen");
+        }
+        // A call has two legs, and each takes an even port.
+        let even = (u32::from(last) / 2 + 1).saturating_sub(u32::from(first).div_ceil(2));
+        if even < 2 { Err("a range with fewer than two even ports, and a call needs two") } else { Ok((first, last)) }
+    });
+    let threads = section.integer(reader, "threads", 1..=64);
+    let tick: Option<At<u16>> = section.located_integer(reader, "tick_ms", 1..=10);
+    if let Some(At { place, value }) = &tick
+        && 20 % value != 0
+    {
+        let problem = format!("{value} does not divide a 20 ms frame");
+        reader.error(place, &section.key("tick_ms"), problem, "write 1, 2, 4, 5 or 10");
+    }
+    section.finish(reader);
+    MediaConfig {
+        address: address.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |at| at.value),
+        ports: ports.map_or((20_000, 29_999), |at| at.value),
+        threads: threads.unwrap_or(1),
+        tick_ms: tick.map_or(1, |at| at.value),
+    }
+}
+
+pub(super) fn store(reader: &mut Reader, mut section: Section<'_>) -> StoreConfig {
+    let mend = "write url = \"sqlite:callbridge.db\"";
+    let url = section.read(reader, "url", mend, |url| match url.split_once(':') {
+        Some(("sqlite", "" | ":memory:")) => Err("no file, and an accepted call must survive a restart"),
+        Some(("sqlite", path)) if !path.contains(['?', '\0']) => Ok(path.strip_prefix("//").unwrap_or(path).to_owned()),
+        Some(("postgres" | "postgresql", _)) => Err("PostgreSQL, which is not in this version"),
+        _ => Err("not a store that this version knows"),
+    });
+    section.finish(reader);
+    StoreConfig { path: reader.path(url.as_ref().map_or("callbridge.db", |at| &at.value)) }
+}
+
+pub(super) fn call(reader: &mut Reader, mut section: Section<'_>) -> CallConfig {
+    let d = CallConfig::default();
+    let mut get = |key, bounds, default| section.integer(reader, key, bounds).unwrap_or(default);
+    let config = CallConfig {
+        customer_ring_seconds: get("customer_ring_seconds", 1..=600, d.customer_ring_seconds),
+        representative_ring_seconds: get("representative_ring_seconds", 1..=600, d.representative_ring_seconds),
+        max_hold_seconds: get("max_hold_seconds", 1..=3600, d.max_hold_seconds),
+        max_call_seconds: get("max_call_seconds", 1..=86_400, d.max_call_seconds),
+        silence_seconds: get("silence_seconds", 5..=3600, d.silence_seconds),
+        late_seconds: get("late_seconds", 0..=7 * 86_400, d.late_seconds),
+        max_ahead_seconds: get("max_ahead_seconds", 0..=10 * 366 * 86_400, d.max_ahead_seconds),
+        drain_seconds: get("drain_seconds", 0..=86_400, d.drain_seconds),
+        max_calls: get("max_calls", 1..=1_000_000, d.max_calls),
+    };
+    section.finish(reader);
+    config
+}
+
+pub(super) fn prompt(reader: &mut Reader, mut section: Section<'_>) -> PromptConfig {
+    let spoken = |text: &str| match i64::try_from(text.trim().len()) {
+        Ok(0) => Err("nothing to say"),
+        Ok(1..=MAX_PROMPT_BYTES) => Ok(text.trim().to_owned()),
+        _ => Err("longer than 1000 bytes, more than a customer will listen to"),
+    };
+    let mend = "write the sentence that is spoken; {company} is replaced by the company's name";
+    let text = section.read(reader, "text", mend, spoken);
+    let unavailable_text = section.read(reader, "unavailable_text", mend, spoken);
+    let config = PromptConfig {
+        text: text.map_or_else(|| CONNECTING.to_owned(), |at| at.value),
+        unavailable_text: unavailable_text.map_or_else(|| UNAVAILABLE.to_owned(), |at| at.value),
+        file: existing(reader, &mut section, "file"),
+        unavailable_file: existing(reader, &mut section, "unavailable_file"),
+        hold_music: existing(reader, &mut section, "hold_music"),
+    };
+    section.finish(reader);
+    config
+}
+
+/// A recording that must be there; whether it is a good WAV is judged by `audio` when the daemon starts.
+fn existing(reader: &mut Reader, section: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {
+    let At { place, value } = section.path(reader, key)?;
+    if !value.is_file() {
+        let problem = format!("there is no file {}", value.display());
+        reader.error(
+            &place,
+            &section.key(key),
+            problem,
+            "name a WAV file; a relative path begins at this file's folder",
+        );
+    }
+    Some(value)
+}
+
+pub(super) fn speech(reader: &mut Reader, mut section: Section<'_>) -> SpeechConfig {
+    let mend = "write command = [\"flite\", \"-t\", \"{text}\", \"-o\", \"{output}\"], or [] for none";
+    let command = section.texts(reader, "command", mend);
+    if let Some(words) = &command
+        && let Some(first) = words.first()
+    {
+        for mark in ["{text}", "{output}"] {
+            if !words.iter().any(|word| word.value.contains(mark)) {
+                reader.error(&first.place, &section.key("command"), format!("{mark} is in none of the words"), mend);
+            }
+        }
+    }
+    let timeout_seconds = section.integer(reader, "timeout_seconds", 1..=60).unwrap_or(10);
+    section.finish(reader);
+    let default = || ["flite", "-t", "{text}", "-o", "{output}"].map(str::to_owned).to_vec();
+    let command = command.map_or_else(default, |words| words.into_iter().map(|word| word.value).collect());
+    SpeechConfig { command, timeout_seconds }
+}
+
+pub(super) fn log(reader: &mut Reader, mut section: Section<'_>) -> LogConfig {
+    let json = section.read(reader, "format", "write format = \"text\" or format = \"json\"", |text| match text {
+        "text" => Ok(false),
+        "json" => Ok(true),
+        _ => Err("no log format"),
+    });
+    let mend = "write a level (error, warn, info, debug, trace), or levels by module: \"info,callbridge::io=debug\"";
+    let filter = section.read(reader, "filter", mend, |text| {
+        tracing_subscriber::EnvFilter::builder().parse(text).map(|_| text.to_owned()).map_err(|_| "no log filter")
+    });
+    section.finish(reader);
+    LogConfig { json: json.is_some_and(|at| at.value), filter: filter.map_or_else(|| "info".to_owned(), |at| at.value) }
+}

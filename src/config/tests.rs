@@ -1,0 +1,164 @@
+//! The configuration as operators meet it: defaults, every error at once, variables, arbitrary text.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const LEAST: &str = "[[switch]]\nname = \"ssp-62\"\naddress = \"sip:127.0.0.1:5070;transport=udp\"\n";
+
+fn errors(text: &str) -> String {
+    parse(text, "callbridge.toml").map(|_| ()).expect_err("no error").to_string()
+}
+
+fn with(pairs: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
+    let variables = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    parse_with(LEAST, "callbridge.toml", Path::new("/etc/callbridge"), variables)
+}
+
+#[test]
+fn a_switch_is_all_that_must_be_said() {
+    let config = parse(LEAST, "callbridge.toml").unwrap();
+    assert_eq!(config.http.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.admin.listen.to_string(), "127.0.0.1:9090");
+    assert_eq!(config.sip.listen, vec!["127.0.0.1:5060".parse().unwrap()]);
+    assert_eq!(config.media.ports, (20_000, 29_999));
+    assert_eq!(config.call, CallConfig::default());
+    assert_eq!(config.switches[0].address.to_string(), "127.0.0.1:5070");
+    assert!(config.prompt.text.contains("{company}"));
+    assert!(notes(&config).is_empty(), "{:?}", notes(&config));
+}
+
+#[test]
+fn the_example_of_the_contract_and_the_shipped_example_are_understood() {
+    let shipped = include_str!("../../config.example.toml");
+    let config = parse(shipped, "config.example.toml").unwrap();
+    assert_eq!(config.call, CallConfig::default(), "the example shows the defaults");
+    assert_eq!(config.switches[0].name, "ssp-62");
+    assert_eq!(config.switches[0].prefixes, vec!["+1"]);
+}
+
+#[test]
+fn every_error_is_told_at_once_with_line_and_mend() {
+    insta::assert_snapshot!(errors(include_str!("tests/many_errors.toml")));
+}
+
+#[test]
+fn broken_toml_is_told_with_its_line() {
+    insta::assert_snapshot!(errors("[http]\nlisten = \"127.0.0.1:8080\n[[switch]\nname = 3 4\n"));
+}
+
+#[test]
+fn an_empty_file_wants_a_switch() {
+    insta::assert_snapshot!(errors(""));
+}
+
+#[test]
+fn variables_override_scalar_keys_and_are_checked_like_them() {
+    let config = with(&[
+        ("CALLBRIDGE_HTTP_LISTEN", "127.0.0.1:18080"),
+        ("CALLBRIDGE_CALL_MAX_HOLD_SECONDS", "60"),
+        ("CALLBRIDGE_SIP_LISTEN", "udp:127.0.0.1:15060"),
+        ("CALLBRIDGE_HTTP_TLS_CERTIFICATE", "a.pem"),
+        ("CALLBRIDGE_HTTP_TLS_KEY", "a.key"),
+    ])
+    .unwrap();
+    assert_eq!(config.http.listen.port(), 18_080);
+    assert_eq!(config.call.max_hold_seconds, 60);
+    assert_eq!(config.sip.listen[0].port(), 15_060);
+    assert_eq!(config.http.tls.unwrap().key, Path::new("/etc/callbridge/a.key"));
+    let wrong = with(&[
+        ("CALLBRIDGE_HTTP_LISTN", "127.0.0.1:1"),
+        ("CALLBRIDGE_CALL_MAX_HOLD_SECONDS", "long"),
+        ("CALLBRIDGE_COLOUR", "blue"),
+    ]);
+    insta::assert_snapshot!(wrong.map(|_| ()).unwrap_err().to_string());
+}
+
+#[test]
+fn relative_paths_begin_at_the_files_folder() {
+    let config = with(&[]).unwrap();
+    assert_eq!(config.store.path, Path::new("/etc/callbridge/callbridge.db"));
+    let text = format!("[store]\nurl = \"sqlite:/var/lib/callbridge/store.db\"\n{LEAST}");
+    let config = parse_with(&text, "callbridge.toml", Path::new("/etc/callbridge"), BTreeMap::new()).unwrap();
+    assert_eq!(config.store.path, Path::new("/var/lib/callbridge/store.db"));
+}
+
+#[test]
+fn plain_http_off_loopback_needs_a_word_or_a_certificate() {
+    let listen = "[http]\nlisten = \"0.0.0.0:8080\"\n";
+    assert!(errors(&format!("{listen}{LEAST}")).contains("passwords would travel in clear"));
+    let config = parse(&format!("{listen}insecure = true\n{LEAST}"), "c").unwrap();
+    assert_eq!(notes(&config), vec!["http.insecure: passwords travel in clear"]);
+    assert!(parse(&format!("{listen}tls = {{ certificate = \"a\", key = \"b\" }}\n{LEAST}"), "c").is_ok());
+}
+
+#[test]
+fn a_missing_file_says_what_to_do() {
+    let error = load(Path::new("/nowhere/callbridge.toml")).map(|_| ()).unwrap_err().to_string();
+    assert!(error.starts_with("/nowhere/callbridge.toml: file: cannot be read"), "{error}");
+    assert!(error.contains("config.example.toml"), "{error}");
+}
+
+/// Text that looks like configuration now and then.
+fn shreds() -> impl Strategy<Value = String> {
+    let word = prop::sample::select(vec![
+        "[http]",
+        "[[switch]]",
+        "[[business]]",
+        "[media]",
+        "[sip]",
+        "listen",
+        "=",
+        "\"",
+        "[",
+        "]",
+        "{",
+        "}",
+        "\n",
+        "ports",
+        "\"20000-29999\"",
+        "\"udp:127.0.0.1:5060\"",
+        "address",
+        "\"sip:[::1\"",
+        "name",
+        "0x",
+        "tls",
+        ".",
+        ",",
+        "tariff",
+        "\"65535-65535\"",
+        "-9223372036854775808",
+        "1e999",
+        "1979-05-27",
+        "prefixes",
+        "\"+\"",
+        "é",
+        "\u{0}",
+        "'''",
+    ]);
+    prop::collection::vec(word, 0..40).prop_map(|words| words.join(" "))
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in any::<String>()) {
+        if let Err(errors) = parse(&text, "any") {
+            prop_assert!(!errors.0.is_empty());
+        }
+    }
+
+    #[test]
+    fn no_near_configuration_makes_it_panic(text in shreds()) {
+        if let Err(errors) = parse(&text, "any") {
+            prop_assert!(errors.0.iter().all(|error| !error.mend.is_empty() && !error.problem.is_empty()));
+        }
+    }
+
+    #[test]
+    fn no_switch_address_makes_it_panic(text in "(sip:)?[^\"\\\\\\p{C}]{0,30}") {
+        let _ = parse(&format!("[[switch]]\nname = \"a\"\naddress = \"{text}\""), "any");
+    }
+}

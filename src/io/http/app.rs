@@ -1,0 +1,135 @@
+//! What every request shares: the ports, the accounts, the verifier; and the two things every request does with them, read
+//! its body within bounds and learn who asks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+
+use super::credentials::{self, Credentials};
+use super::port::{EnginePort, Health, StorePort};
+use super::problem::Problem;
+use crate::clock::Wall;
+use crate::io::passwords::{Verdict, Verifier};
+use crate::model::{BusinessId, Directory};
+
+/// Largest body in bytes.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// How long a request may take in its parts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Patience {
+    /// Until the whole body is there; then 408.
+    pub body: Duration,
+    /// Until the engine and the store have answered; then 503.
+    pub answer: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Patience {
+        Patience { body: Duration::from_secs(10), answer: Duration::from_secs(15) }
+    }
+}
+
+/// What the handlers share.
+pub struct App {
+    /// The engine.
+    pub engine: Arc<dyn EnginePort>,
+    /// The store's read side.
+    pub store: Arc<dyn StorePort>,
+    /// The accounts as they are now; replaced whole.
+    pub directory: Arc<ArcSwap<Directory>>,
+    /// Judges passwords.
+    pub verifier: Verifier,
+    /// Whether calls are taken.
+    pub health: Arc<Health>,
+    /// Reads the wall clock.
+    pub clock: fn() -> Wall,
+    /// Time bounds.
+    pub patience: Patience,
+}
+
+impl App {
+    /// Who asks, verified: 401, or 503 when too many guesses wait.
+    pub async fn verified(&self, given: Credentials) -> Result<BusinessId, Problem> {
+        let directory = self.directory.load_full();
+        let account = given.business.parse::<BusinessId>().ok().and_then(|id| directory.get(&id).cloned());
+        let hash = account.as_deref().map(|business| &business.password_hash);
+        match (self.verifier.verify(&given.business, hash, &given.password).await, account) {
+            (Verdict::Right, Some(business)) => Ok(business.id.clone()),
+            (Verdict::Busy { retry_after }, _) => {
+                Err(Problem::unavailable(retry_after, "too many passwords are being verified"))
+            }
+            (Verdict::Wrong | Verdict::Right, _) => {
+                metrics::counter!("callbridge_rejected_total", "reason" => "unauthorized").increment(1);
+                Err(Problem::unauthorized())
+            }
+        }
+    }
+
+    /// Who asks, by HTTP Basic alone; a disabled account is 403.
+    pub async fn basic(&self, headers: &HeaderMap) -> Result<BusinessId, Problem> {
+        let given = credentials::basic(headers)?.ok_or_else(Problem::unauthorized)?;
+        let business = self.verified(given).await?;
+        match self.directory.load().get(&business).is_some_and(|b| b.enabled) {
+            true => Ok(business),
+            false => Err(Problem::from(crate::engine::api::Refusal::Disabled)),
+        }
+    }
+
+    /// Waits for the engine or the store, within bounds.
+    pub async fn answer<T>(&self, pending: impl Future<Output = T>) -> Result<T, Problem> {
+        let late = |_| {
+            let detail =
+                "the answer takes too long; repeat a POST with the same Idempotency-Key to learn what became of it";
+            Problem::unavailable(5, detail)
+        };
+        tokio::time::timeout(self.patience.answer, pending).await.map_err(late)
+    }
+
+    /// The whole body, within bounds of size and time.
+    pub async fn body(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+        let too_large = || {
+            let detail = format!("the body is larger than {MAX_BODY_BYTES} bytes");
+            // What is left of it will not be read, so this connection ends.
+            Problem::of(StatusCode::PAYLOAD_TOO_LARGE, detail)
+                .with_header(header::CONNECTION, HeaderValue::from_static("close"))
+        };
+        let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+        if announced.is_some_and(|bytes| bytes > MAX_BODY_BYTES as u64) {
+            return Err(too_large());
+        }
+        let whole = Limited::new(body, MAX_BODY_BYTES).collect();
+        match tokio::time::timeout(self.patience.body, whole).await {
+            Ok(Ok(whole)) => Ok(whole.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+            Ok(Err(_)) => Err(Problem::malformed("the body ended early")),
+            Err(_) => Err(Problem::of(StatusCode::REQUEST_TIMEOUT, "the body came too slowly")
+                .with_header(header::CONNECTION, HeaderValue::from_static("close"))),
+        }
+    }
+}
+
+/// `application/json`, with any or no charset of UTF-8; else 415.
+pub fn json_content(headers: &HeaderMap) -> Result<(), Problem> {
+    let refuse = |detail: &str| {
+        let accept = HeaderValue::from_static("application/json");
+        Err(Problem::of(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail).with_header(header::ACCEPT, accept))
+    };
+    if headers.contains_key(header::CONTENT_ENCODING) {
+        return refuse("a compressed body is not read");
+    }
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let (essence, parameters) = given.split_once(';').unwrap_or((given, ""));
+    let charset = parameters.trim();
+    match essence.trim().to_ascii_lowercase().as_str() {
+        "application/json" if charset.is_empty() || charset.eq_ignore_ascii_case("charset=utf-8") => Ok(()),
+        "application/json" => refuse("JSON is UTF-8; leave the parameters out"),
+        "application/jose" => refuse("encrypted messages are not read by this version: send application/json over TLS"),
+        _ => refuse("send application/json"),
+    }
+}

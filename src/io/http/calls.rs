@@ -1,0 +1,193 @@
+//! `/v1/calls` and `/v1/cdrs`: the handlers. Each parses, learns who asks, asks the engine and the store, and answers; refuses
+//! to decide anything about a call.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::app::{App, json_content};
+use super::message::RawMessage;
+use super::port::{CallFilter, StoreUnreadable};
+use super::problem::Problem;
+use super::{credentials, query};
+use crate::engine::api::{Refusal, Reply};
+use crate::model::{BusinessId, CallId, CallRecord, CallState, CallView, Idempotency};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+/// Longest `Idempotency-Key`.
+pub const MAX_KEY_BYTES: usize = 255;
+
+type Answer = Result<Response, Problem>;
+
+/// POST /v1/calls
+pub async fn create(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap, body: Body) -> Answer {
+    query::none(&uri)?;
+    json_content(&headers)?;
+    let key = idempotency_key(&headers)?;
+    let basic = credentials::basic(&headers)?;
+    let body = app.body(&headers, body).await?;
+    let mut raw = RawMessage::parse(&body)?;
+    let given = credentials::join(basic, std::mem::take(&mut raw.sender))?;
+    let business = app.verified(given).await?;
+    let idempotency = key.map(|key| Idempotency { key, body_hash: raw.body_hash() });
+    let mut message = raw.judge(business.clone(), (app.clock)())?;
+    message.idempotency = idempotency;
+    match app.answer(app.engine.initiate(message)).await? {
+        Reply::Accepted(view) => Ok(accepted(&view)),
+        Reply::Replayed(id) => {
+            let view = current(&app, &business, id).await?;
+            let view = view.ok_or_else(|| Problem::unavailable(1, "this call is just being stored"))?;
+            let mut response = accepted(&view);
+            response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+            Ok(response)
+        }
+        Reply::Refused(refusal) => Err(Problem::from(refusal)),
+        _ => Err(mismatch()),
+    }
+}
+
+/// GET /v1/calls/{id}
+pub async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, uri: Uri, headers: HeaderMap) -> Answer {
+    let business = app.basic(&headers).await?;
+    query::none(&uri)?;
+    let id = call_id(&id)?;
+    current(&app, &business, id).await?.map(|view| json(&view)).ok_or_else(Problem::no_such_call)
+}
+
+/// DELETE /v1/calls/{id}: answers with the call as it is now; it may take a moment until it is `ended`.
+pub async fn delete(State(app): State<Arc<App>>, Path(id): Path<String>, uri: Uri, headers: HeaderMap) -> Answer {
+    let business = app.basic(&headers).await?;
+    query::none(&uri)?;
+    let id = call_id(&id)?;
+    let ended = || Problem::of(StatusCode::CONFLICT, "this call has already ended");
+    match app.answer(app.engine.delete(business.clone(), id)).await? {
+        Reply::Deleted(Some(view)) => Ok(json(&view)),
+        Reply::AlreadyEnded => Err(ended()),
+        Reply::Deleted(None) => match app.answer(app.store.find_call(business, id)).await?.map_err(unreadable)? {
+            Some(_) => Err(ended()),
+            None => Err(Problem::no_such_call()),
+        },
+        Reply::Refused(refusal) => Err(Problem::from(refusal)),
+        _ => Err(mismatch()),
+    }
+}
+
+#[derive(Serialize)]
+struct CallPage<'a> {
+    calls: &'a [CallView],
+    next_cursor: Option<CallId>,
+}
+
+/// GET /v1/calls: the newest first; live ones of the engine, ended ones of the store.
+pub async fn list(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Answer {
+    let business = app.basic(&headers).await?;
+    let filter = query::calls(&uri)?;
+    // The engine first: a call that ends in between is then found twice, never missed.
+    let live = match app.answer(app.engine.list(business.clone())).await? {
+        Reply::Calls(calls) => calls,
+        Reply::Refused(refusal) => return Err(Problem::from(refusal)),
+        _ => return Err(mismatch()),
+    };
+    let ended = match filter.state {
+        None | Some(CallState::Ended) => {
+            let one_more = CallFilter { limit: filter.limit + 1, ..filter.clone() };
+            app.answer(app.store.ended_calls(business, one_more)).await?.map_err(unreadable)?
+        }
+        Some(_) => Vec::new(),
+    };
+    let mut calls = merge(live, ended, &filter);
+    let next_cursor = cut(&mut calls, filter.limit, |call| call.id);
+    Ok(json(&CallPage { calls: &calls, next_cursor }))
+}
+
+/// Newest first; where both know a call, the store's is the later state.
+fn merge(live: Vec<CallView>, ended: Vec<CallView>, filter: &CallFilter) -> Vec<CallView> {
+    let mut calls = ended;
+    let known: std::collections::BTreeSet<CallId> = calls.iter().map(|call| call.id).collect();
+    calls.extend(live.into_iter().filter(|call| filter.takes(call) && !known.contains(&call.id)));
+    calls.sort_by_key(|call| std::cmp::Reverse(call.id));
+    calls
+}
+
+/// Cuts a page of `limit` and says where the next begins, if there is one.
+fn cut<T>(items: &mut Vec<T>, limit: usize, id: impl Fn(&T) -> CallId) -> Option<CallId> {
+    let more = items.len() > limit;
+    items.truncate(limit);
+    items.last().map(id).filter(|_| more)
+}
+
+#[derive(Serialize)]
+struct RecordPage<'a> {
+    records: &'a [CallRecord],
+    next_cursor: Option<CallId>,
+}
+
+/// GET /v1/cdrs: the business's own records, the oldest first.
+pub async fn records(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Answer {
+    let business = app.basic(&headers).await?;
+    let mut filter = query::records(&uri)?;
+    let limit = filter.limit;
+    filter.limit += 1;
+    let mut records = app.answer(app.store.records(business, filter)).await?.map_err(unreadable)?;
+    let next_cursor = cut(&mut records, limit, |record| record.call_id);
+    Ok(json(&RecordPage { records: &records, next_cursor }))
+}
+
+/// The call as it is now: of the engine while it lives, else of the store, else of the engine again, because between the two
+/// questions it may have been on its way.
+async fn current(app: &App, business: &BusinessId, id: CallId) -> Result<Option<CallView>, Problem> {
+    match app.answer(app.engine.get(business.clone(), id)).await? {
+        Reply::Call(Some(view)) => Ok(Some(*view)),
+        Reply::Call(None) => app.answer(app.store.find_call(business.clone(), id)).await?.map_err(unreadable),
+        Reply::Refused(refusal) => Err(Problem::from(refusal)),
+        _ => Err(mismatch()),
+    }
+}
+
+/// An identifier of a wrong form names no call: 404 as for any other.
+fn call_id(text: &str) -> Result<CallId, Problem> {
+    text.parse().map_err(|_| Problem::no_such_call())
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let visible = value.as_bytes().iter().all(u8::is_ascii_graphic);
+    match value.to_str() {
+        Ok(key) if visible && (1..=MAX_KEY_BYTES).contains(&key.len()) && values.next().is_none() => {
+            Ok(Some(key.to_owned()))
+        }
+        _ => Err(Problem::malformed("Idempotency-Key must be given once, 1 to 255 visible ASCII characters")),
+    }
+}
+
+fn accepted(view: &CallView) -> Response {
+    let mut response = json(view);
+    *response.status_mut() = StatusCode::ACCEPTED;
+    if let Ok(location) = HeaderValue::from_str(&format!("/v1/calls/{}", view.id)) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
+}
+
+fn json(body: &impl Serialize) -> Response {
+    match serde_json::to_vec(body) {
+        Ok(bytes) => ([(header::CONTENT_TYPE, "application/json")], bytes).into_response(),
+        Err(_) => mismatch().into_response(),
+    }
+}
+
+fn unreadable(error: StoreUnreadable) -> Problem {
+    tracing::warn!(%error, "a request could not read the store");
+    Problem::from(Refusal::Unavailable { retry_after: 2, why: "the store cannot be read" })
+}
+
+/// The engine answered another question than the one asked: a fault of ours.
+fn mismatch() -> Problem {
+    Problem::of(StatusCode::INTERNAL_SERVER_ERROR, "a fault of the equipment")
+}

@@ -1,0 +1,155 @@
+//! Refusals as `application/problem+json` (RFC 9457). Owns the types, titles and statuses of every error this API gives;
+//! refuses to carry anything secret: details are our own words.
+
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::engine::api::Refusal;
+
+/// One field that is wrong.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct FieldError {
+    /// JSON pointer (RFC 6901) into the message; for a query parameter, `/` and its name.
+    pub pointer: String,
+    /// What is wrong, and what would be right.
+    pub detail: String,
+}
+
+/// An error answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Problem {
+    status: StatusCode,
+    kind: &'static str,
+    title: &'static str,
+    detail: String,
+    errors: Vec<FieldError>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
+    errors: &'a [FieldError],
+}
+
+/// What [`Problem::of`] makes a title and a type of.
+fn words(status: StatusCode) -> (&'static str, &'static str) {
+    match status.as_u16() {
+        400 => ("malformed", "Malformed request"),
+        401 => ("unauthorized", "Business identifier or password is wrong"),
+        403 => ("barred", "Not allowed"),
+        404 => ("not-found", "Not found"),
+        405 => ("method-not-allowed", "Method not allowed"),
+        408 => ("timeout", "The request took too long"),
+        409 => ("conflict", "Conflict"),
+        413 => ("too-large", "The message is too large"),
+        415 => ("unsupported-media-type", "Unsupported media type"),
+        422 => ("unprocessable", "A field cannot be accepted"),
+        429 => ("too-many", "Too many"),
+        503 => ("unavailable", "Not available now"),
+        _ => ("internal", "Internal error"),
+    }
+}
+
+impl Problem {
+    /// A problem of this status with its detail.
+    pub fn of(status: StatusCode, detail: impl Into<String>) -> Problem {
+        let (kind, title) = words(status);
+        Problem { status, kind, title, detail: detail.into(), errors: Vec::new(), headers: Vec::new() }
+    }
+
+    /// 400: not what the contract describes.
+    pub fn malformed(detail: impl Into<String>) -> Problem {
+        Problem::of(StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// 401, the same for every reason.
+    pub fn unauthorized() -> Problem {
+        let challenge = HeaderValue::from_static("Basic realm=\"callbridge\", charset=\"UTF-8\"");
+        Problem::of(StatusCode::UNAUTHORIZED, "give a registered business identifier and its password")
+            .with_header(header::WWW_AUTHENTICATE, challenge)
+    }
+
+    /// 404 for a call.
+    pub fn no_such_call() -> Problem {
+        Problem::of(StatusCode::NOT_FOUND, "this business has no such call")
+    }
+
+    /// 503 with `Retry-After`.
+    pub fn unavailable(retry_after: u32, detail: impl Into<String>) -> Problem {
+        Problem::of(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(retry_after)
+    }
+
+    /// The wrong fields.
+    pub fn with_errors(mut self, errors: Vec<FieldError>) -> Problem {
+        self.errors = errors;
+        self
+    }
+
+    /// One wrong field.
+    pub fn at(self, pointer: impl Into<String>) -> Problem {
+        let errors = vec![FieldError { pointer: pointer.into(), detail: self.detail.clone() }];
+        self.with_errors(errors)
+    }
+
+    /// Another header.
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Problem {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// `Retry-After` in seconds, at least one.
+    pub fn retry_after(self, seconds: u32) -> Problem {
+        self.with_header(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)))
+    }
+
+    /// The status it will answer with.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Problem {
+        let detail = refusal.to_string();
+        match refusal {
+            Refusal::UnknownBusiness => Problem::unauthorized(),
+            Refusal::Disabled => Problem::of(StatusCode::FORBIDDEN, detail),
+            Refusal::DestinationBarred { pointer } => {
+                Problem::of(StatusCode::FORBIDDEN, "no switch serves this destination").at(pointer)
+            }
+            Refusal::CallerIdBarred => Problem::of(StatusCode::FORBIDDEN, detail).at("/caller_id"),
+            Refusal::NoRepresentative => Problem::of(StatusCode::UNPROCESSABLE_ENTITY, detail).at("/representative"),
+            Refusal::TooFar => Problem::of(StatusCode::UNPROCESSABLE_ENTITY, detail).at("/desired_contact_time"),
+            Refusal::RateExceeded { retry_after }
+            | Refusal::ConcurrencyExceeded { retry_after }
+            | Refusal::ScheduledExceeded { retry_after } => {
+                Problem::of(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(retry_after)
+            }
+            Refusal::KeyReused => Problem::of(StatusCode::UNPROCESSABLE_ENTITY, detail),
+            Refusal::KeyInFlight => Problem::of(StatusCode::CONFLICT, detail).retry_after(1),
+            Refusal::Unavailable { retry_after, .. } => Problem::unavailable(retry_after, detail),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = Body {
+            r#type: format!("urn:callbridge:problem:{}", self.kind),
+            title: self.title,
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            errors: &self.errors,
+        };
+        let json = serde_json::to_vec(&body).unwrap_or_default();
+        let mut response = (self.status, [(header::CONTENT_TYPE, "application/problem+json")], json).into_response();
+        response.headers_mut().extend(self.headers);
+        response
+    }
+}

@@ -1,0 +1,129 @@
+//! Query parameters of the listings: strict, every error at once. Owns their names and bounds; refuses unknown and repeated
+//! ones.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use axum::extract::Query;
+use axum::http::Uri;
+
+use super::port::{CallFilter, RecordFilter};
+use super::problem::{FieldError, Problem};
+use crate::clock::Wall;
+use crate::model::{CallId, CallState};
+
+/// Page size when none is asked for.
+pub const DEFAULT_LIMIT: usize = 50;
+/// Largest page.
+pub const MAX_LIMIT: usize = 500;
+
+/// `GET /v1/calls?state&reference&created_from&created_to&limit&cursor`
+pub fn calls(uri: &Uri) -> Result<CallFilter, Problem> {
+    let mut query = Parameters::read(uri)?;
+    let filter = CallFilter {
+        state: query.take("state", "a state of a call, such as bridged", CallState::parse),
+        reference: query.take("reference", "", |text| Some(text.to_owned())),
+        created_from: query.time("created_from"),
+        created_to: query.time("created_to"),
+        before: query.cursor(),
+        limit: query.limit(),
+    };
+    query.finish().map(|()| filter)
+}
+
+/// `GET /v1/cdrs?from&to&limit&cursor`
+pub fn records(uri: &Uri) -> Result<RecordFilter, Problem> {
+    let mut query = Parameters::read(uri)?;
+    let filter =
+        RecordFilter { from: query.time("from"), to: query.time("to"), after: query.cursor(), limit: query.limit() };
+    query.finish().map(|()| filter)
+}
+
+/// No parameter at all.
+pub fn none(uri: &Uri) -> Result<(), Problem> {
+    Parameters::read(uri)?.finish()
+}
+
+struct Parameters {
+    left: BTreeMap<String, String>,
+    errors: Vec<FieldError>,
+}
+
+impl Parameters {
+    fn read(uri: &Uri) -> Result<Parameters, Problem> {
+        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
+            .map_err(|_| Problem::malformed("the query is not name=value pairs"))?;
+        let mut out = Parameters { left: BTreeMap::new(), errors: Vec::new() };
+        for (name, value) in pairs {
+            if out.left.contains_key(&name) {
+                out.wrong(&name, "given twice");
+            }
+            out.left.insert(name, value);
+        }
+        Ok(out)
+    }
+
+    fn wrong(&mut self, name: &str, detail: impl Into<String>) {
+        let name: String = name.chars().take(64).collect();
+        self.errors.push(FieldError { pointer: format!("/{name}"), detail: detail.into() });
+    }
+
+    fn take<T>(&mut self, name: &str, wanted: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let text = self.left.remove(name)?;
+        let value = read(&text);
+        if value.is_none() {
+            self.wrong(name, format!("must be {wanted}"));
+        }
+        value
+    }
+
+    fn time(&mut self, name: &str) -> Option<Wall> {
+        // An unescaped + of a time zone arrives as a space.
+        self.take(name, "an RFC 3339 time", |text| Wall::parse(&text.replace(' ', "+")))
+    }
+
+    fn cursor(&mut self) -> Option<CallId> {
+        self.take("cursor", "the next_cursor of an earlier answer", |text| CallId::from_str(text).ok())
+    }
+
+    fn limit(&mut self) -> usize {
+        let wanted = format!("1 to {MAX_LIMIT}");
+        let read = |text: &str| text.parse().ok().filter(|n| (1..=MAX_LIMIT).contains(n));
+        self.take("limit", &wanted, read).unwrap_or(DEFAULT_LIMIT)
+    }
+
+    fn finish(mut self) -> Result<(), Problem> {
+        for name in std::mem::take(&mut self.left).into_keys() {
+            self.wrong(&name, "unknown parameter");
+        }
+        if self.errors.is_empty() {
+            return Ok(());
+        }
+        self.errors.truncate(32);
+        Err(Problem::malformed("query parameters are unknown or malformed").with_errors(self.errors))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_query_is_read_and_a_wrong_one_named() {
+        let uri: Uri =
+            "/v1/calls?state=ended&reference=a%20b&created_from=2026-11-24T14:00:00+01:00&limit=5".parse().unwrap();
+        let filter = calls(&uri).unwrap();
+        assert_eq!(filter.state, Some(CallState::Ended));
+        assert_eq!(filter.reference.as_deref(), Some("a b"));
+        assert_eq!(filter.created_from, Wall::parse("2026-11-24T13:00:00Z"));
+        assert_eq!(filter.limit, 5);
+        for bad in
+            ["state=asleep", "limit=0", "limit=501", "cursor=x", "colour=red", "limit=1&limit=2", "created_to=now"]
+        {
+            let uri: Uri = format!("/v1/calls?{bad}").parse().unwrap();
+            assert_eq!(calls(&uri).unwrap_err().status(), 400, "{bad}");
+        }
+        assert!(none(&"/v1/calls/x".parse().unwrap()).is_ok());
+        assert!(none(&"/v1/calls/x?y=1".parse().unwrap()).is_err());
+    }
+}

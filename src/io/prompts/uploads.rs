@@ -1,0 +1,136 @@
+//! Recordings that a business uploads: checked and brought to the line's format when installed, loaded by the worker. Owns the
+//! folder `recordings`. Refuses anything that is not a usable WAV before it touches that folder.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::shipped;
+use super::table::Own;
+use crate::audio::wav::{self, WavError};
+use crate::audio::{Prompt, render};
+use crate::io::speech::write_atomically;
+use crate::model::BusinessId;
+
+/// What a business may upload.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum RecordingKind {
+    /// Its name, to stand between the message's fixed words.
+    SpokenName,
+    /// The whole message.
+    Message,
+    /// The whole second message.
+    Unavailable,
+}
+
+impl RecordingKind {
+    /// Every kind.
+    pub const ALL: [RecordingKind; 3] = [RecordingKind::SpokenName, RecordingKind::Message, RecordingKind::Unavailable];
+
+    /// The file's name in the business's folder.
+    pub fn file_name(self) -> &'static str {
+        match self {
+            RecordingKind::SpokenName => "spoken-name.wav",
+            RecordingKind::Message => "message.wav",
+            RecordingKind::Unavailable => "unavailable.wav",
+        }
+    }
+}
+
+/// Why a recording was not installed.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordingError {
+    /// The file cannot be read.
+    #[error("{path:?} cannot be read: {error}", path = path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// It is no usable WAV.
+    #[error("{path:?}: {error}", path = path.display())]
+    Wav {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: WavError,
+    },
+    /// Nothing is heard in it.
+    #[error("{path:?} is silent", path = path.display())]
+    Silent {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The store's folder cannot be written.
+    #[error("the recording cannot be stored: {0}")]
+    Write(io::Error),
+}
+
+/// Checks a WAV file and installs it for a business: 8 kHz mono, silence trimmed, at the common loudness. A running daemon
+/// hears of it within a second. Answers where it is now.
+pub fn install_recording(
+    store_folder: &Path,
+    business: &BusinessId,
+    kind: RecordingKind,
+    file: &Path,
+) -> Result<PathBuf, RecordingError> {
+    let path = || file.to_owned();
+    let bytes = read_bounded(file).map_err(|error| RecordingError::Read { path: path(), error })?;
+    let samples = wav::read(&bytes).map_err(|error| RecordingError::Wav { path: path(), error })?;
+    let ready = render::ready(&samples);
+    if ready.is_empty() {
+        return Err(RecordingError::Silent { path: path() });
+    }
+    let installed = folder(store_folder).join(business.as_str()).join(kind.file_name());
+    write_atomically(&installed, &wav::write_mono(&ready)).map_err(RecordingError::Write)?;
+    write_atomically(&mark(store_folder), business.as_str().as_bytes()).map_err(RecordingError::Write)?;
+    Ok(installed)
+}
+
+/// Reads a file, but not more than one byte over what a recording may have.
+pub fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(wav::MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// When a recording was last installed; changes whenever one is.
+pub fn last_installed(store_folder: &Path) -> Option<SystemTime> {
+    fs::metadata(mark(store_folder)).and_then(|meta| meta.modified()).ok()
+}
+
+/// Loads the recordings of the businesses given with their registered names. A file that cannot be used is left out and said
+/// in the log.
+pub fn load(store_folder: &Path, names: &BTreeMap<BusinessId, Arc<str>>) -> BTreeMap<BusinessId, Own> {
+    let with_recordings = names.iter().filter(|(id, _)| folder(store_folder).join(id.as_str()).is_dir());
+    with_recordings.map(|(id, name)| (id.clone(), load_one(store_folder, id, name))).collect()
+}
+
+fn load_one(store_folder: &Path, id: &BusinessId, name: &Arc<str>) -> Own {
+    let read = |kind: RecordingKind| {
+        let path = folder(store_folder).join(id.as_str()).join(kind.file_name());
+        let bytes = read_bounded(&path).ok()?;
+        wav::read(&bytes)
+            .inspect_err(|error| tracing::warn!(path = %path.display(), %error, "a recording is left out"))
+            .ok()
+    };
+    let prompt = |samples: Vec<i16>| Arc::new(Prompt::from_pcm(&samples));
+    Own {
+        message: read(RecordingKind::Message).map(prompt),
+        named: read(RecordingKind::SpokenName).map(|name| prompt(shipped::connecting_with(&name))),
+        unavailable: read(RecordingKind::Unavailable).map(prompt),
+        registered_name: Arc::clone(name),
+    }
+}
+
+fn folder(store_folder: &Path) -> PathBuf {
+    store_folder.join("recordings")
+}
+
+fn mark(store_folder: &Path) -> PathBuf {
+    folder(store_folder).join(".installed")
+}

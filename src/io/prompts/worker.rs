@@ -1,0 +1,149 @@
+//! The prompt worker: one thread that renders texts and loads uploads. Owns the two queues: what a live call needs goes before
+//! the registered names rendered ahead. Refuses to hold anything up: a text that cannot be rendered is said in the log, and the
+//! next best recording is heard.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::table::{Message, Shelf};
+use super::uploads;
+use crate::audio::Prompt;
+use crate::config::PromptConfig;
+use crate::io::speech::{Speaker, SpeechError};
+use crate::media::api::Spoken;
+use crate::model::BusinessId;
+
+/// How often the worker looks for newly installed recordings.
+const LOOK: Duration = Duration::from_millis(500);
+/// A company's name is spoken up to so many characters.
+const MAX_NAME: usize = 100;
+
+/// What the worker is asked to do.
+#[derive(Debug)]
+pub enum Job {
+    /// A call was accepted: render what it needs.
+    Prepare(Spoken),
+    /// These businesses exist now, with these registered names.
+    Businesses(BTreeMap<BusinessId, Arc<str>>),
+    /// Answer when everything asked for before is done.
+    Settle(SyncSender<()>),
+}
+
+/// The thread's state.
+#[derive(Debug)]
+pub struct Worker {
+    shelf: Arc<Shelf>,
+    speaker: Option<Arc<Speaker>>,
+    text: String,
+    unavailable_text: String,
+    store_folder: PathBuf,
+    inbox: Receiver<Job>,
+    /// Registered names not rendered yet.
+    ahead: VecDeque<Spoken>,
+    names: BTreeMap<BusinessId, Arc<str>>,
+    settling: Vec<SyncSender<()>>,
+    installed_seen: Option<SystemTime>,
+    looked: Instant,
+}
+
+impl Worker {
+    /// A worker at rest.
+    pub fn new(
+        shelf: Arc<Shelf>,
+        speaker: Option<Arc<Speaker>>,
+        prompt: &PromptConfig,
+        store_folder: &Path,
+        inbox: Receiver<Job>,
+    ) -> Worker {
+        Worker {
+            shelf,
+            speaker,
+            text: prompt.text.clone(),
+            unavailable_text: prompt.unavailable_text.clone(),
+            store_folder: store_folder.to_owned(),
+            inbox,
+            ahead: VecDeque::new(),
+            names: BTreeMap::new(),
+            settling: Vec::new(),
+            installed_seen: uploads::last_installed(store_folder),
+            looked: Instant::now(),
+        }
+    }
+
+    /// Works until the library is dropped.
+    pub fn run(mut self) {
+        loop {
+            self.look_for_uploads();
+            match self.inbox.try_recv() {
+                Ok(job) => self.take(job),
+                Err(TryRecvError::Disconnected) => return,
+                Err(TryRecvError::Empty) => match self.ahead.pop_front() {
+                    Some(spoken) if self.shelf.has_room() => self.render(&spoken),
+                    Some(_) => self.ahead.clear(),
+                    None => {
+                        for done in self.settling.drain(..) {
+                            let _ = done.try_send(());
+                        }
+                        match self.inbox.recv_timeout(LOOK) {
+                            Ok(job) => self.take(job),
+                            Err(RecvTimeoutError::Timeout) => {}
+                            Err(RecvTimeoutError::Disconnected) => return,
+                        }
+                    }
+                },
+            }
+        }
+    }
+
+    fn take(&mut self, job: Job) {
+        match job {
+            Job::Prepare(spoken) => self.render(&spoken),
+            Job::Settle(done) => self.settling.push(done),
+            Job::Businesses(names) => {
+                let new = names.iter().filter(|(id, name)| self.names.get(*id) != Some(*name));
+                let spoken = new.map(|(id, name)| Spoken { business: id.clone(), company: Arc::clone(name) });
+                self.ahead.extend(spoken);
+                self.names = names;
+                self.load_uploads();
+            }
+        }
+    }
+
+    fn look_for_uploads(&mut self) {
+        if self.looked.elapsed() < LOOK {
+            return;
+        }
+        self.looked = Instant::now();
+        let installed = uploads::last_installed(&self.store_folder);
+        if installed != self.installed_seen {
+            self.installed_seen = installed;
+            self.load_uploads();
+        }
+    }
+
+    fn load_uploads(&self) {
+        self.shelf.set_own(uploads::load(&self.store_folder, &self.names));
+    }
+
+    fn render(&self, spoken: &Spoken) {
+        let Some(speaker) = &self.speaker else { return };
+        for (message, text) in [(Message::Connecting, &self.text), (Message::Unavailable, &self.unavailable_text)] {
+            if !self.shelf.needs(message, spoken) {
+                continue;
+            }
+            let name: String = spoken.company.chars().take(MAX_NAME).collect();
+            match speaker.speak(&text.replace("{company}", &name)) {
+                Ok(samples) => {
+                    self.shelf.add_rendered(message, Arc::clone(&spoken.company), Prompt::from_pcm(&samples))
+                }
+                Err(SpeechError::Stopped) => return,
+                Err(error) => {
+                    tracing::warn!(business = %spoken.business, %error, "a message could not be spoken; a recording is used");
+                }
+            }
+        }
+    }
+}
