@@ -1,0 +1,22 @@
+//! Real `sipp` phones call and are called by the real daemon over loopback; one test is one story. Owns the stories; the
+//! phones' parts are in sip-scenarios, the stage is in tests/support.
+
+#[allow(dead_code, reason = "every test program uses its part of the stage")]
+mod support;
+
+#[path = "sipp/answered.rs"]
+mod answered;
+#[path = "sipp/customer.rs"]
+mod customer;
+#[path = "sipp/dialog.rs"]
+mod dialog;
+#[path = "sipp/equipment.rs"]
+mod equipment;
+#[path = "sipp/loss.rs"]
+mod loss;
+#[path = "sipp/malformed.rs"]
+mod malformed;
+#[path = "sipp/representative.rs"]
+mod representative;
+#[path = "sipp/scenarios.rs"]
+mod scenarios;

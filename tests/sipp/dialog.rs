@@ -1,0 +1,153 @@
+//! What phones do inside a dialog: hold and resume, refresh, ask, and hang up at awkward moments.
+
+use std::time::Instant;
+
+use crate::support::sipp::Phone;
+use crate::support::story::{Story, assert_bridged_by_content, until_both_hear_each_other};
+use crate::support::tone::Tone;
+use crate::support::wait::{PATIENCE, eventually};
+
+/// Waits for so many more frames of a tone from now on.
+fn until_heard_anew(phone: &Phone, voice: Tone) {
+    let since = Instant::now();
+    eventually(&format!("{voice:?} to be heard anew"), PATIENCE, || {
+        let frames = phone.media.heard().iter().filter(|f| f.at > since && f.tone() == Some(voice)).count();
+        (frames >= 15).then_some(())
+    });
+}
+
+/// Holds with `direction` and resumes; the other side answers plainly.
+fn hold_and_resume(who: Tone, direction: &'static str) {
+    let story = Story::begin();
+    let other = if who == Tone::Customer { Tone::Representative } else { Tone::Customer };
+    let mut holder = story.phone(who, "phone-holds-and-resumes", |phone| phone.keys = vec![("hold", direction)]);
+    let held = story.phone(other, "phone-answers-and-is-hung-up", |_| {});
+    let call = story.call();
+    call.until("bridged");
+    let both = if who == Tone::Customer { (&holder, &held) } else { (&held, &holder) };
+    until_both_hear_each_other(both.0, both.1);
+
+    holder.act();
+    holder.until("the ACK of the hold", |m| m.sent && m.is_request("ACK"));
+    if direction == "sendonly" {
+        until_heard_anew(&held, who);
+    }
+    // The equipment had 200 ms to obey: in the half second after that nothing comes to the holder.
+    let quiet_from = Instant::now() + std::time::Duration::from_millis(200);
+    eventually("half a second of hold", PATIENCE, || (quiet_from.elapsed().as_millis() >= 500).then_some(()));
+    let during = holder.media.heard().iter().filter(|f| f.at > quiet_from).count();
+    assert_eq!(during, 0, "a phone that holds with {direction} is sent nothing");
+    assert_eq!(call.now()["state"], "bridged", "hold is no hang-up");
+
+    holder.act();
+    until_heard_anew(&holder, other);
+    until_heard_anew(&held, who);
+    holder.act();
+    assert_eq!(call.record()["outcome"], "completed");
+    holder.finish();
+    held.finish();
+    story.end();
+}
+
+#[test]
+fn the_customer_holds_and_resumes() {
+    hold_and_resume(Tone::Customer, "sendonly");
+}
+
+#[test]
+fn the_representative_holds_and_resumes() {
+    hold_and_resume(Tone::Representative, "sendonly");
+}
+
+#[test]
+fn the_representative_holds_both_ways_and_resumes() {
+    hold_and_resume(Tone::Representative, "inactive");
+}
+
+/// A phone that asks something in the middle of the talk, which goes on, and hangs up.
+fn asks_and_talks_on(who: Tone, scenario: &'static str, answered: impl Fn(&Phone)) {
+    let story = Story::begin();
+    let other = if who == Tone::Customer { Tone::Representative } else { Tone::Customer };
+    let mut asker = story.phone(who, scenario, |_| {});
+    let listener = story.phone(other, "phone-answers-and-is-hung-up", |_| {});
+    let call = story.call();
+    call.until("bridged");
+    let both = if who == Tone::Customer { (&asker, &listener) } else { (&listener, &asker) };
+    until_both_hear_each_other(both.0, both.1);
+    asker.act();
+    answered(&asker);
+    until_heard_anew(&asker, other);
+    until_heard_anew(&listener, who);
+    asker.act();
+    assert_eq!(call.record()["outcome"], "completed");
+    let (asker, listener) = (asker.finish().heard, listener.finish().heard);
+    let (customer, representative) = if who == Tone::Customer { (asker, listener) } else { (listener, asker) };
+    assert_bridged_by_content(&customer, &representative);
+    story.end();
+}
+
+#[test]
+fn a_reinvite_without_an_offer_gets_ours() {
+    asks_and_talks_on(Tone::Customer, "phone-reinvites-without-offer", |phone| {
+        phone.until("the ACK with the answer", |m| m.sent && m.is_request("ACK") && m.media().is_some());
+    });
+}
+
+#[test]
+fn an_update_with_and_without_an_offer_is_answered() {
+    asks_and_talks_on(Tone::Representative, "phone-updates", |phone| {
+        eventually("both UPDATEs to be answered", PATIENCE, || {
+            (phone.count(|m| m.is_response(200, "UPDATE")) == 2).then_some(())
+        });
+    });
+}
+
+#[test]
+fn options_and_info_in_the_dialog_are_answered() {
+    asks_and_talks_on(Tone::Customer, "phone-asks-options-and-info", |phone| {
+        phone.until("the answer to INFO", |m| m.is_response(200, "INFO"));
+    });
+}
+
+#[test]
+fn a_bye_after_ours_is_answered() {
+    let story = Story::begin();
+    let customer = story.customer("phone-sends-a-late-bye");
+    let representative = story.representative("phone-answers-and-is-hung-up");
+    let call = story.call();
+    call.until("bridged");
+    call.delete();
+    assert_eq!(call.record()["outcome"], "completed");
+    customer.finish();
+    representative.finish();
+    story.end();
+}
+
+#[test]
+fn byes_that_cross_are_both_answered() {
+    let story = Story::begin();
+    let customer = story.customer("phone-answers-and-is-hung-up");
+    let representative = story.representative("phone-hangs-up-as-the-bye-arrives");
+    let call = story.call();
+    call.until("bridged");
+    call.delete();
+    assert_eq!(call.record()["outcome"], "completed");
+    customer.finish();
+    representative.finish();
+    story.end();
+}
+
+#[test]
+fn a_record_routed_dialog_follows_its_route_set() {
+    let story = Story::begin();
+    let mut customer = story.customer("phone-answers-and-hangs-up");
+    let representative = story.representative("phone-behind-proxies");
+    let call = story.call();
+    call.until("bridged");
+    until_both_hear_each_other(&customer, &representative);
+    customer.act();
+    assert_eq!(call.record()["outcome"], "completed");
+    customer.finish();
+    representative.finish();
+    story.end();
+}
