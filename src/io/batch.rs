@@ -45,9 +45,8 @@ impl Batch {
         let vlen = u32::try_from(BATCH).unwrap_or(0);
         let flags = libc::MSG_DONTWAIT;
         // SAFETY: every header points to its own iovec, buffer and name, all alive and unshared until the call returns.
-        let got = unsafe {
-            libc::recvmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), vlen, flags, std::ptr::null_mut())
-        };
+        let got =
+            unsafe { libc::recvmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), vlen, flags, std::ptr::null_mut()) };
         self.filled = usize::try_from(got).map_err(|_| io::Error::last_os_error())?;
         for (length, header) in self.lengths.iter_mut().zip(&headers).take(self.filled) {
             *length = usize::try_from(header.msg_len).unwrap_or(0).min(SLOT);
