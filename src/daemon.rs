@@ -1,1 +1,395 @@
-//! Wiring: configuration to threads, listeners and back; reload and drain.
+//! Wiring: configuration to threads and listeners, and back; reload and drain. Owns the order in which parts start and stop;
+//! refuses every decision about calls.
+//!
+//! Start: store → prompts → media → engine (restored) → HTTP. Stop: no new calls → live ones end or the time is over → HTTP →
+//! engine → media → store. What is accepted is durable at every moment, so an abrupt end loses nothing.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::sync::{Notify, watch};
+
+use crate::call::CallLimits;
+use crate::config::{self, Config, ConfigErrors, SwitchConfig};
+use crate::engine::api::Input;
+use crate::engine::{Engine, EngineConfig};
+use crate::io::clock::SystemClock;
+use crate::io::engine_thread::{self, EngineHandle, Hands};
+use crate::io::http::adapters::ArchivePort;
+use crate::io::http::server::{Server, ServerLimits};
+use crate::io::http::{App, Health, Patience, Phase, admin_router, router};
+use crate::io::media_thread::{MediaHandle, MediaSettings};
+use crate::io::passwords::{Verifier, VerifierLimits};
+use crate::io::prompts::PromptLibrary;
+use crate::io::store::{Archive, DirectoryWatch, SqliteStore, Store, WriterBounds, seed_businesses, watch_directory};
+use crate::io::telemetry::{self, Metrics};
+use crate::io::tls::ServerTls;
+use crate::media::api::Prompts;
+use crate::routing::Switch;
+
+/// Kernel buffers of the SIP socket: a burst of a thousand INVITE answers fits.
+const SIP_BUFFER: usize = 4 << 20;
+/// After the live calls were hung up, their BYEs and records may take so long.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// Why the daemon does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The configuration is wrong: exit code 2.
+    #[error("{0}")]
+    Config(#[from] ConfigErrors),
+    /// A listener's address cannot be taken.
+    #[error("cannot listen on {address} for {what}: {error}; is another callbridge, or another program, on this port?")]
+    Listen {
+        /// HTTP, admin or SIP.
+        what: &'static str,
+        /// Which.
+        address: SocketAddr,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// Store, prompts, TLS files, media: each says itself what is wrong and the mend.
+    #[error("{0}")]
+    Part(#[from] Box<dyn std::error::Error + Send + Sync>),
+    /// Threads and the like.
+    #[error("the system refused: {0}")]
+    System(#[from] std::io::Error),
+}
+
+impl DaemonError {
+    /// The contract's exit code: 2 for a wrong configuration, 1 otherwise.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            DaemonError::Config(_) => 2,
+            DaemonError::Listen { .. } | DaemonError::Part(_) | DaemonError::System(_) => 1,
+        }
+    }
+}
+
+/// Where a running daemon listens.
+#[derive(Clone, Copy, Debug)]
+pub struct Addresses {
+    /// The API.
+    pub http: SocketAddr,
+    /// /metrics /healthz /readyz.
+    pub admin: SocketAddr,
+    /// SIP over UDP.
+    pub sip: SocketAddr,
+}
+
+/// A running daemon. Dropping it without [`Daemon::stop`] is a crash as far as calls are concerned.
+pub struct Daemon {
+    config: Config,
+    addresses: Addresses,
+    engine: EngineHandle,
+    engine_thread: JoinHandle<()>,
+    media: Arc<MediaHandle>,
+    store: Arc<SqliteStore>,
+    prompts: Arc<PromptLibrary>,
+    tls: Option<ServerTls>,
+    health: Arc<Health>,
+    drained: Arc<Notify>,
+    stop_http: watch::Sender<bool>,
+    servers: Vec<tokio::task::JoinHandle<()>>,
+    _directory: DirectoryWatch,
+}
+
+impl Daemon {
+    /// Starts every part; returns when all listeners are up.
+    pub async fn start(config: Config) -> Result<Daemon, DaemonError> {
+        raise_file_limit();
+        let clock = SystemClock::start();
+        let metrics = telemetry::metrics();
+        let starting = engine_thread::prepare()?;
+        let engine = starting.handle();
+
+        let to_engine = engine.clone();
+        let stored = Box::new(move |token, result| to_engine.stored(token, result));
+        let store = SqliteStore::open(&config.store.path, WriterBounds::default(), stored).map_err(part)?;
+        let store = Arc::new(store);
+        seed_businesses(&*store, &config.businesses).map_err(part)?;
+        let folder = config.store.path.parent().map(Path::to_path_buf).unwrap_or_default();
+        let prompts = Arc::new(PromptLibrary::start(&config.prompt, &config.speech, &folder).map_err(part)?);
+
+        let to_engine = engine.clone();
+        let events = Arc::new(move |event| to_engine.media(event));
+        let library: Arc<dyn Prompts> = Arc::clone(&prompts) as Arc<dyn Prompts>;
+        let media = MediaHandle::start(media_settings(&config), library, events)?;
+        let media = Arc::new(media);
+
+        let (socket, sip) = sip_socket(&config)?;
+        let directory = Arc::new(store.directory().map_err(part)?);
+        let mut pure = Engine::new(engine_config(&config, sip), StdRng::from_os_rng());
+        pure.handle(clock.now(), Input::Directory(Arc::clone(&directory)));
+        let open = store.open_calls().map_err(part)?;
+        pure.restore(clock.now(), open, store.last_alive().map_err(part)?);
+        prompts.businesses_changed(&directory);
+
+        let drained = Arc::new(Notify::new());
+        let hands = hands(&media, &store, &prompts, &metrics, &drained);
+        let engine_thread = starting.run(pure, socket, clock, hands)?;
+
+        let accounts = Arc::new(ArcSwap::new(directory));
+        let watch = watch_accounts(&store, &accounts, &engine, &prompts)?;
+        let health = Arc::new(Health::default());
+        let tls = config.http.tls.as_ref().map(ServerTls::load).transpose().map_err(part)?;
+        let app = App {
+            engine: Arc::new(engine.clone()),
+            store: Arc::new(ArchivePort(Arc::clone(&store) as Arc<dyn Archive>)),
+            directory: accounts,
+            verifier: Verifier::new(VerifierLimits::default()).map_err(part)?,
+            health: Arc::clone(&health),
+            clock: wall,
+            patience: Patience::default(),
+        };
+        let (stop_http, stopped) = watch::channel(false);
+        let gauges = scrape(&metrics, &engine, &media);
+        let api = listen("HTTP", config.http.listen, tls.clone(), router(Arc::new(app))).await?;
+        let admin = listen("admin", config.admin.listen, None, admin_router(Arc::clone(&health), gauges)).await?;
+        let addresses = Addresses { http: api.address()?, admin: admin.address()?, sip };
+        let servers = [api, admin].map(|server| tokio::spawn(server.serve(stopped.clone()))).into();
+        health.set(Phase::Ready);
+        Ok(Daemon {
+            config,
+            addresses,
+            engine,
+            engine_thread,
+            media,
+            store,
+            prompts,
+            tls,
+            health,
+            drained,
+            stop_http,
+            servers,
+            _directory: watch,
+        })
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// The prompt library, for those who want to wait until a message is rendered.
+    pub fn prompts(&self) -> &PromptLibrary {
+        &self.prompts
+    }
+
+    /// Takes over what can change while calls are live. Returns what cannot, in words.
+    pub fn reload(&mut self, new: Config) -> Result<Vec<&'static str>, DaemonError> {
+        if let (Some(tls), Some(files)) = (&self.tls, &new.http.tls) {
+            tls.reload(Some(files)).map_err(part)?;
+        }
+        seed_businesses(&*self.store, &new.businesses).map_err(part)?;
+        self.engine.reconfigure(engine_config(&new, self.addresses.sip));
+        let old = &self.config;
+        let fixed = [
+            ("[http] listen", old.http.listen != new.http.listen || old.http.tls.is_some() != new.http.tls.is_some()),
+            ("[admin] listen", old.admin.listen != new.admin.listen),
+            ("[sip] listen", old.sip.listen != new.sip.listen),
+            ("[media]", old.media.ports != new.media.ports || old.media.address != new.media.address),
+            ("[store] url", old.store.path != new.store.path),
+        ];
+        self.config.call = new.call;
+        Ok(fixed.into_iter().filter_map(|(key, changed)| changed.then_some(key)).collect())
+    }
+
+    /// Drains and ends: no new calls; live ones end, or are ended when `drain_seconds` have passed.
+    pub async fn stop(self) {
+        self.health.set(Phase::Draining);
+        self.engine.drain();
+        let patience = Duration::from_secs(u64::from(self.config.call.drain_seconds));
+        if tokio::time::timeout(patience, self.drained.notified()).await.is_err() {
+            tracing::warn!("live calls are ended: the drain took longer than drain_seconds");
+            self.engine.hang_up_all();
+            let _last_words = tokio::time::timeout(LAST_WORDS, self.drained.notified()).await;
+        }
+        let _all_told = self.stop_http.send(true);
+        for server in self.servers {
+            let _served = server.await;
+        }
+        self.engine.stop();
+        let joined = tokio::task::spawn_blocking(move || {
+            let _ended = self.engine_thread.join();
+            drop(self.media);
+            drop(self.prompts);
+            drop(self.store);
+        });
+        let _ended = joined.await;
+    }
+}
+
+/// Runs the daemon until SIGTERM or SIGINT; reloads at SIGHUP. The one `ready` line goes to stderr.
+pub fn serve(path: &Path) -> Result<(), DaemonError> {
+    let config = config::load(path)?;
+    telemetry::init_logging(&config.log);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(run(config, path.to_path_buf()))
+}
+
+async fn run(config: Config, path: PathBuf) -> Result<(), DaemonError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hup = signal(SignalKind::hangup())?;
+    let mut daemon = Daemon::start(config).await?;
+    let Addresses { http, admin, sip } = daemon.addresses();
+    tracing::info!(target: "ready", %http, %admin, %sip, "ready");
+    loop {
+        tokio::select! {
+            _ = term.recv() => break,
+            _ = int.recv() => break,
+            _ = hup.recv() => reload(&mut daemon, &path),
+        }
+    }
+    tracing::info!("draining");
+    daemon.stop().await;
+    Ok(())
+}
+
+/// A wrong file changes nothing.
+fn reload(daemon: &mut Daemon, path: &Path) {
+    let outcome = config::load(path).map_err(DaemonError::from).and_then(|config| daemon.reload(config));
+    match outcome {
+        Ok(fixed) if fixed.is_empty() => tracing::info!("configuration reloaded"),
+        Ok(fixed) => tracing::warn!(needs_restart = fixed.join(", "), "configuration reloaded, but for these keys"),
+        Err(error) => tracing::error!(%error, "configuration not reloaded"),
+    }
+}
+
+fn part(error: impl std::error::Error + Send + Sync + 'static) -> DaemonError {
+    DaemonError::Part(Box::new(error))
+}
+
+fn wall() -> crate::clock::Wall {
+    SystemClock::start().now().wall
+}
+
+fn hands(
+    media: &Arc<MediaHandle>,
+    store: &Arc<SqliteStore>,
+    prompts: &Arc<PromptLibrary>,
+    metrics: &Metrics,
+    drained: &Arc<Notify>,
+) -> Hands {
+    let (media, store, prompts, drained) =
+        (Arc::clone(media), Arc::clone(store), Arc::clone(prompts), Arc::clone(drained));
+    let (seen, sent) = (metrics.clone(), metrics.clone());
+    Hands {
+        media: Box::new(move |command| media.command(command)),
+        store: Box::new(move |token, op| store.submit(token, op)),
+        prepare: Box::new(move |spoken| prompts.prepare(&spoken)),
+        notice: Box::new(move |notice| seen.observe(notice)),
+        sent: Box::new(move |note| sent.sip(note)),
+        drained: Box::new(move || drained.notify_one()),
+    }
+}
+
+fn watch_accounts(
+    store: &Arc<SqliteStore>,
+    accounts: &Arc<ArcSwap<crate::model::Directory>>,
+    engine: &EngineHandle,
+    prompts: &Arc<PromptLibrary>,
+) -> Result<DirectoryWatch, DaemonError> {
+    let (accounts, engine, prompts) = (Arc::clone(accounts), engine.clone(), Arc::clone(prompts));
+    let changed = Box::new(move |directory: crate::model::Directory| {
+        let directory = Arc::new(directory);
+        prompts.businesses_changed(&directory);
+        accounts.store(Arc::clone(&directory));
+        engine.directory(directory);
+    });
+    watch_directory(Arc::clone(store) as Arc<dyn Archive>, changed).map_err(part)
+}
+
+/// What is read when somebody looks, not when it happens.
+fn scrape(metrics: &Metrics, engine: &EngineHandle, media: &Arc<MediaHandle>) -> Arc<dyn Fn() -> String + Send + Sync> {
+    let (metrics, engine, media) = (metrics.clone(), engine.clone(), Arc::clone(media));
+    Arc::new(move || {
+        metrics.inbox_depth(engine.depth());
+        metrics.media(&media.counters());
+        metrics.render()
+    })
+}
+
+async fn listen(
+    what: &'static str,
+    address: SocketAddr,
+    tls: Option<ServerTls>,
+    routes: axum::Router,
+) -> Result<Server, DaemonError> {
+    let bound = Server::bind(address, tls, routes, ServerLimits::default()).await;
+    bound.map_err(|error| DaemonError::Listen { what, address, error })
+}
+
+fn sip_socket(config: &Config) -> Result<(UdpSocket, SocketAddr), DaemonError> {
+    let Some(address) = config.sip.listen.first().copied() else {
+        return Err(DaemonError::System(std::io::Error::other("no SIP address")));
+    };
+    let refused = |error| DaemonError::Listen { what: "SIP", address, error };
+    let bind = || {
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        socket.set_recv_buffer_size(SIP_BUFFER)?;
+        socket.set_send_buffer_size(SIP_BUFFER)?;
+        socket.bind(&address.into())?;
+        let socket = UdpSocket::from(socket);
+        let local = socket.local_addr()?;
+        Ok((socket, local))
+    };
+    bind().map_err(refused)
+}
+
+fn media_settings(config: &Config) -> MediaSettings {
+    let media = &config.media;
+    MediaSettings { address: media.address, ports: media.ports, threads: media.threads, tick_ms: media.tick_ms }
+}
+
+fn engine_config(config: &Config, sip_local: SocketAddr) -> EngineConfig {
+    let seconds = |s: u32| Duration::from_secs(u64::from(s));
+    let call = &config.call;
+    EngineConfig {
+        sip_local,
+        user_agent: concat!("callbridge/", env!("CARGO_PKG_VERSION")).to_owned(),
+        limits: CallLimits {
+            customer_ring: seconds(call.customer_ring_seconds),
+            representative_ring: seconds(call.representative_ring_seconds),
+            max_hold: seconds(call.max_hold_seconds),
+            max_call: seconds(call.max_call_seconds),
+            silence: seconds(call.silence_seconds),
+            farewell: Duration::from_secs(20),
+            audio_proof: Duration::from_secs(5),
+        },
+        late: seconds(call.late_seconds),
+        max_ahead: seconds(call.max_ahead_seconds),
+        max_calls: usize::try_from(call.max_calls).unwrap_or(usize::MAX),
+        switches: config.switches.iter().map(switch).collect(),
+    }
+}
+
+fn switch(config: &SwitchConfig) -> Switch {
+    Switch {
+        name: config.name.clone(),
+        address: config.address,
+        prefixes: config.prefixes.clone(),
+        weight: config.weight,
+        allow: config.allow.clone(),
+        sources: config.sources.clone(),
+        caller_id: config.caller_id.clone(),
+    }
+}
+
+/// A thousand bridged calls need two thousand sockets; the soft limit is often 1024.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+}

@@ -1,3 +1,4 @@
 //! SIP (RFC 3261) without I/O. See [`api`] for the vocabulary between the stack and the engine.
 
 pub mod api;
+pub mod wire;

@@ -3,6 +3,7 @@
 //! Owns the routes and what surrounds every one of them: problem+json for everything that goes wrong, counting, the catch of
 //! panics. Refuses business rules: those are `access`'s, `call`'s and the engine's.
 
+pub mod adapters;
 pub mod app;
 pub mod calls;
 pub mod credentials;

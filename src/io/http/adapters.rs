@@ -1,0 +1,97 @@
+//! Joins the API's ports to what stands behind them: the engine's handle, and the store's archive, whose reads block and so
+//! run on the blocking pool. Owns the translation between their questions; refuses to judge.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use crate::io::engine_thread::EngineHandle;
+use crate::io::store::{self, Archive, FoundCall, StoreError};
+use crate::model::{BusinessId, CallId, CallRecord, CallState, CallView, InitiationMessage};
+
+use super::port::{CallFilter, EnginePort, Pending, RecordFilter, StorePort, StoreUnreadable};
+use crate::engine::api::Reply;
+
+impl EnginePort for EngineHandle {
+    fn initiate(&self, message: InitiationMessage) -> Pending<'_, Reply> {
+        Box::pin(EngineHandle::initiate(self, message))
+    }
+
+    fn get(&self, business: BusinessId, call: CallId) -> Pending<'_, Reply> {
+        Box::pin(EngineHandle::get(self, business, call))
+    }
+
+    fn list(&self, business: BusinessId) -> Pending<'_, Reply> {
+        Box::pin(EngineHandle::list(self, business))
+    }
+
+    fn delete(&self, business: BusinessId, call: CallId) -> Pending<'_, Reply> {
+        Box::pin(EngineHandle::delete(self, business, call))
+    }
+}
+
+/// The store's read side for the API.
+pub struct ArchivePort(pub Arc<dyn Archive>);
+
+impl ArchivePort {
+    /// Reads on the blocking pool.
+    fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&dyn Archive) -> Result<T, StoreError> + Send + 'static,
+    ) -> Pending<'_, Result<T, StoreUnreadable>> {
+        let archive = Arc::clone(&self.0);
+        Box::pin(async move {
+            let done = tokio::task::spawn_blocking(move || read(&*archive)).await;
+            let unreadable = |why: String| StoreUnreadable(why);
+            done.map_err(|error| unreadable(error.to_string()))?.map_err(|error| unreadable(error.to_string()))
+        })
+    }
+}
+
+impl StorePort for ArchivePort {
+    fn find_call(&self, business: BusinessId, call: CallId) -> Pending<'_, Result<Option<CallView>, StoreUnreadable>> {
+        self.read(move |archive| Ok(archive.find_call(&business, call)?.and_then(ended)))
+    }
+
+    fn ended_calls(
+        &self,
+        business: BusinessId,
+        filter: CallFilter,
+    ) -> Pending<'_, Result<Vec<CallView>, StoreUnreadable>> {
+        self.read(move |archive| {
+            let wanted = store::CallFilter {
+                state: Some(CallState::Ended),
+                from: filter.created_from,
+                to: filter.created_to,
+                reference: filter.reference,
+            };
+            let page = archive.list_calls(&business, &wanted, filter.before, filter.limit)?;
+            Ok(page.calls.into_iter().filter_map(ended).collect())
+        })
+    }
+
+    fn records(
+        &self,
+        business: BusinessId,
+        filter: RecordFilter,
+    ) -> Pending<'_, Result<Vec<CallRecord>, StoreUnreadable>> {
+        self.read(move |archive| {
+            let wanted = store::RecordFilter { business: Some(business), from: filter.from, to: filter.to };
+            let mut records = Vec::new();
+            archive.records(&wanted, &mut |record| {
+                if filter.after.is_none_or(|after| record.call_id > after) {
+                    records.push(record);
+                }
+                if records.len() < filter.limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            })?;
+            Ok(records)
+        })
+    }
+}
+
+/// Open calls are the engine's to show.
+fn ended(found: FoundCall) -> Option<CallView> {
+    match found {
+        FoundCall::Open(_) => None,
+        FoundCall::Closed(record, attempts) => Some(CallView::from_record(&record, &attempts)),
+    }
+}

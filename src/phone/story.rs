@@ -1,0 +1,163 @@
+//! What a phone tells afterwards: each call's story as it was seen from outside, and the violations it saw. Owns only facts;
+//! whether they keep a promise is for the reader (simulator, bench, demo).
+
+use crate::clock::Mono;
+
+/// One call as this phone lived it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Story {
+    /// Call-ID of the INVITE.
+    pub call_id: String,
+    /// User part of the Request-URI: the number that was dialled.
+    pub user: String,
+    /// The INVITE came.
+    pub invited_at: Mono,
+    /// A 180 or 183 was sent.
+    pub ringing_at: Option<Mono>,
+    /// The 200 was sent.
+    pub answered_at: Option<Mono>,
+    /// The ACK of the 200 came.
+    pub acked_at: Option<Mono>,
+    /// The phone went on-hook, or refused.
+    pub ended_at: Option<Mono>,
+    /// How.
+    pub ending: Option<Ending>,
+    /// The RTP port of this call.
+    pub rtp_port: Option<u16>,
+    /// What was heard, in order.
+    pub heard: Vec<Heard>,
+    /// RTP packets taken.
+    pub rtp_received: u64,
+    /// RTP packets that the sequence numbers say were lost.
+    pub rtp_lost: u64,
+    /// RTP packets sent.
+    pub rtp_sent: u64,
+    /// What the peer did wrong.
+    pub violations: Vec<Violation>,
+    /// Everything heard at 8 kHz, when the phone records.
+    pub recording: Vec<i16>,
+}
+
+/// How a call ended for the phone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ending {
+    /// The phone refused it with this status.
+    Refused(u16),
+    /// CANCEL came in time: 487.
+    Cancelled,
+    /// The equipment's BYE.
+    WasHungUp,
+    /// The phone's own BYE.
+    HungUp,
+    /// The phone lost its network.
+    Vanished,
+    /// No ACK ever came for its 200: it sent BYE.
+    NoAck,
+    /// It heard no word of the call for far too long: the caller is gone.
+    Forgotten,
+}
+
+/// A stretch of one sound.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Heard {
+    /// The tone in Hz; none is silence or a mixture.
+    pub tone: Option<u16>,
+    /// Arrival of its first packet.
+    pub first: Mono,
+    /// Arrival of its last packet.
+    pub last: Mono,
+    /// Its packets.
+    pub packets: u32,
+}
+
+/// Something the peer did wrong.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Violation {
+    /// When it was noticed.
+    pub at: Mono,
+    /// Which kind.
+    pub fault: Fault,
+    /// In words.
+    pub text: String,
+}
+
+/// Kinds of violation.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Fault {
+    /// Not SIP at all.
+    Malformed,
+    /// A mandatory header is missing or ill-formed.
+    Header,
+    /// A body that is no SDP, or does not fit.
+    Body,
+    /// CSeq does not go up, or a known Call-ID is invited again.
+    Sequence,
+    /// Tags, Call-ID or Request-URI fit no dialog of the phone.
+    Dialog,
+    /// A CANCEL before any provisional, or that does not match its INVITE.
+    Cancel,
+    /// No ACK for a final response.
+    AckMissing,
+    /// A request of the phone was never answered, or answered with an error.
+    Unanswered,
+    /// Signalling for a call that is over.
+    AfterEnd,
+    /// RTP before the phone told anybody its port, or before it answered.
+    RtpEarly,
+    /// RTP after the end.
+    RtpLate,
+    /// SSRC changed, or sequence and timestamp do not fit.
+    RtpBroken,
+    /// A payload type that was not agreed, or RTP from an address that was not signalled.
+    RtpForeign,
+}
+
+impl Story {
+    /// An INVITE has come.
+    pub fn new(call_id: &str, user: &str, now: Mono) -> Story {
+        Story {
+            call_id: call_id.to_owned(),
+            user: user.to_owned(),
+            invited_at: now,
+            ringing_at: None,
+            answered_at: None,
+            acked_at: None,
+            ended_at: None,
+            ending: None,
+            rtp_port: None,
+            heard: Vec::new(),
+            rtp_received: 0,
+            rtp_lost: 0,
+            rtp_sent: 0,
+            violations: Vec::new(),
+            recording: Vec::new(),
+        }
+    }
+
+    /// True while the phone is off-hook.
+    pub fn off_hook(&self) -> bool {
+        self.answered_at.is_some() && self.ended_at.is_none()
+    }
+
+    /// True while the phone rings or is about to.
+    pub fn alerting(&self) -> bool {
+        self.answered_at.is_none() && self.ended_at.is_none()
+    }
+
+    /// When this tone was first heard.
+    pub fn first_heard(&self, tone: u16) -> Option<Mono> {
+        self.heard.iter().find(|h| h.tone == Some(tone)).map(|h| h.first)
+    }
+
+    /// When this tone was last heard.
+    pub fn last_heard(&self, tone: u16) -> Option<Mono> {
+        self.heard.iter().rev().find(|h| h.tone == Some(tone)).map(|h| h.last)
+    }
+
+    /// Writes a violation down, at most 50 of them.
+    pub fn blame(&mut self, at: Mono, fault: Fault, text: impl Into<String>) {
+        if self.violations.len() < 50 {
+            self.violations.push(Violation { at, fault, text: text.into() });
+        }
+    }
+}
