@@ -36,7 +36,7 @@ pub fn rtp(packet: &[u8]) {
 pub fn http_body(body: &[u8]) {
     let Ok(message) = RawMessage::parse(body) else { return };
     assert_eq!(message.body_hash().len(), 64);
-    let Ok(business) = BusinessId::new("abc") else { return };
+    let Ok(business) = "abc".parse::<BusinessId>() else { return };
     let _ = message.judge(business, Wall(1_700_000_000_000));
 }
 
