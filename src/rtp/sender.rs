@@ -53,13 +53,6 @@ impl Sender {
         self.stamp(now, timestamp, fresh)
     }
 
-    /// Time passes without a frame (the peer holds us).
-    pub fn silence(&mut self, samples: u32) {
-        if let (Some((last, _)), Source::Own) = (&mut self.last, self.source) {
-            *last = last.wrapping_add(samples);
-        }
-    }
-
     /// Stamps another source's packet: its spacing in sequence and time is kept. `None`: it is from before we began to
     /// relay that source.
     pub fn relay(&mut self, now: Mono, theirs: &Header) -> Option<Stamp> {

@@ -1,0 +1,200 @@
+//! One leg's media state: what was agreed, whose packets it takes, what it hears, its counters. Owns the rules of one leg
+//! alone; refuses anything about two legs, which is the shard's.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::Slot;
+use super::latch::{Judgement, Latch};
+use super::player::Player;
+use crate::clock::Mono;
+use crate::model::{LegId, Quality};
+use crate::rtp::{self, Arrival, Header, Receiver, Sender};
+use crate::sdp::{Codec, MediaPlan};
+
+/// A leg.
+pub(super) struct Leg {
+    pub(super) id: LegId,
+    /// Absent before the first agreement: no packet is taken, none sent.
+    pub(super) agreed: Option<Agreed>,
+    pub(super) hears: Hears,
+    pub(super) sender: Sender,
+    receiver: Receiver,
+    watch: Watch,
+    refused: u64,
+    /// The first packet was reported.
+    spoke: bool,
+}
+
+/// An agreement and the latch that follows from it.
+pub(super) struct Agreed {
+    pub(super) plan: MediaPlan,
+    pub(super) latch: Latch,
+    /// The host was told to connect the socket.
+    pub(super) connected: bool,
+}
+
+/// What goes to a leg.
+pub(super) enum Hears {
+    /// Nothing.
+    Nothing,
+    /// A script, its next frame due then.
+    Script { player: Box<Player>, due: Mono },
+    /// The other leg.
+    Peer { slot: Slot, relayed: bool },
+}
+
+/// Silence being watched for.
+struct Watch {
+    after: Option<Duration>,
+    since: Mono,
+    said: bool,
+}
+
+/// A packet of the peer.
+pub(super) struct Heard {
+    pub(super) header: Header,
+    pub(super) sound: Sound,
+    pub(super) arrival: Arrival,
+    /// The first one of this leg.
+    pub(super) first: bool,
+}
+
+/// What a payload is, by the agreement.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Sound {
+    /// G.711.
+    Voice(Codec),
+    /// RFC 4733.
+    Event,
+    /// Never agreed; not relayed.
+    Other,
+}
+
+/// What became of a datagram.
+pub(super) enum Taken {
+    /// It is the peer's.
+    Heard(Heard),
+    /// It is a stranger's or no RTP.
+    Refused,
+    /// Nothing is agreed yet.
+    Early,
+}
+
+impl Leg {
+    pub(super) fn new(id: LegId, sender: Sender) -> Leg {
+        Leg {
+            id,
+            agreed: None,
+            hears: Hears::Nothing,
+            sender,
+            receiver: Receiver::default(),
+            watch: Watch { after: None, since: Mono::default(), said: false },
+            refused: 0,
+            spoke: false,
+        }
+    }
+
+    /// Takes an agreement, the first or a renewed one.
+    pub(super) fn agree(&mut self, now: Mono, plan: MediaPlan) {
+        self.watch.since = now;
+        match &mut self.agreed {
+            None => {
+                let latch = Latch::new(now, plan.remote);
+                self.agreed = Some(Agreed { plan, latch, connected: false });
+            }
+            Some(agreed) => {
+                agreed.latch.renew(now, plan.remote);
+                agreed.connected &= agreed.latch.settled(now);
+                agreed.plan = plan;
+            }
+        }
+    }
+
+    /// Judges and counts a datagram.
+    pub(super) fn take(&mut self, now: Mono, from: SocketAddr, bytes: &[u8], any_address: bool) -> Taken {
+        let Some(agreed) = &mut self.agreed else { return Taken::Early };
+        let judged = rtp::read(bytes).map(|header| {
+            let judgement = agreed.latch.judge(now, from, header.ssrc, any_address);
+            (header, judgement)
+        });
+        let Some((header, Judgement::Taken { new_source })) = judged else {
+            self.refused += 1;
+            return Taken::Refused;
+        };
+        if new_source {
+            self.receiver.new_source();
+        }
+        let arrival = self.receiver.update(now, &header);
+        self.watch.since = now;
+        self.watch.said = false;
+        let first = !std::mem::replace(&mut self.spoke, true);
+        let sound = sound(&agreed.plan, header.payload_type);
+        Taken::Heard(Heard { header, sound, arrival, first })
+    }
+
+    /// The address to connect the socket to, said once per agreement, when no other source can latch any more.
+    pub(super) fn settle(&mut self, now: Mono) -> Option<SocketAddr> {
+        let agreed = self.agreed.as_mut()?;
+        if agreed.connected || !agreed.latch.settled(now) {
+            return None;
+        }
+        agreed.connected = true;
+        agreed.latch.target()
+    }
+
+    /// Where to send now; `None` while the peer must not be sent to.
+    pub(super) fn target(&self) -> Option<SocketAddr> {
+        let agreed = self.agreed.as_ref().filter(|agreed| agreed.plan.direction.send)?;
+        agreed.latch.target()
+    }
+
+    /// Watches for silence from now on.
+    pub(super) fn watch(&mut self, now: Mono, after: Option<Duration>) {
+        self.watch = Watch { after, since: now, said: false };
+    }
+
+    /// How long the leg has been silent, once per silence. Only a leg that talks both ways is watched: a phone that holds us
+    /// need not send, whatever its `a=` line says.
+    pub(super) fn fell_silent(&mut self, now: Mono) -> Option<Duration> {
+        let after = self.watch.after?;
+        let direction = self.agreed.as_ref()?.plan.direction;
+        let lasted = now.since(self.watch.since);
+        if self.watch.said || !direction.receive || !direction.send || lasted < after {
+            return None;
+        }
+        self.watch.said = true;
+        Some(lasted)
+    }
+
+    /// The moment at which silence will have lasted too long.
+    pub(super) fn silence_due(&self) -> Option<Mono> {
+        if self.watch.said {
+            return None;
+        }
+        self.watch.after.map(|after| self.watch.since + after)
+    }
+
+    /// The counters as they stand.
+    pub(super) fn quality(&self) -> Quality {
+        Quality {
+            packets_received: self.receiver.received(),
+            packets_sent: self.sender.sent(),
+            packets_lost: self.receiver.lost(),
+            packets_refused: self.refused,
+            jitter_ms: self.receiver.jitter_ms(),
+        }
+    }
+}
+
+/// The static numbers of G.711 are understood even where another codec was agreed: some phones send what they offered
+/// first, and a voice is better heard than dropped.
+fn sound(plan: &MediaPlan, payload_type: u8) -> Sound {
+    if payload_type == plan.receive_payload_type {
+        return Sound::Voice(plan.codec);
+    }
+    if plan.telephone_event.is_some_and(|(_, receive)| receive == payload_type) {
+        return Sound::Event;
+    }
+    Codec::from_payload_type(payload_type).map_or(Sound::Other, Sound::Voice)
+}

@@ -1,0 +1,351 @@
+//! The legs of one media thread. Owns what passes between two legs and when frames are due; refuses sockets: the host
+//! hands in datagrams and ticks, sends what comes out, and drains the events.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use slab::Slab;
+
+use super::api::{Command, Event, Prompts, Script};
+use super::leg::{Heard, Hears, Leg, Sound, Taken};
+use super::player::Player;
+use super::playout::{Playout, after};
+use crate::audio::g711;
+use crate::clock::Mono;
+use crate::model::LegId;
+use crate::rtp::{self, Arrival, HEADER, Sender};
+use crate::sdp::Codec;
+
+/// Longest frame we send: 60 ms of G.711.
+const MAX_FRAME: usize = 480;
+/// How often silence is looked for.
+const SWEEP: Duration = Duration::from_millis(100);
+
+/// A leg's place in its shard, and its socket's in the host.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Slot(pub usize);
+
+/// How a shard behaves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Settings {
+    /// Peers behind NAT are expected: any address may latch within the window.
+    pub latch_any_address: bool,
+}
+
+/// Where a packet goes, in the buffer it came in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Outgoing {
+    /// Out of this leg's socket.
+    pub slot: Slot,
+    /// To there.
+    pub to: SocketAddr,
+}
+
+/// What follows from a datagram.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Verdict {
+    /// Send the buffer, which was rewritten in place.
+    pub send: Option<Outgoing>,
+    /// The leg's socket may be connected to its peer from now on.
+    pub connect: Option<SocketAddr>,
+}
+
+/// Packets by what became of them, since the shard began.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counters {
+    /// Taken from peers.
+    pub taken: u64,
+    /// Of these, passed on to the other leg.
+    pub relayed: u64,
+    /// Frames of messages and music sent.
+    pub played: u64,
+    /// Strangers, foreign SSRC, malformed.
+    pub refused: u64,
+    /// Before anything was agreed.
+    pub early: u64,
+}
+
+/// A set of legs that may hear each other.
+pub struct Shard {
+    legs: Slab<Leg>,
+    slots: BTreeMap<LegId, Slot>,
+    prompts: Arc<dyn Prompts>,
+    settings: Settings,
+    random: StdRng,
+    playout: Playout,
+    due: Vec<(Slot, Mono)>,
+    next_sweep: Mono,
+    events: VecDeque<Event>,
+    counters: Counters,
+}
+
+impl Shard {
+    /// An empty shard. The seed makes SSRCs and first numbers, which strangers must not guess (RFC 3550 §5.1).
+    pub fn new(prompts: Arc<dyn Prompts>, settings: Settings, seed: [u8; 32]) -> Shard {
+        Shard {
+            legs: Slab::new(),
+            slots: BTreeMap::new(),
+            prompts,
+            settings,
+            random: StdRng::from_seed(seed),
+            playout: Playout::default(),
+            due: Vec::new(),
+            next_sweep: Mono::default(),
+            events: VecDeque::new(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// A leg for which the host has a socket. `None`: there is one already.
+    pub fn open(&mut self, leg: LegId) -> Option<Slot> {
+        if self.slots.contains_key(&leg) {
+            return None;
+        }
+        let sender = Sender::new(self.random.random(), self.random.random(), self.random.random());
+        let slot = Slot(self.legs.insert(Leg::new(leg, sender)));
+        self.slots.insert(leg, slot);
+        Some(slot)
+    }
+
+    /// The place of a leg.
+    pub fn slot(&self, leg: LegId) -> Option<Slot> {
+        self.slots.get(&leg).copied()
+    }
+
+    /// Every leg open.
+    pub fn legs(&self) -> Vec<LegId> {
+        self.slots.keys().copied().collect()
+    }
+
+    /// Legs open.
+    pub fn len(&self) -> usize {
+        self.legs.len()
+    }
+
+    /// No leg is open: nothing will ever be due.
+    pub fn is_empty(&self) -> bool {
+        self.legs.is_empty()
+    }
+
+    /// What became of packets so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// The peer whom the leg's socket may be connected to; a renewed agreement may take this back.
+    pub fn connected(&self, slot: Slot) -> Option<SocketAddr> {
+        let agreed = self.legs.get(slot.0)?.agreed.as_ref().filter(|agreed| agreed.connected)?;
+        agreed.latch.target()
+    }
+
+    /// What happened since.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Obeys the engine. [`Command::Open`] is the host's: it binds, then calls [`Shard::open`].
+    pub fn command(&mut self, now: Mono, command: Command) {
+        match command {
+            Command::Open { .. } => {}
+            Command::Agree { leg, plan } => self.agree(now, leg, plan),
+            Command::Play { leg, script } => self.play(now, leg, script),
+            Command::Bridge { a, b } => self.bridge(a, b),
+            Command::WatchSilence { leg, after } => {
+                if let Some(leg) = self.leg(leg) {
+                    leg.watch(now, after);
+                }
+            }
+            Command::Close { leg } => self.close(leg),
+        }
+    }
+
+    /// A datagram came to a leg's socket.
+    pub fn packet(&mut self, now: Mono, slot: Slot, from: SocketAddr, bytes: &mut [u8]) -> Verdict {
+        let Some(leg) = self.legs.get_mut(slot.0) else { return Verdict::default() };
+        let heard = match leg.take(now, from, bytes, self.settings.latch_any_address) {
+            Taken::Heard(heard) => heard,
+            Taken::Refused => {
+                self.counters.refused += 1;
+                return Verdict::default();
+            }
+            Taken::Early => {
+                self.counters.early += 1;
+                return Verdict::default();
+            }
+        };
+        self.counters.taken += 1;
+        if heard.first {
+            self.events.push_back(Event::FirstPacket { leg: leg.id });
+        }
+        let connect = leg.settle(now);
+        let may_talk = leg.agreed.as_ref().is_some_and(|agreed| agreed.plan.direction.receive);
+        let send = match leg.hears {
+            Hears::Peer { slot: peer, .. } if may_talk => self.relay(now, slot, peer, &heard, bytes),
+            _ => None,
+        };
+        Verdict { send, connect }
+    }
+
+    /// Time went on: hands out every frame that is due, as a datagram with its way, and looks for silence.
+    pub fn tick(&mut self, now: Mono, mut send: impl FnMut(Outgoing, &mut [u8])) {
+        let mut due = std::mem::take(&mut self.due);
+        self.playout.take_due(now, &mut due);
+        for (slot, at) in due.drain(..) {
+            self.play_frame(now, slot, at, &mut send);
+        }
+        self.due = due;
+        if now >= self.next_sweep {
+            self.next_sweep = now + SWEEP;
+            for (_, leg) in &mut self.legs {
+                if let Some(lasted) = leg.fell_silent(now) {
+                    self.events.push_back(Event::Silent { leg: leg.id, lasted });
+                }
+            }
+        }
+    }
+
+    /// When [`Shard::tick`] has something to do next: for hosts in virtual time (it looks at every leg).
+    pub fn next_due(&self) -> Option<Mono> {
+        let silence = self.legs.iter().filter_map(|(_, leg)| leg.silence_due()).min();
+        self.playout.next().into_iter().chain(silence.map(|at| at.max(self.next_sweep))).min()
+    }
+
+    fn leg(&mut self, id: LegId) -> Option<&mut Leg> {
+        let slot = self.slot(id)?;
+        self.legs.get_mut(slot.0)
+    }
+
+    fn agree(&mut self, now: Mono, id: LegId, plan: crate::sdp::MediaPlan) {
+        let Some(slot) = self.slot(id) else { return };
+        let Some(leg) = self.legs.get_mut(slot.0) else { return };
+        let first = leg.agreed.is_none();
+        leg.agree(now, plan);
+        if let (true, Hears::Script { due, .. }) = (first, &mut leg.hears) {
+            *due = now;
+            self.playout.put(slot, now);
+        }
+    }
+
+    fn play(&mut self, now: Mono, id: LegId, script: Script) {
+        let Some(slot) = self.slot(id) else { return };
+        self.part(slot);
+        let Some(leg) = self.legs.get_mut(slot.0) else { return };
+        leg.hears = Hears::Script { player: Box::new(Player::new(script)), due: now };
+        leg.sender.new_source();
+        self.playout.put(slot, now);
+    }
+
+    fn bridge(&mut self, a: LegId, b: LegId) {
+        let (Some(a), Some(b)) = (self.slot(a), self.slot(b)) else { return };
+        if a == b {
+            return;
+        }
+        for (slot, peer) in [(a, b), (b, a)] {
+            self.part(slot);
+            if let Some(leg) = self.legs.get_mut(slot.0) {
+                leg.hears = Hears::Peer { slot: peer, relayed: false };
+                leg.sender.new_source();
+            }
+        }
+    }
+
+    fn close(&mut self, id: LegId) {
+        let Some(slot) = self.slots.get(&id).copied() else { return };
+        self.part(slot);
+        self.slots.remove(&id);
+        let leg = self.legs.remove(slot.0);
+        self.events.push_back(Event::Closed { leg: id, quality: leg.quality() });
+    }
+
+    /// Ends the bridge that a leg is in: the other one hears nothing until something is said.
+    fn part(&mut self, slot: Slot) {
+        let Some(leg) = self.legs.get_mut(slot.0) else { return };
+        let Hears::Peer { slot: peer, .. } = leg.hears else { return };
+        leg.hears = Hears::Nothing;
+        if let Some(peer) = self.legs.get_mut(peer.0)
+            && matches!(peer.hears, Hears::Peer { slot: back, .. } if back == slot)
+        {
+            peer.hears = Hears::Nothing;
+        }
+    }
+
+    fn relay(&mut self, now: Mono, from: Slot, to: Slot, heard: &Heard, bytes: &mut [u8]) -> Option<Outgoing> {
+        let leg = self.legs.get_mut(to.0)?;
+        let Hears::Peer { slot, relayed } = &mut leg.hears else { return None };
+        if *slot != from {
+            return None;
+        }
+        let agreed = leg.agreed.as_ref()?;
+        let target = agreed.latch.target().filter(|_| agreed.plan.direction.send);
+        let Some(target) = target else {
+            // What comes after the hold is a new talk spurt.
+            leg.sender.new_source();
+            return None;
+        };
+        match heard.arrival {
+            Arrival::Duplicate | Arrival::Suspect => return None,
+            Arrival::Start => leg.sender.new_source(),
+            Arrival::Fresh | Arrival::Late => {}
+        }
+        let payload_type = match (heard.sound, agreed.plan.telephone_event) {
+            (Sound::Voice(_), _) => agreed.plan.send_payload_type,
+            (Sound::Event, Some((send, _))) => send,
+            (Sound::Event, None) | (Sound::Other, _) => {
+                leg.sender.leave_out();
+                return None;
+            }
+        };
+        let stamp = leg.sender.relay(now, &heard.header)?;
+        if let (Sound::Voice(codec), Some(payload)) = (heard.sound, bytes.get_mut(heard.header.payload.clone())) {
+            match (codec, agreed.plan.codec) {
+                (Codec::Pcmu, Codec::Pcma) => g711::ulaw_to_alaw(payload),
+                (Codec::Pcma, Codec::Pcmu) => g711::alaw_to_ulaw(payload),
+                (Codec::Pcmu, Codec::Pcmu) | (Codec::Pcma, Codec::Pcma) => {}
+            }
+        }
+        rtp::rewrite(bytes, payload_type, stamp);
+        if !std::mem::replace(relayed, true) {
+            self.events.push_back(Event::FirstRelayed { to: leg.id });
+        }
+        self.counters.relayed += 1;
+        Some(Outgoing { slot: to, to: target })
+    }
+
+    fn play_frame(&mut self, now: Mono, slot: Slot, at: Mono, send: &mut impl FnMut(Outgoing, &mut [u8])) {
+        let Some(leg) = self.legs.get_mut(slot.0) else { return };
+        let target = leg.target();
+        // Without an agreement the script waits; with it, the entry is put again.
+        let Some(agreed) = &leg.agreed else { return };
+        let Hears::Script { player, due } = &mut leg.hears else { return };
+        if *due != at {
+            return;
+        }
+        let ptime = agreed.plan.ptime_ms.clamp(10, 60);
+        let samples = usize::from(ptime) * 8;
+        let mut packet = [0u8; HEADER + MAX_FRAME];
+        let Some((header, rest)) = packet.split_first_chunk_mut::<HEADER>() else { return };
+        let Some(frame) = rest.get_mut(..samples) else { return };
+        if !player.fill(agreed.plan.codec, self.prompts.as_ref(), frame) {
+            leg.hears = Hears::Nothing;
+            self.events.push_back(Event::PlayEnded { leg: leg.id });
+            return;
+        }
+        *due = after(at, Duration::from_millis(u64::from(ptime)), now);
+        self.playout.put(slot, *due);
+        // Held: the script goes on unheard, so that one that ends does end.
+        let Some(to) = target else {
+            leg.sender.new_source();
+            return;
+        };
+        let stamp = leg.sender.frame(now, u32::from(ptime) * 8);
+        rtp::write(header, agreed.plan.send_payload_type, stamp);
+        self.counters.played += 1;
+        if let Some(datagram) = packet.get_mut(..HEADER + samples) {
+            send(Outgoing { slot, to }, datagram);
+        }
+    }
+}
