@@ -16,7 +16,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::LogConfig;
 use crate::engine::api::Notice;
-use crate::media::Counters;
+use crate::io::media_thread::MediaCounters;
 use crate::model::{CallState, Outcome};
 use crate::sip::api::{Note, Way};
 
@@ -86,7 +86,7 @@ impl Metrics {
             inbox_depth: gauge!("callbridge_inbox_depth"),
             ports_in_use: gauge!("callbridge_rtp_ports_in_use"),
             packets: [
-                packets("in", "accepted"),
+                packets("in", "taken"),
                 packets("in", "refused"),
                 packets("in", "early"),
                 packets("out", "relayed"),
@@ -148,10 +148,11 @@ impl Metrics {
     }
 
     /// What the media threads have counted since their start, and the ports bound now.
-    pub fn media(&self, packets: &Counters, ports_in_use: u64) {
+    pub fn media(&self, counters: &MediaCounters) {
+        let packets = &counters.packets;
         let values = [packets.taken, packets.refused, packets.early, packets.relayed, packets.played];
         self.0.packets.iter().zip(values).for_each(|(counter, value)| counter.absolute(value));
-        self.0.ports_in_use.set(f64::from(u32::try_from(ports_in_use).unwrap_or(u32::MAX)));
+        self.0.ports_in_use.set(counters.ports_in_use as f64);
     }
 
     /// The Prometheus text.
@@ -215,6 +216,7 @@ pub fn init_logging(config: &LogConfig) {
 mod tests {
     use super::*;
     use crate::clock::Wall;
+    use crate::media::Counters;
     use crate::model::CallId;
 
     #[test]
@@ -232,7 +234,8 @@ mod tests {
         metrics.sip(&Note { way: Way::Out, method: "INVITE", status: None, leg: None });
         metrics.observe(&Notice::SipRefused(crate::sip::api::RefusedWhy::Stranger));
         metrics.inbox_depth(3);
-        metrics.media(&Counters { relayed: 7, ..Counters::default() }, 4);
+        let packets = Counters { relayed: 7, ..Counters::default() };
+        metrics.media(&MediaCounters { packets, ports_in_use: 4, ..MediaCounters::default() });
         let text = metrics.render();
         for line in [
             "callbridge_calls_total{outcome=\"customer_busy\"} 1",

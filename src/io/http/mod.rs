@@ -4,7 +4,6 @@
 //! panics. Refuses business rules: those are `access`'s, `call`'s and the engine's.
 
 pub mod adapters;
-pub mod adapters;
 pub mod app;
 pub mod calls;
 pub mod credentials;
