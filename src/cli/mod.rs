@@ -1,1 +1,3 @@
 //! The command line: arguments, and the small commands.
+
+pub mod call;
