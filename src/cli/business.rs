@@ -200,7 +200,9 @@ fn exists(id: &BusinessId) -> CliError {
 }
 
 fn unknown(id: &BusinessId) -> CliError {
-    CliError::Refused(format!("there is no business {id}\n    mend: `callbridge business list` shows those that are there"))
+    CliError::Refused(format!(
+        "there is no business {id}\n    mend: `callbridge business list` shows those that are there"
+    ))
 }
 
 fn change(args: &ChangeArgs) -> Result<(), CliError> {

@@ -32,7 +32,11 @@ fn files(path: &Path, config: &Config) -> Result<(), ConfigErrors> {
     if let Some(tls) = &config.http.tls
         && let Err(error) = ServerTls::load(tls)
     {
-        wrong("http.tls", error.to_string(), "name PEM files that this user may read; certs/ has a script that makes some");
+        wrong(
+            "http.tls",
+            error.to_string(),
+            "name PEM files that this user may read; certs/ has a script that makes some",
+        );
     }
     for seed in &config.businesses {
         if let SeedPassword::File(file) = &seed.password
@@ -44,7 +48,11 @@ fn files(path: &Path, config: &Config) -> Result<(), ConfigErrors> {
     }
     let folder = super::store_folder(config);
     if !folder.as_os_str().is_empty() && !folder.is_dir() {
-        wrong("store.url", format!("there is no folder {}", folder.display()), "make it, and let this user write there");
+        wrong(
+            "store.url",
+            format!("there is no folder {}", folder.display()),
+            "make it, and let this user write there",
+        );
     }
     if errors.is_empty() { Ok(()) } else { Err(ConfigErrors(errors)) }
 }
