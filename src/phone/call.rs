@@ -96,6 +96,8 @@ pub(super) struct Call {
     pub voice: Option<Voice>,
     local: Option<SocketAddr>,
     last_word: crate::clock::Mono,
+    /// From then on the peer knows that no RTP is wanted any more.
+    pub hushed_at: Option<crate::clock::Mono>,
 }
 
 impl Call {
@@ -114,6 +116,7 @@ impl Call {
             client: Client::default(),
             voice: None,
             local: None,
+            hushed_at: None,
         }
     }
 
@@ -291,7 +294,7 @@ impl Call {
             // A 200 without To tag makes no dialog: there is nothing to wait for.
             let nothing = told.is_none();
             self.dialogs.push(Dialog {
-                tag,
+                tag: if nothing { String::new() } else { tag },
                 ok,
                 sent_faithfully,
                 acked: nothing,
@@ -575,6 +578,9 @@ impl Call {
         }
         self.story.ended_at = Some(desk.now);
         self.story.ending = Some(ending);
+        if matches!(ending, Ending::Refused(_) | Ending::Cancelled | Ending::WasHungUp) {
+            self.hushed_at = Some(desk.now);
+        }
         desk.forget(Due::Frame);
         desk.forget(Due::Patience);
         desk.moved(PhoneMove::Ended(ending));

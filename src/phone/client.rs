@@ -174,12 +174,12 @@ impl Call {
             self.story.blame(desk.now, Fault::Dialog, format!("{status} to {method} with another From tag"));
         }
         match (method, status) {
-            // Glare and momentary refusal are lawful answers to a re-INVITE.
-            (_, 200..300) | ("INVITE" | "UPDATE", 491 | 500) | ("INFO", 400..500) => {}
-            ("BYE", 481) if self.dialogs.get(dialog).is_some_and(|d| d.over) => {
-                self.story.blame(desk.now, Fault::Unanswered, "481 to BYE");
-            }
+            // Glare and momentary refusal are lawful answers to a re-INVITE; 481 says that both hung up at once.
+            (_, 200..300 | 481) | ("INVITE" | "UPDATE", 491 | 500) | ("INFO", 400..500) => {}
             _ => self.story.blame(desk.now, Fault::Unanswered, format!("{status} to {method}")),
+        }
+        if method == "BYE" {
+            self.hushed_at = self.hushed_at.or(Some(desk.now));
         }
         if let (200..300, Some(offered)) = (status, offered) {
             self.taken(desk, offered, message);

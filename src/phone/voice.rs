@@ -140,7 +140,7 @@ impl Ear {
         }
         let samples = packet.timestamp.wrapping_sub(self.highest_timestamp) as i32;
         let expected = i32::from(ahead) * 160;
-        let steady = samples == expected || (samples > 0 && (packet.marker || ahead > 1) && samples % 160 == 0);
+        let steady = samples == expected || (samples > 0 && (packet.marker || ahead > 1));
         if !steady && packet.payload.len() == FRAME {
             story.blame(now, Fault::RtpBroken, format!("timestamp goes {samples} while the sequence goes {ahead}"));
         }
@@ -172,7 +172,7 @@ impl Call {
         let Some(packet) = Packet::parse(bytes) else {
             return self.story.blame(now, Fault::RtpBroken, "not an RTP packet");
         };
-        if self.story.ended_at.is_some_and(|end| now.since(end) > desk.config.grace) {
+        if self.hushed_at.is_some_and(|end| now.since(end) > desk.config.grace) {
             return self.story.blame(now, Fault::RtpLate, "RTP after the end");
         }
         if self.story.ended_at.is_some() {

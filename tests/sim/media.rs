@@ -1,0 +1,137 @@
+//! The equipment's media in virtual time: the production [`Shard`] run inline, with a pool of ports in place of sockets and
+//! prompts that are pure tones, so that a phone can tell what it hears. Owns ports; refuses the network.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use callbridge::audio::Prompt;
+use callbridge::clock::Mono;
+use callbridge::media::api::{Clip, Command, Event, OpenError, Prompts};
+use callbridge::media::{Settings, Shard, Slot};
+use callbridge::model::LegId;
+use callbridge::phone::{Law, tone_frame};
+
+/// "Please hold while we connect you …", as a tone.
+pub const CONNECTING_HZ: u16 = 450;
+/// The second message.
+pub const UNAVAILABLE_HZ: u16 = 550;
+/// Hold music.
+pub const MUSIC_HZ: u16 = 650;
+/// Frames of each.
+const FRAMES: usize = 30;
+
+struct Tones(BTreeMap<u16, Arc<Prompt>>);
+
+impl Prompts for Tones {
+    fn find(&self, clip: &Clip) -> Arc<Prompt> {
+        let hz = match clip {
+            Clip::Connecting(_) => CONNECTING_HZ,
+            Clip::Unavailable(_) => UNAVAILABLE_HZ,
+            Clip::HoldMusic => MUSIC_HZ,
+        };
+        self.0.get(&hz).map(Arc::clone).expect("all three are rendered")
+    }
+}
+
+/// The prompts of every world, rendered once.
+pub fn tones() -> Arc<dyn Prompts> {
+    let render = |hz| {
+        let long = |law| -> Arc<[u8]> { tone_frame(hz, law).repeat(FRAMES).into() };
+        (hz, Arc::new(Prompt { pcmu: long(Law::Mu), pcma: long(Law::A) }))
+    };
+    Arc::new(Tones([CONNECTING_HZ, UNAVAILABLE_HZ, MUSIC_HZ].map(render).into()))
+}
+
+/// The media plane.
+pub struct Media {
+    shard: Shard,
+    address: SocketAddr,
+    most: u16,
+    ports: BTreeMap<u16, LegId>,
+    slots: BTreeMap<usize, u16>,
+    next: u16,
+}
+
+/// A packet that the equipment sends: from, to, bytes.
+pub type Sent = (SocketAddr, SocketAddr, Vec<u8>);
+
+impl Media {
+    /// A pool of `most` ports from `address` on, every second one.
+    pub fn new(prompts: Arc<dyn Prompts>, address: SocketAddr, most: u16, seed: u64) -> Media {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&seed.to_le_bytes());
+        let shard = Shard::new(prompts, Settings::default(), bytes);
+        Media { shard, address, most, ports: BTreeMap::new(), slots: BTreeMap::new(), next: 0 }
+    }
+
+    /// Obeys, but for `Open`, which answers.
+    pub fn command(&mut self, now: Mono, command: Command) -> Option<Event> {
+        let Command::Open { leg } = command else {
+            if let Command::Close { leg } = command
+                && let Some(slot) = self.shard.slot(leg)
+                && let Some(port) = self.slots.remove(&slot.0)
+            {
+                self.ports.remove(&port);
+            }
+            self.shard.command(now, command);
+            return None;
+        };
+        if self.ports.len() >= usize::from(self.most) {
+            return Some(Event::OpenFailed { leg, reason: OpenError::PoolEmpty });
+        }
+        // The longest unused port first, as the daemon does: a late packet of the last call must not meet the next one.
+        let port = loop {
+            let port = self.address.port() + 2 * self.next;
+            self.next = (self.next + 1) % (self.most * 8);
+            if !self.ports.contains_key(&port) {
+                break port;
+            }
+        };
+        let Some(Slot(slot)) = self.shard.open(leg) else {
+            return Some(Event::OpenFailed { leg, reason: OpenError::System });
+        };
+        self.ports.insert(port, leg);
+        self.slots.insert(slot, port);
+        Some(Event::Opened { leg, local: SocketAddr::new(self.address.ip(), port) })
+    }
+
+    /// A datagram came to one of the equipment's RTP ports.
+    pub fn packet(&mut self, now: Mono, local: SocketAddr, from: SocketAddr, mut bytes: Vec<u8>) -> Option<Sent> {
+        let slot = self.shard.slot(*self.ports.get(&local.port())?)?;
+        let verdict = self.shard.packet(now, slot, from, &mut bytes);
+        let out = verdict.send?;
+        Some((self.local(out.slot)?, out.to, bytes))
+    }
+
+    /// Plays what is due.
+    pub fn tick(&mut self, now: Mono) -> Vec<Sent> {
+        let (slots, ip) = (&self.slots, self.address.ip());
+        let mut sent = Vec::new();
+        self.shard.tick(now, |out, bytes| {
+            if let Some(port) = slots.get(&out.slot.0) {
+                sent.push((SocketAddr::new(ip, *port), out.to, bytes.to_vec()));
+            }
+        });
+        sent
+    }
+
+    /// When `tick` has something to do.
+    pub fn next_due(&self) -> Option<Mono> {
+        self.shard.next_due()
+    }
+
+    /// What media has to say.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.shard.poll_event()
+    }
+
+    /// Ports held.
+    pub fn ports(&self) -> usize {
+        self.ports.len()
+    }
+
+    fn local(&self, slot: Slot) -> Option<SocketAddr> {
+        self.slots.get(&slot.0).map(|port| SocketAddr::new(self.address.ip(), *port))
+    }
+}

@@ -1,0 +1,262 @@
+//! What a seed stands for: topology, mix of faults, the calls that businesses ask for and the manners of the phones they
+//! reach. Owns the drawing; everything after it follows from the plan and the seed.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use callbridge::call::CallLimits;
+use callbridge::phone::{Act, AnswerWith, Behaviour, Codecs, OnCancel, Sound, Then};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use crate::network::Weather;
+
+/// The equipment's SIP address.
+pub const EQUIPMENT: &str = "192.0.2.1:5060";
+/// The switch that serves customers (and representatives where there is no second one).
+pub const SWITCH_A: &str = "192.0.2.11:5060";
+/// The switch that serves representatives.
+pub const SWITCH_B: &str = "192.0.2.12:5060";
+
+/// Short bounds, so that every one of them is met.
+pub const LIMITS: CallLimits = CallLimits {
+    customer_ring: Duration::from_secs(6),
+    representative_ring: Duration::from_secs(4),
+    max_hold: Duration::from_secs(10),
+    max_call: Duration::from_secs(6),
+    silence: Duration::from_secs(3),
+    farewell: Duration::from_secs(2),
+    audio_proof: Duration::from_secs(2),
+};
+
+/// One phone number with its manners.
+#[derive(Clone, Debug)]
+pub struct Party {
+    /// E.164.
+    pub number: String,
+    /// What its phone does.
+    pub behaviour: Behaviour,
+}
+
+/// One initiation message.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// When it is posted.
+    pub at: Duration,
+    /// 810.
+    pub customer: Party,
+    /// 812, in hunt order.
+    pub representatives: Vec<Party>,
+    /// 814, so long after the posting.
+    pub desired: Option<Duration>,
+    /// DELETE so long after the 202.
+    pub delete: Option<Duration>,
+    /// GET so long after the 202.
+    pub get: Option<Duration>,
+    /// The POST is repeated with the same `Idempotency-Key` so long after.
+    pub again: Option<Duration>,
+}
+
+/// Everything that goes wrong on the way.
+#[derive(Clone, Debug, Default)]
+pub struct Faults {
+    /// The network until `until`.
+    pub weather: Option<Weather>,
+    /// The store takes at most so long for a commit.
+    pub store_delay: Duration,
+    /// Probability that a commit fails, until `until`.
+    pub store_failure: f64,
+    /// The equipment crashes when it has made so many outputs; several one after the other.
+    pub crashes: Vec<u32>,
+    /// The wall clock jumps by so many milliseconds at these moments.
+    pub jumps: Vec<(Duration, i64)>,
+    /// All of this stops then.
+    pub until: Duration,
+}
+
+/// A world to be run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// It decides everything.
+    pub seed: u64,
+    /// RTP ports of the equipment.
+    pub ports: u16,
+    /// A second switch serves the representatives.
+    pub two_switches: bool,
+    /// The calls.
+    pub wishes: Vec<Wish>,
+    /// The faults.
+    pub faults: Faults,
+    /// The tariff's increment and minimum in seconds.
+    pub tariff: (u32, u32),
+}
+
+impl Plan {
+    /// Draws the plan of a seed.
+    pub fn draw(seed: u64) -> Plan {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let until = Duration::from_millis(rng.random_range(3_000..15_000));
+        let faults = match seed % 4 {
+            0 => Faults { store_delay: Duration::from_millis(1), ..Faults::default() },
+            _ => draw_faults(&mut rng, until),
+        };
+        let calls = rng.random_range(1..=3);
+        let wishes = (0..calls).map(|n| draw_wish(&mut rng, n, until)).collect();
+        Plan {
+            seed,
+            ports: if rng.random_bool(0.1) { rng.random_range(1..4) } else { 64 },
+            two_switches: rng.random(),
+            wishes,
+            faults,
+            tariff: [(1, 0), (1, 30), (6, 6), (60, 60)][rng.random_range(0..4)],
+        }
+    }
+
+    /// A plan for a fixed scenario: one call, no faults.
+    pub fn fixed(customer: Behaviour, representatives: Vec<Behaviour>) -> Plan {
+        let party = |number: String, behaviour| Party { number, behaviour };
+        let representatives =
+            representatives.into_iter().enumerate().map(|(n, b)| party(format!("+1646555010{n}"), b)).collect();
+        let wish = Wish {
+            at: Duration::from_millis(10),
+            customer: party("+12125550100".to_owned(), customer),
+            representatives,
+            desired: None,
+            delete: None,
+            get: None,
+            again: None,
+        };
+        let faults = Faults { store_delay: Duration::from_millis(1), ..Faults::default() };
+        Plan { seed: 0, ports: 64, two_switches: true, wishes: vec![wish], faults, tariff: (1, 0) }
+    }
+
+    /// True when nothing goes wrong outside of the phones: then the model's expectations are exact.
+    pub fn calm(&self) -> bool {
+        let f = &self.faults;
+        f.weather.is_none() && f.crashes.is_empty() && f.jumps.is_empty() && f.store_failure == 0.0 && self.ports > 12
+    }
+
+    /// Where a party's calls arrive.
+    pub fn switch_of(&self, representative: bool) -> SocketAddr {
+        let address = if representative && self.two_switches { SWITCH_B } else { SWITCH_A };
+        address.parse().expect("a constant")
+    }
+}
+
+fn draw_faults(rng: &mut StdRng, until: Duration) -> Faults {
+    let crashes = match rng.random_range(0..4) {
+        0 => (0..rng.random_range(1..3)).map(|_| rng.random_range(1..120)).collect(),
+        _ => Vec::new(),
+    };
+    let jumps = if rng.random_bool(0.1) {
+        vec![(Duration::from_millis(rng.random_range(0..8_000)), rng.random_range(-7_200_000..7_200_000))]
+    } else {
+        Vec::new()
+    };
+    Faults {
+        weather: rng.random_bool(0.8).then(|| Weather::draw(rng)),
+        store_delay: Duration::from_millis([1, 5, 50, 1_000][rng.random_range(0..4)]),
+        store_failure: [0.0, 0.0, 0.0, 0.1, 0.5][rng.random_range(0..5)],
+        crashes,
+        jumps,
+        until,
+    }
+}
+
+fn draw_wish(rng: &mut StdRng, n: u16, until: Duration) -> Wish {
+    let some = |rng: &mut StdRng, p: f64, most: u64| {
+        rng.random_bool(p).then(|| Duration::from_millis(rng.random_range(0..most)))
+    };
+    let hunt = [1, 1, 1, 2, 3][rng.random_range(0..5)];
+    let at = Duration::from_millis(rng.random_range(0..until.as_millis() as u64 / 2));
+    Wish {
+        at,
+        customer: Party { number: format!("+12125550{:03}", 100 + n), behaviour: draw_behaviour(rng, 1000 + 50 * n) },
+        representatives: (0..hunt)
+            .map(|r| Party {
+                number: format!("+16465550{:03}", 100 + 10 * n + r),
+                behaviour: draw_behaviour(rng, 2000 + 200 * n + 50 * r),
+            })
+            .collect(),
+        desired: some(rng, 0.2, 20_000),
+        delete: some(rng, 0.15, 8_000),
+        get: some(rng, 0.2, 8_000),
+        again: some(rng, 0.1, 3_000),
+    }
+}
+
+/// Manners: mostly good, now and then any of the bad ones.
+fn draw_behaviour(rng: &mut StdRng, tone: u16) -> Behaviour {
+    let mut millis = |range: std::ops::Range<u64>| Duration::from_millis(rng.random_range(range));
+    let (ring, think, talk) = (millis(0..400), millis(100..2_500), millis(50..4_000));
+    let then = match rng.random_range(0..20) {
+        0..12 => {
+            let with = match rng.random_range(0..20) {
+                0 => AnswerWith::ForeignCodec,
+                1 => AnswerWith::Garbage,
+                2 => AnswerWith::Nothing,
+                3 => AnswerWith::BrokenHeaders,
+                _ => AnswerWith::Session,
+            };
+            let forks = if rng.random_bool(0.1) { 2 } else { 1 };
+            Then::Answer { after: ring + think, with, forks }
+        }
+        12..16 => {
+            let statuses = [486, 603, 404, 503, 480, 600, 500, 302];
+            Then::Refuse { after: ring + think, status: statuses[rng.random_range(0..statuses.len())] }
+        }
+        // Just when the ring bounds pass: CANCEL × 200.
+        16 => {
+            let bound = if rng.random_bool(0.5) { LIMITS.customer_ring } else { LIMITS.representative_ring };
+            let after = bound - Duration::from_millis(20) + Duration::from_millis(rng.random_range(0..40));
+            Then::Answer { after, with: AnswerWith::Session, forks: 1 }
+        }
+        17..19 => Then::NeverAnswer,
+        _ => Then::Silent,
+    };
+    Behaviour {
+        trying: rng.random_bool(0.3),
+        ring_after: rng.random_bool(0.9).then_some(ring),
+        early_media: rng.random_bool(0.1),
+        then,
+        on_cancel: match rng.random_range(0..10) {
+            0..2 => OnCancel::AnswerInstead,
+            2 => OnCancel::SayNothingMore,
+            _ => OnCancel::Obey,
+        },
+        codecs: [Codecs::Both, Codecs::Both, Codecs::MuOnly, Codecs::AOnly][rng.random_range(0..4)],
+        sound: match rng.random_range(0..10) {
+            0 => Sound::Nothing,
+            1 => Sound::Silence,
+            _ => Sound::Tone(tone),
+        },
+        rtp_from_elsewhere: rng.random_bool(0.03),
+        answer_bye: rng.random_bool(0.95),
+        talk: draw_talk(rng, talk),
+    }
+}
+
+fn draw_talk(rng: &mut StdRng, talk: Duration) -> Vec<(Duration, Act)> {
+    let mut acts = Vec::new();
+    if rng.random_bool(0.25) {
+        let act = match rng.random_range(0..7) {
+            0 => Act::OfferlessReinvite,
+            1 => Act::Update,
+            2 => Act::Options,
+            3 => Act::Info,
+            4 => Act::Digit(5),
+            5 => Act::Mute,
+            _ => Act::Hold,
+        };
+        acts.push((talk / 4, act));
+        if act == Act::Hold {
+            acts.push((talk / 2, Act::Resume));
+        }
+    }
+    match rng.random_range(0..20) {
+        0 => acts.push((talk, Act::Vanish)),
+        1..4 => {}
+        _ => acts.push((talk, Act::HangUp)),
+    }
+    acts
+}
