@@ -5,3 +5,5 @@ pub mod dialog;
 pub mod stack;
 pub mod transaction;
 pub mod wire;
+
+pub use stack::{HangUpReason, Stack, StackConfig};
