@@ -36,6 +36,8 @@ use crate::routing::Switch;
 
 /// Kernel buffers of the SIP socket: a burst of a thousand INVITE answers fits.
 const SIP_BUFFER: usize = 4 << 20;
+/// How often the store is asked whether the accounts changed.
+const ACCOUNTS: Duration = Duration::from_millis(500);
 /// After the live calls were hung up, their BYEs and records may take so long.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
@@ -299,13 +301,12 @@ fn watch_accounts(
     prompts: &Arc<PromptLibrary>,
 ) -> Result<DirectoryWatch, DaemonError> {
     let (accounts, engine, prompts) = (Arc::clone(accounts), engine.clone(), Arc::clone(prompts));
-    let changed = Box::new(move |directory: crate::model::Directory| {
-        let directory = Arc::new(directory);
+    let changed = move |directory: Arc<crate::model::Directory>| {
         prompts.businesses_changed(&directory);
         accounts.store(Arc::clone(&directory));
         engine.directory(directory);
-    });
-    watch_directory(Arc::clone(store) as Arc<dyn Archive>, changed).map_err(part)
+    };
+    watch_directory(Arc::clone(store) as Arc<dyn Archive>, ACCOUNTS, changed).map_err(part)
 }
 
 /// What is read when somebody looks, not when it happens.

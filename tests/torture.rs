@@ -1,6 +1,8 @@
 //! The torture messages of RFC 4475 and RFC 5118 against the wire room: each with the verdict that its RFC gives, in one table
 //! that also serves to send them to a running daemon. Owns the table; property and differential tests are beside it.
 
+#[path = "parsers/sip.rs"]
+mod bodies;
 #[path = "torture/properties.rs"]
 mod properties;
 #[path = "torture/table.rs"]
@@ -114,6 +116,16 @@ fn responses_keep_any_reason_phrase_or_none() {
     let odd = message("rfc4475/TC_UNREASON_V.dat");
     assert_eq!(odd.status(), Some(200));
     assert!(std::str::from_utf8(odd.reason().unwrap()).unwrap().starts_with("= 2**3 * 5**2"));
+}
+
+#[test]
+fn the_unquoted_comma_is_refused_for_its_own_sake() {
+    // The file of this corpus also lacks the empty line after its headers, which would hide the fault it is about.
+    let mut datagram = bytes("rfc4475/TC_BADDN_I.dat");
+    datagram.extend_from_slice(b"\r\n");
+    let message = Message::parse(&datagram).unwrap();
+    assert_eq!(message.fault(), None);
+    assert_eq!(judge(&message), Verdict::Refuse { status: 400, reason: "Bad From", headers: Vec::new() });
 }
 
 #[test]

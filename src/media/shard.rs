@@ -116,6 +116,11 @@ impl Shard {
         self.slots.get(&leg).copied()
     }
 
+    /// Every leg open.
+    pub fn legs(&self) -> Vec<LegId> {
+        self.slots.keys().copied().collect()
+    }
+
     /// Legs open.
     pub fn len(&self) -> usize {
         self.legs.len()

@@ -14,7 +14,7 @@ mod behaviour;
 mod call;
 mod client;
 mod judge;
-mod message;
+pub mod message;
 mod session;
 mod sound;
 mod story;

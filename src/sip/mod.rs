@@ -1,4 +1,9 @@
 //! SIP (RFC 3261) without I/O. See [`api`] for the vocabulary between the stack and the engine.
 
 pub mod api;
+pub mod dialog;
+pub mod stack;
+pub mod transaction;
 pub mod wire;
+
+pub use stack::{HangUpReason, Stack, StackConfig};

@@ -11,7 +11,7 @@ use crate::support::wait::{PATIENCE, eventually};
 fn until_heard_anew(phone: &Phone, voice: Tone) {
     let since = Instant::now();
     eventually(&format!("{voice:?} to be heard anew"), PATIENCE, || {
-        let frames = phone.media.heard().iter().filter(|f| f.at > since && f.tone() == Some(voice)).count();
+        let frames = phone.media.count(|f| f.at > since && f.tone() == Some(voice));
         (frames >= 15).then_some(())
     });
 }
@@ -35,7 +35,7 @@ fn hold_and_resume(who: Tone, direction: &'static str) {
     // The equipment had 200 ms to obey: in the half second after that nothing comes to the holder.
     let quiet_from = Instant::now() + std::time::Duration::from_millis(200);
     eventually("half a second of hold", PATIENCE, || (quiet_from.elapsed().as_millis() >= 500).then_some(()));
-    let during = holder.media.heard().iter().filter(|f| f.at > quiet_from).count();
+    let during = holder.media.count(|f| f.at > quiet_from);
     assert_eq!(during, 0, "a phone that holds with {direction} is sent nothing");
     assert_eq!(call.now()["state"], "bridged", "hold is no hang-up");
 

@@ -1,5 +1,6 @@
 //! The equipment itself: calls at their desired contact time, kill -9, SIGTERM, a hundred calls at once, and strangers.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::time::{Duration, SystemTime};
 
@@ -114,10 +115,11 @@ fn a_hundred_calls_at_once() {
     let calls: Vec<_> = (0..CALLS).map(|n| story.call_with(json!({ "reference": n.to_string() }))).collect();
     for (phone, voice) in [(&customers, Tone::Representative), (&representatives, Tone::Customer)] {
         eventually("every call to carry the other's voice", PATIENCE * 2, || {
-            let heard = phone.media.heard();
-            let of: std::collections::BTreeSet<_> =
-                heard.iter().filter(|f| f.tone() == Some(voice)).map(|f| f.from).collect();
-            (of.len() == CALLS as usize).then_some(())
+            let talking = phone.media.judge(|heard| {
+                let of_voice = heard.iter().filter(|f| f.tone() == Some(voice));
+                of_voice.map(|f| f.from).collect::<BTreeSet<_>>().len()
+            });
+            (talking == CALLS as usize).then_some(())
         });
     }
     assert_eq!(story.daemon.metric("callbridge_calls_active", "state=\"bridged\""), f64::from(CALLS));

@@ -86,7 +86,7 @@ fn early_media_then_busy_is_never_an_answer_and_never_heard() {
     let call = story.call();
     representative.until("183", |m| m.is_response(183, "INVITE"));
     eventually("half a second of the message while early media runs", PATIENCE, || {
-        (customer.media.heard().iter().filter(|f| f.tone() == Some(Tone::Prompt)).count() >= 25).then_some(())
+        (customer.media.count(|f| f.tone() == Some(Tone::Prompt)) >= 25).then_some(())
     });
     assert_eq!(call.now()["state"], "calling_representative");
     representative.act();
@@ -105,7 +105,7 @@ fn early_media_then_an_answer_bridges_at_the_answer() {
     let call = story.call();
     representative.until("183", |m| m.is_response(183, "INVITE"));
     eventually("half a second of the message while ringback runs", PATIENCE, || {
-        (customer.media.heard().iter().filter(|f| f.tone() == Some(Tone::Prompt)).count() >= 25).then_some(())
+        (customer.media.count(|f| f.tone() == Some(Tone::Prompt)) >= 25).then_some(())
     });
     let before = customer.media.heard();
     assert!(!before.iter().any(|f| f.has_some_of(Tone::Representative)), "ringback leaked");

@@ -128,7 +128,17 @@ impl Endpoint {
 
     /// Everything received so far.
     pub fn heard(&self) -> Vec<Frame> {
-        self.shared.frames.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.judge(<[Frame]>::to_vec)
+    }
+
+    /// Looks at everything received so far.
+    pub fn judge<T>(&self, judgement: impl FnOnce(&[Frame]) -> T) -> T {
+        judgement(&self.shared.frames.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// How many frames are so.
+    pub fn count(&self, is: impl Fn(&Frame) -> bool) -> usize {
+        self.judge(|frames| frames.iter().filter(|frame| is(frame)).count())
     }
 }
 

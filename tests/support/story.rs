@@ -239,7 +239,7 @@ impl Nobody {
 pub fn until_both_hear_each_other(customer: &Phone, representative: &Phone) {
     for (phone, voice) in [(customer, Tone::Representative), (representative, Tone::Customer)] {
         eventually(&format!("25 frames of {voice:?}"), PATIENCE, || {
-            let frames = phone.media.heard().iter().filter(|f| f.tone() == Some(voice)).count();
+            let frames = phone.media.count(|f| f.tone() == Some(voice));
             (frames >= 25).then_some(())
         });
     }

@@ -1,1 +1,150 @@
-//! The store: a trait, and SQLite behind it; operations in order, grouped into one commit.
+//! The store: what must survive. Two traits, so that another database can stand behind them: [`Archive`] reads calls and keeps
+//! accounts (tools use it beside a running daemon), [`Store`] adds the daemon's durable operations in order.
+//!
+//! Owns durability, the order of operations and what is refused when the disk or the queue is full. Refuses to decide what a
+//! call means: it keeps what the engine says. SQLite is behind it (docs/decisions/0001-store-rusqlite.md).
+
+mod accounts;
+mod error;
+mod reads;
+mod schema;
+mod seed;
+mod sqlite;
+#[cfg(test)]
+mod tests;
+mod watch;
+mod writer;
+
+use std::ops::ControlFlow;
+
+use crate::clock::Wall;
+use crate::engine::api::{StoreFailure, StoreOp, StoreToken};
+use crate::model::business::PasswordHash;
+use crate::model::{AttemptRecord, Business, BusinessId, CallId, CallRecord, CallState, Directory, StoredCall};
+
+pub use error::StoreError;
+pub use seed::{SeedError, seed_businesses};
+pub use sqlite::{SqliteArchive, SqliteStore, WriterBounds};
+pub use watch::{DirectoryWatch, watch_directory};
+
+/// How operations are answered: called on the writer's thread once an operation is durable, or could not be made so.
+pub type OnStored = Box<dyn Fn(StoreToken, Result<(), StoreFailure>) + Send>;
+
+/// A call as the store knows it.
+#[derive(Clone, PartialEq, Debug)]
+pub enum FoundCall {
+    /// Accepted, its record not final. The engine knows its present state.
+    Open(Box<StoredCall>),
+    /// Ended.
+    Closed(Box<CallRecord>, Vec<AttemptRecord>),
+}
+
+impl FoundCall {
+    /// Which call.
+    pub fn id(&self) -> CallId {
+        match self {
+            FoundCall::Open(call) => call.id,
+            FoundCall::Closed(record, _) => record.call_id,
+        }
+    }
+}
+
+/// Which calls of a business are listed.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct CallFilter {
+    /// [`CallState::Ended`]: closed calls only. Any other state: open calls only, of which the caller keeps those that the
+    /// engine says are in that state.
+    pub state: Option<CallState>,
+    /// Accepted at or after.
+    pub from: Option<Wall>,
+    /// Accepted before.
+    pub to: Option<Wall>,
+    /// The business's own identifier.
+    pub reference: Option<String>,
+}
+
+/// A part of a listing, newest call first.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Page {
+    /// At most as many as were asked for.
+    pub calls: Vec<FoundCall>,
+    /// Hand it in as the cursor to get the next part; absent after the last.
+    pub next: Option<CallId>,
+}
+
+/// Which records are read, oldest first.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct RecordFilter {
+    /// Of one business only.
+    pub business: Option<BusinessId>,
+    /// Calls accepted at or after.
+    pub from: Option<Wall>,
+    /// Calls accepted before.
+    pub to: Option<Wall>,
+}
+
+/// Reads calls and records, keeps accounts. Every method may block on the disk: keep it off async threads.
+pub trait Archive: Send + Sync {
+    /// Every accepted call without a record, oldest first: what a restart goes on with.
+    fn open_calls(&self) -> Result<Vec<StoredCall>, StoreError>;
+
+    /// The last moment at which a daemon was known to be alive with live calls ([`StoreOp::Alive`]).
+    fn last_alive(&self) -> Result<Option<Wall>, StoreError>;
+
+    /// The record of an ended call.
+    fn record(&self, call: CallId) -> Result<Option<CallRecord>, StoreError>;
+
+    /// A call of this business; another's is not found.
+    fn find_call(&self, business: &BusinessId, call: CallId) -> Result<Option<FoundCall>, StoreError>;
+
+    /// Calls of this business, newest first, after `cursor`, at most `limit` (bounded to 1000).
+    fn list_calls(
+        &self,
+        business: &BusinessId,
+        filter: &CallFilter,
+        cursor: Option<CallId>,
+        limit: usize,
+    ) -> Result<Page, StoreError>;
+
+    /// Hands each record to `each` as it is read, until it breaks.
+    fn records(
+        &self,
+        filter: &RecordFilter,
+        each: &mut dyn FnMut(CallRecord) -> ControlFlow<()>,
+    ) -> Result<(), StoreError>;
+
+    /// Hands each leg attempt to `each`, in the order of their calls.
+    fn attempts(
+        &self,
+        filter: &RecordFilter,
+        each: &mut dyn FnMut(AttemptRecord) -> ControlFlow<()>,
+    ) -> Result<(), StoreError>;
+
+    /// A number that grows with every change of an account.
+    fn generation(&self) -> Result<u64, StoreError>;
+
+    /// Every business.
+    fn directory(&self) -> Result<Directory, StoreError>;
+
+    /// One business.
+    fn business(&self, id: &BusinessId) -> Result<Option<Business>, StoreError>;
+
+    /// Adds a business. False: there is one with this identifier, and nothing was changed.
+    fn add_business(&self, business: &Business) -> Result<bool, StoreError>;
+
+    /// Adds or replaces a business.
+    fn put_business(&self, business: &Business) -> Result<(), StoreError>;
+
+    /// Enables or disables. False: no such business.
+    fn set_enabled(&self, id: &BusinessId, enabled: bool) -> Result<bool, StoreError>;
+
+    /// Replaces the password. False: no such business.
+    fn set_password(&self, id: &BusinessId, hash: &PasswordHash) -> Result<bool, StoreError>;
+}
+
+/// The daemon's store.
+pub trait Store: Archive {
+    /// Queues an operation; it is answered through [`OnStored`], in order. Refused at once (and never answered) when the
+    /// queue is full or the writer is gone.
+    fn submit(&self, token: StoreToken, op: StoreOp) -> Result<(), StoreFailure>;
+}

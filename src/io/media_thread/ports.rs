@@ -1,0 +1,123 @@
+//! The RTP ports of `[media] ports`. Owns which are free; a port is held by a [`Permit`] and comes back when that is
+//! dropped, whatever went wrong (field.md 22).
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::media::api::OpenError;
+
+/// Bytes of kernel buffer we ask for per leg; the kernel doubles it. Enough for some ten packets: an overloaded relay
+/// should lose early, not delay (performance.md).
+const RECEIVE_BUFFER: usize = 8192;
+/// Ports tried that somebody else of this machine holds.
+const TRIES: usize = 64;
+
+/// The even ports of a range (RFC 3550 §11), those longest unused first.
+#[derive(Clone)]
+pub(super) struct Pool {
+    address: IpAddr,
+    free: Arc<Mutex<VecDeque<u16>>>,
+    total: usize,
+}
+
+/// A port in use.
+pub(super) struct Permit {
+    port: u16,
+    free: Arc<Mutex<VecDeque<u16>>>,
+}
+
+/// A leg's socket and its port. The socket closes before the port is free: fields drop in this order.
+pub(super) struct LegSocket {
+    pub(super) socket: UdpSocket,
+    _permit: Permit,
+}
+
+impl Pool {
+    /// All even ports from `first` to `last`.
+    pub(super) fn new(address: IpAddr, (first, last): (u16, u16)) -> Pool {
+        let free: VecDeque<u16> = (first..=last).filter(|port| port % 2 == 0 && *port > 0).collect();
+        Pool { address, total: free.len(), free: Arc::new(Mutex::new(free)) }
+    }
+
+    /// Ports held by legs.
+    pub(super) fn in_use(&self) -> usize {
+        self.total - self.free.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Binds the next free port. One that somebody else holds goes back to the end of the row.
+    pub(super) fn open(&self) -> Result<(LegSocket, SocketAddr), OpenError> {
+        let mut why = OpenError::PoolEmpty;
+        // Kept until the end, so that no port is tried twice.
+        let mut taken_by_others = Vec::new();
+        for _ in 0..TRIES {
+            let Some(permit) = self.take() else { break };
+            let local = SocketAddr::new(self.address, permit.port);
+            match bind(local) {
+                Ok(socket) => return Ok((LegSocket { socket, _permit: permit }, local)),
+                Err(error) => {
+                    why = OpenError::System;
+                    taken_by_others.push(permit);
+                    if error.kind() != std::io::ErrorKind::AddrInUse {
+                        break;
+                    }
+                }
+            }
+        }
+        Err(why)
+    }
+
+    fn take(&self) -> Option<Permit> {
+        let port = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop_front()?;
+        Some(Permit { port, free: Arc::clone(&self.free) })
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).push_back(self.port);
+    }
+}
+
+fn bind(local: SocketAddr) -> std::io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(local), Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_nonblocking(true)?;
+    socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+    socket.bind(&local.into())?;
+    Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loopback() -> IpAddr {
+        "127.0.0.1".parse().unwrap()
+    }
+
+    #[test]
+    fn even_ports_are_lent_and_come_back() {
+        let pool = Pool::new(loopback(), (36_001, 36_005));
+        let (first, local) = pool.open().unwrap();
+        let (second, _) = pool.open().unwrap();
+        assert_eq!(local.port() % 2, 0);
+        assert!(matches!(pool.open(), Err(OpenError::PoolEmpty)));
+        assert_eq!(pool.in_use(), 2);
+        drop((first, second));
+        assert_eq!(pool.in_use(), 0);
+    }
+
+    #[test]
+    fn a_port_that_another_program_holds_is_passed_over() {
+        let other = UdpSocket::bind("127.0.0.1:36010").unwrap();
+        let pool = Pool::new(loopback(), (36_010, 36_013));
+        let (_held, local) = pool.open().unwrap();
+        assert_eq!(local.port(), 36_012);
+        assert!(matches!(pool.open(), Err(OpenError::System)));
+        assert_eq!(pool.in_use(), 1);
+        drop(other);
+        assert!(pool.open().is_ok());
+    }
+}

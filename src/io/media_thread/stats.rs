@@ -1,0 +1,65 @@
+//! What the media threads count, readable from anywhere. Owns the atomics; they are written by one thread each, relaxed.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::media::Counters;
+
+/// One shard's figures.
+#[derive(Default)]
+pub(super) struct ShardStats {
+    taken: AtomicU64,
+    relayed: AtomicU64,
+    played: AtomicU64,
+    refused: AtomicU64,
+    early: AtomicU64,
+    legs: AtomicU64,
+    cpu_nanos: AtomicU64,
+}
+
+/// All shards' figures, and the port pool's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct MediaCounters {
+    /// Packets by what became of them.
+    pub packets: Counters,
+    /// Legs open.
+    pub legs: u64,
+    /// Ports bound.
+    pub ports_in_use: u64,
+    /// CPU time of the media threads since their start.
+    pub cpu: Duration,
+}
+
+impl ShardStats {
+    pub(super) fn store(&self, counters: Counters, legs: usize) {
+        let pairs = [
+            (&self.taken, counters.taken),
+            (&self.relayed, counters.relayed),
+            (&self.played, counters.played),
+            (&self.refused, counters.refused),
+            (&self.early, counters.early),
+            (&self.legs, legs as u64),
+        ];
+        for (to, value) in pairs {
+            to.store(value, Ordering::Relaxed);
+        }
+    }
+
+    /// Reads the calling thread's CPU clock into the figures.
+    pub(super) fn store_cpu(&self) {
+        let spent = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        let nanos = spent.tv_sec.unsigned_abs() * 1_000_000_000 + spent.tv_nsec.unsigned_abs();
+        self.cpu_nanos.store(nanos, Ordering::Relaxed);
+    }
+
+    pub(super) fn add_to(&self, sum: &mut MediaCounters) {
+        let read = |from: &AtomicU64| from.load(Ordering::Relaxed);
+        sum.packets.taken += read(&self.taken);
+        sum.packets.relayed += read(&self.relayed);
+        sum.packets.played += read(&self.played);
+        sum.packets.refused += read(&self.refused);
+        sum.packets.early += read(&self.early);
+        sum.legs += read(&self.legs);
+        sum.cpu += Duration::from_nanos(read(&self.cpu_nanos));
+    }
+}

@@ -1,0 +1,102 @@
+//! The database file: how it is opened, and the migrations that bring any earlier one to today's schema. Owns the SQL of the
+//! tables; refuses a file from the future.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::error::StoreError;
+
+/// One step each; a step is never edited once it was released.
+const MIGRATIONS: [&str; 1] = ["
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+    INSERT INTO meta (key, value) VALUES ('generation', 1);
+    CREATE TABLE businesses (
+        id TEXT PRIMARY KEY,
+        enabled INTEGER NOT NULL,
+        password_hash TEXT NOT NULL,
+        account TEXT NOT NULL
+    ) WITHOUT ROWID;
+    -- Accepted calls without a record. Identifiers are UUIDs of version 7: in the order of creation.
+    CREATE TABLE calls (
+        id BLOB PRIMARY KEY,
+        business_id TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        reference TEXT,
+        message TEXT NOT NULL,
+        progress TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE records (
+        id BLOB PRIMARY KEY,
+        business_id TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        reference TEXT,
+        record TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX records_of_business ON records (business_id, id);
+    CREATE TABLE attempts (
+        call_id BLOB NOT NULL,
+        attempt INTEGER NOT NULL,
+        record TEXT NOT NULL,
+        PRIMARY KEY (call_id, attempt)
+    ) WITHOUT ROWID;
+    CREATE TABLE idempotency (
+        business_id TEXT NOT NULL,
+        key TEXT NOT NULL,
+        body_hash TEXT NOT NULL,
+        call_id BLOB NOT NULL,
+        created_at INTEGER NOT NULL,
+        PRIMARY KEY (business_id, key)
+    ) WITHOUT ROWID;
+    CREATE INDEX idempotency_by_age ON idempotency (created_at);
+"];
+
+/// A writer of another process is waited for so long.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// Opens for reading and writing, makes the file and its tables where they are missing.
+pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
+    let fail = |error: rusqlite::Error| StoreError::sqlite(path, &error);
+    let mut connection = Connection::open(path).map_err(fail)?;
+    connection.busy_timeout(BUSY).map_err(fail)?;
+    // FULL: the log is on the disk before a commit returns.
+    connection.pragma_update(None, "journal_mode", "wal").map_err(fail)?;
+    connection.pragma_update(None, "synchronous", "full").map_err(fail)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    migrate(path, &mut connection)?;
+    Ok(connection)
+}
+
+/// Opens for reading what [`open`] has made.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
+    let fail = |error: rusqlite::Error| StoreError::sqlite(path, &error);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(fail)?;
+    connection.busy_timeout(BUSY).map_err(fail)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+fn migrate(path: &Path, connection: &mut Connection) -> Result<(), StoreError> {
+    let fail = |error: rusqlite::Error| StoreError::sqlite(path, &error);
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    if version(connection).map_err(fail)? == known {
+        return Ok(());
+    }
+    // Asked again under the lock: two processes may have found the same old file.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
+    let found = version(&transaction).map_err(fail)?;
+    if found > known || found < 0 {
+        return Err(StoreError::FutureVersion { path: path.to_owned(), found, known });
+    }
+    for step in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(usize::MAX)) {
+        transaction.execute_batch(step).map_err(fail)?;
+    }
+    transaction.pragma_update(None, "user_version", known).map_err(fail)?;
+    transaction.commit().map_err(fail)
+}

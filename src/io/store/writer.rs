@@ -1,0 +1,232 @@
+//! The writer: one thread, one bounded queue; all operations that wait are put into one transaction, made durable by one sync
+//! and then answered. Owns order, grouping and the fate of a failed operation; refuses to retry (the engine does).
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime};
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::sqlite::WriterBounds;
+use super::{OnStored, StoreError};
+use crate::engine::api::{StoreFailure, StoreOp, StoreToken};
+use crate::model::{AttemptRecord, BusinessId, CallId, CallRecord, Idempotency, StoredCall};
+
+/// An idempotency key is remembered so long.
+const KEYS_KEPT: Duration = Duration::from_secs(7 * 86_400);
+/// How often old keys are forgotten.
+const FORGET_EVERY: Duration = Duration::from_secs(3600);
+
+/// The queue's end and the thread behind it.
+pub(super) struct Writer {
+    queue: Option<SyncSender<(StoreToken, StoreOp)>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    pub(super) fn start(connection: Connection, bounds: WriterBounds, stored: OnStored) -> Result<Writer, StoreError> {
+        let (queue, waiting) = sync_channel(bounds.queue);
+        let group = bounds.group.max(1);
+        let run = move || run(&connection, &waiting, group, &stored);
+        let thread = std::thread::Builder::new().name("store".to_owned()).spawn(run).map_err(StoreError::Thread)?;
+        Ok(Writer { queue: Some(queue), thread: Some(thread) })
+    }
+
+    pub(super) fn submit(&self, token: StoreToken, op: StoreOp) -> Result<(), StoreFailure> {
+        let gone = || StoreFailure::Unavailable("the writer is gone".to_owned());
+        self.queue.as_ref().ok_or_else(gone)?.try_send((token, op)).map_err(|error| match error {
+            TrySendError::Full(_) => StoreFailure::Unavailable("too many operations wait".to_owned()),
+            TrySendError::Disconnected(_) => gone(),
+        })
+    }
+}
+
+impl Drop for Writer {
+    /// What was queued is still made durable and answered.
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the store's thread panicked");
+        }
+    }
+}
+
+fn run(connection: &Connection, waiting: &Receiver<(StoreToken, StoreOp)>, group: usize, stored: &OnStored) {
+    let mut answers = Vec::with_capacity(group);
+    let mut forgotten: Option<Instant> = None;
+    loop {
+        if forgotten.is_none_or(|at| at.elapsed() >= FORGET_EVERY) {
+            forget_old_keys(connection);
+            forgotten = Some(Instant::now());
+        }
+        let first = match waiting.recv_timeout(FORGET_EVERY) {
+            Ok(first) => first,
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => break,
+        };
+        let ops = std::iter::once(first).chain(waiting.try_iter()).take(group);
+        commit_group(connection, ops, &mut answers);
+        for (token, result) in answers.drain(..) {
+            stored(token, result);
+        }
+    }
+    // Leaves one file behind instead of three; what fails here is repaired at the next opening.
+    if let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
+        tracing::warn!(%error, "the store's log was not folded in at the end");
+    }
+}
+
+type Answer = (StoreToken, Result<(), StoreFailure>);
+
+/// One transaction over all of `ops`. One operation that fails does not fail the others; a failed commit fails all.
+fn commit_group(connection: &Connection, ops: impl Iterator<Item = (StoreToken, StoreOp)>, answers: &mut Vec<Answer>) {
+    let mut broken = connection.execute_batch("BEGIN IMMEDIATE").err();
+    for (token, op) in ops {
+        let result = if broken.is_some() { Ok(Ok(())) } else { apply_alone(connection, &op) };
+        let answer = result.unwrap_or_else(|error| {
+            let failure = unavailable(&error);
+            // A full or failing disk makes SQLite roll everything back by itself.
+            if connection.is_autocommit() {
+                broken = Some(error);
+            }
+            Err(failure)
+        });
+        answers.push((token, answer));
+    }
+    if broken.is_none() {
+        broken = connection.execute_batch("COMMIT").err();
+    }
+    let Some(error) = broken else { return };
+    tracing::error!(%error, operations = answers.len(), "the store could not commit");
+    if !connection.is_autocommit()
+        && let Err(error) = connection.execute_batch("ROLLBACK")
+    {
+        tracing::error!(%error, "the store could not roll back");
+    }
+    for (_, answer) in answers.iter_mut() {
+        *answer = Err(unavailable(&error));
+    }
+}
+
+fn unavailable(error: &rusqlite::Error) -> StoreFailure {
+    StoreFailure::Unavailable(error.to_string())
+}
+
+/// Applies one operation inside a savepoint, so that nothing of it stays when it fails. The outer error is SQLite's, the
+/// inner one the operation's own verdict.
+fn apply_alone(connection: &Connection, op: &StoreOp) -> rusqlite::Result<Result<(), StoreFailure>> {
+    connection.prepare_cached("SAVEPOINT op")?.execute([])?;
+    let result = apply(connection, op);
+    if !matches!(result, Ok(Ok(()))) && !connection.is_autocommit() {
+        connection.prepare_cached("ROLLBACK TO op")?.execute([])?;
+    }
+    if !connection.is_autocommit() {
+        connection.prepare_cached("RELEASE op")?.execute([])?;
+    }
+    result
+}
+
+fn apply(connection: &Connection, op: &StoreOp) -> rusqlite::Result<Result<(), StoreFailure>> {
+    match op {
+        StoreOp::Accept(call) => accept(connection, call),
+        StoreOp::Progress { call, progress } => {
+            let sql = "UPDATE calls SET progress = ?2 WHERE id = ?1";
+            connection.prepare_cached(sql)?.execute(params![key(*call), json(progress)?])?;
+            Ok(Ok(()))
+        }
+        StoreOp::Finish { record, attempts } => finish(connection, record, attempts).map(Ok),
+        StoreOp::Alive { at } => {
+            let sql = "INSERT INTO meta (key, value) VALUES ('alive', ?1)
+                       ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+            connection.prepare_cached(sql)?.execute([at.0])?;
+            Ok(Ok(()))
+        }
+    }
+}
+
+fn accept(connection: &Connection, call: &StoredCall) -> rusqlite::Result<Result<(), StoreFailure>> {
+    let message = &call.message;
+    if let Some(idempotency) = &message.idempotency
+        && let Err(verdict) = take_key(connection, call, &message.business_id, idempotency)?
+    {
+        return Ok(Err(verdict));
+    }
+    // Asked again after a commit whose answer was lost: nothing changes, and a closed call is not opened again.
+    let sql = "INSERT INTO calls (id, business_id, created_at, reference, message, progress)
+               SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE NOT EXISTS (SELECT 1 FROM records WHERE id = ?1)
+               ON CONFLICT (id) DO NOTHING";
+    connection.prepare_cached(sql)?.execute(params![
+        key(call.id),
+        message.business_id.as_str(),
+        call.created_at.0,
+        message.reference,
+        json(message)?,
+        json(&call.progress)?,
+    ])?;
+    Ok(Ok(()))
+}
+
+/// The key becomes this call's, or whose it is decides.
+fn take_key(
+    connection: &Connection,
+    call: &StoredCall,
+    business: &BusinessId,
+    idempotency: &Idempotency,
+) -> rusqlite::Result<Result<(), StoreFailure>> {
+    let sql = "INSERT INTO idempotency (business_id, key, body_hash, call_id, created_at) VALUES (?1, ?2, ?3, ?4, ?5)
+               ON CONFLICT (business_id, key) DO NOTHING";
+    let Idempotency { key: word, body_hash } = idempotency;
+    let values = params![business.as_str(), word, body_hash, key(call.id), call.created_at.0];
+    if connection.prepare_cached(sql)?.execute(values)? == 1 {
+        return Ok(Ok(()));
+    }
+    let sql = "SELECT call_id, body_hash FROM idempotency WHERE business_id = ?1 AND key = ?2";
+    let first: Option<([u8; 16], String)> = connection
+        .prepare_cached(sql)?
+        .query_row([business.as_str(), word], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    Ok(match first {
+        Some((id, hash)) if hash == *body_hash && id == key(call.id) => Ok(()),
+        Some((id, hash)) if hash == *body_hash => {
+            Err(StoreFailure::KeyReplayed(CallId::from_u128(u128::from_be_bytes(id))))
+        }
+        _ => Err(StoreFailure::KeyReused),
+    })
+}
+
+/// The record is written once; whoever comes second changes nothing.
+fn finish(connection: &Connection, record: &CallRecord, attempts: &[AttemptRecord]) -> rusqlite::Result<()> {
+    let id = key(record.call_id);
+    let sql = "INSERT INTO records (id, business_id, created_at, reference, record) VALUES (?1, ?2, ?3, ?4, ?5)
+               ON CONFLICT (id) DO NOTHING";
+    let values = params![id, record.business_id.as_str(), record.created_at.0, record.reference, json(record)?];
+    if connection.prepare_cached(sql)?.execute(values)? == 1 {
+        let mut insert = connection.prepare_cached(
+            "INSERT INTO attempts (call_id, attempt, record) VALUES (?1, ?2, ?3) ON CONFLICT (call_id, attempt) DO NOTHING",
+        )?;
+        for attempt in attempts {
+            insert.execute(params![id, attempt.attempt, json(attempt)?])?;
+        }
+    }
+    connection.prepare_cached("DELETE FROM calls WHERE id = ?1")?.execute([id])?;
+    Ok(())
+}
+
+fn forget_old_keys(connection: &Connection) {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let before = i64::try_from(now.saturating_sub(KEYS_KEPT).as_millis()).unwrap_or(0);
+    if let Err(error) = connection.execute("DELETE FROM idempotency WHERE created_at < ?1", [before]) {
+        tracing::warn!(%error, "old idempotency keys were not forgotten");
+    }
+}
+
+/// The primary key: big-endian, so that the order of bytes is the order of creation.
+pub(super) fn key(call: CallId) -> [u8; 16] {
+    call.as_u128().to_be_bytes()
+}
+
+fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+}

@@ -1,0 +1,194 @@
+//! Dialogs (RFC 3261 §12) and the INVITE usage as the side that called. Owns who is talked to (tags, CSeq both ways, route
+//! set, remote target) and what is still owed in the dialog: an answer to an offer, an ACK. Refuses bytes and transactions:
+//! `stack` reads the messages and writes them.
+
+pub mod negotiation;
+pub mod usage;
+
+use std::net::{IpAddr, SocketAddr};
+
+pub use negotiation::Negotiation;
+pub use usage::{Success, Usage};
+
+use super::transaction::Stored;
+
+/// Most dialogs that one INVITE may make by forking (§13.2.2.4).
+pub const MAX_FORKS: usize = 8;
+
+/// Most Record-Route values we keep of one answer.
+pub const MAX_ROUTES: usize = 16;
+
+/// Where a dialog stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum State {
+    /// Made by a provisional with a To tag.
+    Early,
+    /// Made by a 2xx. The ACK is kept for its retransmissions.
+    Confirmed { ack: Stored, ack_to: SocketAddr },
+    /// A BYE went one way or the other; the 2xx may still be retransmitted.
+    Ended { ack: Stored, ack_to: SocketAddr },
+}
+
+/// One dialog: a fork of our INVITE.
+#[derive(Clone, Debug)]
+pub struct Dialog {
+    /// The peer's tag; empty for a peer of RFC 2543 or a malformed 2xx.
+    pub remote_tag: Box<str>,
+    /// The To field of our requests, tag included.
+    pub to: Box<str>,
+    /// The peer's Contact: the Request-URI of what we send.
+    pub remote_target: Box<str>,
+    /// Route values in our order, each with its brackets.
+    pub route_set: Vec<Box<str>>,
+    /// The CSeq number of our last request.
+    pub local_cseq: u32,
+    /// The CSeq number of the peer's last request.
+    pub remote_cseq: Option<u32>,
+    /// Where it stands.
+    pub state: State,
+    /// The offer/answer exchange that the peer began.
+    pub negotiation: Negotiation,
+}
+
+/// How a peer's CSeq number stands to those before (§12.2.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Order {
+    /// Process it.
+    InOrder,
+    /// Lower than one already seen: 500.
+    Stale,
+}
+
+impl Dialog {
+    /// The ACK of a dialog that a 2xx made, and where it goes.
+    pub fn ack(&self) -> Option<(&Stored, SocketAddr)> {
+        match &self.state {
+            State::Early => None,
+            State::Confirmed { ack, ack_to } | State::Ended { ack, ack_to } => Some((ack, *ack_to)),
+        }
+    }
+
+    /// Both sides talk.
+    pub fn is_confirmed(&self) -> bool {
+        matches!(self.state, State::Confirmed { .. })
+    }
+
+    /// No more requests of ours; the ACK stays for retransmissions of the 2xx.
+    pub fn end(&mut self) {
+        if let State::Confirmed { ack, ack_to } = &self.state {
+            self.state = State::Ended { ack: ack.clone(), ack_to: *ack_to };
+        }
+        self.negotiation = Negotiation::Idle;
+    }
+
+    /// Judges and remembers the CSeq number of a peer's request.
+    pub fn take_cseq(&mut self, number: u32) -> Order {
+        if self.remote_cseq.is_some_and(|last| number < last) {
+            return Order::Stale;
+        }
+        self.remote_cseq = Some(number);
+        Order::InOrder
+    }
+
+    /// The Request-URI and the Route values of our next request (§12.2.1.1). A first route without `lr` is a strict router.
+    pub fn way(&self) -> (&str, Vec<&str>) {
+        match self.route_set.split_first() {
+            None => (&self.remote_target, Vec::new()),
+            Some((first, rest)) if !is_loose(first) => {
+                let mut routes: Vec<&str> = rest.iter().map(AsRef::as_ref).collect();
+                routes.push(&self.remote_target);
+                (uri_of(first), routes)
+            }
+            Some(_) => (&self.remote_target, self.route_set.iter().map(AsRef::as_ref).collect()),
+        }
+    }
+
+    /// Where our next request is sent: the address that the first route or the target spells, if it is a configured
+    /// switch; else the switch that was dialled (a Contact behind it is its affair, and we speak to nobody else).
+    pub fn next_hop(&self, switch: SocketAddr, sources: &[IpAddr]) -> SocketAddr {
+        let uri = self.route_set.first().map_or(&*self.remote_target, |route| uri_of(route));
+        address_of(uri).filter(|at| sources.contains(&at.ip())).unwrap_or(switch)
+    }
+}
+
+fn uri_of(route: &str) -> &str {
+    let inner = route.find('<').and_then(|at| route.get(at + 1..)).unwrap_or(route);
+    inner.split('>').next().unwrap_or(inner)
+}
+
+fn is_loose(route: &str) -> bool {
+    uri_of(route).split(';').skip(1).any(|param| {
+        let name = param.split(['=', '?']).next().unwrap_or("");
+        name.trim().eq_ignore_ascii_case("lr")
+    })
+}
+
+/// The address of a SIP URI whose host is a literal; port 5060 when it has none.
+fn address_of(uri: &str) -> Option<SocketAddr> {
+    let (scheme, rest) = uri.split_once(':')?;
+    if !scheme.eq_ignore_ascii_case("sip") {
+        return None;
+    }
+    let rest = rest.split([';', '?']).next()?;
+    let host_port = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    if let Ok(address) = host_port.parse() {
+        return Some(address);
+    }
+    let host = host_port.trim_start_matches('[').trim_end_matches(']');
+    host.parse().ok().map(|ip| SocketAddr::new(ip, 5060))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dialog(routes: &[&str]) -> Dialog {
+        Dialog {
+            remote_tag: "r".into(),
+            to: "<sip:a@b>;tag=r".into(),
+            remote_target: "sip:a@192.0.2.9:5080".into(),
+            route_set: routes.iter().map(|&route| route.into()).collect(),
+            local_cseq: 1,
+            remote_cseq: None,
+            state: State::Early,
+            negotiation: Negotiation::Idle,
+        }
+    }
+
+    #[test]
+    fn a_loose_route_keeps_the_target_and_a_strict_router_takes_its_place() {
+        let loose = dialog(&["<sip:192.0.2.1;lr>"]);
+        assert_eq!(loose.way(), ("sip:a@192.0.2.9:5080", vec!["<sip:192.0.2.1;lr>"]));
+        let strict = dialog(&["<sip:192.0.2.1>", "<sip:192.0.2.2;lr>"]);
+        let (uri, routes) = strict.way();
+        assert_eq!(uri, "sip:192.0.2.1");
+        assert_eq!(routes, ["<sip:192.0.2.2;lr>", "sip:a@192.0.2.9:5080"]);
+    }
+
+    #[test]
+    fn requests_go_only_to_configured_switches() {
+        let switch: SocketAddr = "192.0.2.1:5070".parse().unwrap();
+        let direct = dialog(&[]);
+        assert_eq!(direct.next_hop(switch, &[switch.ip()]), switch);
+        let known: IpAddr = "192.0.2.9".parse().unwrap();
+        assert_eq!(direct.next_hop(switch, &[switch.ip(), known]), "192.0.2.9:5080".parse().unwrap());
+        let routed = dialog(&["<sip:192.0.2.1;lr>"]);
+        assert_eq!(routed.next_hop(switch, &[switch.ip(), known]), "192.0.2.1:5060".parse().unwrap());
+    }
+
+    #[test]
+    fn a_lower_cseq_is_stale() {
+        let mut dialog = dialog(&[]);
+        assert_eq!(dialog.take_cseq(7), Order::InOrder);
+        assert_eq!(dialog.take_cseq(6), Order::Stale);
+        assert_eq!(dialog.take_cseq(8), Order::InOrder);
+    }
+
+    #[test]
+    fn literal_addresses_are_read_from_uris() {
+        assert_eq!(address_of("sip:[2001:db8::7]:5062;lr"), "[2001:db8::7]:5062".parse().ok());
+        assert_eq!(address_of("sip:[2001:db8::7]"), "[2001:db8::7]:5060".parse().ok());
+        assert_eq!(address_of("sip:x@host.example"), None);
+        assert_eq!(address_of("tel:+1"), None);
+    }
+}

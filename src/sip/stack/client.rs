@@ -1,0 +1,332 @@
+//! The calling side: INVITE, CANCEL, ACK, BYE, and what their responses mean for a leg. Owns the races between a hang-up and
+//! an answer; refuses requests of the peer.
+
+use rand::RngCore;
+
+use super::table::{ClientTx, Key, Leg};
+use super::write;
+use super::{ClientMachine, HangUpReason, Stack};
+use crate::clock::Mono;
+use crate::model::{Cause, LegId};
+use crate::sip::api::{Invite, LegEvent, RefusedWhy, SipOutput};
+use crate::sip::dialog::{Dialog, MAX_ROUTES, Negotiation, State, Success, Usage};
+use crate::sip::transaction::invite_client::{Event as InviteEvent, Response};
+use crate::sip::transaction::{InviteClient, NonInviteClient, Step, Stored};
+use crate::sip::wire::{self, Message, Method, Name};
+
+impl Stack {
+    /// Dials. A leg that lives already is left alone; one that cannot be dialled fails at once.
+    pub fn invite(&mut self, now: Mono, invite: Invite) {
+        let id = invite.leg;
+        if self.tables.by_id.contains_key(&id) {
+            return;
+        }
+        let full = self.tables.by_id.len() >= self.config.max_legs;
+        let leg = self.new_leg(&invite);
+        let bytes = if full { None } else { write::invite(&self.config, &leg, &invite.offer) };
+        let Some(bytes) = bytes else {
+            let cause = match full {
+                true => Cause::local(42, "too many legs at once"),
+                false => Cause::local(28, "this address cannot be written into an INVITE"),
+            };
+            return self.output.push_back(SipOutput::Leg(id, LegEvent::Failed { cause }));
+        };
+        let (to, branch) = (leg.switch, leg.branch);
+        let leg = self.tables.add_leg(leg);
+        let (machine, step) = InviteClient::start(now, bytes, self.config.timers, self.transport);
+        let machine = ClientMachine::Invite(machine);
+        let tx = self.tables.add_client(ClientTx { machine, leg, to, method: Method::Invite, branch });
+        if let Some(leg) = self.tables.legs.get_mut(leg) {
+            leg.invite = Some(tx);
+        }
+        self.send_step(tx, step);
+        self.client_timer(tx);
+    }
+
+    fn new_leg(&mut self, invite: &Invite) -> Leg {
+        let call_id = format!("{}{}", self.random_hex(), self.random_hex());
+        Leg {
+            id: invite.leg,
+            switch: invite.switch,
+            call_id: call_id.into(),
+            local_tag: self.random_hex().into(),
+            from: invite.from.as_str().into(),
+            from_name: invite.from_name.as_deref().map(Into::into),
+            target: invite.target.as_str().into(),
+            branch: self.branch(),
+            usage: Usage::default(),
+            invite: None,
+            clients: 0,
+            servers: Vec::new(),
+            last_source: invite.switch,
+        }
+    }
+
+    fn branch(&mut self) -> u128 {
+        u128::from(self.rng.next_u64()) << 64 | u128::from(self.rng.next_u64())
+    }
+
+    /// Ends a leg in whatever state it is; nothing more is reported of it. Unknown legs are ignored.
+    pub fn hang_up(&mut self, now: Mono, id: LegId, reason: HangUpReason) {
+        let Some(leg) = self.tables.by_id.remove(&id) else { return };
+        self.hang_up_leg(now, leg, reason);
+        self.settle(leg);
+    }
+
+    fn hang_up_leg(&mut self, now: Mono, leg: usize, reason: HangUpReason) {
+        let Some(usage) = self.tables.legs.get_mut(leg).map(|leg| &mut leg.usage) else { return };
+        usage.hang_up(reason.clone());
+        match usage.winner() {
+            Some(fork) => self.bye(now, leg, fork, &reason),
+            None => self.cancel_if_due(now, leg),
+        }
+    }
+
+    /// CANCEL, if it is owed and allowed (§9.1: not before a provisional).
+    fn cancel_if_due(&mut self, now: Mono, at: usize) {
+        let Some(leg) = self.tables.legs.get_mut(at) else { return };
+        let Some(tx) = leg.invite.and_then(|tx| self.tables.clients.get_mut(tx)) else { return };
+        let ClientMachine::Invite(machine) = &mut tx.machine else { return };
+        if !leg.usage.cancel_now(machine.may_cancel()) {
+            return;
+        }
+        machine.cancelled(now);
+        let (invite, to, branch) = (leg.invite, leg.switch, leg.branch);
+        let bytes = leg.usage.hung_up().and_then(|reason| write::cancel(&self.config, leg, reason));
+        if let Some(tx) = invite {
+            self.client_timer(tx);
+        }
+        if let Some(bytes) = bytes {
+            self.start_other(now, at, Method::Cancel, to, branch, bytes);
+        }
+    }
+
+    /// Ends a confirmed dialog. A re-INVITE that waits for the engine is refused first.
+    pub(super) fn bye(&mut self, now: Mono, at: usize, fork: usize, reason: &HangUpReason) {
+        self.drop_offer(now, at, fork);
+        let branch = self.branch();
+        let Some(leg) = self.tables.legs.get_mut(at) else { return };
+        let Some(dialog) = leg.usage.fork_mut(fork).filter(|dialog| dialog.is_confirmed()) else { return };
+        dialog.local_cseq = dialog.local_cseq.saturating_add(1);
+        dialog.end();
+        let dialog = dialog.clone();
+        let to = dialog.next_hop(leg.switch, &self.config.sources);
+        let bytes = write::bye(&self.config, leg, &dialog, dialog.local_cseq, branch, reason);
+        self.exchange_timer(at, fork);
+        if let Some(bytes) = bytes {
+            self.start_other(now, at, Method::Bye, to, branch, bytes);
+        }
+    }
+
+    fn start_other(
+        &mut self,
+        now: Mono,
+        leg: usize,
+        method: Method,
+        to: std::net::SocketAddr,
+        branch: u128,
+        bytes: Stored,
+    ) {
+        let (machine, step) = NonInviteClient::start(now, bytes, self.config.timers, self.transport);
+        let machine = ClientMachine::Other(machine);
+        let tx = self.tables.add_client(ClientTx { machine, leg, to, method, branch });
+        self.send_step(tx, step);
+        self.client_timer(tx);
+    }
+
+    fn send_step<E>(&mut self, tx: usize, step: Step<E>) -> Option<E> {
+        if let (Some(bytes), Some(tx)) = (step.send, self.tables.clients.get(tx)) {
+            let (to, leg) = (tx.to, tx.leg);
+            // The INVITE machine also sends the ACK of a refusal; its bytes say which.
+            let method = if bytes.starts_with(b"ACK ") { Method::Ack } else { tx.method.clone() };
+            self.send(to, bytes, &method, None, Some(leg));
+        }
+        step.event
+    }
+
+    /// Sets the timer of a transaction, or frees it.
+    fn client_timer(&mut self, tx: usize) {
+        let Some(client) = self.tables.clients.get(tx) else { return };
+        match client.deadline() {
+            Some((at, _)) => self.timers.set(Key::Client(tx), at),
+            None => self.timers.cancel(&Key::Client(tx)),
+        }
+        if client.is_terminated() {
+            self.tables.remove_client(tx);
+        }
+    }
+
+    pub(super) fn client_timeout(&mut self, now: Mono, tx: usize) {
+        let Some(client) = self.tables.clients.get_mut(tx) else { return };
+        let leg = client.leg;
+        let event = match &mut client.machine {
+            ClientMachine::Invite(machine) => {
+                let step = machine.timeout(now);
+                self.send_step(tx, step)
+            }
+            ClientMachine::Other(machine) => {
+                // Neither an unanswered BYE nor an unanswered CANCEL changes anything: the leg is closed already.
+                let step = machine.timeout(now);
+                self.send_step(tx, step);
+                None
+            }
+        };
+        self.client_timer(tx);
+        match event {
+            Some(InviteEvent::TimedOut) => {
+                let cause = Cause::local(102, "the switch did not answer");
+                self.report_last(leg, LegEvent::Failed { cause });
+            }
+            Some(InviteEvent::RangTooLong) => {
+                self.report_last(leg, LegEvent::Failed { cause: Cause::local(19, "rang for too long") });
+                self.hang_up_leg(now, leg, HangUpReason { q850: 19, text: "rang for too long".into() });
+            }
+            _ => {}
+        }
+        self.settle(leg);
+    }
+
+    /// A response: ours by its single Via's branch and CSeq method, or nobody's (§18.1.2: silence).
+    pub(super) fn response(&mut self, now: Mono, message: &Message) {
+        let Some(status) = message.status() else { return };
+        let (Ok(via), Ok(cseq)) = (message.top_via(), message.cseq()) else {
+            return self.refused(RefusedWhy::Malformed);
+        };
+        let tx = via.branch.and_then(|branch| self.tables.client_of(branch, &cseq.method));
+        let single = message.headers(Name::Via).count() == 1;
+        let found = tx.filter(|_| single).and_then(|tx| Some((tx, self.tables.clients.get(tx)?.leg)));
+        let Some((tx, leg)) = found else {
+            return self.refused(RefusedWhy::OutOfTheBlue);
+        };
+        self.received(&cseq.method, Some(status), Some(leg));
+        let Some(client) = self.tables.clients.get_mut(tx) else { return };
+        match &mut client.machine {
+            ClientMachine::Other(machine) => {
+                let step = machine.response(now, status);
+                self.send_step(tx, step);
+                self.client_timer(tx);
+            }
+            ClientMachine::Invite(_) => self.invite_response(now, tx, leg, status, message),
+        }
+        self.settle(leg);
+    }
+
+    fn invite_response(&mut self, now: Mono, tx: usize, leg: usize, status: u16, message: &Message) {
+        let response = match status {
+            ..200 => Response::Provisional,
+            200..300 => Response::Success,
+            _ => {
+                let ack = self.tables.legs.get(leg).and_then(|leg| write::ack_refusal(&self.config, leg, message));
+                match ack {
+                    Some(ack) => Response::Refusal { ack },
+                    None => return self.refused(RefusedWhy::Malformed),
+                }
+            }
+        };
+        let Some(client) = self.tables.clients.get_mut(tx) else { return };
+        let ClientMachine::Invite(machine) = &mut client.machine else { return };
+        let step = machine.response(now, response);
+        let event = self.send_step(tx, step);
+        self.client_timer(tx);
+        match event {
+            Some(InviteEvent::Provisional) => self.provisional(now, leg, status, message),
+            Some(InviteEvent::Success) => self.success(now, leg, message),
+            Some(InviteEvent::Refused) => self.report_last(leg, LegEvent::Failed { cause: cause_of(status, message) }),
+            Some(InviteEvent::TimedOut | InviteEvent::RangTooLong) | None => {}
+        }
+    }
+
+    fn provisional(&mut self, now: Mono, at: usize, status: u16, message: &Message) {
+        self.cancel_if_due(now, at);
+        let Some(leg) = self.tables.legs.get_mut(at) else { return };
+        let tag = message.to().ok().and_then(|to| to.tag);
+        if let Some(tag) =
+            tag.filter(|tag| status > 100 && leg.usage.find(tag).is_none() && leg.usage.has_room_for_early())
+        {
+            let dialog = new_dialog(leg, tag, message, State::Early);
+            leg.usage.keep(dialog);
+        }
+        if (180..=183).contains(&status) && leg.usage.ringing() {
+            self.report(at, LegEvent::Ringing);
+        }
+    }
+
+    /// A 2xx (§13.2.2.4). Whatever it is, it is ACKed; only the first dialog lives on, if it is still wanted and sound.
+    fn success(&mut self, now: Mono, at: usize, message: &Message) {
+        let branch = self.branch();
+        let Some(leg) = self.tables.legs.get_mut(at) else { return };
+        let tag = message.to().ok().and_then(|to| to.tag).unwrap_or("");
+        let verdict = leg.usage.success(tag);
+        match verdict {
+            Success::TooMany => return self.refused(RefusedWhy::Overload),
+            Success::Again(fork) => {
+                let ack = leg.usage.fork(fork).and_then(Dialog::ack).map(|(ack, to)| (ack.clone(), to));
+                if let Some((ack, to)) = ack {
+                    self.send(to, ack, &Method::Ack, None, Some(at));
+                }
+                return;
+            }
+            Success::Winner | Success::Unwanted => {}
+        }
+        let sound = !tag.is_empty() && message.contact().is_ok() && message.fault().is_none();
+        let mut dialog = new_dialog(leg, tag, message, State::Early);
+        let ack_to = dialog.next_hop(leg.switch, &self.config.sources);
+        let Some(ack) = write::ack_success(&self.config, leg, &dialog, branch) else {
+            let cause = Cause::local(111, "malformed answer");
+            return self.report_last(at, LegEvent::Failed { cause });
+        };
+        dialog.state = State::Confirmed { ack: ack.clone(), ack_to };
+        let Some(fork) = leg.usage.keep(dialog) else { return };
+        let why = leg.usage.hung_up().cloned();
+        if verdict == Success::Winner && sound {
+            leg.usage.win(fork);
+        }
+        self.send(ack_to, ack, &Method::Ack, None, Some(at));
+        match (verdict, sound) {
+            (Success::Winner, true) => {
+                self.report(at, LegEvent::Answered { answer: message.body().to_vec() });
+            }
+            (Success::Winner, false) => {
+                self.bye(now, at, fork, &HangUpReason { q850: 111, text: "malformed answer".into() });
+                let cause = Cause { sip_status: message.status(), q850: Some(111), text: "malformed answer".into() };
+                self.report_last(at, LegEvent::Failed { cause });
+            }
+            _ => {
+                let surplus = || HangUpReason { q850: 26, text: "answered elsewhere".into() };
+                self.bye(now, at, fork, &why.unwrap_or_else(surplus));
+            }
+        }
+    }
+}
+
+/// The dialog a response makes (§12.1.2). What is missing is replaced so that an ACK and a BYE can still be written.
+fn new_dialog(leg: &Leg, tag: &str, message: &Message, state: State) -> Dialog {
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned().into_boxed_str();
+    let remote_target = message.contact().map_or(leg.target.clone(), |contact| contact.uri.into());
+    let mut route_set: Vec<Box<str>> = message.record_routes().take(MAX_ROUTES).map(text).collect();
+    route_set.reverse();
+    let to = match message.to() {
+        Ok(_) => message.header(Name::To).map(text).unwrap_or_default(),
+        Err(_) => format!("<{}>", leg.target).into(),
+    };
+    Dialog {
+        remote_tag: tag.into(),
+        to,
+        remote_target,
+        route_set,
+        local_cseq: write::INVITE_CSEQ,
+        remote_cseq: None,
+        state,
+        negotiation: Negotiation::Idle,
+    }
+}
+
+/// Longest reason phrase that goes into a record, in characters.
+const MAX_REASON: usize = 120;
+
+fn cause_of(status: u16, message: &Message) -> Cause {
+    let phrase = String::from_utf8_lossy(message.reason().unwrap_or_default());
+    let text: String = phrase.chars().filter(|c| !c.is_control()).take(MAX_REASON).collect();
+    let q850 = message.reason_q850().unwrap_or_else(|| wire::q850_of_status(status));
+    Cause { sip_status: Some(status), q850: Some(q850), text }
+}

@@ -1,0 +1,273 @@
+//! The user agent core: legs in, messages out, and back (RFC 3261 §8, §13–15, §17). Owns demultiplexing, the tables of legs and
+//! transactions, their timers and their bounds. Refuses sockets, clocks and SDP. `client` calls and hangs up, `server` answers
+//! requests inside dialogs, `stranger` those out of the blue, `write` makes the bytes.
+
+mod client;
+mod server;
+mod stranger;
+mod table;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+
+use rand::RngCore;
+use rand::rngs::StdRng;
+
+use super::api::{LegEvent, Note, RefusedWhy, SipOutput, Way};
+use super::dialog::negotiation::Due;
+pub use super::dialog::usage::HangUpReason;
+use super::transaction::{InviteClient, InviteServer, NonInviteClient, NonInviteServer};
+use super::transaction::{Stored, TimerConfig, Transport};
+use super::wire::{Message, Method};
+use crate::clock::{Mono, Timers};
+use crate::model::{Cause, LegId};
+use table::{Key, Leg, Tables};
+
+/// How the stack is set up.
+#[derive(Clone, Debug)]
+pub struct StackConfig {
+    /// Our address in Via and Contact.
+    pub local: SocketAddr,
+    /// Switches we listen to; anyone else gets silence.
+    pub sources: Vec<IpAddr>,
+    /// User-Agent and Server.
+    pub user_agent: String,
+    /// The timers.
+    pub timers: TimerConfig,
+    /// Most legs at once that something is still reported of; above, `invite` fails at once.
+    pub max_legs: usize,
+    /// Most live server transactions per leg; above, a request gets a stateless 503.
+    pub max_requests_per_leg: usize,
+}
+
+impl StackConfig {
+    /// The usual bounds and timers.
+    pub fn new(local: SocketAddr, sources: Vec<IpAddr>) -> StackConfig {
+        StackConfig {
+            local,
+            sources,
+            user_agent: concat!("callbridge/", env!("CARGO_PKG_VERSION")).into(),
+            timers: TimerConfig::default(),
+            max_legs: 20_000,
+            max_requests_per_leg: 64,
+        }
+    }
+}
+
+/// How much is alive: all zero when the stack is idle.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Live {
+    /// Legs that something is still reported of.
+    pub legs: usize,
+    /// Usages kept, those included that only wait for stragglers.
+    pub usages: usize,
+    /// Dialogs in any state.
+    pub dialogs: usize,
+    /// Client transactions.
+    pub clients: usize,
+    /// Server transactions.
+    pub servers: usize,
+    /// Deadlines.
+    pub timers: usize,
+}
+
+/// The stack. Inputs: `receive`, `timeout`, `invite`, `hang_up`, `answer_offer`; after each, drain `poll_output`.
+#[derive(Debug)]
+pub struct Stack {
+    config: StackConfig,
+    transport: Transport,
+    rng: StdRng,
+    /// Keys the To tags of stateless answers.
+    secret: u64,
+    next_offer: u64,
+    tables: Tables,
+    timers: Timers<Key>,
+    output: VecDeque<SipOutput>,
+}
+
+#[derive(Debug)]
+enum ClientMachine {
+    Invite(InviteClient),
+    Other(NonInviteClient),
+}
+
+#[derive(Debug)]
+enum ServerMachine {
+    Invite(InviteServer),
+    Other(NonInviteServer),
+}
+
+impl Stack {
+    /// A stack that has nothing to do. All branches, tags and Call-IDs come from `rng`: seed it from the system.
+    pub fn new(config: StackConfig, mut rng: StdRng) -> Stack {
+        let secret = rng.next_u64();
+        Stack {
+            config,
+            transport: Transport::Unreliable,
+            rng,
+            secret,
+            next_offer: 0,
+            tables: Tables::default(),
+            timers: Timers::default(),
+            output: VecDeque::new(),
+        }
+    }
+
+    /// Other switches from now on.
+    pub fn set_sources(&mut self, sources: Vec<IpAddr>) {
+        self.config.sources = sources;
+    }
+
+    /// The next thing to do for the world outside.
+    pub fn poll_output(&mut self) -> Option<SipOutput> {
+        self.output.pop_front()
+    }
+
+    /// When to call [`Stack::timeout`], and why.
+    pub fn poll_timeout(&self) -> Option<(Mono, &'static str)> {
+        let (at, key) = self.timers.next()?;
+        let deadline = match *key {
+            Key::Client(tx) => self.tables.clients.get(tx).and_then(|tx| tx.deadline()),
+            Key::Server(tx) => self.tables.servers.get(tx).and_then(|tx| tx.deadline()),
+            Key::Exchange { leg, fork } => {
+                self.tables.legs.get(leg).and_then(|leg| leg.usage.fork(fork)?.negotiation.deadline())
+            }
+        };
+        Some((at, deadline.map_or("sip timer", |(_, why)| why)))
+    }
+
+    /// Nothing lives and nothing waits.
+    pub fn is_idle(&self) -> bool {
+        self.output.is_empty() && self.live() == Live::default()
+    }
+
+    /// How much is alive.
+    pub fn live(&self) -> Live {
+        Live {
+            legs: self.tables.by_id.len(),
+            usages: self.tables.legs.len(),
+            dialogs: self.tables.legs.iter().map(|(_, leg)| leg.usage.forks()).sum(),
+            clients: self.tables.clients.len(),
+            servers: self.tables.servers.len(),
+            timers: self.timers.len(),
+        }
+    }
+
+    /// A datagram.
+    pub fn receive(&mut self, now: Mono, from: SocketAddr, bytes: &[u8]) {
+        if !self.config.sources.contains(&from.ip().to_canonical()) {
+            return self.refused(RefusedWhy::Stranger);
+        }
+        // Keep-alives (RFC 5626 §3.5.1).
+        if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+            return;
+        }
+        match Message::parse(bytes) {
+            Err(_) => self.refused(RefusedWhy::Malformed),
+            Ok(message) if message.is_request() => self.request(now, from, message),
+            Ok(message) => self.response(now, &message),
+        }
+    }
+
+    /// The moment of [`Stack::poll_timeout`] may have come.
+    pub fn timeout(&mut self, now: Mono) {
+        while let Some(key) = self.timers.pop_due(now) {
+            match key {
+                Key::Client(tx) => self.client_timeout(now, tx),
+                Key::Server(tx) => self.server_timeout(now, tx),
+                Key::Exchange { leg, fork } => self.exchange_timeout(now, leg, fork),
+            }
+        }
+    }
+
+    fn exchange_timeout(&mut self, now: Mono, leg: usize, fork: usize) {
+        let timers = self.config.timers;
+        let Some(usage) = self.tables.legs.get_mut(leg).map(|leg| &mut leg.usage) else { return };
+        let Some(dialog) = usage.fork_mut(fork) else { return };
+        match dialog.negotiation.timeout(now, &timers) {
+            Due::Nothing => {}
+            Due::Again(response) => {
+                let to = self.tables.legs.get(leg).map(|leg| leg.last_source);
+                if let Some(to) = to {
+                    self.send(to, response, &Method::Invite, Some(200), Some(leg));
+                }
+            }
+            Due::NeverAcked => {
+                let reason = HangUpReason { q850: 102, text: "no ACK".into() };
+                self.bye(now, leg, fork, &reason);
+                self.report_last(
+                    leg,
+                    LegEvent::HungUp { cause: Cause::local(102, "the phone never acknowledged our answer") },
+                );
+            }
+        }
+        self.exchange_timer(leg, fork);
+        self.settle(leg);
+    }
+
+    fn exchange_timer(&mut self, leg: usize, fork: usize) {
+        let key = Key::Exchange { leg, fork };
+        let dialog = self.tables.legs.get(leg).and_then(|leg| leg.usage.fork(fork));
+        match dialog.and_then(|dialog| dialog.negotiation.deadline()) {
+            Some((at, _)) => self.timers.set(key, at),
+            None => self.timers.cancel(&key),
+        }
+    }
+
+    fn refused(&mut self, why: RefusedWhy) {
+        self.output.push_back(SipOutput::Refused(why));
+    }
+
+    fn send(&mut self, to: SocketAddr, bytes: Stored, method: &Method, status: Option<u16>, leg: Option<usize>) {
+        let note = Note { way: Way::Out, method: method.metric_name(), status, leg: self.id_of(leg) };
+        self.output.push_back(SipOutput::Send { to, bytes, note });
+    }
+
+    fn received(&mut self, method: &Method, status: Option<u16>, leg: Option<usize>) {
+        let note = Note { way: Way::In, method: method.metric_name(), status, leg: self.id_of(leg) };
+        self.output.push_back(SipOutput::Received(note));
+    }
+
+    fn id_of(&self, leg: Option<usize>) -> Option<LegId> {
+        leg.and_then(|leg| self.tables.legs.get(leg)).map(|leg| leg.id)
+    }
+
+    /// Reports, while someone listens.
+    fn report(&mut self, leg: usize, event: LegEvent) {
+        if let Some(leg) = self.tables.legs.get(leg).filter(|leg| !leg.usage.is_closed()) {
+            self.output.push_back(SipOutput::Leg(leg.id, event));
+        }
+    }
+
+    /// Reports the last event of a leg.
+    fn report_last(&mut self, leg: usize, event: LegEvent) {
+        self.report(leg, event);
+        self.close(leg);
+    }
+
+    /// Nothing is reported from now on; the id is free.
+    fn close(&mut self, leg: usize) {
+        if let Some(leg) = self.tables.legs.get_mut(leg).filter(|leg| !leg.usage.is_closed()) {
+            leg.usage.close();
+            self.tables.by_id.remove(&leg.id);
+        }
+    }
+
+    /// Frees a leg of which nothing is left.
+    fn settle(&mut self, leg: usize) {
+        if self.tables.legs.get(leg).is_some_and(Leg::is_over)
+            && let Some(gone) = self.tables.remove_leg(leg)
+        {
+            for fork in 0..gone.usage.forks() {
+                self.timers.cancel(&Key::Exchange { leg, fork });
+            }
+        }
+    }
+
+    fn random_hex(&mut self) -> String {
+        format!("{:016x}", self.rng.next_u64())
+    }
+}

@@ -1,0 +1,329 @@
+//! Requests of the peer inside a dialog: retransmissions, re-INVITE, UPDATE, BYE, CANCEL, and the polite rest. Owns who gets
+//! which answer; offers are the engine's to answer. Refuses requests that belong to no leg (`stranger`).
+
+use std::net::SocketAddr;
+
+use rand::Rng;
+
+use super::table::{Identity, Key, ServerTx};
+use super::write::{self, Extras};
+use super::{ServerMachine, Stack};
+use crate::clock::Mono;
+use crate::model::{Cause, LegId};
+use crate::sip::api::{LegEvent, OfferId, OfferReply, RefusedWhy};
+use crate::sip::dialog::negotiation::Collision;
+use crate::sip::dialog::{Negotiation, Order, State};
+use crate::sip::transaction::{InviteServer, NonInviteServer, Stored};
+use crate::sip::wire::{Message, Method, Name, Verdict, judge_supporting};
+
+/// `100rel` binds who sends provisional responses; we send none but 100.
+const EXTENSIONS: &[&str] = &["100rel"];
+
+impl Stack {
+    pub(super) fn request(&mut self, now: Mono, from: SocketAddr, message: Message) {
+        let Some(method) = message.method().cloned() else { return };
+        if let verdict @ (Verdict::Refuse { .. } | Verdict::Drop) = judge_supporting(&message, EXTENSIONS) {
+            return self.refuse_judged(from, &message, &method, verdict);
+        }
+        let leg = message.call_id().and_then(|call_id| self.tables.leg_of_call(call_id));
+        let identity = Identity::of(&message);
+        let (Some(leg), Some(identity)) = (leg, identity) else {
+            return self.out_of_the_blue(from, &message, &method);
+        };
+        self.received(&method, None, Some(leg));
+        if method == Method::Ack {
+            self.ack(now, leg, &identity, &message);
+        } else if let Some(tx) = self.tables.server_of(leg, &identity, &method) {
+            self.again(tx);
+        } else {
+            self.new_request(now, from, leg, identity, message, method);
+        }
+        self.settle(leg);
+    }
+
+    /// A retransmission.
+    fn again(&mut self, at: usize) {
+        let Some(tx) = self.tables.servers.get_mut(at) else { return };
+        let bytes = match &mut tx.machine {
+            ServerMachine::Invite(machine) => machine.retransmission().send,
+            ServerMachine::Other(machine) => machine.retransmission(),
+        };
+        let (to, leg, method) = (tx.to, tx.leg, tx.method.clone());
+        if let Some(bytes) = bytes {
+            self.send(to, bytes, &method, None, Some(leg));
+        }
+        self.server_timer(at);
+    }
+
+    fn new_request(
+        &mut self,
+        now: Mono,
+        from: SocketAddr,
+        at: usize,
+        identity: Identity,
+        message: Message,
+        method: Method,
+    ) {
+        let Some(leg) = self.tables.legs.get_mut(at) else { return };
+        let fork =
+            tags(&message).filter(|(ours, _)| **ours == *leg.local_tag).and_then(|(_, theirs)| leg.usage.find(&theirs));
+        let Some(fork) = fork else { return self.out_of_the_blue(from, &message, &method) };
+        if leg.servers.len() >= self.config.max_requests_per_leg {
+            return self.overloaded(from, &message, &method);
+        }
+        leg.last_source = from;
+        let pending = self.tables.server_of(at, &identity, &Method::Invite);
+        let tag = self.tables.legs.get(at).map(|leg| leg.local_tag.clone()).unwrap_or_default();
+        let (timers, transport) = (self.config.timers, self.transport);
+        let machine = match method {
+            Method::Invite => {
+                let Some(trying) = write::answer(&self.config, &message, from, 100, &tag, &Extras::default()) else {
+                    return self.refused(RefusedWhy::Malformed);
+                };
+                ServerMachine::Invite(InviteServer::start(now, trying, timers, transport))
+            }
+            _ => ServerMachine::Other(NonInviteServer::start(timers, transport)),
+        };
+        let cseq = identity.cseq;
+        let request = Some(message.clone());
+        let tx = ServerTx { machine, leg: at, to: from, method: method.clone(), identity, request };
+        let tx = self.tables.add_server(tx);
+        match (method, pending) {
+            (Method::Cancel, Some(pending)) => self.cancelled(now, at, fork, tx, pending),
+            (Method::Cancel, None) => self.answer(now, tx, 481, &Extras::default()),
+            (method, _) => self.dispatch(now, at, fork, tx, cseq, &method, &message),
+        }
+        self.server_timer(tx);
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn dispatch(
+        &mut self,
+        now: Mono,
+        at: usize,
+        fork: usize,
+        tx: usize,
+        cseq: u32,
+        method: &Method,
+        message: &Message,
+    ) {
+        let Some(dialog) = self.tables.legs.get_mut(at).and_then(|leg| leg.usage.fork_mut(fork)) else { return };
+        if dialog.take_cseq(cseq) == Order::Stale {
+            return self.answer(now, tx, 500, &Extras::default());
+        }
+        let ended = matches!(dialog.state, State::Ended { .. });
+        let confirmed = dialog.is_confirmed();
+        match method {
+            // A BYE that crosses ours is answered like any other.
+            Method::Bye if ended => self.answer(now, tx, 200, &Extras::default()),
+            Method::Bye if confirmed => self.peer_bye(now, at, fork, tx, message),
+            Method::Bye => self.answer(now, tx, 481, &Extras::default()),
+            _ if ended => self.answer(now, tx, 481, &Extras::default()),
+            Method::Invite | Method::Update if !confirmed => self.answer(now, tx, 491, &Extras::default()),
+            Method::Invite => self.offered(now, at, fork, tx, message),
+            Method::Update if !message.body().is_empty() => self.offered(now, at, fork, tx, message),
+            Method::Update => self.refresh(now, at, fork, tx, message),
+            Method::Options | Method::Info => {
+                let fields = [(Name::Allow, write::ALLOW), (Name::Accept, "application/sdp")];
+                self.answer(now, tx, 200, &Extras { fields: &fields, ..Extras::default() });
+            }
+            // We subscribed to nothing, and know no event package (RFC 6665 §4.1.3, §8.3.2).
+            Method::Notify => self.answer(now, tx, 489, &Extras::default()),
+            Method::Refer => self.answer(now, tx, 603, &Extras::default()),
+            method => {
+                let status = if method.is_unknown() { 501 } else { 405 };
+                self.answer(now, tx, status, &Extras { fields: &[(Name::Allow, write::ALLOW)], ..Extras::default() });
+            }
+        }
+    }
+
+    fn peer_bye(&mut self, now: Mono, at: usize, fork: usize, tx: usize, message: &Message) {
+        self.answer(now, tx, 200, &Extras::default());
+        self.drop_offer(now, at, fork);
+        let Some(usage) = self.tables.legs.get_mut(at).map(|leg| &mut leg.usage) else { return };
+        let winner = usage.winner() == Some(fork);
+        if let Some(dialog) = usage.fork_mut(fork) {
+            dialog.end();
+        }
+        self.exchange_timer(at, fork);
+        if winner {
+            let cause = Cause::local(message.reason_q850().unwrap_or(16), "hung up");
+            self.report_last(at, LegEvent::HungUp { cause });
+        }
+    }
+
+    /// An UPDATE without an offer refreshes the target only.
+    fn refresh(&mut self, now: Mono, at: usize, fork: usize, tx: usize, message: &Message) {
+        let dialog = self.tables.legs.get_mut(at).and_then(|leg| leg.usage.fork_mut(fork));
+        if let (Some(dialog), Ok(contact)) = (dialog, message.contact()) {
+            dialog.remote_target = contact.uri.into();
+        }
+        self.answer(now, tx, 200, &Extras { contact: true, ..Extras::default() });
+    }
+
+    /// A re-INVITE, or an UPDATE with an offer (§14.2, RFC 3311 §5.2).
+    fn offered(&mut self, now: Mono, at: usize, fork: usize, tx: usize, message: &Message) {
+        let retry = self.rng.random_range(0..=10u8).to_string();
+        let Some(dialog) = self.tables.legs.get_mut(at).and_then(|leg| leg.usage.fork_mut(fork)) else { return };
+        match dialog.negotiation.collision() {
+            Collision::Glare => self.answer(now, tx, 491, &Extras::default()),
+            Collision::Busy => {
+                let fields = [(Name::RetryAfter, retry.as_str())];
+                self.answer(now, tx, 500, &Extras { fields: &fields, ..Extras::default() });
+            }
+            Collision::None => {
+                self.next_offer += 1;
+                let id = OfferId(self.next_offer);
+                let contact = message.contact().ok().map(|contact| contact.uri.into());
+                let offer = message.body().to_vec();
+                dialog.negotiation = Negotiation::Offered { id, transaction: tx, offerless: offer.is_empty(), contact };
+                self.report(at, LegEvent::Offered { id, offer });
+            }
+        }
+    }
+
+    /// The engine's answer to [`LegEvent::Offered`]. Answers that come too late are ignored.
+    pub fn answer_offer(&mut self, now: Mono, leg: LegId, offer: OfferId, reply: OfferReply) {
+        let Some(&at) = self.tables.by_id.get(&leg) else { return };
+        let Some(usage) = self.tables.legs.get_mut(at).map(|leg| &mut leg.usage) else { return };
+        let Some(fork) = usage.winner() else { return };
+        let Some(dialog) = usage.fork_mut(fork) else { return };
+        let Negotiation::Offered { id, transaction, offerless, contact } = dialog.negotiation.clone() else { return };
+        if id != offer {
+            return;
+        }
+        dialog.negotiation = Negotiation::Idle;
+        match reply {
+            OfferReply::Refuse => self.answer(now, transaction, 488, &Extras::default()),
+            OfferReply::Accept(body) => {
+                if let Some(contact) = contact {
+                    dialog.remote_target = contact;
+                }
+                let fields = [(Name::Allow, write::ALLOW)];
+                let extras = Extras { fields: &fields, contact: true, body: &body };
+                self.accept(now, at, fork, transaction, offerless, &extras);
+            }
+        }
+        self.server_timer(transaction);
+    }
+
+    fn accept(&mut self, now: Mono, at: usize, fork: usize, tx: usize, offerless: bool, extras: &Extras<'_>) {
+        let Some((is_invite, cseq)) =
+            self.tables.servers.get(tx).map(|tx| (tx.method == Method::Invite, tx.identity.cseq))
+        else {
+            return;
+        };
+        let Some(response) = self.answer_stored(now, tx, 200, extras) else { return };
+        let (timers, transport) = (self.config.timers, self.transport);
+        let dialog = self.tables.legs.get_mut(at).and_then(|leg| leg.usage.fork_mut(fork));
+        if let (Some(dialog), true) = (dialog, is_invite) {
+            dialog.negotiation = Negotiation::await_ack(now, cseq, response, offerless, &timers, transport);
+        }
+        self.exchange_timer(at, fork);
+    }
+
+    /// An ACK: of a refused re-INVITE by its branch, of an accepted one by its dialog and CSeq number.
+    fn ack(&mut self, now: Mono, at: usize, identity: &Identity, message: &Message) {
+        if let Some(tx) = self.tables.server_of(at, identity, &Method::Invite) {
+            if let Some(ServerMachine::Invite(machine)) = self.tables.servers.get_mut(tx).map(|tx| &mut tx.machine) {
+                machine.ack(now);
+            }
+            self.server_timer(tx);
+        }
+        let Some(leg) = self.tables.legs.get_mut(at) else { return };
+        let fork =
+            tags(message).filter(|(ours, _)| **ours == *leg.local_tag).and_then(|(_, theirs)| leg.usage.find(&theirs));
+        let Some(fork) = fork else { return };
+        let taken = leg.usage.fork_mut(fork).and_then(|dialog| dialog.negotiation.ack(identity.cseq));
+        self.exchange_timer(at, fork);
+        if taken == Some(true) {
+            self.report(at, LegEvent::OfferAnswered { answer: message.body().to_vec() });
+        }
+    }
+
+    /// A CANCEL of a re-INVITE: means something only until we answered it (§9.2).
+    fn cancelled(&mut self, now: Mono, at: usize, fork: usize, tx: usize, pending: usize) {
+        self.answer(now, tx, 200, &Extras::default());
+        let waits = self
+            .tables
+            .servers
+            .get(pending)
+            .is_some_and(|tx| matches!(&tx.machine, ServerMachine::Invite(machine) if machine.is_proceeding()));
+        if waits {
+            self.drop_offer(now, at, fork);
+        }
+    }
+
+    /// Refuses an offer that the engine has not answered: the dialog ends, or the peer took it back.
+    pub(super) fn drop_offer(&mut self, now: Mono, at: usize, fork: usize) {
+        let dialog = self.tables.legs.get_mut(at).and_then(|leg| leg.usage.fork_mut(fork));
+        if let Some(dialog) = dialog
+            && let Negotiation::Offered { transaction, .. } = dialog.negotiation
+        {
+            dialog.negotiation = Negotiation::Idle;
+            self.answer(now, transaction, 487, &Extras::default());
+            self.server_timer(transaction);
+        }
+    }
+
+    /// Gives a server transaction its final response.
+    fn answer(&mut self, now: Mono, tx: usize, status: u16, extras: &Extras<'_>) {
+        self.answer_stored(now, tx, status, extras);
+    }
+
+    fn answer_stored(&mut self, now: Mono, at: usize, status: u16, extras: &Extras<'_>) -> Option<Stored> {
+        let tx = self.tables.servers.get_mut(at)?;
+        let request = tx.request.take()?;
+        let tag = self.tables.legs.get(tx.leg).map(|leg| leg.local_tag.clone()).unwrap_or_default();
+        let bytes = write::answer(&self.config, &request, tx.to, status, &tag, extras);
+        let Some(bytes) = bytes else {
+            // What the peer sent cannot be given back: forget it.
+            self.timers.cancel(&Key::Server(at));
+            self.tables.remove_server(at);
+            return None;
+        };
+        let send = match &mut tx.machine {
+            ServerMachine::Invite(machine) if status < 300 => machine.accept(now, bytes.clone()).send,
+            ServerMachine::Invite(machine) => machine.refuse(now, bytes.clone()).send,
+            ServerMachine::Other(machine) => machine.respond(now, bytes.clone()),
+        };
+        let (to, leg, method) = (tx.to, tx.leg, tx.method.clone());
+        self.send(to, send?, &method, Some(status), Some(leg));
+        Some(bytes)
+    }
+
+    fn server_timer(&mut self, at: usize) {
+        let Some(tx) = self.tables.servers.get(at) else { return };
+        match tx.deadline() {
+            Some((when, _)) => self.timers.set(Key::Server(at), when),
+            None => self.timers.cancel(&Key::Server(at)),
+        }
+        if tx.is_terminated() {
+            self.tables.remove_server(at);
+        }
+    }
+
+    pub(super) fn server_timeout(&mut self, now: Mono, at: usize) {
+        let Some(tx) = self.tables.servers.get_mut(at) else { return };
+        let bytes = match &mut tx.machine {
+            ServerMachine::Invite(machine) => machine.timeout(now).send,
+            ServerMachine::Other(machine) => {
+                machine.timeout(now);
+                None
+            }
+        };
+        let (to, leg, method) = (tx.to, tx.leg, tx.method.clone());
+        if let Some(bytes) = bytes {
+            self.send(to, bytes, &method, None, Some(leg));
+        }
+        self.server_timer(at);
+        self.settle(leg);
+    }
+}
+
+/// Our tag (of To) and the peer's (of From), as a request of the peer has them.
+fn tags(message: &Message) -> Option<(Box<str>, Box<str>)> {
+    let ours = message.to().ok()?.tag?.into();
+    let theirs = message.from().ok()?.tag.unwrap_or("").into();
+    Some((ours, theirs))
+}

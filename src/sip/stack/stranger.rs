@@ -1,0 +1,68 @@
+//! Requests that belong to no leg: answered from the message alone, so that they cost no memory (RFC 3261 §8.2.7). Owns
+//! which refusal they get; refuses state.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::SocketAddr;
+
+use super::Stack;
+use super::write::{self, Extras};
+use crate::sip::api::RefusedWhy;
+use crate::sip::wire::{Message, Method, Name, Verdict};
+
+impl Stack {
+    /// Not ours: 481 inside an unknown dialog, 403 to a call, 200 to OPTIONS, 405 or 501 to the rest. ACK: nothing.
+    pub(super) fn out_of_the_blue(&mut self, from: SocketAddr, message: &Message, method: &Method) {
+        self.received(method, None, None);
+        let in_dialog = message.to().is_ok_and(|to| to.tag.is_some());
+        let allow = [(Name::Allow, write::ALLOW), (Name::Accept, "application/sdp")];
+        let (status, fields) = match method {
+            Method::Ack => return self.refused(RefusedWhy::OutOfTheBlue),
+            Method::Options if !in_dialog => (200, &allow[..]),
+            _ if method.is_unknown() => (501, &allow[..1]),
+            Method::Bye | Method::Cancel => (481, &[][..]),
+            _ if in_dialog => (481, &[][..]),
+            Method::Invite => (403, &[][..]),
+            _ => (405, &allow[..1]),
+        };
+        self.answer_stateless(from, message, method, status, fields);
+        if status != 200 {
+            self.refused(RefusedWhy::OutOfTheBlue);
+        }
+    }
+
+    /// What `wire::judge` found wrong.
+    pub(super) fn refuse_judged(&mut self, from: SocketAddr, message: &Message, method: &Method, verdict: Verdict) {
+        self.received(method, None, None);
+        if let Verdict::Refuse { status, headers, .. } = verdict {
+            let fields: Vec<(Name, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            self.answer_stateless(from, message, method, status, &fields);
+        }
+        self.refused(RefusedWhy::Malformed);
+    }
+
+    /// More requests in one dialog than are kept.
+    pub(super) fn overloaded(&mut self, from: SocketAddr, message: &Message, method: &Method) {
+        self.answer_stateless(from, message, method, 503, &[(Name::RetryAfter, "5")]);
+        self.refused(RefusedWhy::Overload);
+    }
+
+    fn answer_stateless(
+        &mut self,
+        from: SocketAddr,
+        message: &Message,
+        method: &Method,
+        status: u16,
+        fields: &[(Name, &str)],
+    ) {
+        // The same request must get the same tag each time (§8.2.7), and nobody shall guess it.
+        let mut hasher = DefaultHasher::new();
+        self.secret.hash(&mut hasher);
+        message.call_id().hash(&mut hasher);
+        message.header(Name::From).hash(&mut hasher);
+        let tag = format!("{:016x}", hasher.finish());
+        let extras = Extras { fields, ..Extras::default() };
+        if let Some(bytes) = write::answer(&self.config, message, from, status, &tag, &extras) {
+            self.send(from, bytes, method, Some(status), None);
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! The tables of the stack: legs, transactions, and how messages find them. Owns the indices' consistency; refuses decisions.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+
+use slab::Slab;
+
+use super::{ClientMachine, ServerMachine};
+use crate::model::LegId;
+use crate::sip::dialog::Usage;
+use crate::sip::transaction::Deadline;
+use crate::sip::wire::{Message, Method};
+
+/// Whose deadline it is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Key {
+    /// A client transaction.
+    Client(usize),
+    /// A server transaction.
+    Server(usize),
+    /// The 2xx to a re-INVITE in this dialog.
+    Exchange { leg: usize, fork: usize },
+}
+
+/// One leg: the identity of its INVITE, and its usage.
+#[derive(Debug)]
+pub(super) struct Leg {
+    pub(super) id: LegId,
+    pub(super) switch: SocketAddr,
+    pub(super) call_id: Box<str>,
+    pub(super) local_tag: Box<str>,
+    pub(super) from: Box<str>,
+    pub(super) from_name: Option<Box<str>>,
+    pub(super) target: Box<str>,
+    /// Branch of the INVITE, shared by its CANCEL.
+    pub(super) branch: u128,
+    pub(super) usage: Usage,
+    /// The INVITE's transaction, while it lives.
+    pub(super) invite: Option<usize>,
+    /// How many client transactions live.
+    pub(super) clients: usize,
+    pub(super) servers: Vec<usize>,
+    /// Where the peer's last request came from: our repeated 2xx goes there.
+    pub(super) last_source: SocketAddr,
+}
+
+impl Leg {
+    pub(super) fn is_over(&self) -> bool {
+        self.clients == 0 && self.servers.is_empty() && self.usage.is_over()
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct ClientTx {
+    pub(super) machine: ClientMachine,
+    pub(super) leg: usize,
+    pub(super) to: SocketAddr,
+    pub(super) method: Method,
+    pub(super) branch: u128,
+}
+
+impl ClientTx {
+    pub(super) fn deadline(&self) -> Option<Deadline> {
+        match &self.machine {
+            ClientMachine::Invite(machine) => machine.deadline(),
+            ClientMachine::Other(machine) => machine.deadline(),
+        }
+    }
+
+    pub(super) fn is_terminated(&self) -> bool {
+        match &self.machine {
+            ClientMachine::Invite(machine) => machine.is_terminated(),
+            ClientMachine::Other(machine) => machine.is_terminated(),
+        }
+    }
+
+    fn key(&self) -> (u128, bool) {
+        (self.branch, self.method == Method::Cancel)
+    }
+}
+
+/// What makes a request the same request again (§17.2.3). The CSeq number serves peers without RFC 3261 branches.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Identity {
+    pub(super) branch: Box<str>,
+    pub(super) sent_by: (Box<str>, Option<u16>),
+    pub(super) cseq: u32,
+}
+
+impl Identity {
+    pub(super) fn of(message: &Message) -> Option<Identity> {
+        let via = message.top_via().ok()?;
+        let sent_by = (via.host.into(), via.port);
+        Some(Identity { branch: via.branch.unwrap_or("").into(), sent_by, cseq: message.cseq().ok()?.number })
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct ServerTx {
+    pub(super) machine: ServerMachine,
+    pub(super) leg: usize,
+    pub(super) to: SocketAddr,
+    pub(super) method: Method,
+    pub(super) identity: Identity,
+    /// Kept until the final response is written.
+    pub(super) request: Option<Message>,
+}
+
+impl ServerTx {
+    pub(super) fn deadline(&self) -> Option<Deadline> {
+        match &self.machine {
+            ServerMachine::Invite(machine) => machine.deadline(),
+            ServerMachine::Other(machine) => machine.deadline(),
+        }
+    }
+
+    pub(super) fn is_terminated(&self) -> bool {
+        match &self.machine {
+            ServerMachine::Invite(machine) => machine.is_terminated(),
+            ServerMachine::Other(machine) => machine.is_terminated(),
+        }
+    }
+}
+
+/// All of it. The hash maps are for look-ups only.
+#[derive(Debug, Default)]
+pub(super) struct Tables {
+    pub(super) legs: Slab<Leg>,
+    pub(super) by_id: BTreeMap<LegId, usize>,
+    by_call: HashMap<Box<str>, usize>,
+    pub(super) clients: Slab<ClientTx>,
+    by_branch: HashMap<(u128, bool), usize>,
+    pub(super) servers: Slab<ServerTx>,
+}
+
+impl Tables {
+    pub(super) fn add_leg(&mut self, leg: Leg) -> usize {
+        let (id, call_id) = (leg.id, leg.call_id.clone());
+        let at = self.legs.insert(leg);
+        self.by_id.insert(id, at);
+        self.by_call.insert(call_id, at);
+        at
+    }
+
+    pub(super) fn remove_leg(&mut self, at: usize) -> Option<Leg> {
+        let leg = self.legs.try_remove(at)?;
+        self.by_call.remove(&leg.call_id);
+        if self.by_id.get(&leg.id) == Some(&at) {
+            self.by_id.remove(&leg.id);
+        }
+        Some(leg)
+    }
+
+    pub(super) fn leg_of_call(&self, call_id: &str) -> Option<usize> {
+        self.by_call.get(call_id).copied()
+    }
+
+    pub(super) fn add_client(&mut self, tx: ClientTx) -> usize {
+        if let Some(leg) = self.legs.get_mut(tx.leg) {
+            leg.clients += 1;
+        }
+        let key = tx.key();
+        let at = self.clients.insert(tx);
+        self.by_branch.insert(key, at);
+        at
+    }
+
+    pub(super) fn remove_client(&mut self, at: usize) {
+        let Some(tx) = self.clients.try_remove(at) else { return };
+        self.by_branch.remove(&tx.key());
+        if let Some(leg) = self.legs.get_mut(tx.leg) {
+            leg.clients = leg.clients.saturating_sub(1);
+            if leg.invite == Some(at) {
+                leg.invite = None;
+            }
+        }
+    }
+
+    /// The client transaction a response answers (§17.1.3).
+    pub(super) fn client_of(&self, branch: &str, method: &Method) -> Option<usize> {
+        let hex = branch.strip_prefix(BRANCH_COOKIE).filter(|hex| hex.len() == 32)?;
+        let branch = u128::from_str_radix(hex, 16).ok()?;
+        let at = *self.by_branch.get(&(branch, *method == Method::Cancel))?;
+        self.clients.get(at).filter(|tx| tx.method == *method).map(|_| at)
+    }
+
+    pub(super) fn add_server(&mut self, tx: ServerTx) -> usize {
+        let leg = tx.leg;
+        let at = self.servers.insert(tx);
+        if let Some(leg) = self.legs.get_mut(leg) {
+            leg.servers.push(at);
+        }
+        at
+    }
+
+    pub(super) fn remove_server(&mut self, at: usize) {
+        let Some(tx) = self.servers.try_remove(at) else { return };
+        if let Some(leg) = self.legs.get_mut(tx.leg) {
+            leg.servers.retain(|&other| other != at);
+        }
+    }
+
+    /// The server transaction of a leg that this request belongs to.
+    pub(super) fn server_of(&self, leg: usize, identity: &Identity, method: &Method) -> Option<usize> {
+        let mut all = self.legs.get(leg)?.servers.iter().copied();
+        all.find(|&at| self.servers.get(at).is_some_and(|tx| tx.method == *method && tx.identity == *identity))
+    }
+}
+
+/// Begins every branch of RFC 3261 (§8.1.1.7).
+pub(super) const BRANCH_COOKIE: &str = "z9hG4bK";

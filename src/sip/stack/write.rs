@@ -1,0 +1,143 @@
+//! The bytes of what the stack says: requests of a leg and answers to requests. Owns which fields go in; syntax is `wire`'s.
+//! Refuses state.
+
+use std::net::SocketAddr;
+
+use super::table::{BRANCH_COOKIE, Leg};
+use super::{HangUpReason, StackConfig};
+use crate::sip::dialog::Dialog;
+use crate::sip::transaction::Stored;
+use crate::sip::wire::{self, Message, Method, Name, RequestBuilder};
+
+/// What we take inside a dialog.
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, NOTIFY";
+
+const SDP: &str = "application/sdp";
+
+fn branch_text(branch: u128) -> String {
+    format!("{BRANCH_COOKIE}{branch:032x}")
+}
+
+pub(super) fn contact(config: &StackConfig) -> String {
+    format!("sip:callbridge@{}", config.local)
+}
+
+fn stored(bytes: Vec<u8>) -> Stored {
+    Stored::from(bytes)
+}
+
+fn head(config: &StackConfig, leg: &Leg, method: &Method, uri: &str, branch: u128) -> RequestBuilder {
+    RequestBuilder::new(method, uri)
+        .via("UDP", config.local, &branch_text(branch))
+        .max_forwards(70)
+        .from(leg.from_name.as_deref(), &leg.from, &leg.local_tag)
+        .call_id(&leg.call_id)
+}
+
+/// The CSeq number of every INVITE we send.
+pub(super) const INVITE_CSEQ: u32 = 1;
+
+/// The INVITE; `None` when a value of it cannot be written.
+pub(super) fn invite(config: &StackConfig, leg: &Leg, offer: &[u8]) -> Option<Stored> {
+    head(config, leg, &Method::Invite, &leg.target, leg.branch)
+        .to(None, &leg.target, None)
+        .cseq(INVITE_CSEQ, &Method::Invite)
+        .contact(&contact(config))
+        .header(Name::Allow, ALLOW)
+        .header(Name::UserAgent, &config.user_agent)
+        .body(SDP, offer)
+        .ok()
+        .map(stored)
+}
+
+/// The CANCEL of the INVITE: its Request-URI, branch and CSeq number (§9.1).
+pub(super) fn cancel(config: &StackConfig, leg: &Leg, reason: &HangUpReason) -> Option<Stored> {
+    head(config, leg, &Method::Cancel, &leg.target, leg.branch)
+        .to(None, &leg.target, None)
+        .cseq(INVITE_CSEQ, &Method::Cancel)
+        .header(Name::Reason, reason_text(reason))
+        .finish()
+        .ok()
+        .map(stored)
+}
+
+/// The ACK of a refusal: the INVITE's branch, the response's To (§17.1.1.3).
+pub(super) fn ack_refusal(config: &StackConfig, leg: &Leg, response: &Message) -> Option<Stored> {
+    head(config, leg, &Method::Ack, &leg.target, leg.branch)
+        .header(Name::To, response.header(Name::To)?)
+        .cseq(INVITE_CSEQ, &Method::Ack)
+        .finish()
+        .ok()
+        .map(stored)
+}
+
+/// The ACK of a 2xx: a request of the dialog with the INVITE's CSeq number (§13.2.2.4).
+pub(super) fn ack_success(config: &StackConfig, leg: &Leg, dialog: &Dialog, branch: u128) -> Option<Stored> {
+    in_dialog(config, leg, dialog, &Method::Ack, INVITE_CSEQ, branch).finish().ok().map(stored)
+}
+
+/// A BYE with this CSeq number.
+pub(super) fn bye(
+    config: &StackConfig,
+    leg: &Leg,
+    dialog: &Dialog,
+    cseq: u32,
+    branch: u128,
+    reason: &HangUpReason,
+) -> Option<Stored> {
+    in_dialog(config, leg, dialog, &Method::Bye, cseq, branch)
+        .header(Name::UserAgent, &config.user_agent)
+        .header(Name::Reason, reason_text(reason))
+        .finish()
+        .ok()
+        .map(stored)
+}
+
+fn in_dialog(
+    config: &StackConfig,
+    leg: &Leg,
+    dialog: &Dialog,
+    method: &Method,
+    cseq: u32,
+    branch: u128,
+) -> RequestBuilder {
+    let (uri, routes) = dialog.way();
+    let routes =
+        routes.into_iter().map(|route| if route.contains('<') { route.to_owned() } else { format!("<{route}>") });
+    head(config, leg, method, uri, branch).routes(routes).header(Name::To, dialog.to.as_bytes()).cseq(cseq, method)
+}
+
+/// RFC 3326, as `Q.850;cause=16;text="…"`.
+fn reason_text(reason: &HangUpReason) -> String {
+    let plain: String = reason.text.chars().filter(|c| !c.is_control() && !matches!(c, '"' | '\\')).collect();
+    format!("Q.850;cause={};text=\"{plain}\"", reason.q850)
+}
+
+/// What else an answer carries.
+#[derive(Default)]
+pub(super) struct Extras<'a> {
+    pub(super) fields: &'a [(Name, &'a str)],
+    pub(super) contact: bool,
+    pub(super) body: &'a [u8],
+}
+
+/// An answer to `request`, which came from `source`.
+pub(super) fn answer(
+    config: &StackConfig,
+    request: &Message,
+    source: SocketAddr,
+    status: u16,
+    to_tag: &str,
+    extras: &Extras<'_>,
+) -> Option<Stored> {
+    let mut builder = wire::response(request, status, Some(to_tag), source);
+    if extras.contact {
+        builder = builder.contact(&contact(config));
+    }
+    builder = builder.headers(extras.fields.iter().copied());
+    if status > 100 {
+        builder = builder.header(Name::Server, &config.user_agent);
+    }
+    let bytes = if extras.body.is_empty() { builder.finish() } else { builder.body(SDP, extras.body) };
+    bytes.ok().map(stored)
+}

@@ -1,0 +1,48 @@
+//! One plain function per parser that meets bytes from outside. The fuzz targets and the tests of `tests/parsers.rs` call the
+//! same functions. Each must return for any bytes; what it asserts holds for any bytes too.
+
+#[path = "sip.rs"]
+mod sip;
+
+use callbridge::clock::Wall;
+use callbridge::io::http::message::RawMessage;
+use callbridge::model::BusinessId;
+use callbridge::sdp::{self, Codec, LocalMedia};
+use callbridge::{config, rtp};
+
+pub use sip::sip_message;
+
+/// Takes the bytes as an offer, and as an answer to ours.
+pub fn sdp(body: &[u8]) {
+    let local = LocalMedia { address: [127, 0, 0, 1].into(), port: 20_000, session_id: 1, version: 1 };
+    let _ = sdp::accept_answer(&[Codec::Pcmu, Codec::Pcma], body);
+    if let Ok((answer, _)) = sdp::answer(&local, body, Some(Codec::Pcmu)) {
+        assert!(!answer.is_empty());
+    }
+}
+
+/// Reads a packet and rewrites it as the relay does.
+pub fn rtp(packet: &[u8]) {
+    let Some(header) = rtp::read(packet) else { return };
+    let payload = packet.get(header.payload.clone()).expect("the payload lies inside the packet");
+    let _ = rtp::TelephoneEvent::read(payload);
+    let mut copy = packet.to_vec();
+    rtp::rewrite(&mut copy, 8, rtp::Stamp { marker: false, sequence: 1, timestamp: 2, ssrc: 3 });
+    let rewritten = rtp::read(&copy).expect("a rewritten packet is a packet");
+    assert_eq!((rewritten.payload, rewritten.sequence), (header.payload, 1));
+}
+
+/// Reads and judges an initiation message.
+pub fn http_body(body: &[u8]) {
+    let Ok(message) = RawMessage::parse(body) else { return };
+    assert_eq!(message.body_hash().len(), 64);
+    let Ok(business) = "abc".parse::<BusinessId>() else { return };
+    let _ = message.judge(business, Wall(1_700_000_000_000));
+}
+
+/// Reads a configuration file.
+pub fn config(file: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(file) {
+        let _ = config::parse(text, "fuzz.toml");
+    }
+}
