@@ -166,6 +166,12 @@ impl Daemon {
         self.wait_until_ready();
     }
 
+    /// SIGHUP.
+    pub fn ask_to_reload(&self) {
+        let pid = rustix::process::Pid::from_child(&self.process);
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("a child of ours");
+    }
+
     /// SIGTERM.
     pub fn ask_to_stop(&self) {
         let pid = rustix::process::Pid::from_child(&self.process);
