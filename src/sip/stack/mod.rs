@@ -45,11 +45,11 @@ pub struct StackConfig {
 
 impl StackConfig {
     /// The usual bounds and timers.
-    pub fn new(local: SocketAddr, sources: Vec<IpAddr>) -> StackConfig {
+    pub fn new(local: SocketAddr, sources: Vec<IpAddr>, user_agent: String) -> StackConfig {
         StackConfig {
             local,
             sources,
-            user_agent: concat!("callbridge/", env!("CARGO_PKG_VERSION")).into(),
+            user_agent,
             timers: TimerConfig::default(),
             max_legs: 20_000,
             max_requests_per_leg: 64,
@@ -141,11 +141,17 @@ impl Stack {
 
     /// Nothing lives and nothing waits.
     pub fn is_idle(&self) -> bool {
-        self.output.is_empty() && self.live() == Live::default()
+        self.output.is_empty() && self.census() == Live::default()
     }
 
-    /// How much is alive.
-    pub fn live(&self) -> Live {
+    /// How many usages, transactions and deadlines live, together: zero when nothing is left to do.
+    pub fn live(&self) -> usize {
+        let census = self.census();
+        census.usages + census.clients + census.servers + census.timers
+    }
+
+    /// How much is alive, by kind.
+    pub fn census(&self) -> Live {
         Live {
             legs: self.tables.by_id.len(),
             usages: self.tables.legs.len(),
