@@ -4,6 +4,7 @@
 //! Exit codes: 0 done, 2 a wrong configuration or wrong arguments, 1 anything else.
 
 mod business;
+mod call;
 mod cdr;
 mod check;
 
@@ -36,6 +37,10 @@ pub enum Command {
     Serve(ConfigArgs),
     /// Say what is wrong with a configuration, or what `serve` would do with it
     Check(ConfigArgs),
+    /// Place one real call on loopback and show it: HTTP, SIP, RTP, two phones, two recordings
+    Demo(crate::demo::DemoArgs),
+    /// Send an initiation message to an equipment and follow the call
+    Call(call::CallArgs),
     /// Keep the accounts of businesses, while the daemon runs or not
     Business(business::BusinessArgs),
     /// Print call detail records
@@ -85,6 +90,8 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Check(args) => check::run(&args.config),
         Command::Business(args) => business::run(args),
         Command::Cdr(args) => cdr::run(&args),
+        Command::Demo(args) => return crate::demo::run(&args),
+        Command::Call(args) => return follow(args),
         Command::Bench(args) => return crate::bench::run(&args),
     };
     match done {
@@ -95,6 +102,17 @@ pub fn run(arguments: Arguments) -> ExitCode {
             // Nothing is left to tell it to when standard error is gone too.
             let _gone = writeln!(io::stderr(), "callbridge: {error}");
             ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// `call` speaks HTTP, so it needs a runtime.
+fn follow(args: call::CallArgs) -> ExitCode {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(call::run(args)),
+        Err(error) => {
+            let _gone = writeln!(io::stderr(), "callbridge: {error}");
+            ExitCode::FAILURE
         }
     }
 }
