@@ -36,6 +36,8 @@ use crate::routing::Switch;
 
 /// Kernel buffers of the SIP socket: a burst of a thousand INVITE answers fits.
 const SIP_BUFFER: usize = 4 << 20;
+/// How often the store is asked whether the accounts changed.
+const ACCOUNTS: Duration = Duration::from_millis(500);
 /// After the live calls were hung up, their BYEs and records may take so long.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
@@ -231,6 +233,7 @@ impl Daemon {
 pub fn serve(path: &Path) -> Result<(), DaemonError> {
     let config = config::load(path)?;
     telemetry::init_logging(&config.log);
+    crate::io::allocator::give_back_large_blocks();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(run(config, path.to_path_buf()))
 }
@@ -299,13 +302,12 @@ fn watch_accounts(
     prompts: &Arc<PromptLibrary>,
 ) -> Result<DirectoryWatch, DaemonError> {
     let (accounts, engine, prompts) = (Arc::clone(accounts), engine.clone(), Arc::clone(prompts));
-    let changed = Box::new(move |directory: crate::model::Directory| {
-        let directory = Arc::new(directory);
+    let changed = move |directory: Arc<crate::model::Directory>| {
         prompts.businesses_changed(&directory);
         accounts.store(Arc::clone(&directory));
         engine.directory(directory);
-    });
-    watch_directory(Arc::clone(store) as Arc<dyn Archive>, changed).map_err(part)
+    };
+    watch_directory(Arc::clone(store) as Arc<dyn Archive>, ACCOUNTS, changed).map_err(part)
 }
 
 /// What is read when somebody looks, not when it happens.

@@ -1,2 +1,9 @@
 //! The entry: arguments to command to exit code.
-fn main() {}
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    callbridge::cli::run(callbridge::cli::Arguments::parse())
+}

@@ -100,7 +100,7 @@ fn sigterm_lets_the_talk_end_and_takes_no_new_call() {
     });
     customer.act();
     assert_eq!(story.daemon.wait_for_exit().code(), Some(0), "{}", story.daemon.log());
-    let record = story.daemon.records().into_iter().find(|r| r["call_id"] == id.as_str()).expect("the record");
+    let record = story.daemon.printed_records().into_iter().find(|r| r["call_id"] == id.as_str()).expect("the record");
     assert_eq!(record["outcome"], "completed");
     customer.finish();
     representative.finish();

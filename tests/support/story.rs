@@ -65,7 +65,8 @@ impl Story {
     /// The phone of this speaker, with changes to what it is to do.
     pub fn phone(&self, who: Tone, scenario: &'static str, change: impl FnOnce(&mut PhoneSetup)) -> Phone {
         let port = self.switch_of(who);
-        let mut setup = PhoneSetup { scenario, port, tone: who, law: Law::Mu, calls: 1, keys: Vec::new() };
+        let mut setup =
+            PhoneSetup { scenario, port, contact_port: port, tone: who, law: Law::Mu, calls: 1, keys: Vec::new() };
         change(&mut setup);
         Phone::start(&setup)
     }
