@@ -255,7 +255,8 @@ impl Phone {
 
     /// A packet came to the RTP address `local`.
     pub fn rtp(&mut self, now: Mono, local: SocketAddr, from: SocketAddr, bytes: &[u8]) {
-        if let Some(key) = self.by_port.get(&local.port()).copied() {
+        // A phone whose RTP leaves from elsewhere listens there too: the odd port above its own.
+        if let Some(key) = self.by_port.get(&(local.port() & !1)).copied() {
             self.with(key, now, |call, desk| call.packet(desk, from, bytes));
         }
     }

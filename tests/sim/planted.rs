@@ -1,0 +1,278 @@
+//! Planted bugs: a layer between the engine and the world that drops, doubles or alters single outputs and inputs, as a bug of
+//! the equipment would. Production code knows nothing of them. Each must be caught by a named promise.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use callbridge::engine::api::{Output, StoreOp, StoreToken};
+use callbridge::media::api::{Clip, Command, Event, Script, Spoken};
+use callbridge::model::{CallId, LegId, Outcome, StoredCall};
+use callbridge::sip::api::Way;
+
+use crate::promises::Promise;
+
+/// Which bug is planted.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Bug {
+    /// None: the equipment as it is.
+    None,
+    /// BYEs are never sent.
+    LostBye,
+    /// A retransmitted 200 is not acknowledged again.
+    MissedReAck,
+    /// A refusal is not acknowledged (field.md 4).
+    MissedAckOfRefusal,
+    /// After a CANCEL, a late 200 is neither acknowledged nor hung up (field.md 3).
+    CancelRaceForgotten,
+    /// A representative's CANCEL is never sent.
+    RepresentativeLeftRinging,
+    /// CANCEL has a branch of its own.
+    CancelWithAnotherBranch,
+    /// CANCEL overtakes the first provisional: it is sent together with the INVITE.
+    CancelTooEarly,
+    /// A second, different record of the same call.
+    DoubleRecord,
+    /// The record is dropped, though it is said to be stored.
+    LostRecord,
+    /// 202 before the call is durable.
+    AcceptedBeforeDurable,
+    /// A port is never given back.
+    LeakedPort,
+    /// The engine never hears that a port is free.
+    LostClosed,
+    /// The store's answer to a record is lost.
+    LostStored,
+    /// After the bridge the message starts again.
+    PromptOverBridge,
+    /// The legs are never joined.
+    NeverBridged,
+    /// No message is played.
+    NoPrompt,
+    /// The representative is dialled together with the customer.
+    RepresentativeFirst,
+    /// A stranger gets a copy of each INVITE.
+    CopyToStranger,
+    /// Scheduled calls are forgotten by a restart.
+    LostScheduledOnRestart,
+    /// Calls in progress are placed anew by a restart.
+    DialledAgainOnRestart,
+    /// Seven seconds more are billed than were talked.
+    BilledAfterBye,
+    /// Busy is written where nobody answered, and the other way round.
+    WrongOutcome,
+    /// A mandatory header is missing.
+    NoMaxForwards,
+    /// The bridge joins a customer with the representative of another call.
+    CrossedLines,
+}
+
+impl Bug {
+    /// Every planted bug with the promise that must catch it.
+    pub const ALL: &'static [(Bug, Promise)] = &[
+        (Bug::LostBye, Promise::NobodyIsLeftHanging),
+        (Bug::MissedReAck, Promise::ProperSip),
+        (Bug::MissedAckOfRefusal, Promise::ProperSip),
+        (Bug::CancelRaceForgotten, Promise::ProperSip),
+        (Bug::RepresentativeLeftRinging, Promise::NobodyIsLeftHanging),
+        (Bug::CancelWithAnotherBranch, Promise::ProperSip),
+        (Bug::CancelTooEarly, Promise::ProperSip),
+        (Bug::DoubleRecord, Promise::OneRecord),
+        (Bug::LostRecord, Promise::OneRecord),
+        (Bug::AcceptedBeforeDurable, Promise::AcceptedIsDurable),
+        (Bug::LeakedPort, Promise::NothingLeaks),
+        (Bug::LostClosed, Promise::NothingLeaks),
+        (Bug::LostStored, Promise::NothingLeaks),
+        (Bug::PromptOverBridge, Promise::PromptNeverOverBridge),
+        (Bug::NeverBridged, Promise::VoicesCross),
+        (Bug::NoPrompt, Promise::PromptFirst),
+        (Bug::RepresentativeFirst, Promise::CustomerFirst),
+        (Bug::CopyToStranger, Promise::NothingToStrangers),
+        (Bug::LostScheduledOnRestart, Promise::OneRecord),
+        (Bug::DialledAgainOnRestart, Promise::DialledOnce),
+        (Bug::BilledAfterBye, Promise::BilledAtMostTalked),
+        (Bug::WrongOutcome, Promise::BothEndsAgree),
+        (Bug::NoMaxForwards, Promise::ProperSip),
+        (Bug::CrossedLines, Promise::NoCrosstalk),
+    ];
+}
+
+/// What the engine is told at once, out of turn.
+pub enum Told {
+    /// By media.
+    Media(Event),
+    /// By the store: durable.
+    Stored(StoreToken),
+}
+
+/// The layer.
+pub struct Planted {
+    bug: Bug,
+    acked: BTreeSet<LegId>,
+    cancelled: BTreeSet<LegId>,
+    answered_early: BTreeSet<StoreToken>,
+    muted: BTreeSet<StoreToken>,
+    bridged: Vec<(LegId, LegId)>,
+    doubled: BTreeSet<CallId>,
+}
+
+impl Planted {
+    /// Plants one.
+    pub fn new(bug: Bug) -> Planted {
+        Planted {
+            bug,
+            acked: BTreeSet::new(),
+            cancelled: BTreeSet::new(),
+            answered_early: BTreeSet::new(),
+            muted: BTreeSet::new(),
+            bridged: Vec::new(),
+            doubled: BTreeSet::new(),
+        }
+    }
+
+    /// What the world sees of an output, and what the engine is told at once.
+    pub fn output(&mut self, output: Output) -> (Vec<Output>, Vec<Told>) {
+        match output {
+            _ if self.bug == Bug::None => (vec![output], vec![]),
+            Output::Send { .. } => (self.send(output), vec![]),
+            Output::Media(command) => self.media(command),
+            Output::Store { token, op } => self.store(token, op),
+            other => (vec![other], vec![]),
+        }
+    }
+
+    fn send(&mut self, output: Output) -> Vec<Output> {
+        let Output::Send { to, bytes, note } = &output else { return vec![output] };
+        let request = note.way == Way::Out && note.status.is_none();
+        let leg = note.leg;
+        let is = |method: &str| request && note.method == method;
+        let refusal_ack = is("ACK") && !leg.is_some_and(|l| self.acked.contains(&l)) && {
+            // The ACK of a refusal goes to the INVITE's Request-URI, that of a 200 to the phone's Contact.
+            bytes.windows(5).take(40).all(|w| w != b"phone")
+        };
+        match self.bug {
+            Bug::LostBye if is("BYE") => return vec![],
+            Bug::MissedAckOfRefusal if refusal_ack => return vec![],
+            Bug::MissedReAck if is("ACK") => {
+                let first = leg.is_some_and(|l| self.acked.insert(l));
+                return if first { vec![output] } else { vec![] };
+            }
+            Bug::CancelRaceForgotten => {
+                if is("CANCEL") {
+                    self.cancelled.extend(leg);
+                }
+                let late = leg.is_some_and(|l| self.cancelled.contains(&l));
+                if late && !refusal_ack && (is("ACK") || is("BYE")) {
+                    return vec![];
+                }
+            }
+            Bug::RepresentativeLeftRinging if is("CANCEL") && leg.is_some_and(|l| l.attempt > 0) => return vec![],
+            Bug::CancelWithAnotherBranch if is("CANCEL") => {
+                return vec![altered(&output, "branch=z9hG4bK", "branch=z9hG4bKx")];
+            }
+            Bug::CancelTooEarly if is("INVITE") => {
+                let cancel = altered(&altered(&output, "INVITE", "CANCEL"), " INVITE", " CANCEL");
+                return vec![output, cancel];
+            }
+            Bug::NoMaxForwards if request => return vec![altered(&output, "Max-Forwards: 70\r\n", "")],
+            Bug::CopyToStranger if is("INVITE") => {
+                let stranger: SocketAddr = "198.51.100.66:5060".parse().unwrap_or(*to);
+                let copy = Output::Send { to: stranger, bytes: Arc::clone(bytes), note: note.clone() };
+                return vec![output, copy];
+            }
+            Bug::RepresentativeFirst if is("INVITE") && leg.is_some_and(|l| l.attempt == 0) => {
+                let other = altered(&altered(&output, "+12125550", "+16465550"), "Call-ID: ", "Call-ID: x");
+                return vec![output, other];
+            }
+            _ => {}
+        }
+        vec![output]
+    }
+
+    fn media(&mut self, command: Command) -> (Vec<Output>, Vec<Told>) {
+        let out = |commands: Vec<Command>| (commands.into_iter().map(Output::Media).collect(), vec![]);
+        match (self.bug, command) {
+            (Bug::LeakedPort, Command::Close { leg }) if leg.attempt > 0 => {
+                (vec![], vec![Told::Media(Event::Closed { leg, quality: Default::default() })])
+            }
+            (Bug::PromptOverBridge, Command::Bridge { a, b }) => {
+                let spoken = Spoken { business: crate::world::business(), company: "ABC".into() };
+                let script = Script { once: vec![Clip::Connecting(spoken)], then_loop: None };
+                // Half of the bridge stays: the customer is heard no more, and hears the message again.
+                out(vec![Command::Bridge { a, b }, Command::Play { leg: a, script }])
+            }
+            (Bug::NeverBridged, Command::Bridge { .. }) => (vec![], vec![]),
+            (Bug::NoPrompt, Command::Play { .. }) => (vec![], vec![]),
+            (Bug::CrossedLines, Command::Bridge { a, b }) => {
+                let other = self.bridged.last().map(|(_, other)| *other).filter(|other| other.call != a.call);
+                self.bridged.push((a, b));
+                out(vec![Command::Bridge { a, b: other.unwrap_or(b) }])
+            }
+            (_, command) => out(vec![command]),
+        }
+    }
+
+    fn store(&mut self, token: StoreToken, op: StoreOp) -> (Vec<Output>, Vec<Told>) {
+        let keep = |op| vec![Output::Store { token, op }];
+        match (self.bug, op) {
+            (Bug::AcceptedBeforeDurable, StoreOp::Accept(call)) => {
+                self.answered_early.insert(token);
+                (keep(StoreOp::Accept(call)), vec![Told::Stored(token)])
+            }
+            (Bug::LostRecord, StoreOp::Finish { .. }) => (vec![], vec![Told::Stored(token)]),
+            (Bug::LostStored, op @ StoreOp::Finish { .. }) => {
+                self.muted.insert(token);
+                (keep(op), vec![])
+            }
+            (Bug::DoubleRecord, StoreOp::Finish { record, attempts }) => {
+                let mut again = record.clone();
+                again.detail.push_str(" again");
+                let first = self.doubled.insert(record.call_id);
+                let mut out = keep(StoreOp::Finish { record, attempts: attempts.clone() });
+                if first {
+                    out.extend(keep(StoreOp::Finish { record: again, attempts }));
+                }
+                (out, vec![])
+            }
+            (Bug::BilledAfterBye, StoreOp::Finish { mut record, attempts }) => {
+                record.customer_billable_seconds += 7;
+                (keep(StoreOp::Finish { record, attempts }), vec![])
+            }
+            (Bug::WrongOutcome, StoreOp::Finish { mut record, attempts }) => {
+                record.outcome = match record.outcome {
+                    Outcome::CustomerBusy => Outcome::CustomerNoAnswer,
+                    Outcome::CustomerNoAnswer => Outcome::CustomerBusy,
+                    other => other,
+                };
+                (keep(StoreOp::Finish { record, attempts }), vec![])
+            }
+            (_, op) => (keep(op), vec![]),
+        }
+    }
+
+    /// False: this word of media is lost.
+    pub fn hears(&mut self, event: &Event) -> bool {
+        !(self.bug == Bug::LostClosed && matches!(event, Event::Closed { leg, .. } if leg.attempt > 0))
+    }
+
+    /// False: this word of the store is lost (or was said before).
+    pub fn tells_stored(&mut self, token: StoreToken) -> bool {
+        !self.answered_early.contains(&token) && !self.muted.contains(&token)
+    }
+
+    /// What a restart finds.
+    pub fn restore(&mut self, open: &mut Vec<StoredCall>) {
+        match self.bug {
+            Bug::LostScheduledOnRestart => open.retain(|call| call.message.desired_contact_time.is_none()),
+            Bug::DialledAgainOnRestart => open.iter_mut().for_each(|call| call.progress = Default::default()),
+            _ => {}
+        }
+    }
+}
+
+/// The same message with a piece of its text replaced everywhere.
+fn altered(output: &Output, from: &str, with: &str) -> Output {
+    let Output::Send { to, bytes, note } = output else { return Output::Drained };
+    let text = String::from_utf8_lossy(bytes).replace(from, with);
+    Output::Send { to: *to, bytes: text.into_bytes().into(), note: note.clone() }
+}
