@@ -233,6 +233,7 @@ impl Daemon {
 pub fn serve(path: &Path) -> Result<(), DaemonError> {
     let config = config::load(path)?;
     telemetry::init_logging(&config.log);
+    crate::io::allocator::give_back_large_blocks();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(run(config, path.to_path_buf()))
 }

@@ -158,7 +158,7 @@ pub fn notes(config: &Config) -> Vec<String> {
         "prompt.text does not contain {company}: the customer will not hear whom they are connected to",
     );
     note(
-        config.speech.command.is_empty(),
+        config.speech.command.as_ref().is_some_and(Vec::is_empty),
         "speech.command is empty: names are spoken only from recordings (business add --spoken-name)",
     );
     note(

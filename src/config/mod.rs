@@ -157,8 +157,9 @@ pub struct PromptConfig {
 /// `[speech]`
 #[derive(Clone, Debug)]
 pub struct SpeechConfig {
-    /// Program and arguments; `{text}` and `{output}` (a WAV file) are replaced. Empty: none, shipped recordings are used.
-    pub command: Vec<String>,
+    /// Program and arguments; `{text}` and `{output}` (a WAV file) are replaced. `None`: flite, else espeak-ng, where installed.
+    /// Empty: none, recordings are used.
+    pub command: Option<Vec<String>>,
     /// Seconds before it is killed.
     pub timeout_seconds: u32,
 }

@@ -232,8 +232,7 @@ pub(super) fn speech(reader: &mut Reader, mut section: Section<'_>) -> SpeechCon
     }
     let timeout_seconds = section.integer(reader, "timeout_seconds", 1..=60).unwrap_or(10);
     section.finish(reader);
-    let default = || ["flite", "-t", "{text}", "-o", "{output}"].map(str::to_owned).to_vec();
-    let command = command.map_or_else(default, |words| words.into_iter().map(|word| word.value).collect());
+    let command = command.map(|words| words.into_iter().map(|word| word.value).collect());
     SpeechConfig { command, timeout_seconds }
 }
 

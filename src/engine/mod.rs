@@ -177,10 +177,7 @@ impl Engine {
     pub fn new(config: EngineConfig, mut rng: StdRng) -> Engine {
         use rand::SeedableRng;
         let routing = Routing::new(config.switches.clone());
-        let stack_config = StackConfig {
-            user_agent: config.user_agent.clone(),
-            ..StackConfig::new(config.sip_local, routing.sources())
-        };
+        let stack_config = StackConfig::new(config.sip_local, routing.sources(), config.user_agent.clone());
         let stack = Stack::new(stack_config, StdRng::from_rng(&mut rng));
         Engine {
             config,
@@ -247,7 +244,6 @@ impl Engine {
 
     /// What is held.
     pub fn census(&self) -> Census {
-        let sip = self.stack.live();
         Census {
             calls: self.calls.len(),
             scheduled: self.schedule.len(),
@@ -256,7 +252,7 @@ impl Engine {
             permits: usize::try_from(self.access.permits_out()).unwrap_or(usize::MAX),
             timers: self.timers.len(),
             pending_store: self.pending.len(),
-            sip: sip.legs + sip.usages + sip.dialogs + sip.clients + sip.servers + sip.timers,
+            sip: self.stack.live(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Everything that touches a clock, a socket, a thread or the disk.
 
+pub mod allocator;
 pub mod batch;
 pub mod clock;
 pub mod engine_thread;

@@ -87,9 +87,9 @@ pub struct Speaker {
 }
 
 impl Speaker {
-    /// The configured program, else flite, else espeak-ng, if one is installed. Rendered texts go to `prompts` in `store_folder`.
+    /// The configured program (none, where an empty command is configured), else flite, else espeak-ng, if one is installed. Rendered texts go to `prompts` in `store_folder`.
     pub fn find(config: &SpeechConfig, store_folder: &Path) -> Option<Speaker> {
-        let command = if config.command.is_empty() { installed_program()? } else { config.command.clone() };
+        let command = config.command.clone().or_else(installed_program).filter(|command| !command.is_empty())?;
         let timeout = Duration::from_secs(u64::from(config.timeout_seconds.max(1)));
         Some(Speaker::new(command, timeout, store_folder))
     }

@@ -1,128 +1,256 @@
-//! Metrics and logs. Owns the contract's metric names and the log format; refuses numbers and passwords at INFO.
+//! Metrics and logs: the contract's names and labels, counted cheaply and rendered by our own `/metrics`.
+//!
+//! Owns every metric's help text, its labels (all bounded: no stranger can grow them) and how logs are written. Refuses to log
+//! numbers, passwords and messages.
 
-use std::sync::{Arc, OnceLock};
+use std::collections::HashMap;
+use std::io::IsTerminal;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
-use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics::{
+    Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::LogConfig;
 use crate::engine::api::Notice;
 use crate::io::media_thread::MediaCounters;
-use crate::model::CallState;
+use crate::model::{CallState, Outcome};
 use crate::sip::api::{Note, Way};
 
-/// The recorder behind /metrics. Cheap to clone.
+/// Upper bounds in seconds of the two histograms.
+const BUCKETS: &[f64] = &[0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+/// Different (direction, method, status) counted apart; what comes after is counted with status `other`.
+const MAX_SIP_SERIES: usize = 512;
+/// Observations are moved into their buckets this often, so that they do not pile up while nobody looks.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+type SipKey = (Way, &'static str, Option<u16>);
+
+/// The process's metrics; cheap to clone.
 #[derive(Clone)]
-pub struct Metrics {
-    handle: Arc<PrometheusHandle>,
+pub struct Metrics(Arc<Inner>);
+
+struct Inner {
+    handle: PrometheusHandle,
+    ended: HashMap<Outcome, Counter>,
+    active: HashMap<CallState, Gauge>,
+    setup: Histogram,
+    bridge: Histogram,
+    inbox_depth: Gauge,
+    ports_in_use: Gauge,
+    packets: [Counter; 5],
+    sip: Mutex<HashMap<SipKey, Counter>>,
 }
 
-/// The process's metrics; made once.
+/// The metrics of this process, installed at the first call.
 pub fn metrics() -> Metrics {
-    static HANDLE: OnceLock<Arc<PrometheusHandle>> = OnceLock::new();
-    let handle = HANDLE.get_or_init(|| {
-        let seconds = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
-        let builder = PrometheusBuilder::new();
-        let builder = builder.set_buckets(&seconds).unwrap_or_else(|_| PrometheusBuilder::new());
-        let recorder = builder.build_recorder();
-        let handle = recorder.handle();
-        if metrics::set_global_recorder(recorder).is_err() {
-            tracing::warn!("metrics are recorded elsewhere in this process");
-        }
-        describe();
-        Arc::new(handle)
-    });
-    Metrics { handle: Arc::clone(handle) }
-}
-
-fn describe() {
-    describe_counter!("callbridge_calls_total", "Calls ended, by outcome");
-    describe_gauge!("callbridge_calls_active", "Calls alive, by state");
-    describe_histogram!("callbridge_setup_seconds", "From the accepted message (or its time) to the customer's INVITE");
-    describe_histogram!("callbridge_bridge_seconds", "From the representative's answer to the first relayed packet");
-    describe_counter!("callbridge_rtp_packets_total", "RTP packets, by direction and what became of them");
-    describe_gauge!("callbridge_rtp_ports_in_use", "RTP ports in use");
-    describe_counter!("callbridge_sip_messages_total", "SIP messages, by direction, method and status");
-    describe_counter!("callbridge_http_requests_total", "HTTP requests, by route and status");
-    describe_counter!("callbridge_rejected_total", "What was refused, by reason");
-    describe_gauge!("callbridge_inbox_depth", "Requests that wait for the engine");
+    static METRICS: OnceLock<Metrics> = OnceLock::new();
+    METRICS.get_or_init(Metrics::install).clone()
 }
 
 impl Metrics {
-    /// Counts and logs one notice of the engine.
+    fn install() -> Metrics {
+        let seconds = |builder: PrometheusBuilder, name: &str| {
+            // The only error is an empty list of buckets.
+            builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), BUCKETS).unwrap_or_default()
+        };
+        let builder = seconds(PrometheusBuilder::new(), "callbridge_setup_seconds");
+        let recorder = seconds(builder, "callbridge_bridge_seconds").build_recorder();
+        let handle = recorder.handle();
+        if metrics::set_global_recorder(recorder).is_err() {
+            tracing::warn!("another recorder of metrics is installed; /metrics will be empty");
+        }
+        describe();
+        let upkeep = handle.clone();
+        let keep = move || {
+            loop {
+                std::thread::sleep(UPKEEP);
+                upkeep.run_upkeep();
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("metrics".into()).spawn(keep) {
+            tracing::warn!(%error, "metrics are kept up only when they are read");
+        }
+        let packets = |direction: &'static str, result: &'static str| counter!("callbridge_rtp_packets_total", "direction" => direction, "result" => result);
+        let ended = |outcome: &Outcome| (*outcome, counter!("callbridge_calls_total", "outcome" => outcome.as_str()));
+        let active = |state: &CallState| (*state, gauge!("callbridge_calls_active", "state" => state.as_str()));
+        Metrics(Arc::new(Inner {
+            handle,
+            ended: Outcome::ALL.iter().map(ended).collect(),
+            active: CallState::ALL.iter().filter(|state| **state != CallState::Ended).map(active).collect(),
+            setup: histogram!("callbridge_setup_seconds"),
+            bridge: histogram!("callbridge_bridge_seconds"),
+            inbox_depth: gauge!("callbridge_inbox_depth"),
+            ports_in_use: gauge!("callbridge_rtp_ports_in_use"),
+            packets: [
+                packets("in", "taken"),
+                packets("in", "refused"),
+                packets("in", "early"),
+                packets("out", "relayed"),
+                packets("out", "played"),
+            ],
+            sip: Mutex::default(),
+        }))
+    }
+
+    /// Counts what the engine noticed. Called on its thread: no allocation but for what is seen the first time.
     pub fn observe(&self, notice: &Notice) {
+        let inner = &self.0;
         match notice {
             Notice::SipReceived(note) => self.sip(note),
-            Notice::SipRefused(why) => counter!("callbridge_rejected_total", "reason" => why.as_str()).increment(1),
-            Notice::Refused(refusal) => {
-                counter!("callbridge_rejected_total", "reason" => refusal.reason()).increment(1);
-                tracing::info!(reason = refusal.reason(), "initiation message refused");
-            }
+            Notice::SipRefused(why) => rejected(why.as_str()),
+            Notice::Refused(refusal) => rejected(refusal.reason()),
             Notice::State { call, from, to } => {
-                if let Some(from) = from {
-                    gauge!("callbridge_calls_active", "state" => from.as_str()).decrement(1.0);
-                }
-                if *to != CallState::Ended {
-                    gauge!("callbridge_calls_active", "state" => to.as_str()).increment(1.0);
-                }
-                tracing::debug!(%call, state = to.as_str(), "state");
+                from.and_then(|state| inner.active.get(&state)).inspect(|gauge| gauge.decrement(1.0));
+                inner.active.get(to).inspect(|gauge| gauge.increment(1.0));
+                tracing::debug!(%call, state = to.as_str(), "call");
             }
             Notice::Ended { call, outcome } => {
-                counter!("callbridge_calls_total", "outcome" => outcome.as_str()).increment(1);
-                tracing::info!(%call, outcome = outcome.as_str(), "ended");
+                inner.ended.get(outcome).inspect(|counter| counter.increment(1));
+                tracing::info!(%call, outcome = outcome.as_str(), "call ended");
             }
-            Notice::Setup { micros, .. } => histogram!("callbridge_setup_seconds").record(*micros as f64 / 1e6),
-            Notice::FirstRelay { micros, .. } => histogram!("callbridge_bridge_seconds").record(*micros as f64 / 1e6),
-            Notice::OneWayAudio { call } => tracing::warn!(%call, "no audio in one direction"),
-            Notice::StoreRetry { call } => tracing::error!(%call, "the store refused; trying again"),
+            Notice::Setup { micros, .. } => inner.setup.record(seconds(*micros)),
+            Notice::FirstRelay { micros, .. } => inner.bridge.record(seconds(*micros)),
+            Notice::OneWayAudio { call } => tracing::warn!(%call, "audio flows in one direction only"),
+            Notice::StoreRetry { call } => tracing::warn!(%call, "the store refused; tried again"),
         }
     }
 
-    /// Counts a SIP message.
+    /// Counts a SIP message, received or sent.
     pub fn sip(&self, note: &Note) {
+        let key = (note.way, note.method, note.status);
+        let mut series = self.0.sip.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(counter) = series.get(&key) {
+            return counter.increment(1);
+        }
         let direction = match note.way {
             Way::In => "in",
             Way::Out => "out",
         };
-        let status = note.status.map_or(String::new(), |status| status.to_string());
-        counter!("callbridge_sip_messages_total", "direction" => direction, "method" => note.method, "status" => status)
-            .increment(1);
+        let status = match note.status {
+            None => String::new(),
+            Some(_) if series.len() >= MAX_SIP_SERIES => String::from("other"),
+            Some(status) => status.to_string(),
+        };
+        let counter = counter!("callbridge_sip_messages_total", "direction" => direction, "method" => note.method, "status" => status);
+        counter.increment(1);
+        if series.len() < MAX_SIP_SERIES {
+            series.insert(key, counter);
+        }
     }
 
-    /// Sets the inbox gauge.
+    /// Requests that wait for the engine.
     pub fn inbox_depth(&self, depth: usize) {
-        gauge!("callbridge_inbox_depth").set(depth as f64);
+        self.0.inbox_depth.set(f64::from(u32::try_from(depth).unwrap_or(u32::MAX)));
     }
 
-    /// Takes over what the media threads counted.
+    /// What the media threads have counted since their start, and the ports bound now.
     pub fn media(&self, counters: &MediaCounters) {
         let packets = &counters.packets;
-        let counted = [
-            ("in", "taken", packets.taken),
-            ("in", "refused", packets.refused),
-            ("in", "early", packets.early),
-            ("out", "relayed", packets.relayed),
-            ("out", "played", packets.played),
-        ];
-        for (direction, result, count) in counted {
-            counter!("callbridge_rtp_packets_total", "direction" => direction, "result" => result).absolute(count);
-        }
-        gauge!("callbridge_rtp_ports_in_use").set(counters.ports_in_use as f64);
+        let values = [packets.taken, packets.refused, packets.early, packets.relayed, packets.played];
+        self.0.packets.iter().zip(values).for_each(|(counter, value)| counter.absolute(value));
+        self.0.ports_in_use.set(counters.ports_in_use as f64);
     }
 
     /// The Prometheus text.
     pub fn render(&self) -> String {
-        self.handle.render()
+        self.0.handle.render()
     }
 }
 
-/// Logs go to stderr, as text or JSON lines.
+fn seconds(micros: u64) -> f64 {
+    Duration::from_micros(micros).as_secs_f64()
+}
+
+fn rejected(reason: &'static str) {
+    counter!("callbridge_rejected_total", "reason" => reason).increment(1);
+}
+
+fn describe() {
+    describe_counter!("callbridge_calls_total", "Calls ended, by outcome.");
+    describe_gauge!("callbridge_calls_active", "Calls that have not ended, by state.");
+    describe_histogram!(
+        "callbridge_setup_seconds",
+        Unit::Seconds,
+        "Message accepted, or its time come, to the customer's INVITE."
+    );
+    describe_histogram!(
+        "callbridge_bridge_seconds",
+        Unit::Seconds,
+        "The representative's answer to the first relayed packet."
+    );
+    describe_counter!("callbridge_rtp_packets_total", "RTP packets, by direction and what became of them.");
+    describe_gauge!("callbridge_rtp_ports_in_use", "RTP ports bound now.");
+    describe_counter!(
+        "callbridge_sip_messages_total",
+        "SIP messages, by direction, method and status (empty: a request)."
+    );
+    describe_counter!("callbridge_http_requests_total", "HTTP requests, by route and status.");
+    describe_counter!("callbridge_rejected_total", "Messages and datagrams not accepted, by reason.");
+    describe_gauge!("callbridge_inbox_depth", "Requests that wait for the engine.");
+}
+
+/// Starts logging to stderr, as text or JSON. A filter that cannot be read becomes `info` and is said so. The line `ready` is
+/// always written. Only the first call in a process has an effect.
 pub fn init_logging(config: &LogConfig) {
-    let filter = EnvFilter::try_new(&config.filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let set = if config.json { builder.json().try_init() } else { builder.with_ansi(false).try_init() };
-    if let Err(error) = set {
-        eprintln!("callbridge: logging stays as it was: {error}");
+    let parsed = EnvFilter::try_new(&config.filter);
+    let wrong = parsed.is_err();
+    let mut filter = parsed.unwrap_or_else(|_| EnvFilter::new("info"));
+    if let Ok(always) = "ready=info".parse() {
+        filter = filter.add_directive(always);
+    }
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match config.json {
+        true => logs.json().try_init(),
+        false => logs.with_ansi(std::io::stderr().is_terminal()).try_init(),
+    };
+    if wrong && started.is_ok() {
+        tracing::warn!("[log] filter cannot be read; info is used");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Wall;
+    use crate::media::Counters;
+    use crate::model::CallId;
+
+    #[test]
+    fn every_notice_is_found_under_the_contracts_names() {
+        let metrics = metrics();
+        let call = CallId::new(Wall(0), [1; 10]);
+        let states = [None, Some(CallState::Queued), Some(CallState::CallingCustomer)];
+        for (from, to) in states.into_iter().zip([CallState::Queued, CallState::CallingCustomer, CallState::Ended]) {
+            metrics.observe(&Notice::State { call, from, to });
+        }
+        metrics.observe(&Notice::Ended { call, outcome: Outcome::CustomerBusy });
+        metrics.observe(&Notice::Setup { call, micros: 1_500 });
+        metrics.observe(&Notice::FirstRelay { call, micros: 1_500 });
+        metrics.observe(&Notice::SipReceived(Note { way: Way::In, method: "INVITE", status: Some(486), leg: None }));
+        metrics.sip(&Note { way: Way::Out, method: "INVITE", status: None, leg: None });
+        metrics.observe(&Notice::SipRefused(crate::sip::api::RefusedWhy::Stranger));
+        metrics.inbox_depth(3);
+        let packets = Counters { relayed: 7, ..Counters::default() };
+        metrics.media(&MediaCounters { packets, ports_in_use: 4, ..MediaCounters::default() });
+        let text = metrics.render();
+        for line in [
+            "callbridge_calls_total{outcome=\"customer_busy\"} 1",
+            "callbridge_calls_active{state=\"calling_customer\"} 0",
+            "callbridge_setup_seconds_bucket{le=\"0.002\"} 1",
+            "callbridge_bridge_seconds_count 1",
+            "callbridge_sip_messages_total{direction=\"in\",method=\"INVITE\",status=\"486\"} 1",
+            "callbridge_sip_messages_total{direction=\"out\",method=\"INVITE\",status=\"\"} 1",
+            "callbridge_rejected_total{reason=\"sip_stranger\"} 1",
+            "callbridge_inbox_depth 3",
+            "callbridge_rtp_packets_total{direction=\"out\",result=\"relayed\"} 7",
+            "callbridge_rtp_ports_in_use 4",
+            "# HELP callbridge_setup_seconds ",
+        ] {
+            assert!(text.contains(line), "{line} is missing in\n{text}");
+        }
     }
 }

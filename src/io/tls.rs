@@ -191,3 +191,6 @@ impl ClientTls {
         Ok(self.0.connect(name, stream).await?)
     }
 }
+
+#[cfg(test)]
+mod tests;

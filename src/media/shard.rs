@@ -334,7 +334,9 @@ impl Shard {
             self.events.push_back(Event::PlayEnded { leg: leg.id });
             return;
         }
-        *due = after(at, Duration::from_millis(u64::from(ptime)), now);
+        // The beat is counted from the first frame as it was really sent.
+        let beat = if leg.sender.begins() { now } else { at };
+        *due = after(beat, Duration::from_millis(u64::from(ptime)), now);
         self.playout.put(slot, *due);
         // Held: the script goes on unheard, so that one that ends does end.
         let Some(to) = target else {

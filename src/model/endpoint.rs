@@ -142,12 +142,27 @@ fn possible_length(e164: &str) -> Result<(), EndpointError> {
         ParseError::NoNumber | ParseError::MalformedInteger(_) => EndpointError::Syntax,
     })?;
     // The crate judges possible lengths only inside a private path, and its `is_valid` would refuse unassigned ranges, which
-    // the contract does not: so the lengths of the general description are read here.
+    // the contract does not: so the lengths are read here.
     let code = number.code().value();
     let national = number.national().to_string().len();
     let metas = phonenumber::metadata::DATABASE.by_code(&code).ok_or(EndpointError::UnknownCountry)?;
-    let lengths =
-        metas.iter().flat_map(|meta| meta.descriptors().general().possible_length().iter().copied().map(usize::from));
+    // The general description of this crate's data has no lengths: they are the union over the kinds of numbers.
+    let lengths = metas.iter().flat_map(|meta| {
+        let kinds = meta.descriptors();
+        let all = [
+            kinds.fixed_line(),
+            kinds.mobile(),
+            kinds.toll_free(),
+            kinds.premium_rate(),
+            kinds.shared_cost(),
+            kinds.personal_number(),
+            kinds.voip(),
+            kinds.pager(),
+            kinds.uan(),
+            kinds.voicemail(),
+        ];
+        all.into_iter().flatten().flat_map(|kind| kind.possible_length().iter().copied().map(usize::from))
+    });
     let (mut shortest, mut longest, mut fits) = (usize::MAX, 0, false);
     for length in lengths {
         shortest = shortest.min(length);

@@ -42,6 +42,11 @@ impl Sender {
         self.source = Source::New;
     }
 
+    /// The next packet begins a talk spurt.
+    pub fn begins(&self) -> bool {
+        self.source == Source::New
+    }
+
     /// Stamps a frame of our own, `samples` after the one before it. After a change of source the clock says how far.
     pub fn frame(&mut self, now: Mono, samples: u32) -> Stamp {
         let fresh = self.source != Source::Own;

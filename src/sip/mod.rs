@@ -6,4 +6,4 @@ pub mod stack;
 pub mod transaction;
 pub mod wire;
 
-pub use stack::{HangUpReason, Stack, StackConfig};
+pub use stack::{HangUpReason, Live, Stack, StackConfig};

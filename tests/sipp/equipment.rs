@@ -43,7 +43,7 @@ fn a_scheduled_call_survives_kill_9() {
     let mut story = Story::begin();
     let mut customer = story.customer("phone-answers-and-hangs-up");
     let representative = story.representative("phone-answers-and-is-hung-up");
-    let (at, fields) = in_seconds(3);
+    let (at, fields) = in_seconds(4);
     let id = story.call_with(fields).id;
     story.daemon.kill();
     story.daemon.restart();
@@ -100,7 +100,7 @@ fn sigterm_lets_the_talk_end_and_takes_no_new_call() {
     });
     customer.act();
     assert_eq!(story.daemon.wait_for_exit().code(), Some(0), "{}", story.daemon.log());
-    let record = story.daemon.records().into_iter().find(|r| r["call_id"] == id.as_str()).expect("the record");
+    let record = story.daemon.printed_records().into_iter().find(|r| r["call_id"] == id.as_str()).expect("the record");
     assert_eq!(record["outcome"], "completed");
     customer.finish();
     representative.finish();

@@ -22,6 +22,8 @@ pub struct PhoneSetup {
     pub scenario: &'static str,
     /// Its SIP port.
     pub port: u16,
+    /// The port in its Contact: its own, or that of the road to it.
+    pub contact_port: u16,
     /// What it says.
     pub tone: Tone,
     /// In which codec.
@@ -67,7 +69,13 @@ impl Phone {
         command.args(["-m", &setup.calls.to_string(), "-timeout", "60", "-timeout_error"]);
         let rtp = media.port().to_string();
         let payload = setup.law.payload_type().to_string();
-        let own = [("rtp_port", rtp.as_str()), ("payload", payload.as_str()), ("codec", setup.law.name())];
+        let contact = setup.contact_port.to_string();
+        let own = [
+            ("rtp_port", rtp.as_str()),
+            ("payload", payload.as_str()),
+            ("codec", setup.law.name()),
+            ("contact_port", contact.as_str()),
+        ];
         for (key, value) in own.into_iter().chain(setup.keys.iter().copied()) {
             command.args(["-key", key, value]);
         }

@@ -4,12 +4,18 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use crate::io::engine_thread::EngineHandle;
 use crate::io::store::{self, Archive, FoundCall, StoreError};
 use crate::model::{BusinessId, CallId, CallRecord, CallState, CallView, InitiationMessage};
 
 use super::port::{CallFilter, EnginePort, Pending, RecordFilter, StorePort, StoreUnreadable};
+use crate::clock::Wall;
 use crate::engine::api::Reply;
+
+/// Reads of the archive that run at once: they share the blocking threads with the verification of passwords.
+static READS: Semaphore = Semaphore::const_new(8);
 
 impl EnginePort for EngineHandle {
     fn initiate(&self, message: InitiationMessage) -> Pending<'_, Reply> {
@@ -40,8 +46,13 @@ impl ArchivePort {
     ) -> Pending<'_, Result<T, StoreUnreadable>> {
         let archive = Arc::clone(&self.0);
         Box::pin(async move {
-            let done = tokio::task::spawn_blocking(move || read(&*archive)).await;
             let unreadable = |why: String| StoreUnreadable(why);
+            let place = READS.acquire().await.map_err(|error| unreadable(error.to_string()))?;
+            let reading = tokio::task::spawn_blocking(move || {
+                let _place = place;
+                read(&*archive)
+            });
+            let done = reading.await;
             done.map_err(|error| unreadable(error.to_string()))?.map_err(|error| unreadable(error.to_string()))
         })
     }
@@ -75,7 +86,11 @@ impl StorePort for ArchivePort {
         filter: RecordFilter,
     ) -> Pending<'_, Result<Vec<CallRecord>, StoreUnreadable>> {
         self.read(move |archive| {
-            let wanted = store::RecordFilter { business: Some(business), from: filter.from, to: filter.to };
+            let wanted = store::RecordFilter {
+                business: Some(business),
+                from: filter.after.map(created).max(filter.from),
+                to: filter.to,
+            };
             let mut records = Vec::new();
             archive.records(&wanted, &mut |record| {
                 if filter.after.is_none_or(|after| record.call_id > after) {
@@ -86,6 +101,11 @@ impl StorePort for ArchivePort {
             Ok(records)
         })
     }
+}
+
+/// A call identifier begins with its moment (RFC 9562 §5.7): where the reading of the next page starts.
+fn created(call: CallId) -> Wall {
+    Wall(i64::try_from(call.as_u128() >> 80).unwrap_or(i64::MAX))
 }
 
 /// Open calls are the engine's to show.

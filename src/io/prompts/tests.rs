@@ -21,12 +21,12 @@ fn prompt_config() -> PromptConfig {
 
 fn flite() -> SpeechConfig {
     let command = ["flite", "-voice", "slt", "-t", "{text}", "-o", "{output}"];
-    SpeechConfig { command: command.map(str::to_owned).to_vec(), timeout_seconds: 20 }
+    SpeechConfig { command: Some(command.map(str::to_owned).to_vec()), timeout_seconds: 20 }
 }
 
-/// A speech program that is not there: what a machine without any is like.
+/// What a machine without any speech program is like.
 fn none() -> SpeechConfig {
-    SpeechConfig { command: vec!["/nowhere/speech".to_owned()], timeout_seconds: 1 }
+    SpeechConfig { command: Some(Vec::new()), timeout_seconds: 1 }
 }
 
 fn spoken(business: &str, company: &str) -> Spoken {
@@ -156,7 +156,7 @@ fn a_bad_file_is_refused_by_name() {
 #[test]
 fn the_library_ends_at_once_even_while_a_program_hangs() {
     let folder = tempfile::tempdir().unwrap();
-    let hanging = SpeechConfig { command: vec!["/bin/sleep".to_owned(), "600".to_owned()], timeout_seconds: 600 };
+    let hanging = SpeechConfig { command: Some(vec!["/bin/sleep".to_owned(), "600".to_owned()]), timeout_seconds: 600 };
     let library = PromptLibrary::start(&prompt_config(), &hanging, folder.path()).unwrap();
     library.prepare(&spoken("abc", "ABC"));
     let began = std::time::Instant::now();

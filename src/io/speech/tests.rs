@@ -181,8 +181,11 @@ fn failures_are_told_apart() {
 #[test]
 fn an_installed_program_is_found_when_none_is_configured() {
     let folder = tempfile::tempdir().unwrap();
-    let unset = SpeechConfig { command: Vec::new(), timeout_seconds: 10 };
+    let unset = SpeechConfig { command: None, timeout_seconds: 10 };
     assert_eq!(Speaker::find(&unset, folder.path()).unwrap().program(), "flite");
-    let chosen = SpeechConfig { command: command(&["espeak-ng", "-w", "{output}", "{text}"]), timeout_seconds: 10 };
+    let chosen =
+        SpeechConfig { command: Some(command(&["espeak-ng", "-w", "{output}", "{text}"])), timeout_seconds: 10 };
     assert_eq!(Speaker::find(&chosen, folder.path()).unwrap().program(), "espeak-ng");
+    let unwanted = SpeechConfig { command: Some(Vec::new()), timeout_seconds: 10 };
+    assert!(Speaker::find(&unwanted, folder.path()).is_none());
 }

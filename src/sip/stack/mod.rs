@@ -45,11 +45,11 @@ pub struct StackConfig {
 
 impl StackConfig {
     /// The usual bounds and timers.
-    pub fn new(local: SocketAddr, sources: Vec<IpAddr>) -> StackConfig {
+    pub fn new(local: SocketAddr, sources: Vec<IpAddr>, user_agent: String) -> StackConfig {
         StackConfig {
             local,
             sources,
-            user_agent: concat!("callbridge/", env!("CARGO_PKG_VERSION")).into(),
+            user_agent,
             timers: TimerConfig::default(),
             max_legs: 20_000,
             max_requests_per_leg: 64,
@@ -141,11 +141,17 @@ impl Stack {
 
     /// Nothing lives and nothing waits.
     pub fn is_idle(&self) -> bool {
-        self.output.is_empty() && self.live() == Live::default()
+        self.output.is_empty() && self.census() == Live::default()
     }
 
-    /// How much is alive.
-    pub fn live(&self) -> Live {
+    /// How many usages, transactions and deadlines live, together: zero when nothing is left to do.
+    pub fn live(&self) -> usize {
+        let census = self.census();
+        census.usages + census.clients + census.servers + census.timers
+    }
+
+    /// How much is alive, by kind.
+    pub fn census(&self) -> Live {
         Live {
             legs: self.tables.by_id.len(),
             usages: self.tables.legs.len(),
@@ -192,7 +198,7 @@ impl Stack {
             Due::Again(response) => {
                 let to = self.tables.legs.get(leg).map(|leg| leg.last_source);
                 if let Some(to) = to {
-                    self.send(to, response, &Method::Invite, Some(200), Some(leg));
+                    self.send(to, response, &Method::Invite, Some(leg));
                 }
             }
             Due::NeverAcked => {
@@ -221,7 +227,8 @@ impl Stack {
         self.output.push_back(SipOutput::Refused(why));
     }
 
-    fn send(&mut self, to: SocketAddr, bytes: Stored, method: &Method, status: Option<u16>, leg: Option<usize>) {
+    fn send(&mut self, to: SocketAddr, bytes: Stored, method: &Method, leg: Option<usize>) {
+        let status = status_of(&bytes);
         let note = Note { way: Way::Out, method: method.metric_name(), status, leg: self.id_of(leg) };
         self.output.push_back(SipOutput::Send { to, bytes, note });
     }
@@ -270,4 +277,10 @@ impl Stack {
     fn random_hex(&mut self) -> String {
         format!("{:016x}", self.rng.next_u64())
     }
+}
+
+/// The status of a response we wrote; a retransmission is noted like the first copy.
+fn status_of(bytes: &[u8]) -> Option<u16> {
+    let digits = bytes.strip_prefix(b"SIP/2.0 ")?.get(..3)?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
 }

@@ -436,3 +436,62 @@ fn top_via(writer: &mut Writer, line: &[u8], source: SocketAddr) {
 fn canonical(ip: IpAddr) -> IpAddr {
     ip.to_canonical()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::wire::{NameAddr, Rport};
+
+    fn request(via: &str) -> Message {
+        let text = format!(
+            "INVITE sip:a@h SIP/2.0\r\nVia: {via}\r\nRecord-Route: <sip:p;lr>\r\nFrom: <sip:a@h>;tag=1\r\nTo: B <sip:b@h>\r\n\
+             Call-ID: x\r\nCSeq: 1 INVITE\r\nTimestamp: 54\r\n\r\n"
+        );
+        Message::parse(text.as_bytes()).unwrap()
+    }
+
+    fn answer(via: &str, status: u16, source: &str) -> Message {
+        let bytes = response(&request(via), status, Some("ours"), source.parse().unwrap()).finish().unwrap();
+        Message::parse(&bytes).unwrap()
+    }
+
+    #[test]
+    fn the_top_via_says_where_the_request_came_from() {
+        let asked = answer("SIP/2.0/UDP h:5070;rport;branch=z9hG4bK1, SIP/2.0/TCP i;branch=z", 200, "192.0.2.9:6000");
+        let via = asked.top_via().unwrap();
+        assert_eq!((via.received, via.rport), ("192.0.2.9".parse().ok(), Rport::Port(6000)));
+        assert_eq!((via.host, via.port, via.branch), ("h", Some(5070), Some("z9hG4bK1")));
+        assert_eq!(asked.headers(Name::Via).nth(1), Some(&b"SIP/2.0/TCP i;branch=z"[..]));
+        let same = answer("SIP/2.0/UDP [2001:db8::1]:5060;branch=z", 200, "[2001:db8::1]:5060");
+        assert_eq!(same.header(Name::Via), Some(&b"SIP/2.0/UDP [2001:db8::1]:5060;branch=z"[..]));
+        let lied = answer("SIP/2.0/UDP 192.0.2.1;received=10.0.0.1;branch=z", 200, "[::ffff:192.0.2.2]:5060");
+        assert_eq!(lied.top_via().unwrap().received, "192.0.2.2".parse().ok());
+    }
+
+    #[test]
+    fn a_trying_has_no_tag_of_ours_and_no_route() {
+        let trying = answer("SIP/2.0/UDP h;branch=z", 100, "192.0.2.9:5060");
+        assert_eq!((trying.to().unwrap().tag, trying.record_routes().count()), (None, 0));
+        assert_eq!(trying.header(Name::Timestamp), Some(&b"54"[..]));
+        let ringing = answer("SIP/2.0/UDP h;branch=z", 180, "192.0.2.9:5060");
+        assert_eq!((ringing.to().unwrap().tag, ringing.record_routes().count()), (Some("ours"), 1));
+        assert_eq!(ringing.reason(), Some(&b"Ringing"[..]));
+    }
+
+    #[test]
+    fn a_display_name_is_quoted_and_read_back() {
+        let name = r#"O"Hara \ & Söhne"#;
+        let bytes = RequestBuilder::new(&Method::Bye, "sip:a@h").from(Some(name), "sip:a@h", "t").finish().unwrap();
+        let message = Message::parse(&bytes).unwrap();
+        let from: NameAddr<'_> = message.from().unwrap();
+        assert_eq!(from.display.as_deref(), Some(name));
+    }
+
+    #[test]
+    fn a_response_answers_no_response() {
+        let trying = answer("SIP/2.0/UDP h;branch=z", 100, "192.0.2.9:5060");
+        let source = "192.0.2.9:5060".parse().unwrap();
+        assert_eq!(response(&trying, 200, None, source).finish(), Err(BuildError::NotARequest));
+        assert_eq!(response(&request("SIP/2.0/UDP h"), 99, None, source).finish(), Err(BuildError::Status));
+    }
+}

@@ -43,9 +43,10 @@ pub fn judge_supporting(message: &Message, extensions: &[&str]) -> Verdict {
     }
 }
 
-/// A response is ours only with one Via (RFC 3261 §8.1.3.3) and all that matching needs.
+/// A response is ours only with one Via (RFC 3261 §8.1.3.3), a whole body (§18.3) and all that matching needs. What else is
+/// wrong with it (its Contact, say) is for the stack to tell the leg: a dropped 2xx would leave a phone off-hook.
 fn response_is_sound(message: &Message) -> bool {
-    message.fault().is_none()
+    matches!(message.fault(), None | Some(Fault::HeaderLine))
         && [Name::From, Name::To, Name::CallId, Name::CSeq].iter().all(|name| message.lines(*name).count() == 1)
         && message.headers(Name::Via).count() == 1
         && message.top_via().is_ok()
@@ -53,7 +54,6 @@ fn response_is_sound(message: &Message) -> bool {
         && message.from().is_ok()
         && message.to().is_ok()
         && message.call_id().is_some()
-        && well_formed_addresses(message)
 }
 
 fn refusal(message: &Message, method: &Method, extensions: &[&str]) -> Option<Verdict> {
@@ -200,4 +200,60 @@ fn bad_media(message: &Message, method: &Method) -> Option<Verdict> {
         && message.header(Name::Accept).is_some()
         && !message.headers(Name::Accept).any(takes_sdp);
     refuses_sdp.then(|| refuse(406, "Not Acceptable"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(start: &str, more: &str, body: &str) -> Verdict {
+        let method = start.split(' ').next().filter(|word| !word.contains('/')).unwrap_or("INVITE");
+        let text = format!(
+            "{start}\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\nTo: <sip:b@h>;tag=2\r\nCall-ID: x\r\n\
+             CSeq: 1 {method}\r\n{more}\r\n{body}"
+        );
+        judge(&Message::parse(text.as_bytes()).unwrap())
+    }
+
+    fn status(verdict: Verdict) -> Option<u16> {
+        match verdict {
+            Verdict::Refuse { status, .. } => Some(status),
+            Verdict::Ok | Verdict::Drop => None,
+        }
+    }
+
+    #[test]
+    fn an_ack_is_never_answered_whatever_is_wrong_with_it() {
+        assert_eq!(verdict("ACK sip:a@h SIP/2.0", "Content-Length: 7\r\n", ""), Verdict::Drop);
+        assert_eq!(verdict("ACK sip:a@h SIP/2.0", "Require: x\r\n", ""), Verdict::Ok);
+        assert_eq!(verdict("CANCEL sip:a@h SIP/2.0", "Require: x\r\n", ""), Verdict::Ok);
+        assert_eq!(status(verdict("BYE sip:a@h SIP/2.0", "Require: x\r\n", "")), Some(420));
+    }
+
+    #[test]
+    fn a_response_with_a_broken_contact_still_reaches_its_leg() {
+        assert_eq!(verdict("SIP/2.0 200 OK", "Contact: <sip:\r\nbroken line\r\n", ""), Verdict::Ok);
+        assert_eq!(verdict("SIP/2.0 200 OK", "Content-Length: 7\r\n", "abc"), Verdict::Drop);
+        assert_eq!(verdict("SIP/2.0 200 OK", "v: SIP/2.0/UDP h;branch=z9hG4bK2\r\n", ""), Verdict::Drop);
+        assert_eq!(verdict("SIP/2.0 200 OK", "CSeq: 2 BYE\r\n", ""), Verdict::Drop);
+    }
+
+    #[test]
+    fn a_session_description_is_plain_sdp_or_optional() {
+        let invite = "INVITE sip:a@h SIP/2.0";
+        assert_eq!(verdict(invite, "c: application/SDP;x=y\r\n", "v=0"), Verdict::Ok);
+        assert_eq!(status(verdict(invite, "c: application/sdp\r\nContent-Encoding: gzip\r\n", "v=0")), Some(415));
+        assert_eq!(status(verdict(invite, "c: text/plain\r\n", "v=0")), Some(415));
+        let optional = "c: text/plain\r\nContent-Disposition: icon; handling = optional\r\n";
+        assert_eq!(verdict(invite, optional, "v=0"), Verdict::Ok);
+        assert_eq!(status(verdict(invite, "", "v=0")), Some(400));
+        assert_eq!(verdict("INFO sip:a@h SIP/2.0", "c: application/dtmf-relay\r\n", "Signal=5"), Verdict::Ok);
+        assert_eq!(verdict(invite, "Accept: application/*;q=0.5, text/plain\r\n", ""), Verdict::Ok);
+    }
+
+    #[test]
+    fn a_request_too_long_for_us_gets_a_513() {
+        let long = format!("Subject: {}\r\n", "x".repeat(40_000));
+        assert_eq!(status(verdict("OPTIONS sip:a@h SIP/2.0", &long, "")), Some(513));
+    }
 }

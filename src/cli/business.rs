@@ -1,0 +1,289 @@
+//! `callbridge business`: accounts in the store, beside a running daemon or without one. Owns the arguments and what is
+//! shown; a password is read from standard input, hashed at once and shown never.
+
+use std::io::{self, BufRead, Write};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use zeroize::Zeroizing;
+
+use super::{CliError, ConfigArgs, archive, store_folder};
+use crate::config::{self, Config};
+use crate::io::passwords::hash_password;
+use crate::io::prompts::{RecordingKind, install_recording};
+use crate::io::store::Archive;
+use crate::model::business::PasswordHash;
+use crate::model::{Business, BusinessId, Currency, Endpoint, Limits, Tariff};
+
+/// Keep accounts.
+#[derive(Args, Debug)]
+pub struct BusinessArgs {
+    #[command(subcommand)]
+    command: BusinessCommand,
+}
+
+#[derive(Subcommand, Debug)]
+enum BusinessCommand {
+    /// Add a business
+    Add(AddArgs),
+    /// Change what is given, keep the rest
+    Change(ChangeArgs),
+    /// One line per business
+    List(ConfigArgs),
+    /// Everything about one business but its password, as JSON
+    Show(OneArgs),
+    /// Refuse its messages from now on (403); live calls go on
+    Disable(OneArgs),
+    /// Take its messages again
+    Enable(OneArgs),
+    /// Replace its password
+    SetPassword(PasswordArgs),
+}
+
+#[derive(Args, Debug)]
+struct OneArgs {
+    /// Its identifier: 1 to 64 of A-Z a-z 0-9 . _ -
+    id: BusinessId,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+#[derive(Args, Debug)]
+struct AddArgs {
+    #[command(flatten)]
+    one: OneArgs,
+    /// Its name, as it is spoken to customers
+    #[arg(long)]
+    name: String,
+    /// Read the password from the first line of standard input
+    #[arg(long, required = true)]
+    password_stdin: bool,
+    #[command(flatten)]
+    account: AccountArgs,
+}
+
+#[derive(Args, Debug)]
+struct ChangeArgs {
+    #[command(flatten)]
+    one: OneArgs,
+    /// Its name, as it is spoken to customers
+    #[arg(long)]
+    name: Option<String>,
+    #[command(flatten)]
+    account: AccountArgs,
+}
+
+#[derive(Args, Debug)]
+struct PasswordArgs {
+    #[command(flatten)]
+    one: OneArgs,
+    /// Read the password from the first line of standard input
+    #[arg(long, required = true)]
+    password_stdin: bool,
+}
+
+/// What an account has besides its name and password.
+#[derive(Args, Debug)]
+struct AccountArgs {
+    /// Calls alive at once [new: 100]
+    #[arg(long, value_name = "N")]
+    max_concurrent: Option<u32>,
+    /// Messages a second [new: 50]
+    #[arg(long, value_name = "N")]
+    max_per_second: Option<u32>,
+    /// Calls waiting for their desired contact time [new: 10000]
+    #[arg(long, value_name = "N")]
+    max_scheduled: Option<u32>,
+    /// A number it may show to customers and representatives; repeat for more, the first is its default
+    #[arg(long, value_name = "NUMBER", value_parser = Endpoint::parse)]
+    caller_id: Vec<Endpoint>,
+    /// WAV of its spoken name, put into the message where no speech program is installed
+    #[arg(long, value_name = "FILE")]
+    spoken_name: Option<PathBuf>,
+    /// WAV of the whole message, played instead of the spoken one
+    #[arg(long, value_name = "FILE")]
+    message: Option<PathBuf>,
+    /// WAV of the whole second message: no representative is available
+    #[arg(long, value_name = "FILE")]
+    unavailable_message: Option<PathBuf>,
+    /// Price of a minute of the customer's leg, in millionths of the currency [new: 0]
+    #[arg(long, value_name = "MICROS", value_parser = clap::value_parser!(i64).range(0..=1_000_000_000_000))]
+    customer_per_minute_micros: Option<i64>,
+    /// Price of a minute of the representative's leg [new: 0]
+    #[arg(long, value_name = "MICROS", value_parser = clap::value_parser!(i64).range(0..=1_000_000_000_000))]
+    representative_per_minute_micros: Option<i64>,
+    /// Seconds are rounded up to a multiple of this [new: 1]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
+    increment_seconds: Option<u32>,
+    /// An answered leg is billed at least so long [new: 0]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=3600))]
+    minimum_seconds: Option<u32>,
+    /// ISO 4217 code [new: USD]
+    #[arg(long, value_name = "CODE")]
+    currency: Option<Currency>,
+}
+
+impl AccountArgs {
+    fn limits(&self, old: Limits) -> Limits {
+        Limits {
+            max_concurrent: self.max_concurrent.unwrap_or(old.max_concurrent),
+            max_per_second: self.max_per_second.unwrap_or(old.max_per_second),
+            max_scheduled: self.max_scheduled.unwrap_or(old.max_scheduled),
+        }
+    }
+
+    fn tariff(&self, old: Tariff) -> Tariff {
+        let representative = self.representative_per_minute_micros;
+        Tariff {
+            customer_per_minute_micros: self.customer_per_minute_micros.unwrap_or(old.customer_per_minute_micros),
+            representative_per_minute_micros: representative.unwrap_or(old.representative_per_minute_micros),
+            increment_seconds: self.increment_seconds.unwrap_or(old.increment_seconds),
+            minimum_seconds: self.minimum_seconds.unwrap_or(old.minimum_seconds),
+            currency: self.currency.unwrap_or(old.currency),
+        }
+    }
+
+    /// Puts the recordings beside the store, where the daemon looks for them.
+    fn install_recordings(&self, config: &Config, id: &BusinessId) -> Result<(), CliError> {
+        let given = [
+            (RecordingKind::SpokenName, &self.spoken_name),
+            (RecordingKind::Message, &self.message),
+            (RecordingKind::Unavailable, &self.unavailable_message),
+        ];
+        for (kind, file) in given {
+            if let Some(file) = file {
+                install_recording(store_folder(config), id, kind, file)
+                    .map_err(|error| CliError::Refused(error.to_string()))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn run(args: BusinessArgs) -> Result<(), CliError> {
+    match args.command {
+        BusinessCommand::Add(args) => add(&args),
+        BusinessCommand::Change(args) => change(&args),
+        BusinessCommand::List(args) => list(&args),
+        BusinessCommand::Show(args) => show(&args),
+        BusinessCommand::Disable(args) => enable(&args, false),
+        BusinessCommand::Enable(args) => enable(&args, true),
+        BusinessCommand::SetPassword(args) => set_password(&args),
+    }
+}
+
+fn add(args: &AddArgs) -> Result<(), CliError> {
+    let config = config::load(&args.one.config.config)?;
+    let business = Business {
+        id: args.one.id.clone(),
+        name: name(&args.name)?,
+        password_hash: read_password(&mut io::stdin().lock())?,
+        enabled: true,
+        limits: args.account.limits(Limits::default()),
+        tariff: args.account.tariff(Tariff::default()),
+        caller_ids: args.account.caller_id.clone(),
+    };
+    let store = archive(&config, true)?;
+    if store.business(&business.id)?.is_some() {
+        return Err(exists(&business.id));
+    }
+    args.account.install_recordings(&config, &business.id)?;
+    if !store.add_business(&business)? {
+        return Err(exists(&business.id));
+    }
+    say(&format!("business {} ({}) added", business.id, business.name))
+}
+
+fn exists(id: &BusinessId) -> CliError {
+    let mend = "mend: `callbridge business change` changes it, `set-password` its password";
+    CliError::Refused(format!("there is a business {id} already\n    {mend}"))
+}
+
+fn unknown(id: &BusinessId) -> CliError {
+    CliError::Refused(format!(
+        "there is no business {id}\n    mend: `callbridge business list` shows those that are there"
+    ))
+}
+
+fn change(args: &ChangeArgs) -> Result<(), CliError> {
+    let config = config::load(&args.one.config.config)?;
+    let store = archive(&config, false)?;
+    let old = store.business(&args.one.id)?.ok_or_else(|| unknown(&args.one.id))?;
+    args.account.install_recordings(&config, &old.id)?;
+    let caller_ids = match args.account.caller_id.is_empty() {
+        true => old.caller_ids.clone(),
+        false => args.account.caller_id.clone(),
+    };
+    let business = Business {
+        name: args.name.as_deref().map_or_else(|| Ok(old.name.clone()), name)?,
+        limits: args.account.limits(old.limits),
+        tariff: args.account.tariff(old.tariff),
+        caller_ids,
+        ..old
+    };
+    store.put_business(&business)?;
+    say(&format!("business {} ({}) changed", business.id, business.name))
+}
+
+fn list(args: &ConfigArgs) -> Result<(), CliError> {
+    let store = archive(&config::load(&args.config)?, false)?;
+    let mut out = io::stdout().lock();
+    for business in store.directory()?.businesses.values() {
+        let state = if business.enabled { "enabled" } else { "disabled" };
+        writeln!(out, "{}\t{state}\t{}", business.id, business.name)?;
+    }
+    Ok(())
+}
+
+fn show(args: &OneArgs) -> Result<(), CliError> {
+    let store = archive(&config::load(&args.config.config)?, false)?;
+    let business = store.business(&args.id)?.ok_or_else(|| unknown(&args.id))?;
+    let shown = serde_json::json!({
+        "id": business.id,
+        "name": business.name,
+        "enabled": business.enabled,
+        "limits": business.limits,
+        "tariff": business.tariff,
+        "caller_ids": business.caller_ids,
+    });
+    say(&format!("{shown:#}"))
+}
+
+fn enable(args: &OneArgs, enabled: bool) -> Result<(), CliError> {
+    let store = archive(&config::load(&args.config.config)?, false)?;
+    if !store.set_enabled(&args.id, enabled)? {
+        return Err(unknown(&args.id));
+    }
+    say(&format!("business {} {}", args.id, if enabled { "enabled" } else { "disabled" }))
+}
+
+fn set_password(args: &PasswordArgs) -> Result<(), CliError> {
+    let store = archive(&config::load(&args.one.config.config)?, false)?;
+    let hash = read_password(&mut io::stdin().lock())?;
+    if !store.set_password(&args.one.id, &hash)? {
+        return Err(unknown(&args.one.id));
+    }
+    say(&format!("business {} has a new password", args.one.id))
+}
+
+fn name(text: &str) -> Result<String, CliError> {
+    match text.trim() {
+        name if (1..=100).contains(&name.len()) && !name.contains(char::is_control) => Ok(name.to_owned()),
+        _ => Err(CliError::Refused("a name has 1 to 100 bytes on one line\n    mend: give --name \"ABC\"".to_owned())),
+    }
+}
+
+/// The first line, without its end.
+fn read_password(input: &mut impl BufRead) -> Result<PasswordHash, CliError> {
+    let mut line = Zeroizing::new(String::new());
+    io::Read::take(input, 1024).read_line(&mut line)?;
+    let password = line.trim_end_matches(['\r', '\n']);
+    hash_password(password).map_err(|error| {
+        let mend = "mend: send it to standard input: printf 'correct horse' | callbridge business …";
+        CliError::Refused(format!("{error}\n    {mend}"))
+    })
+}
+
+fn say(line: &str) -> Result<(), CliError> {
+    Ok(writeln!(io::stdout(), "{line}")?)
+}

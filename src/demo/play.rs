@@ -1,0 +1,170 @@
+//! One call of the demo: the request is posted, the ladder is drawn as both phones see it, and the evidence is gathered and
+//! written into the folder. Owns that order; the judgement is `verdict`'s.
+
+use std::time::Duration;
+
+use hyper::Method;
+use serde_json::{Value, json};
+use tokio::time::{Instant, interval, sleep_until};
+
+use super::handset::{Seen, What};
+use super::stage::{CUSTOMER, REPRESENTATIVE, Stage};
+use super::verdict::{Evidence, Verdict};
+use super::{DemoError, ladder};
+use crate::audio::wav;
+use crate::clock::Mono;
+use crate::model::Role;
+use crate::phone::PhoneMove;
+
+/// A call of the demo is over by then, or it has failed.
+const LONGEST: Duration = Duration::from_secs(60);
+/// How often the call object is read.
+const FOLLOW: Duration = Duration::from_millis(250);
+/// The files of a call, in the folder.
+pub const CUSTOMER_WAV: &str = "customer-heard.wav";
+/// What the representative heard.
+pub const REPRESENTATIVE_WAV: &str = "representative-heard.wav";
+/// The call detail record.
+pub const RECORD: &str = "record.json";
+
+/// Where lines of the demo go: the terminal and the page.
+pub type Show<'a> = &'a mut (dyn FnMut(String) + Send);
+
+/// Places one call and follows it to its end.
+pub async fn play(stage: &mut Stage, show: Show<'_>) -> Result<Verdict, DemoError> {
+    while stage.seen.try_recv().is_ok() {}
+    stage.line.clear();
+    let posted = stage.clock.now().mono;
+    let id = post(stage, posted, show).await?;
+    let mut evidence = Evidence { posted, ..Evidence::default() };
+    follow(stage, &id, &mut evidence, show).await?;
+    evidence.delays = stage.line.delays();
+    evidence.record = record(stage, &id).await?;
+    keep(stage, &evidence)?;
+    Ok(evidence.verdict())
+}
+
+/// The initiation message (Fig. 8) and its answer.
+async fn post(stage: &Stage, posted: Mono, show: Show<'_>) -> Result<String, DemoError> {
+    let message = json!({
+        "business_id": stage.client.business,
+        "customer": CUSTOMER,
+        "representative": REPRESENTATIVE,
+        "web_page": {"url": "https://www.example.com/cruises/alaska", "title": "Cruises to Alaska"},
+        "reference": "demo",
+    });
+    show(ladder::head());
+    show(ladder::headline(
+        Duration::ZERO,
+        &format!("business: POST /v1/calls customer {CUSTOMER}, representative {REPRESENTATIVE}"),
+    ));
+    let (status, answer) = stage.client.ask(Method::POST, "/v1/calls", Some(&message)).await?;
+    let at = stage.clock.now().mono - posted;
+    match answer["id"].as_str() {
+        Some(id) if status == 202 => {
+            show(ladder::headline(at, &format!("callbridge: 202 Accepted, call {id}")));
+            Ok(id.to_owned())
+        }
+        _ => Err(DemoError::Http(format!("POST /v1/calls was answered {status}: {answer}"))),
+    }
+}
+
+/// Draws until the call object says `ended` and every phone that was called has told its story.
+async fn follow(stage: &mut Stage, id: &str, evidence: &mut Evidence, show: Show<'_>) -> Result<(), DemoError> {
+    let deadline = Instant::now() + LONGEST;
+    let mut look = interval(FOLLOW);
+    let mut artist = Artist { posted: evidence.posted, called: [false; 2], answered: [false; 2], heard: [false; 2] };
+    let mut ended = false;
+    loop {
+        let told = [evidence.customer.is_some(), evidence.representative.is_some()];
+        if ended && artist.called.iter().zip(told).all(|(called, told)| told || !called) {
+            return Ok(());
+        }
+        tokio::select! {
+            seen = stage.seen.recv() => {
+                let Some(seen) = seen else { return Ok(()) };
+                if let Some(line) = artist.draw(&seen) {
+                    show(line);
+                }
+                if let What::Told(story) = seen.what {
+                    match seen.role {
+                        Role::Customer => evidence.customer = Some(story),
+                        Role::Representative => evidence.representative = Some(story),
+                    }
+                }
+            }
+            _ = look.tick(), if !ended => {
+                let (_, call) = stage.client.ask(Method::GET, &format!("/v1/calls/{id}"), None).await?;
+                ended = call["state"] == "ended";
+                if ended {
+                    let at = stage.clock.now().mono - evidence.posted;
+                    let outcome = call["outcome"].as_str().unwrap_or("?");
+                    show(ladder::headline(at, &format!("callbridge: call ended, outcome {outcome}")));
+                }
+            }
+            () = sleep_until(deadline) => return Ok(()),
+        }
+    }
+}
+
+/// Turns what was seen into lines.
+struct Artist {
+    posted: Mono,
+    called: [bool; 2],
+    answered: [bool; 2],
+    heard: [bool; 2],
+}
+
+impl Artist {
+    fn draw(&mut self, seen: &Seen) -> Option<String> {
+        let at = seen.at - self.posted;
+        let (own, other) = if seen.role == Role::Customer { (0, 1) } else { (1, 0) };
+        match &seen.what {
+            What::Sip { sent, text } => Some(ladder::message(at, seen.role, *sent, text)),
+            What::Moved(PhoneMove::Invited) => {
+                self.called[own] = true;
+                None
+            }
+            What::Moved(PhoneMove::Answered) => {
+                self.answered[own] = true;
+                Some(ladder::note(at, seen.role, "lifts the handset"))
+            }
+            What::Moved(PhoneMove::Hears(None)) if seen.role == Role::Customer && !self.heard[own] => {
+                self.heard[own] = true;
+                Some(ladder::note(at, seen.role, "hears \"Please hold while…\""))
+            }
+            // Before the other one answered, a tone is only a vowel of the message or a string of the music.
+            What::Moved(PhoneMove::Hears(Some(_))) if self.answered[other] && self.answered[own] => {
+                let first = !std::mem::replace(&mut self.answered[other], false);
+                let who = if seen.role == Role::Customer { "hears the representative" } else { "hears the customer" };
+                (!first).then(|| ladder::note(at, seen.role, who))
+            }
+            What::Moved(_) | What::Told(_) => None,
+        }
+    }
+}
+
+/// The call's record, once it is there.
+async fn record(stage: &Stage, id: &str) -> Result<Value, DemoError> {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    loop {
+        let (_, page) = stage.client.ask(Method::GET, "/v1/cdrs", None).await?;
+        let records = page["records"].as_array().cloned().unwrap_or_default();
+        if let Some(record) = records.into_iter().find(|record| record["call_id"] == id) {
+            return Ok(record);
+        }
+        if Instant::now() >= deadline {
+            return Ok(Value::Null);
+        }
+        tokio::time::sleep(FOLLOW).await;
+    }
+}
+
+fn keep(stage: &Stage, evidence: &Evidence) -> Result<(), DemoError> {
+    for (name, story) in [(CUSTOMER_WAV, &evidence.customer), (REPRESENTATIVE_WAV, &evidence.representative)] {
+        let heard = story.as_ref().map_or(&[][..], |story| story.recording.as_slice());
+        std::fs::write(stage.folder.join(name), wav::write_mono(heard))?;
+    }
+    std::fs::write(stage.folder.join(RECORD), format!("{:#}\n", evidence.record))?;
+    Ok(())
+}
