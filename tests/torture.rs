@@ -3,8 +3,12 @@
 
 #[path = "parsers/sip.rs"]
 mod bodies;
+#[path = "torture/on_the_wire.rs"]
+mod on_the_wire;
 #[path = "torture/properties.rs"]
 mod properties;
+#[allow(dead_code, reason = "every test program uses its part of the stage")]
+mod support;
 #[path = "torture/table.rs"]
 mod table;
 

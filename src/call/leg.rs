@@ -86,6 +86,7 @@ impl Leg {
             Phase::Up { answered_at, codec } => Some((*answered_at, *codec)),
             Phase::Over(_) => return false,
         };
+        let cause = if answered.is_some() { cause.after_answer() } else { cause };
         self.phase = Phase::Over(End { answered, at, cause, media: MediaEnd::Awaited });
         true
     }

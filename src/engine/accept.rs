@@ -206,13 +206,14 @@ impl Engine {
             let at = stored.message.desired_contact_time.unwrap_or(stored.created_at);
             let waits = at > now.wall;
             let call = Call::new(stored.id, stored.created_at, stored.message, self.config.limits, !waits);
-            let id = call.id();
+            let (id, state) = (call.id(), call.public_state());
             let permit = self.access.scheduled(now.mono, &business).ok();
             let standing = match permit {
                 Some(permit) if waits => Standing::Scheduled { permit },
                 _ => Standing::Queued { permit: None },
             };
             self.insert(now, call, business, standing);
+            self.notice(Notice::State { call: id, from: None, to: state });
             if waits {
                 self.schedule.add(at, id);
             } else {

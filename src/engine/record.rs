@@ -66,8 +66,10 @@ pub fn interrupted(stored: &StoredCall, business: &Business, last_alive: Option<
     let ended_at = last_alive.map_or(last_mark, |alive| alive.min(now).max(last_mark));
     let mut record = blank(&stored.message, stored.id, stored.created_at, business, Outcome::Interrupted, ended_at);
     let cause = Cause::local(41, "cut by a crash of the equipment");
+    let answered_status = cause.clone().after_answer().sip_status;
     let mut attempts = Vec::new();
-    let mut add = |number, role, address, dialled_at, ringing_at, answered_at| {
+    let mut add = |number, role, address, dialled_at, ringing_at, answered_at: Option<Wall>| {
+        let cause = if answered_at.is_some() { cause.clone().after_answer() } else { cause.clone() };
         let rated = rate_leg(answered_at, ended_at, &business.tariff, role);
         attempts.push(AttemptRecord {
             call_id: stored.id,
@@ -79,7 +81,7 @@ pub fn interrupted(stored: &StoredCall, business: &Business, last_alive: Option<
             ringing_at,
             answered_at,
             ended_at,
-            cause: cause.clone(),
+            cause,
             codec: None,
             billable_seconds: rated.billable_seconds,
             quality: None,
@@ -93,6 +95,7 @@ pub fn interrupted(stored: &StoredCall, business: &Business, last_alive: Option<
         record.price_micros.0 += rated.price.0;
         record.customer_ringing_at = marks.customer_ringing_at;
         record.customer_answered_at = marks.customer_answered_at;
+        record.customer_sip_status = marks.customer_answered_at.and(answered_status);
         record.customer_q850 = cause.q850;
     }
     if let (Some(address), Some(answered)) = (marks.representative.clone(), marks.representative_answered_at) {
@@ -101,6 +104,7 @@ pub fn interrupted(stored: &StoredCall, business: &Business, last_alive: Option<
         record.representative_answered_at = Some(answered);
         record.representative_billable_seconds = rated.billable_seconds;
         record.price_micros.0 += rated.price.0;
+        record.representative_sip_status = answered_status;
         record.representative_q850 = cause.q850;
     }
     record.bridged_at = marks.bridged_at;

@@ -10,9 +10,7 @@ const ARENAS: libc::c_int = 2;
 /// such block to keep later ones, once per pool, for ever.
 pub fn give_back_large_blocks() {
     // SAFETY: mallopt only sets parameters of the allocator; it is called before other threads are started.
-    let set = unsafe {
-        libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED_FROM) & libc::mallopt(libc::M_ARENA_MAX, ARENAS)
-    };
+    let set = unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED_FROM) & libc::mallopt(libc::M_ARENA_MAX, ARENAS) };
     if set == 0 {
         tracing::warn!("the allocator refused its settings; memory will be higher");
     }

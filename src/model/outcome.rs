@@ -124,4 +124,9 @@ impl Cause {
     pub fn local(q850: u8, text: impl Into<String>) -> Cause {
         Cause { sip_status: None, q850: Some(q850), text: text.into() }
     }
+
+    /// The cause of a leg that was answered: its final status is that of the answer, however the talk ended.
+    pub fn after_answer(self) -> Cause {
+        Cause { sip_status: self.sip_status.or(Some(200)), ..self }
+    }
 }

@@ -74,11 +74,7 @@ impl Store {
                     };
                     if let Some(other) = self.accepted.values().find(same) {
                         let replay = other.message.idempotency.as_ref().is_some_and(|i| i.body_hash == key.body_hash);
-                        return Err(if replay {
-                            StoreFailure::KeyReplayed(other.id)
-                        } else {
-                            StoreFailure::KeyReused
-                        });
+                        return Err(if replay { StoreFailure::KeyReplayed(other.id) } else { StoreFailure::KeyReused });
                     }
                 }
                 if self.accepted.insert(call.id, (*call).clone()).is_some() {

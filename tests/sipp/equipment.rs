@@ -43,7 +43,7 @@ fn a_scheduled_call_survives_kill_9() {
     let mut story = Story::begin();
     let mut customer = story.customer("phone-answers-and-hangs-up");
     let representative = story.representative("phone-answers-and-is-hung-up");
-    let (at, fields) = in_seconds(3);
+    let (at, fields) = in_seconds(4);
     let id = story.call_with(fields).id;
     story.daemon.kill();
     story.daemon.restart();

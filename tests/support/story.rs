@@ -49,7 +49,10 @@ impl Story {
             Switch { name: "ssp-62", port: customer_switch, prefixes: vec!["+1212"] },
             Switch { name: "ssp-64", port: representative_switch, prefixes: vec!["+1646"] },
         ]);
-        Story { daemon: Daemon::start(&setup), customer_switch, representative_switch, relays: Vec::new() }
+        let daemon = Daemon::start(&setup);
+        // The first verification of a password is slow on purpose; no story is about that.
+        assert_eq!(daemon.api("GET", "/v1/calls", None).status, 200);
+        Story { daemon, customer_switch, representative_switch, relays: Vec::new() }
     }
 
     /// A phone at the customer's number.

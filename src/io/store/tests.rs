@@ -1,1 +1,346 @@
-//! Tests.
+//! The store as the engine, the API and an operator meet it.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::*;
+use crate::model::{
+    Cause, Currency, Endpoint, Idempotency, InitiationMessage, Limits, Money, Outcome, Progress, Role, Tariff,
+};
+
+type Answers = Receiver<(StoreToken, Result<(), StoreFailure>)>;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn open(path: &Path) -> (SqliteStore, Answers) {
+    let (tell, answers) = channel();
+    let stored = Box::new(move |token, result| tell.send((token, result)).unwrap_or_default());
+    (SqliteStore::open(path, WriterBounds::default(), stored).unwrap(), answers)
+}
+
+/// One operation, answered.
+fn done(store: &SqliteStore, answers: &Answers, op: StoreOp) -> Result<(), StoreFailure> {
+    store.submit(StoreToken(7), op)?;
+    let (token, result) = answers.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(token, StoreToken(7));
+    result
+}
+
+fn call(number: i64) -> StoredCall {
+    let created_at = Wall(1_700_000_000_000 + number * 1000);
+    StoredCall {
+        id: CallId::new(created_at, [3; 10]),
+        created_at,
+        message: InitiationMessage {
+            business_id: "abc".parse().unwrap(),
+            customer: Endpoint::parse("+12125550100").unwrap(),
+            representatives: vec![Endpoint::parse("+12125550101").unwrap()],
+            desired_contact_time: None,
+            company_name: None,
+            web_page: None,
+            note: None,
+            reference: Some(format!("order {number}")),
+            caller_id: None,
+            idempotency: None,
+        },
+        progress: Progress::default(),
+    }
+}
+
+fn keyed(number: i64, key: &str, body_hash: &str) -> StoredCall {
+    let mut call = call(number);
+    call.message.idempotency = Some(Idempotency { key: key.to_owned(), body_hash: body_hash.to_owned() });
+    call
+}
+
+fn accept(call: &StoredCall) -> StoreOp {
+    StoreOp::Accept(Box::new(call.clone()))
+}
+
+fn finish(call: &StoredCall) -> StoreOp {
+    let record = CallRecord {
+        call_id: call.id,
+        business_id: call.message.business_id.clone(),
+        reference: call.message.reference.clone(),
+        customer: call.message.customer.clone(),
+        representative: None,
+        outcome: Outcome::CustomerBusy,
+        created_at: call.created_at,
+        desired_contact_time: None,
+        customer_ringing_at: None,
+        customer_answered_at: None,
+        representative_ringing_at: None,
+        representative_answered_at: None,
+        bridged_at: None,
+        ended_at: call.created_at + Duration::from_secs(3),
+        customer_billable_seconds: 0,
+        representative_billable_seconds: 0,
+        talk_seconds: 0,
+        price_micros: Money(0),
+        currency: Currency::USD,
+        customer_sip_status: Some(486),
+        representative_sip_status: None,
+        customer_q850: Some(17),
+        representative_q850: None,
+        customer_switch: Some("ssp-62".to_owned()),
+        representative_switch: None,
+        codec_customer: None,
+        codec_representative: None,
+        quality_customer: None,
+        quality_representative: None,
+        one_way_audio: false,
+        detail: "busy".to_owned(),
+    };
+    let attempt = AttemptRecord {
+        call_id: call.id,
+        attempt: 0,
+        role: Role::Customer,
+        address: call.message.customer.clone(),
+        switch: Some("ssp-62".to_owned()),
+        dialled_at: call.created_at,
+        ringing_at: None,
+        answered_at: None,
+        ended_at: call.created_at + Duration::from_secs(3),
+        cause: Cause { sip_status: Some(486), q850: Some(17), text: "busy".to_owned() },
+        codec: None,
+        billable_seconds: 0,
+        quality: None,
+    };
+    StoreOp::Finish { record: Box::new(record), attempts: vec![attempt] }
+}
+
+fn business(id: &str) -> Business {
+    Business {
+        id: id.parse().unwrap(),
+        name: id.to_uppercase(),
+        password_hash: PasswordHash("$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaA".to_owned()),
+        enabled: true,
+        limits: Limits::default(),
+        tariff: Tariff::default(),
+        caller_ids: Vec::new(),
+    }
+}
+
+#[test]
+fn an_accepted_call_is_there_after_a_restart_with_its_progress() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let (first, second) = (call(1), call(2));
+    let progress = Progress { customer_answered_at: Some(Wall(5)), ..Progress::default() };
+    {
+        let (store, answers) = open(&path);
+        done(&store, &answers, accept(&second)).unwrap();
+        done(&store, &answers, accept(&first)).unwrap();
+        let op = StoreOp::Progress { call: first.id, progress: Box::new(progress.clone()) };
+        done(&store, &answers, op).unwrap();
+        done(&store, &answers, StoreOp::Alive { at: Wall(77) }).unwrap();
+    }
+    let (store, _answers) = open(&path);
+    assert_eq!(store.open_calls().unwrap(), vec![StoredCall { progress, ..first }, second], "oldest first");
+    assert_eq!(store.last_alive().unwrap(), Some(Wall(77)));
+}
+
+#[test]
+fn a_record_closes_its_call_and_is_written_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, answers) = open(&folder.path().join("store.db"));
+    let call = call(1);
+    done(&store, &answers, accept(&call)).unwrap();
+    done(&store, &answers, finish(&call)).unwrap();
+    assert!(store.open_calls().unwrap().is_empty());
+    let StoreOp::Finish { record, mut attempts } = finish(&call) else { panic!() };
+    let other = CallRecord { outcome: Outcome::Completed, ..*record.clone() };
+    attempts.push(AttemptRecord { attempt: 1, ..attempts[0].clone() });
+    done(&store, &answers, StoreOp::Finish { record: Box::new(other), attempts }).unwrap();
+    assert_eq!(store.record(call.id).unwrap().as_ref(), Some(&*record), "the first record stands");
+    let Some(FoundCall::Closed(found, attempts)) = store.find_call(&record.business_id, call.id).unwrap() else {
+        panic!("not closed")
+    };
+    assert_eq!((found, attempts.len()), (record, 1));
+    // An acceptance whose answer was lost is asked for again, late: the closed call stays closed.
+    done(&store, &answers, accept(&call)).unwrap();
+    assert!(store.open_calls().unwrap().is_empty());
+}
+
+#[test]
+fn an_idempotency_key_belongs_to_one_message_of_one_business() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, answers) = open(&folder.path().join("store.db"));
+    let first = keyed(1, "k", "hash");
+    done(&store, &answers, accept(&first)).unwrap();
+    done(&store, &answers, accept(&first)).expect("asking again for the same call is no conflict");
+    let again = done(&store, &answers, accept(&keyed(2, "k", "hash")));
+    assert_eq!(again, Err(StoreFailure::KeyReplayed(first.id)));
+    assert_eq!(done(&store, &answers, accept(&keyed(3, "k", "other"))), Err(StoreFailure::KeyReused));
+    let mut another = keyed(4, "k", "other");
+    another.message.business_id = "xyz".parse().unwrap();
+    done(&store, &answers, accept(&another)).expect("another business's key is its own");
+    assert_eq!(store.open_calls().unwrap().len(), 2);
+}
+
+#[test]
+fn one_refused_operation_does_not_fail_its_group() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, answers) = open(&folder.path().join("store.db"));
+    for number in 0..200 {
+        let call = if number % 10 == 0 { keyed(number, "k", "hash") } else { call(number) };
+        store.submit(StoreToken(u64::try_from(number).unwrap()), accept(&call)).unwrap();
+    }
+    for number in 0..200 {
+        let (token, result) = answers.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(token, StoreToken(number), "answers come in order");
+        assert_eq!(result.is_err(), number % 10 == 0 && number > 0, "{number}");
+    }
+    assert_eq!(store.open_calls().unwrap().len(), 181);
+}
+
+#[test]
+fn a_full_queue_refuses_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = Arc::new(Mutex::new(()));
+    let (closed, waits) = (gate.lock().unwrap(), Arc::clone(&gate));
+    let stored = Box::new(move |_, _| drop(waits.lock()));
+    let bounds = WriterBounds { queue: 4, group: 1 };
+    let store = SqliteStore::open(&folder.path().join("store.db"), bounds, stored).unwrap();
+    let refused = (0..100).find_map(|number| store.submit(StoreToken(0), accept(&call(number))).err());
+    assert_eq!(refused, Some(StoreFailure::Unavailable("too many operations wait".to_owned())));
+    drop(closed);
+}
+
+#[test]
+fn a_listing_goes_on_where_it_stopped_newest_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, answers) = open(&folder.path().join("store.db"));
+    let calls: Vec<StoredCall> = (0..10).map(call).collect();
+    for call in &calls {
+        done(&store, &answers, accept(call)).unwrap();
+    }
+    for call in &calls[..5] {
+        done(&store, &answers, finish(call)).unwrap();
+    }
+    let abc = "abc".parse().unwrap();
+    let (mut seen, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = store.list_calls(&abc, &CallFilter::default(), cursor, 3).unwrap();
+        assert!(page.calls.len() <= 3);
+        seen.extend(page.calls.iter().map(FoundCall::id));
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    let newest_first: Vec<CallId> = calls.iter().rev().map(|call| call.id).collect();
+    assert_eq!(seen, newest_first);
+    let count = |filter: CallFilter| store.list_calls(&abc, &filter, None, 100).unwrap().calls.len();
+    assert_eq!(count(CallFilter { state: Some(CallState::Ended), ..CallFilter::default() }), 5);
+    assert_eq!(count(CallFilter { state: Some(CallState::Bridged), ..CallFilter::default() }), 5);
+    assert_eq!(count(CallFilter { reference: Some("order 7".to_owned()), ..CallFilter::default() }), 1);
+    let (from, to) = (Some(calls[2].created_at), Some(calls[8].created_at));
+    assert_eq!(count(CallFilter { from, to, ..CallFilter::default() }), 6);
+}
+
+#[test]
+fn another_business_does_not_find_the_call() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, answers) = open(&folder.path().join("store.db"));
+    done(&store, &answers, accept(&call(1))).unwrap();
+    let xyz = "xyz".parse().unwrap();
+    assert_eq!(store.find_call(&xyz, call(1).id).unwrap(), None);
+    assert!(store.list_calls(&xyz, &CallFilter::default(), None, 10).unwrap().calls.is_empty());
+}
+
+#[test]
+fn records_are_read_oldest_first_until_the_reader_has_enough() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, answers) = open(&folder.path().join("store.db"));
+    for number in [2, 0, 1] {
+        done(&store, &answers, finish(&call(number))).unwrap();
+    }
+    let mut seen = Vec::new();
+    store
+        .records(&RecordFilter::default(), &mut |record| {
+            seen.push(record.call_id);
+            if seen.len() == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
+        .unwrap();
+    assert_eq!(seen, vec![call(0).id, call(1).id]);
+    let mut attempts = 0;
+    let filter = RecordFilter { from: Some(call(1).created_at), ..RecordFilter::default() };
+    store
+        .attempts(&filter, &mut |_| {
+            attempts += 1;
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert_eq!(attempts, 2);
+}
+
+#[test]
+fn a_running_daemon_sees_what_another_process_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let (store, _answers) = open(&path);
+    let (tell, told) = channel();
+    let changed = move |directory| tell.send(directory).unwrap_or_default();
+    let _watch = watch_directory(Arc::new(store), Duration::from_millis(50), changed).unwrap();
+    assert!(told.recv_timeout(PATIENCE).unwrap().businesses.is_empty());
+    let tool = SqliteArchive::open(&path).unwrap();
+    assert!(tool.add_business(&business("abc")).unwrap());
+    assert!(!tool.add_business(&business("abc")).unwrap(), "there is one already");
+    let id: BusinessId = "abc".parse().unwrap();
+    assert!(told.recv_timeout(PATIENCE).unwrap().get(&id).unwrap().enabled);
+    assert!(tool.set_enabled(&id, false).unwrap());
+    assert!(!told.recv_timeout(PATIENCE).unwrap().get(&id).unwrap().enabled);
+    assert!(tool.set_password(&id, &PasswordHash("$argon2id$new".to_owned())).unwrap());
+    let directory = told.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(directory.get(&id).unwrap().password_hash.0, "$argon2id$new");
+    assert!(!tool.set_enabled(&"nobody".parse().unwrap(), true).unwrap());
+}
+
+#[test]
+fn what_is_wrong_with_the_file_is_said_with_its_mend() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let said = |path: &Path| SqliteArchive::open(path).map(|_| ()).unwrap_err();
+    std::fs::write(
+        &path,
+        "this is a letter to my aunt, and long enough to be mistaken for a database header".repeat(20),
+    )
+    .unwrap();
+    assert!(matches!(said(&path), StoreError::Corrupt { .. }), "{}", said(&path));
+    std::fs::remove_file(&path).unwrap();
+    drop(SqliteArchive::open(&path).unwrap());
+    rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    assert!(matches!(said(&path), StoreError::FutureVersion { found: 99, .. }), "{}", said(&path));
+    let nowhere = folder.path().join("no/such/folder/store.db");
+    assert!(matches!(said(&nowhere), StoreError::CannotOpen { .. }), "{}", said(&nowhere));
+    assert!(said(&nowhere).to_string().contains("mend:"));
+}
+
+#[test]
+fn a_second_daemon_on_one_store_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let (first, _answers) = open(&path);
+    let second = SqliteStore::open(&path, WriterBounds::default(), Box::new(|_, _| {}));
+    assert!(matches!(second.map(|_| ()), Err(StoreError::InUse { .. })));
+    drop(first);
+    let _third = open(&path);
+}
+
+#[test]
+fn the_businesses_of_the_file_seed_an_empty_place_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let archive = SqliteArchive::open(&folder.path().join("store.db")).unwrap();
+    let text = "[[switch]]\nname = \"a\"\naddress = \"sip:127.0.0.1:5070\"\n[[business]]\nid = \"abc\"\nname = \"ABC\"\n\
+                password_hash = \"$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaA\"\n";
+    let seeds = crate::config::parse(text, "c").unwrap().businesses;
+    assert_eq!(seed_businesses(&archive, &seeds).unwrap(), 1);
+    let renamed = Business { name: "Renamed".to_owned(), ..business("abc") };
+    archive.put_business(&renamed).unwrap();
+    assert_eq!(seed_businesses(&archive, &seeds).unwrap(), 0);
+    assert_eq!(archive.business(&renamed.id).unwrap().unwrap().name, "Renamed");
+}

@@ -139,7 +139,7 @@ impl Stack {
             let (to, leg) = (tx.to, tx.leg);
             // The INVITE machine also sends the ACK of a refusal; its bytes say which.
             let method = if bytes.starts_with(b"ACK ") { Method::Ack } else { tx.method.clone() };
-            self.send(to, bytes, &method, None, Some(leg));
+            self.send(to, bytes, &method, Some(leg));
         }
         step.event
     }
@@ -262,7 +262,7 @@ impl Stack {
             Success::Again(fork) => {
                 let ack = leg.usage.fork(fork).and_then(Dialog::ack).map(|(ack, to)| (ack.clone(), to));
                 if let Some((ack, to)) = ack {
-                    self.send(to, ack, &Method::Ack, None, Some(at));
+                    self.send(to, ack, &Method::Ack, Some(at));
                 }
                 return;
             }
@@ -281,7 +281,7 @@ impl Stack {
         if verdict == Success::Winner && sound {
             leg.usage.win(fork);
         }
-        self.send(ack_to, ack, &Method::Ack, None, Some(at));
+        self.send(ack_to, ack, &Method::Ack, Some(at));
         match (verdict, sound) {
             (Success::Winner, true) => {
                 self.report(at, LegEvent::Answered { answer: message.body().to_vec() });

@@ -198,7 +198,7 @@ impl Stack {
             Due::Again(response) => {
                 let to = self.tables.legs.get(leg).map(|leg| leg.last_source);
                 if let Some(to) = to {
-                    self.send(to, response, &Method::Invite, Some(200), Some(leg));
+                    self.send(to, response, &Method::Invite, Some(leg));
                 }
             }
             Due::NeverAcked => {
@@ -227,7 +227,8 @@ impl Stack {
         self.output.push_back(SipOutput::Refused(why));
     }
 
-    fn send(&mut self, to: SocketAddr, bytes: Stored, method: &Method, status: Option<u16>, leg: Option<usize>) {
+    fn send(&mut self, to: SocketAddr, bytes: Stored, method: &Method, leg: Option<usize>) {
+        let status = status_of(&bytes);
         let note = Note { way: Way::Out, method: method.metric_name(), status, leg: self.id_of(leg) };
         self.output.push_back(SipOutput::Send { to, bytes, note });
     }
@@ -276,4 +277,10 @@ impl Stack {
     fn random_hex(&mut self) -> String {
         format!("{:016x}", self.rng.next_u64())
     }
+}
+
+/// The status of a response we wrote; a retransmission is noted like the first copy.
+fn status_of(bytes: &[u8]) -> Option<u16> {
+    let digits = bytes.strip_prefix(b"SIP/2.0 ")?.get(..3)?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
 }

@@ -50,7 +50,7 @@ impl Stack {
         };
         let (to, leg, method) = (tx.to, tx.leg, tx.method.clone());
         if let Some(bytes) = bytes {
-            self.send(to, bytes, &method, None, Some(leg));
+            self.send(to, bytes, &method, Some(leg));
         }
         self.server_timer(at);
     }
@@ -84,31 +84,21 @@ impl Stack {
             }
             _ => ServerMachine::Other(NonInviteServer::start(timers, transport)),
         };
-        let cseq = identity.cseq;
         let request = Some(message.clone());
         let tx = ServerTx { machine, leg: at, to: from, method: method.clone(), identity, request };
         let tx = self.tables.add_server(tx);
         match (method, pending) {
             (Method::Cancel, Some(pending)) => self.cancelled(now, at, fork, tx, pending),
             (Method::Cancel, None) => self.answer(now, tx, 481, &Extras::default()),
-            (method, _) => self.dispatch(now, at, fork, tx, cseq, &method, &message),
+            _ => self.dispatch(now, at, fork, tx, &message),
         }
         self.server_timer(tx);
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn dispatch(
-        &mut self,
-        now: Mono,
-        at: usize,
-        fork: usize,
-        tx: usize,
-        cseq: u32,
-        method: &Method,
-        message: &Message,
-    ) {
+    fn dispatch(&mut self, now: Mono, at: usize, fork: usize, tx: usize, message: &Message) {
+        let (Some(method), Ok(cseq)) = (message.method(), message.cseq()) else { return };
         let Some(dialog) = self.tables.legs.get_mut(at).and_then(|leg| leg.usage.fork_mut(fork)) else { return };
-        if dialog.take_cseq(cseq) == Order::Stale {
+        if dialog.take_cseq(cseq.number) == Order::Stale {
             return self.answer(now, tx, 500, &Extras::default());
         }
         let ended = matches!(dialog.state, State::Ended { .. });
@@ -288,7 +278,7 @@ impl Stack {
             ServerMachine::Other(machine) => machine.respond(now, bytes.clone()),
         };
         let (to, leg, method) = (tx.to, tx.leg, tx.method.clone());
-        self.send(to, send?, &method, Some(status), Some(leg));
+        self.send(to, send?, &method, Some(leg));
         Some(bytes)
     }
 
@@ -314,7 +304,7 @@ impl Stack {
         };
         let (to, leg, method) = (tx.to, tx.leg, tx.method.clone());
         if let Some(bytes) = bytes {
-            self.send(to, bytes, &method, None, Some(leg));
+            self.send(to, bytes, &method, Some(leg));
         }
         self.server_timer(at);
         self.settle(leg);

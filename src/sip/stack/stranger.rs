@@ -62,7 +62,7 @@ impl Stack {
         let tag = format!("{:016x}", hasher.finish());
         let extras = Extras { fields, ..Extras::default() };
         if let Some(bytes) = write::answer(&self.config, message, from, status, &tag, &extras) {
-            self.send(from, bytes, method, Some(status), None);
+            self.send(from, bytes, method, None);
         }
     }
 }

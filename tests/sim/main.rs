@@ -1,0 +1,115 @@
+//! The whole engine in virtual time, against independent phones, a bad network, a slow or failing store and crashes. One seed
+//! decides everything. Owns the runs; worlds, phones and promises are beside it.
+//!
+//! * `cargo test --release --test sim` runs 10,000 seeds (`SIM_SEEDS=1000000` more);
+//! * `SIM_SEED=n cargo test --release --test sim -- one_seed --nocapture` shows one with its ladder and trace;
+//! * `UPDATE_LADDERS=1` rewrites docs/ladders.
+
+mod ladders;
+mod media;
+mod model;
+mod network;
+mod plan;
+mod planted;
+mod promises;
+mod store;
+mod world;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use callbridge::media::api::Prompts;
+use plan::Plan;
+use planted::Bug;
+use promises::Broken;
+use world::World;
+
+/// Seeds of the ordinary run.
+const SEEDS: u64 = 10_000;
+/// Each planted bug is caught within so many seeds.
+const BUG_SEEDS: u64 = 400;
+
+fn run(seed: u64, prompts: &Arc<dyn Prompts>, bug: Bug) -> Vec<Broken> {
+    let mut world = World::new(Plan::draw(seed), Arc::clone(prompts), bug, false);
+    let rested = world.run();
+    promises::check(&world, rested)
+}
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+#[test]
+fn ten_thousand_seeds_keep_every_promise() {
+    let seeds = number("SIM_SEEDS").unwrap_or(SEEDS);
+    let first = number("SIM_FIRST").unwrap_or(0);
+    let (next, failed, began) = (AtomicU64::new(first), Mutex::new(Vec::new()), Instant::now());
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let prompts = media::tones();
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + seeds || failed.lock().unwrap().len() >= 20 {
+                        return;
+                    }
+                    let verdict =
+                        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(seed, &prompts, Bug::None)));
+                    match verdict {
+                        Ok(broken) if broken.is_empty() => {}
+                        Ok(broken) => failed.lock().unwrap().push((seed, broken[0].to_string())),
+                        Err(_) => failed.lock().unwrap().push((seed, "panic".to_owned())),
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().unwrap();
+    println!("{seeds} seeds in {:.1} s", began.elapsed().as_secs_f64());
+    let list: String = failed.iter().map(|(seed, text)| format!("SIM_SEED={seed}: {text}\n")).collect();
+    assert!(failed.is_empty(), "replay: SIM_SEED=n cargo test --release --test sim -- one_seed --nocapture\n{list}");
+}
+
+#[test]
+fn one_seed() {
+    let seed = number("SIM_SEED").unwrap_or(1);
+    let mut world = World::new(Plan::draw(seed), media::tones(), Bug::None, true);
+    let rested = world.run();
+    let broken = promises::check(&world, rested);
+    println!("{:#?}", world.plan);
+    println!("{}", world.trace.take().unwrap_or_default().join("\n"));
+    for (call, kept) in world.store.all_kept() {
+        println!("{call}: {:?}", kept.records);
+    }
+    broken.iter().for_each(|b| println!("BROKEN {b}"));
+    assert!(broken.is_empty(), "SIM_SEED={seed}");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_world() {
+    for seed in 0..20 {
+        let trace = || {
+            let mut world = World::new(Plan::draw(seed), media::tones(), Bug::None, true);
+            world.run();
+            world.trace.take()
+        };
+        assert!(trace() == trace(), "seed {seed}");
+    }
+}
+
+#[test]
+fn every_planted_bug_is_caught_by_its_promise() {
+    let prompts = media::tones();
+    let mut missed = Vec::new();
+    for (bug, promise) in Bug::ALL {
+        let caught = (0..BUG_SEEDS).find(|seed| run(*seed, &prompts, *bug).iter().any(|b| b.promise == *promise));
+        match caught {
+            Some(seed) => {
+                println!("{:<28} caught by {:<26} at seed {seed}", format!("{bug:?}"), format!("{promise:?}"))
+            }
+            None => missed.push(format!("{bug:?} was not caught by {promise:?} within {BUG_SEEDS} seeds")),
+        }
+    }
+    assert!(missed.is_empty(), "{}", missed.join("\n"));
+}

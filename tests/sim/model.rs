@@ -1,0 +1,116 @@
+//! The reference: what a call must come to, worked out from the phones' scripts alone, and which stories of phones go with
+//! which outcome. Owns expectations; shares no code with the engine.
+
+use std::time::Duration;
+
+use callbridge::model::Outcome;
+use callbridge::phone::{Act, AnswerWith, Behaviour, Ending, Story, Then};
+
+use crate::plan::{LIMITS, Wish};
+
+/// Closer than this to a bound, either outcome is right.
+const MARGIN: Duration = Duration::from_millis(200);
+
+/// What dialling a phone comes to, and after how long.
+enum Dialled {
+    Up(Duration),
+    Refused(Duration, u16),
+    Broken(Duration),
+    TimedOut,
+    TooClose,
+}
+
+fn dial(behaviour: &Behaviour, limit: Duration) -> Dialled {
+    let bounded = |after: Duration, then: Dialled| {
+        if after + MARGIN < limit {
+            then
+        } else if after > limit + MARGIN {
+            Dialled::TimedOut
+        } else {
+            Dialled::TooClose
+        }
+    };
+    match behaviour.then {
+        Then::Answer { after, with: AnswerWith::Session, .. } => bounded(after, Dialled::Up(after)),
+        Then::Answer { after, .. } => bounded(after, Dialled::Broken(after)),
+        Then::Refuse { after, status } => bounded(after, Dialled::Refused(after, status)),
+        Then::NeverAnswer | Then::Silent => Dialled::TimedOut,
+    }
+}
+
+/// The outcome of a wish in a calm world without DELETE; none where it hangs on milliseconds.
+pub fn expected(wish: &Wish) -> Option<Outcome> {
+    let customer = &wish.customer.behaviour;
+    match dial(customer, LIMITS.customer_ring) {
+        Dialled::Up(_) => {}
+        Dialled::TimedOut => return Some(Outcome::CustomerNoAnswer),
+        Dialled::Broken(_) => return Some(Outcome::CustomerUnreachable),
+        Dialled::TooClose => return None,
+        Dialled::Refused(after, status) => {
+            let rang = customer.ring_after.is_some_and(|ring| ring <= after);
+            return Some(match status {
+                486 | 600 => Outcome::CustomerBusy,
+                603 => Outcome::CustomerRejected,
+                408 | 480 | 487 if rang => Outcome::CustomerNoAnswer,
+                _ => Outcome::CustomerUnreachable,
+            });
+        }
+    }
+    let leaves = customer.talk.iter().find(|(_, act)| *act == Act::HangUp).map(|(after, _)| *after);
+    let vanishes = customer.talk.iter().find(|(_, act)| *act == Act::Vanish).map(|(after, _)| *after);
+    let mut held = Duration::ZERO;
+    for representative in &wish.representatives {
+        let left = LIMITS.max_hold.saturating_sub(held);
+        let (step, up) = match dial(&representative.behaviour, LIMITS.representative_ring.min(left)) {
+            Dialled::Up(after) => (after, true),
+            Dialled::Refused(after, _) | Dialled::Broken(after) => (after, false),
+            Dialled::TimedOut => (LIMITS.representative_ring.min(left), false),
+            Dialled::TooClose => return None,
+        };
+        held += step;
+        match leaves {
+            Some(after) if after + MARGIN < held => return Some(Outcome::CustomerHungUp),
+            Some(after) if after < held + MARGIN => return None,
+            _ => {}
+        }
+        // Whoever fell off the network a moment ago may still be taken for present.
+        if vanishes.is_some_and(|after| after < held + MARGIN) && up {
+            return Some(Outcome::Completed);
+        }
+        if up {
+            return Some(Outcome::Completed);
+        }
+        if held + MARGIN > LIMITS.max_hold {
+            break;
+        }
+    }
+    Some(Outcome::RepresentativeUnavailable)
+}
+
+/// True when the customer's own story (none: the phone was never reached) goes with the outcome that was recorded.
+/// `lossy`: a refusal or a 200 of the phone may never have arrived.
+pub fn customer_agrees(outcome: Outcome, story: Option<&Story>, lossy: bool) -> bool {
+    let ending = story.and_then(|s| s.ending);
+    let answered = story.is_some_and(|s| s.answered_at.is_some());
+    let refused = |statuses: &[u16]| matches!(ending, Some(Ending::Refused(s)) if statuses.contains(&s));
+    match outcome {
+        Outcome::Completed | Outcome::RepresentativeUnavailable => answered,
+        Outcome::CustomerHungUp => answered && matches!(ending, Some(Ending::HungUp | Ending::NoAck)),
+        Outcome::CustomerBusy => refused(&[486, 600]),
+        Outcome::CustomerRejected => refused(&[603]),
+        // Cancelled in time, or a 200 that crossed the CANCEL and was hung up at once, or nothing heard at all.
+        Outcome::CustomerNoAnswer => {
+            let late = matches!(ending, Some(Ending::Cancelled | Ending::WasHungUp | Ending::Forgotten) | None);
+            late || refused(&[480, 408])
+                || (lossy && matches!(ending, Some(Ending::Refused(_))))
+                || (lossy && answered)
+                || story.is_some_and(|s| s.acked_at.is_none() || s.answered_at > s.acked_at)
+        }
+        Outcome::CustomerUnreachable => {
+            refused(&[404, 503, 480, 500, 302, 488, 408]) || answered || ending != Some(Ending::Cancelled)
+        }
+        Outcome::Cancelled | Outcome::Interrupted | Outcome::Expired | Outcome::Failed | Outcome::CustomerMachine => {
+            true
+        }
+    }
+}
