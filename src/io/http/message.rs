@@ -315,7 +315,7 @@ mod tests {
         fn any_object_of_ours_is_judged_without_panic(
             name in prop_oneof![Just("customer"), Just("representative"), Just("desired_contact_time"), Just("web_page"), Just("note"), Just("x")],
             value in prop_oneof![
-                any::<String>().prop_map(|s| serde_json::Value::from(s)),
+                any::<String>().prop_map(serde_json::Value::from),
                 any::<i64>().prop_map(serde_json::Value::from),
                 proptest::collection::vec("[+0-9a-z:@.]{0,20}", 0..20).prop_map(serde_json::Value::from),
                 Just(serde_json::json!({"url": "https://x", "title": 4})),

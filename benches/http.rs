@@ -1,0 +1,154 @@
+//! Initiation messages per CPU-second of the API alone: parsing, the remembered password, judging, answering; the engine
+//! answers at once. The server runs on one thread, whose CPU clock is read; the clients are plain sockets on another.
+//!
+//! `cargo bench --bench http` prints one JSON line.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use callbridge::clock::Wall;
+use callbridge::engine::api::Reply;
+use callbridge::io::http::server::{Server, ServerLimits};
+use callbridge::io::http::{
+    App, CallFilter, EnginePort, Health, Patience, Pending, RecordFilter, StorePort, StoreUnreadable, router,
+};
+use callbridge::io::passwords::{Verifier, VerifierLimits, hash_password};
+use callbridge::model::{
+    Business, BusinessId, CallId, CallRecord, CallState, CallView, Directory, InitiationMessage, LegView, Limits,
+    Tariff,
+};
+use rustix::time::{ClockId, clock_gettime};
+use tokio::sync::watch;
+
+const CONNECTIONS: usize = 16;
+const REQUESTS: usize = 50_000;
+const BODY: &str = r#"{"business_id":"abc","password":"open sesame","customer":"+12125550100","representative":["+12125550101","+12125550102"],"company_name":"ABC","reference":"order 7"}"#;
+
+/// An engine that accepts everything at once.
+struct Instantly;
+
+impl EnginePort for Instantly {
+    fn initiate(&self, message: InitiationMessage) -> Pending<'_, Reply> {
+        let view = CallView {
+            id: CallId::new(Wall(0), [7; 10]),
+            business_id: message.business_id,
+            state: CallState::Queued,
+            outcome: None,
+            customer: LegView::idle(message.customer),
+            representative: message.representatives.into_iter().next().map(LegView::idle),
+            attempts: Vec::new(),
+            created_at: Wall(0),
+            desired_contact_time: message.desired_contact_time,
+            bridged_at: None,
+            ended_at: None,
+            billable_seconds: None,
+            reference: message.reference,
+        };
+        Box::pin(async move { Reply::Accepted(Box::new(view)) })
+    }
+    fn get(&self, _: BusinessId, _: CallId) -> Pending<'_, Reply> {
+        Box::pin(async { Reply::Call(None) })
+    }
+    fn list(&self, _: BusinessId) -> Pending<'_, Reply> {
+        Box::pin(async { Reply::Calls(Vec::new()) })
+    }
+    fn delete(&self, _: BusinessId, _: CallId) -> Pending<'_, Reply> {
+        Box::pin(async { Reply::Deleted(None) })
+    }
+}
+
+impl StorePort for Instantly {
+    fn find_call(&self, _: BusinessId, _: CallId) -> Pending<'_, Result<Option<CallView>, StoreUnreadable>> {
+        Box::pin(async { Ok(None) })
+    }
+    fn ended_calls(&self, _: BusinessId, _: CallFilter) -> Pending<'_, Result<Vec<CallView>, StoreUnreadable>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+    fn records(&self, _: BusinessId, _: RecordFilter) -> Pending<'_, Result<Vec<CallRecord>, StoreUnreadable>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+}
+
+fn app() -> App {
+    let id: BusinessId = "abc".parse().expect("an identifier");
+    let business = Business {
+        id: id.clone(),
+        name: "ABC".into(),
+        password_hash: hash_password("open sesame").expect("a hash"),
+        enabled: true,
+        limits: Limits::default(),
+        tariff: Tariff::default(),
+        caller_ids: Vec::new(),
+    };
+    let directory = Directory { businesses: [(id, Arc::new(business))].into() };
+    App {
+        engine: Arc::new(Instantly),
+        store: Arc::new(Instantly),
+        directory: Arc::new(ArcSwap::from_pointee(directory)),
+        verifier: Verifier::new(VerifierLimits::default()).expect("a verifier"),
+        health: Arc::new(Health::default()),
+        clock: || Wall(0),
+        patience: Patience::default(),
+    }
+}
+
+fn cpu() -> Duration {
+    let spent = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(spent.tv_sec.unsigned_abs(), u32::try_from(spent.tv_nsec).unwrap_or(0))
+}
+
+/// Each connection has one request under way.
+fn load(address: SocketAddr, requests: usize) {
+    let request = format!(
+        "POST /v1/calls HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{BODY}",
+        BODY.len()
+    );
+    let connect = |_| TcpStream::connect(address).expect("the server");
+    let mut connections: Vec<TcpStream> = (0..CONNECTIONS).map(connect).collect();
+    let mut answer = [0u8; 4096];
+    for _ in 0..requests.div_ceil(CONNECTIONS) {
+        for connection in &mut connections {
+            connection.write_all(request.as_bytes()).expect("a request");
+        }
+        for connection in &mut connections {
+            let n = connection.read(&mut answer).expect("an answer");
+            assert!(answer.starts_with(b"HTTP/1.1 202"), "{}", String::from_utf8_lossy(&answer[..n]));
+        }
+    }
+}
+
+fn main() {
+    let (tell, told) = channel();
+    let (stop, stopped) = watch::channel(false);
+    let server = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let here = SocketAddr::from(([127, 0, 0, 1], 0));
+            let server = Server::bind(here, None, router(Arc::new(app())), ServerLimits::default()).await;
+            let server = server.expect("a port");
+            tell.send(server.address().expect("an address")).expect("the bench waits");
+            server.serve(stopped).await;
+        });
+        cpu()
+    });
+    let address = told.recv().expect("the server's address");
+    let verify = Instant::now();
+    load(address, CONNECTIONS);
+    let first = verify.elapsed();
+    let start = Instant::now();
+    load(address, REQUESTS);
+    let wall = start.elapsed();
+    stop.send(true).expect("the server listens");
+    let spent = server.join().expect("the server ends");
+    println!(
+        "{{\"requests\":{REQUESTS},\"server_cpu_us_per_request\":{:.1},\"requests_per_cpu_second\":{:.0},\"requests_per_second\":{:.0},\"first_verification_ms\":{:.1}}}",
+        spent.as_secs_f64() * 1e6 / REQUESTS as f64,
+        REQUESTS as f64 / spent.as_secs_f64(),
+        REQUESTS as f64 / wall.as_secs_f64(),
+        first.as_secs_f64() * 1e3,
+    );
+}
