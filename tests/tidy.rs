@@ -117,7 +117,7 @@ fn rooms_import_only_what_the_table_allows() {
         for (line, path) in source.crate_paths() {
             let own = path.split("::").next() == Some(room);
             let fits = |allowed: &&str| path == **allowed || path.starts_with(&format!("{allowed}::"));
-            if !own && !allowed.iter().any(|allowed| fits(allowed)) {
+            if !own && !allowed.iter().any(fits) {
                 broken.push(format!("{}:{line}: {room} may not import {path}", source.path));
             }
         }
