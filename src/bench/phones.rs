@@ -17,7 +17,6 @@ use super::voice::{PACKET, Window, packet, send_all, spoken};
 use crate::io::batch::Batch;
 use crate::phone::message::{Message, Start, finish, parameter, user_of};
 
-const FRAME: u64 = 20_000;
 const RESEND: u64 = 500_000;
 
 /// The thread of phones.

@@ -120,7 +120,7 @@ impl Engine {
         let Standing::Accepting { permit } = live.standing else { return };
         let at = live.call.message().desired_contact_time;
         if let (crate::model::CallState::Scheduled, Some(at)) = (state, at) {
-            live.standing = Standing::Scheduled { permit };
+            live.standing = Standing::Scheduled { _permit: permit };
             self.calls.insert(id, live);
             self.schedule.add(at, id);
             self.look_at_schedule(now);
@@ -209,7 +209,7 @@ impl Engine {
             let (id, state) = (call.id(), call.public_state());
             let permit = self.access.scheduled(now.mono, &business).ok();
             let standing = match permit {
-                Some(permit) if waits => Standing::Scheduled { permit },
+                Some(permit) if waits => Standing::Scheduled { _permit: permit },
                 _ => Standing::Queued { permit: None },
             };
             self.insert(now, call, business, standing);

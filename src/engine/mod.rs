@@ -72,7 +72,7 @@ enum Standing {
     /// Waits to be durable.
     Accepting { permit: Permit },
     /// Waits for its desired contact time.
-    Scheduled { permit: Permit },
+    Scheduled { _permit: Permit },
     /// Its time has come; it waits for a place among its business's live calls.
     Queued { permit: Option<Permit> },
     /// Placed.

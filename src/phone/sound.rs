@@ -80,7 +80,7 @@ impl Law {
     }
 }
 
-/// One 20 ms frame of a tone at about −10 dBm0; `hz` is rounded to a multiple of [`TONE_STEP_HZ`]. Zero is silence.
+/// One 20 ms frame of a tone at about −10 dBm0; `hz` is rounded to a multiple of `TONE_STEP_HZ`. Zero is silence.
 pub fn tone_frame(hz: u16, law: Law) -> [u8; FRAME] {
     let hz = f64::from(hz / TONE_STEP_HZ * TONE_STEP_HZ);
     let mut frame = [0; FRAME];

@@ -66,15 +66,15 @@ impl Source {
         rest.split('/').next().map(|first| first.trim_end_matches(".rs"))
     }
 
-    /// Every path that begins with `crate::`, groups expanded one level: `crate::{model::A, clock}` gives two.
+    /// Every path of shipped code that begins with `crate::`, groups expanded one level: `crate::{model::A, clock}` gives two.
     pub fn crate_paths(&self) -> Vec<(usize, String)> {
         let mut found = Vec::new();
-        for (at, _) in self.code.match_indices("crate::") {
-            if at > 0 && self.code.as_bytes()[at - 1].is_ascii_alphanumeric() {
+        for (at, _) in self.shipped.match_indices("crate::") {
+            if at > 0 && self.shipped.as_bytes()[at - 1].is_ascii_alphanumeric() {
                 continue;
             }
-            let line = self.code[..at].matches('\n').count() + 1;
-            let rest = &self.code[at + "crate::".len()..];
+            let line = self.shipped[..at].matches('\n').count() + 1;
+            let rest = &self.shipped[at + "crate::".len()..];
             match rest.strip_prefix('{') {
                 Some(group) => found.extend(first_level(group).into_iter().map(|path| (line, path))),
                 None => found.push((line, path_of(rest))),

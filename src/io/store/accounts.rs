@@ -40,7 +40,7 @@ impl SqliteArchive {
             let sql = format!("SELECT {COLUMNS} FROM businesses WHERE id = ?1");
             let found = connection
                 .prepare_cached(&sql)
-                .and_then(|mut statement| statement.query_row([id.as_str()], |row| business_of(row)).optional());
+                .and_then(|mut statement| statement.query_row([id.as_str()], business_of).optional());
             found.map_err(|error| self.fail(&error))?.transpose()
         })
     }

@@ -1,10 +1,10 @@
 //! SIP messages as bytes: one scan of a datagram into offsets ([`Message`]), typed readings of the fields the stack needs,
-//! the judgement of RFC 3261 / 4475 / 5118 on what was read ([`judge`]), and builders that write straight into a buffer.
+//! the judgement of RFC 3261 / 4475 / 5118 on what was read ([`judge()`]), and builders that write straight into a buffer.
 //!
 //! Owns syntax and nothing else. Refuses sockets, transactions and dialogs, and refuses to let anything from outside panic
 //! it or make it allocate without bound. `rsip` gives the reason phrases; it never reads the wire.
 //!
-//! How the stack uses it: [`Message::parse`], then [`judge`] (or [`judge_supporting`]), then the accessors. A message that
+//! How the stack uses it: [`Message::parse`], then [`judge()`] (or [`judge_supporting`]), then the accessors. A message that
 //! parsed may still be faulty (a wrong Content-Length, say): only `judge` says so, because a faulty request deserves a 400.
 
 mod build;
