@@ -176,6 +176,8 @@ impl Call {
         match (method, status) {
             // Glare and momentary refusal are lawful answers to a re-INVITE; 481 says that both hung up at once.
             (_, 200..300 | 481) | ("INVITE" | "UPDATE", 491 | 500) | ("INFO", 400..500) => {}
+            // A late retransmission may meet the end of the dialog.
+            _ if self.dialogs.get(dialog).is_some_and(|d| d.over) => {}
             _ => self.story.blame(desk.now, Fault::Unanswered, format!("{status} to {method}")),
         }
         if method == "BYE" {

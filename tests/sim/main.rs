@@ -54,7 +54,8 @@ fn ten_thousand_seeds_keep_every_promise() {
                     if seed >= first + seeds || failed.lock().unwrap().len() >= 20 {
                         return;
                     }
-                    let verdict = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(seed, &prompts, Bug::None)));
+                    let verdict =
+                        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(seed, &prompts, Bug::None)));
                     match verdict {
                         Ok(broken) if broken.is_empty() => {}
                         Ok(broken) => failed.lock().unwrap().push((seed, broken[0].to_string())),

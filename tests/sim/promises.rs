@@ -286,6 +286,14 @@ impl Case<'_> {
         if talked && self.calm() && first != Some(CONNECTING_HZ) {
             blame(Promise::PromptFirst, format!("{} heard first {first:?}", customer.user));
         }
+        if let Some(joined) = self.joined().filter(|_| self.calm()) {
+            let late =
+                |tone: &u16| customer.last_heard(*tone).is_some_and(|at| at > joined + Duration::from_millis(60));
+            if let Some(tone) = prompts.iter().find(|tone| late(tone)) {
+                let text = format!("{} still hears {tone} Hz, the representative is there", customer.user);
+                blame(Promise::PromptNeverOverBridge, text);
+            }
+        }
         for story in &self.representatives {
             for tone in story.heard.iter().filter_map(|h| h.tone) {
                 if prompts.contains(&tone) {
@@ -296,6 +304,12 @@ impl Case<'_> {
             }
             self.crossing(customer, story, blame);
         }
+    }
+
+    /// When the representative who talked was connected.
+    fn joined(&self) -> Option<Mono> {
+        let name = self.record.representative.as_ref().filter(|_| self.record.bridged_at.is_some())?.to_string();
+        self.representatives.iter().find(|s| s.user == name)?.acked_at
     }
 
     /// Both spoke, steadily and for a while: then both were heard.
@@ -350,6 +364,10 @@ impl Case<'_> {
     }
 
     fn billing(&self, blame: Blame<'_>) {
+        // After a jump of the wall clock the last durable sign of life may lie hours from the marks of the call.
+        if self.record.outcome == Outcome::Interrupted && !self.world.plan.faults.jumps.is_empty() {
+            return;
+        }
         let vanished = |story: &Story| story.ending == Some(Ending::Vanished);
         let slack = if self.calm() { Duration::from_millis(300) } else { self.world.plan.faults.until + GRACE / 4 };
         let of = |stories: &[&Story]| -> u64 {
