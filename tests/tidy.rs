@@ -83,8 +83,8 @@ const IMPURE_WORDS: &[&str] = &[
     "std::process",
 ];
 
-/// The one file that may hold `unsafe`: the system's batched receive and send.
-const UNSAFE_FILE: &str = "src/io/batch.rs";
+/// The files that may hold `unsafe`: one system call and one setting of the allocator that no safe crate offers.
+const UNSAFE_FILES: &[&str] = &["src/io/allocator.rs", "src/io/batch.rs"];
 
 /// Shipped code that may panic: file, the text, why no outside influence can reach it.
 const MAY_PANIC: &[(&str, &str, &str)] = &[];
@@ -164,9 +164,9 @@ fn nothing_is_left_for_later() {
 }
 
 #[test]
-fn no_file_but_one_is_unsafe() {
+fn no_other_file_is_unsafe() {
     let mut broken = Vec::new();
-    for source in everything().iter().filter(|source| source.path != UNSAFE_FILE) {
+    for source in everything().iter().filter(|source| !UNSAFE_FILES.contains(&source.path.as_str())) {
         for (number, line) in source.code.lines().enumerate() {
             if line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "unsafe") {
                 broken.push(format!("{}:{}", source.path, number + 1));

@@ -319,11 +319,13 @@ impl Work {
     fn answer(&self, message: &Message<'_>, status: u16, body: &str) -> Vec<u8> {
         let mut head = format!("SIP/2.0 {status} {}\r\n", crate::phone::message::reason(status));
         for name in ["Via", "Record-Route", "From", "Call-ID", "CSeq"] {
-            message.all(name).for_each(|value| drop(write!(head, "{name}: {value}\r\n")));
+            for value in message.all(name) {
+                let _ = write!(head, "{name}: {value}\r\n");
+            }
         }
         let to = message.get("To").unwrap_or_default();
         let tag = if parameter(to, "tag").is_some() { String::new() } else { format!(";tag=p{}", self.legs.len()) };
-        drop(write!(head, "To: {to}{tag}\r\nContact: <sip:phone@{}>\r\n", self.address));
+        let _ = write!(head, "To: {to}{tag}\r\nContact: <sip:phone@{}>\r\n", self.address);
         finish(head, body)
     }
 

@@ -290,11 +290,9 @@ impl Call {
                 self.close(now, Outcome::Completed);
             }
             (Timer::Farewell, State::Farewell) => self.close(now, Outcome::RepresentativeUnavailable),
-            (Timer::AudioProof, State::Bridged { heard, .. }) => {
-                if !(heard.by_customer && heard.by_representative) {
-                    self.one_way = true;
-                    self.actions.push_back(Action::OneWayAudio);
-                }
+            (Timer::AudioProof, State::Bridged { heard, .. }) if !(heard.by_customer && heard.by_representative) => {
+                self.one_way = true;
+                self.actions.push_back(Action::OneWayAudio);
             }
             _ => {}
         }

@@ -80,7 +80,8 @@ async fn demo(args: &DemoArgs) -> Result<bool, DemoError> {
     say(&introduction(&stage));
     let outcome = tokio::select! {
         outcome = calls(&mut stage, args.once) => outcome,
-        () = interrupted() => Ok(true),
+        // Ctrl-C is how the page is ended, but with `once` it means that nothing was proven.
+        () = interrupted() => Ok(!args.once),
     };
     stage.strike().await;
     outcome
@@ -164,8 +165,13 @@ fn folder(named: Option<&Path>) -> std::io::Result<PathBuf> {
         std::fs::create_dir_all(folder)?;
         return folder.canonicalize();
     }
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let folder = std::env::temp_dir().join(format!("callbridge-demo-{}-{}", since.as_secs(), std::process::id()));
+    let folder = std::env::temp_dir().join(fresh_name());
     std::fs::create_dir(&folder)?;
     Ok(folder)
+}
+
+/// A name that no other demo has.
+fn fresh_name() -> String {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("callbridge-demo-{}-{}", since.as_secs(), std::process::id())
 }

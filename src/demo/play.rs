@@ -73,7 +73,8 @@ async fn post(stage: &Stage, posted: Mono, show: Show<'_>) -> Result<String, Dem
 async fn follow(stage: &mut Stage, id: &str, evidence: &mut Evidence, show: Show<'_>) -> Result<(), DemoError> {
     let deadline = Instant::now() + LONGEST;
     let mut look = interval(FOLLOW);
-    let mut artist = Artist { posted: evidence.posted, called: [false; 2], answered: [false; 2], heard: [false; 2] };
+    let mut artist =
+        Artist { posted: evidence.posted, called: [false; 2], answered: [false; 2], message: false, voice: [false; 2] };
     let mut ended = false;
     loop {
         let told = [evidence.customer.is_some(), evidence.representative.is_some()];
@@ -112,13 +113,16 @@ struct Artist {
     posted: Mono,
     called: [bool; 2],
     answered: [bool; 2],
-    heard: [bool; 2],
+    /// The customer has heard the message's first packet.
+    message: bool,
+    /// Who has heard the other.
+    voice: [bool; 2],
 }
 
 impl Artist {
     fn draw(&mut self, seen: &Seen) -> Option<String> {
         let at = seen.at - self.posted;
-        let (own, other) = if seen.role == Role::Customer { (0, 1) } else { (1, 0) };
+        let own = usize::from(seen.role == Role::Representative);
         match &seen.what {
             What::Sip { sent, text } => Some(ladder::message(at, seen.role, *sent, text)),
             What::Moved(PhoneMove::Invited) => {
@@ -129,15 +133,15 @@ impl Artist {
                 self.answered[own] = true;
                 Some(ladder::note(at, seen.role, "lifts the handset"))
             }
-            What::Moved(PhoneMove::Hears(None)) if seen.role == Role::Customer && !self.heard[own] => {
-                self.heard[own] = true;
+            What::Moved(PhoneMove::Hears(None)) if seen.role == Role::Customer && !self.message => {
+                self.message = true;
                 Some(ladder::note(at, seen.role, "hears \"Please hold while…\""))
             }
-            // Before the other one answered, a tone is only a vowel of the message or a string of the music.
-            What::Moved(PhoneMove::Hears(Some(_))) if self.answered[other] && self.answered[own] => {
-                let first = !std::mem::replace(&mut self.answered[other], false);
+            // Before both have answered, a tone is only a vowel of the message or a string of the music.
+            What::Moved(PhoneMove::Hears(Some(_))) if self.answered == [true; 2] && !self.voice[own] => {
+                self.voice[own] = true;
                 let who = if seen.role == Role::Customer { "hears the representative" } else { "hears the customer" };
-                (!first).then(|| ladder::note(at, seen.role, who))
+                Some(ladder::note(at, seen.role, who))
             }
             What::Moved(_) | What::Told(_) => None,
         }

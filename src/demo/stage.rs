@@ -97,7 +97,8 @@ impl Stage {
     }
 }
 
-/// The daemon's configuration, also left in the folder: `callbridge cdr --config` reads the demo's records with it.
+/// The daemon's configuration, also left in the folder: `callbridge cdr --config` reads the demo's records with it. Each demo has
+/// a store of its own, because its business has a password of its own, and so that nothing in a named folder is touched.
 fn configuration(folder: &Path, phones: &[Handset; 2], password: &str) -> Result<Config, DemoError> {
     let [customer, representative] = phones.each_ref().map(Handset::address);
     let (http, admin, sip) = (free_tcp()?, free_tcp()?, free_udp()?);
@@ -105,6 +106,7 @@ fn configuration(folder: &Path, phones: &[Handset; 2], password: &str) -> Result
     let (first, last) = (media.first().map_or(0, |(port, _)| *port), media.last().map_or(0, |(port, _)| *port));
     drop(media);
     let hash = hash_password(password).map_err(|error| DemoError::Http(error.to_string()))?.0;
+    let store = format!("{}.db", super::fresh_name());
     let text = format!(
         r#"# The configuration of one callbridge demo.
 [http]
@@ -116,7 +118,7 @@ listen = ["udp:{sip}"]
 [media]
 ports = "{first}-{last}"
 [store]
-url = "sqlite:callbridge.db"
+url = "sqlite:{store}"
 [call]
 drain_seconds = 2
 [[switch]]
@@ -133,7 +135,7 @@ name = "ABC"
 password_hash = "{hash}"
 "#
     );
-    std::fs::write(folder.join("callbridge.toml"), &text)?;
+    std::fs::write(folder.join("demo.toml"), &text)?;
     Ok(config::parse_with(&text, "the demo's configuration", folder, BTreeMap::new())
         .map_err(crate::daemon::DaemonError::from)?)
 }

@@ -90,10 +90,14 @@ impl Evidence {
         let last = voice.checked_sub(1).and_then(|frame| arrival(customer, frame));
         let heard = arrival(customer, voice);
         if let (Some(last), Some(heard)) = (last, heard) {
+            let cut = if last <= answered {
+                "no frame of it came after the representative's 200".to_owned()
+            } else {
+                format!("the last frame of it came {} ms after the representative's 200", millis(last - answered))
+            };
             lines.push(format!(
-                "cut         last frame of it {} ms after the representative's 200, the representative's voice at {} ms",
-                millis(last - answered),
-                millis(heard - answered),
+                "cut         {cut}; the representative's voice came {} ms after",
+                millis(heard - answered)
             ));
         }
         let after = customer.recording.get(voice * SAMPLES_PER_FRAME..).unwrap_or_default();

@@ -44,7 +44,7 @@ impl Law {
                 let step = i32::from(bits & 0x0f) * 2 + 1;
                 let magnitude = match (bits >> 4) & 7 {
                     0 => step * 8,
-                    segment => (step + 32) * 8 << (segment - 1),
+                    segment => ((step + 32) * 8) << (segment - 1),
                 };
                 sign(magnitude, bits & 0x80 == 0)
             }

@@ -1,0 +1,94 @@
+//! The store on this machine's disk: durable operations a second when many wait, the time of a single one, processor per
+//! operation. Prints figures rather than statistics: `cargo bench --bench store`. The folder is `CARGO_TARGET_TMPDIR`'s.
+
+use std::path::Path;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use callbridge::clock::Wall;
+use callbridge::engine::api::{StoreFailure, StoreOp, StoreToken};
+use callbridge::io::store::{SqliteStore, Store, WriterBounds};
+use callbridge::model::{CallId, Endpoint, InitiationMessage, Progress, StoredCall};
+
+type Answers = Receiver<(StoreToken, Result<(), StoreFailure>)>;
+
+fn open(path: &Path) -> (SqliteStore, Answers) {
+    let (tell, answers) = channel();
+    let stored = Box::new(move |token, result| tell.send((token, result)).unwrap_or_default());
+    (SqliteStore::open(path, WriterBounds::default(), stored).expect("the store"), answers)
+}
+
+fn accept(number: u64) -> StoreOp {
+    let created_at = Wall(1_700_000_000_000 + i64::try_from(number).expect("small"));
+    StoreOp::Accept(Box::new(StoredCall {
+        id: CallId::new(created_at, [9; 10]),
+        created_at,
+        message: InitiationMessage {
+            business_id: "abc".parse().expect("an identifier"),
+            customer: Endpoint::parse("+12125550100").expect("a number"),
+            representatives: vec![Endpoint::parse("+12125550101").expect("a number")],
+            desired_contact_time: None,
+            company_name: None,
+            web_page: None,
+            note: None,
+            reference: Some(format!("order {number}")),
+            caller_id: None,
+            idempotency: None,
+        },
+        progress: Progress::default(),
+    }))
+}
+
+/// User and system time of this process.
+fn processor() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("/proc");
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().expect("ticks")).sum();
+    Duration::from_millis(ticks * 10)
+}
+
+fn micros(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e6
+}
+
+fn main() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    let mut next = 0;
+
+    let (store, answers) = open(&folder.path().join("single.db"));
+    let mut times: Vec<f64> = (0..500)
+        .map(|number| {
+            let begun = Instant::now();
+            store.submit(StoreToken(number), accept(number)).expect("room");
+            answers.recv().expect("an answer").1.expect("durable");
+            micros(begun.elapsed())
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    println!("one durable operation: p50 {:.0} µs, p99 {:.0} µs", times[250], times[495]);
+    drop(store);
+
+    for waiting in [8u64, 64, 512, 4096] {
+        let (store, answers) = open(&folder.path().join(format!("group-{waiting}.db")));
+        let total = (waiting * 40).clamp(4_000, 60_000);
+        let operations: Vec<StoreOp> = (0..total).map(|n| accept(next + n)).collect();
+        next += total;
+        let (begun, processor_before) = (Instant::now(), processor());
+        let mut in_flight = 0;
+        for (number, op) in operations.into_iter().enumerate() {
+            if in_flight == waiting {
+                answers.recv().expect("an answer").1.expect("durable");
+                in_flight -= 1;
+            }
+            store.submit(StoreToken(number as u64), op).expect("room");
+            in_flight += 1;
+        }
+        (0..in_flight).for_each(|_| answers.recv().expect("an answer").1.expect("durable"));
+        let (elapsed, busy) = (begun.elapsed(), processor() - processor_before);
+        println!(
+            "{waiting:>5} waiting: {:>7.0} operations/s, {:.1} µs of processor each",
+            total as f64 / elapsed.as_secs_f64(),
+            micros(busy) / total as f64
+        );
+    }
+}

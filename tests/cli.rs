@@ -1,0 +1,227 @@
+//! The command line as a newcomer uses it: the program is run, and its words and exit codes are judged.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use callbridge::clock::Wall;
+use callbridge::io::store::{Archive, SqliteArchive, SqliteStore, Store, WriterBounds};
+
+const LEAST: &str = "[[switch]]\nname = \"ssp-62\"\naddress = \"sip:127.0.0.1:5070;transport=udp\"\nprefixes = []\n";
+
+/// A folder with a configuration in it.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new(text: &str) -> Place {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("callbridge.toml"), text).expect("the configuration");
+        Place(folder)
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Runs `callbridge` with these words, then `--config FILE`.
+    fn run(&self, words: &str, input: &str) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_callbridge"));
+        command.args(words.split_whitespace()).arg("--config").arg(self.path().join("callbridge.toml"));
+        run(&mut command, input)
+    }
+
+    fn store(&self) -> SqliteArchive {
+        SqliteArchive::open(&self.path().join("callbridge.db")).expect("the store")
+    }
+}
+
+struct Ran {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+fn run(command: &mut Command, input: &str) -> Ran {
+    command.env_remove("CALLBRIDGE_CONFIG");
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("callbridge runs");
+    // Who does not want the input may be gone already.
+    let _gone = child.stdin.take().map(|mut stdin| stdin.write_all(input.as_bytes()));
+    let Output { status, stdout, stderr } = child.wait_with_output().expect("its end");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    Ran { code: status.code(), out: text(stdout), err: text(stderr) }
+}
+
+#[track_caller]
+fn good(ran: Ran) -> String {
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{}", ran.out);
+    ran.out
+}
+
+#[test]
+fn check_says_what_would_be_done() {
+    let place = Place::new(LEAST);
+    let out = good(place.run("check", ""));
+    for part in ["http://127.0.0.1:8080", "udp:127.0.0.1:5060", "ports 20000-29999", "ssp-62 at 127.0.0.1:5070", "good"]
+    {
+        assert!(out.contains(part), "{part}: {out}");
+    }
+    let left: Vec<_> = std::fs::read_dir(place.path()).expect("the folder").collect();
+    assert_eq!(left.len(), 1, "check writes nothing");
+}
+
+#[test]
+fn a_wrong_configuration_names_line_and_mend_and_ends_with_2() {
+    let place = Place::new(&format!("[http]\nlisten = \"localhost\"\nport = 1\n{LEAST}"));
+    for command in ["check", "serve", "business list", "cdr"] {
+        let ran = place.run(command, "");
+        assert_eq!(ran.code, Some(2), "{command}: {}", ran.err);
+        assert!(ran.err.contains("callbridge.toml:2: http.listen:"), "{}", ran.err);
+        assert!(ran.err.contains("callbridge.toml:3: http.port: unknown key"), "{}", ran.err);
+        assert_eq!(ran.err.matches("mend: ").count(), 2, "{}", ran.err);
+    }
+}
+
+#[test]
+fn a_variable_overrides_the_file() {
+    let place = Place::new(LEAST);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_callbridge"));
+    command.args(["check", "--config"]).arg(place.path().join("callbridge.toml"));
+    let out = good(run(command.env("CALLBRIDGE_HTTP_LISTEN", "127.0.0.1:8089"), ""));
+    assert!(out.contains("http://127.0.0.1:8089"), "{out}");
+}
+
+#[test]
+fn a_business_is_added_shown_changed_disabled_and_given_a_new_password() {
+    let place = Place::new(LEAST);
+    let add = "business add abc --name ABC --password-stdin --max-concurrent 7 --caller-id +12125550199 \
+               --customer-per-minute-micros 20000 --increment-seconds 6";
+    assert_eq!(good(place.run(add, "correct horse\n")), "business abc (ABC) added\n");
+    assert_eq!(good(place.run("business list", "")), "abc\tenabled\tABC\n");
+    let shown: serde_json::Value = serde_json::from_str(&good(place.run("business show abc", ""))).expect("JSON");
+    assert_eq!(shown["limits"]["max_concurrent"], 7);
+    assert_eq!(shown["tariff"]["increment_seconds"], 6);
+    assert_eq!(shown["caller_ids"][0], "+12125550199");
+    assert!(!shown.to_string().contains("argon2"), "the password's hash is not shown");
+
+    let id = "abc".parse().expect("an identifier");
+    let first = place.store().business(&id).expect("the store").expect("abc").password_hash;
+    assert!(first.0.starts_with("$argon2id$"));
+    good(place.run("business change abc --max-concurrent 9", ""));
+    good(place.run("business set-password abc --password-stdin", "battery staple\n"));
+    good(place.run("business disable abc", ""));
+    assert_eq!(good(place.run("business list", "")), "abc\tdisabled\tABC\n");
+    let business = place.store().business(&id).expect("the store").expect("abc");
+    assert_eq!((business.limits.max_concurrent, business.tariff.increment_seconds), (9, 6));
+    assert_ne!(business.password_hash, first);
+    good(place.run("business enable abc", ""));
+    assert!(place.store().business(&id).expect("the store").expect("abc").enabled);
+}
+
+#[test]
+fn what_cannot_be_done_is_refused_with_1_and_a_mend() {
+    let place = Place::new(LEAST);
+    let ran = place.run("cdr", "");
+    assert_eq!(ran.code, Some(1), "no store yet: {}", ran.err);
+    good(place.run("business add abc --name ABC --password-stdin", "correct horse"));
+    for (words, part) in [
+        ("business add abc --name ABC --password-stdin", "already"),
+        ("business add xyz --name XYZ --password-stdin --spoken-name /nowhere.wav", "/nowhere.wav"),
+        ("business show xyz", "no business xyz"),
+        ("business disable xyz", "no business xyz"),
+    ] {
+        let ran = place.run(words, "secret words\n");
+        assert_eq!(ran.code, Some(1), "{words}: {}", ran.err);
+        assert!(ran.err.contains(part), "{words}: {}", ran.err);
+    }
+    let ran = place.run("business add xyz --name XYZ --password-stdin", "");
+    assert!(ran.code == Some(1) && ran.err.contains("the password is empty"), "{}", ran.err);
+    assert!(place.store().business(&"xyz".parse().expect("an identifier")).expect("the store").is_none());
+}
+
+#[test]
+fn wrong_arguments_end_with_2_and_usage() {
+    let place = Place::new(LEAST);
+    for words in [
+        "business add abc --name ABC",
+        "business add a/b --name X --password-stdin",
+        "cdr --from yesterday",
+        "cdr --format xml",
+        "dance",
+        "serve --confg x",
+    ] {
+        let ran = place.run(words, "");
+        assert_eq!(ran.code, Some(2), "{words}: {}", ran.err);
+        assert!(ran.err.contains("--help"), "{words}: {}", ran.err);
+    }
+}
+
+#[test]
+fn help_names_every_command_of_the_contract() {
+    let help = good(run(Command::new(env!("CARGO_BIN_EXE_callbridge")).arg("--help"), ""));
+    for command in ["serve", "check", "demo", "business", "call", "cdr", "bench"] {
+        assert!(help.lines().any(|line| line.trim_start().starts_with(command)), "{command}: {help}");
+    }
+    let business = good(run(Command::new(env!("CARGO_BIN_EXE_callbridge")).args(["business", "--help"]), ""));
+    for command in ["add", "list", "show", "disable", "enable", "set-password"] {
+        assert!(business.lines().any(|line| line.trim_start().starts_with(command)), "{command}: {business}");
+    }
+}
+
+#[test]
+fn a_second_daemon_on_one_store_is_told_why_it_may_not() {
+    let place = Place::new(&format!(
+        "[http]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[sip]\nlisten = [\"udp:127.0.0.1:0\"]\n{LEAST}"
+    ));
+    let path = place.path().join("callbridge.db");
+    let first = SqliteStore::open(&path, WriterBounds::default(), Box::new(|_, _| {})).expect("the first");
+    let ran = place.run("serve", "");
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    assert!(ran.err.contains("another callbridge serves from the store"), "{}", ran.err);
+    drop(first);
+}
+
+#[test]
+fn records_are_printed_as_json_lines_and_as_csv() {
+    let place = Place::new(LEAST);
+    let (tell, told) = std::sync::mpsc::channel();
+    let stored = Box::new(move |_, result: Result<(), _>| tell.send(result).unwrap_or_default());
+    let path = place.path().join("callbridge.db");
+    let store = SqliteStore::open(&path, WriterBounds::default(), stored).expect("the store");
+    for (number, business) in [(0, "abc"), (1, "xyz"), (2, "abc")] {
+        store.submit(callbridge::engine::api::StoreToken(0), ended(number, business)).expect("room");
+        told.recv().expect("an answer").expect("durable");
+    }
+    let jsonl = good(place.run("cdr --business abc", ""));
+    let records: Vec<serde_json::Value> =
+        jsonl.lines().map(|line| serde_json::from_str(line).expect("one object a line")).collect();
+    assert_eq!(records.len(), 2);
+    assert_eq!(records[1]["outcome"], "customer_busy");
+    assert_eq!(records[1]["price_micros"], 0);
+    let csv = good(place.run("cdr --format csv --from 2023-11-15", ""));
+    assert!(csv.starts_with("call_id,business_id,reference,customer,representative,outcome,created_at,"), "{csv}");
+    assert_eq!(csv.lines().count(), 3, "{csv}");
+    let attempts = good(place.run("cdr --attempts --to 2023-11-15", ""));
+    assert_eq!(attempts.lines().count(), 1, "{attempts}");
+    assert!(attempts.contains("\"role\":\"customer\""), "{attempts}");
+}
+
+/// A busy customer, a day after the other.
+fn ended(number: i64, business: &str) -> callbridge::engine::api::StoreOp {
+    let created_at = Wall(1_700_000_000_000 + number * 86_400_000);
+    let call_id = callbridge::model::CallId::new(created_at, [5; 10]);
+    let record = serde_json::json!({
+        "call_id": call_id, "business_id": business, "customer": "+12125550100", "outcome": "customer_busy",
+        "created_at": created_at, "ended_at": created_at, "customer_billable_seconds": 0,
+        "representative_billable_seconds": 0, "talk_seconds": 0, "price_micros": 0, "currency": "USD",
+        "one_way_audio": false, "detail": "busy",
+    });
+    let attempt = serde_json::json!({
+        "call_id": call_id, "attempt": 0, "role": "customer", "address": "+12125550100", "dialled_at": created_at,
+        "ended_at": created_at, "cause": { "sip_status": 486, "q850": 17, "text": "busy" }, "billable_seconds": 0,
+    });
+    callbridge::engine::api::StoreOp::Finish {
+        record: Box::new(serde_json::from_value(record).expect("a record")),
+        attempts: vec![serde_json::from_value(attempt).expect("an attempt")],
+    }
+}
