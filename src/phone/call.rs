@@ -584,10 +584,7 @@ impl Call {
         desk.forget(Due::Frame);
         desk.forget(Due::Patience);
         desk.moved(PhoneMove::Ended(ending));
-        // Whoever fell silent is not known to be gone: the peer finds out later, and says so for 64·T1.
-        let unknown = matches!(ending, Ending::Vanished | Ending::NoAck | Ending::Forgotten);
-        let linger = desk.config.linger.max(desk.config.t1 * 64 + T2);
-        desk.wake(Due::Linger, desk.now + if unknown { linger * 4 } else { linger });
+        desk.wake(Due::Linger, desk.now + desk.config.linger.max(desk.config.t1 * 64 + T2));
     }
 }
 

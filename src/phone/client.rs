@@ -129,7 +129,9 @@ impl Call {
         let Some(request) = self.client.requests.get_mut(usize::from(index)).filter(|r| !r.answered) else { return };
         if desk.now.since(request.began) >= desk.config.t1 * 64 {
             request.answered = true;
-            if request.sent_faithfully >= 2 {
+            // A re-INVITE that the end of the dialog overtook may stay unanswered.
+            let over = self.dialogs.get(request.dialog).is_some_and(|d| d.over);
+            if request.sent_faithfully >= 2 && (request.method == "BYE" || !over) {
                 let text = format!("{} was never answered", request.method);
                 self.story.blame(desk.now, Fault::Unanswered, text);
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use callbridge::clock::Mono;
 use callbridge::model::{CallRecord, Outcome};
-use callbridge::phone::{AnswerWith, Ending, Fault, Sound, Story, Then};
+use callbridge::phone::{Act, AnswerWith, Ending, Fault, Sound, Story, Then};
 
 use crate::media::{CONNECTING_HZ, MUSIC_HZ, UNAVAILABLE_HZ};
 use crate::model;
@@ -151,7 +151,12 @@ fn records(world: &World, blame: Blame<'_>) {
 
 /// The equipment crashed while this call was on the phone.
 fn crash_during(world: &World, story: &Story) -> bool {
-    world.crashed.iter().any(|at| *at >= story.invited_at && story.ended_at.is_none_or(|end| *at <= end + GRACE))
+    // The INVITE may have been on its way when the equipment crashed.
+    let on_the_way = Duration::from_secs(1);
+    world
+        .crashed
+        .iter()
+        .any(|at| *at + on_the_way >= story.invited_at && story.ended_at.is_none_or(|end| *at <= end + GRACE))
 }
 
 /// After the end of a call, what is left of its signalling goes on so long.
@@ -315,7 +320,9 @@ impl Case<'_> {
     /// Both spoke, steadily and for a while: then both were heard.
     fn crossing(&self, customer: &Story, representative: &Story, blame: Blame<'_>) {
         let plain = |story: &Story| {
-            party(self.world, story).is_some_and(|p| p.behaviour.talk.len() <= 1 && !p.behaviour.rtp_from_elsewhere)
+            party(self.world, story).is_some_and(|p| {
+                p.behaviour.talk.iter().all(|(_, act)| *act == Act::HangUp) && !p.behaviour.rtp_from_elsewhere
+            })
         };
         let both = |story: &Story| story.acked_at.zip(story.ended_at);
         let (Some((_, customer_end)), Some((joined, end))) = (both(customer), both(representative)) else { return };

@@ -408,7 +408,10 @@ impl World {
         self.store.crash(self.rng.random());
         self.asked.clear();
         let seed = self.rng.next_u64();
-        self.media = Media::new(Arc::clone(&self.prompts), address(EQUIPMENT_RTP), self.plan.ports, seed);
+        // The daemon begins anywhere in its row of ports, so that peers of the life before do not meet new calls.
+        let mut first = address(EQUIPMENT_RTP);
+        first.set_port(first.port() + 2_000 * u16::try_from(self.life % 8).unwrap_or(0));
+        self.media = Media::new(Arc::clone(&self.prompts), first, self.plan.ports, seed);
         let down = Duration::from_millis(self.rng.random_range(5..2_000));
         self.after(down, Event::Restart);
     }
@@ -672,6 +675,8 @@ fn phones(plan: &Plan, faulty: bool, traced: bool, rng: &mut StdRng) -> Vec<(Soc
         let mut config = PhoneConfig::new(address(text), (30_000, 30_998), behaviour, rng.next_u64());
         config.grace = Duration::from_millis(if faulty { 600 } else { 60 });
         config.patience = Duration::from_secs(45);
+        // Long enough for everything that the equipment may still say after it found out, however late.
+        config.linger = Duration::from_secs(150);
         config.ladder = traced;
         if faulty {
             config.faithful_from = Mono(1_000_000) + plan.faults.until + Duration::from_secs(1);
