@@ -97,6 +97,13 @@ pub fn scenarios() -> Vec<(&'static str, Plan)> {
         ("representative_unavailable", Plan::fixed(customer(800, None), vec![late(486), Behaviour::ringing_only()])),
         ("cancelled", deleted(Plan::fixed(Behaviour::ringing_only(), talkers()), 2_000)),
         ("cancelled-while-holding", deleted(Plan::fixed(customer(800, None), vec![Behaviour::ringing_only()]), 3_000)),
+        ("failed-no-port", Plan { ports: 0, ..Plan::fixed(customer(800, None), talkers()) }),
+        ("expired", {
+            let mut plan = Plan::fixed(customer(800, None), talkers());
+            plan.wishes[0].desired = Some(ms(5_000));
+            plan.faults.jumps = vec![(ms(1_000), 2 * 3_600_000)];
+            plan
+        }),
         ("interrupted", {
             let mut plan = Plan::fixed(customer(800, None), vec![representative(900, Some(9_000))]);
             plan.faults.crashes = vec![36];
@@ -114,6 +121,9 @@ pub fn ladder(plan: Plan) -> String {
     assert!(broken.is_empty(), "{}", broken.iter().map(|b| format!("{b}\n")).collect::<String>());
     let record = world.store.all_kept().next().and_then(|(_, kept)| kept.records.last()).expect("one record");
     let mut text = world.ladder.join("\n");
+    if text.is_empty() {
+        text.push_str("(nobody was dialled)");
+    }
     text.push_str(&format!(
         "\n\noutcome {}, talked {} s, billed {} + {} s: {}\n",
         record.outcome,

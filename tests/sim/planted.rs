@@ -196,7 +196,7 @@ impl Planted {
                 (vec![], vec![Told::Media(Event::Closed { leg, quality: Default::default() })])
             }
             (Bug::PromptOverBridge, Command::Bridge { a, b }) => {
-                let spoken = Spoken { business: crate::world::business(), company: "ABC".into() };
+                let spoken = Spoken { business: crate::setup::business(), company: "ABC".into() };
                 let script = Script { once: vec![Clip::Connecting(spoken)], then_loop: None };
                 // Half of the bridge stays: the customer is heard no more, and hears the message again.
                 out(vec![Command::Bridge { a, b }, Command::Play { leg: a, script }])

@@ -351,8 +351,8 @@ impl Case<'_> {
         }
         if outcome == Outcome::Completed {
             let name = self.record.representative.as_ref().map(ToString::to_string);
-            let talked = |s: &&Story| Some(&s.user) == name.as_ref() && s.answered_at.is_some();
-            if !self.representatives.iter().any(|s| talked(&s)) {
+            let talked = |s: &Story| Some(&s.user) == name.as_ref() && s.answered_at.is_some();
+            if !self.representatives.iter().any(|s| talked(s)) {
                 disagree(format!("completed with {name:?}, who says nothing of it"));
             }
         }
