@@ -182,7 +182,8 @@ impl Call {
             _ if self.dialogs.get(dialog).is_some_and(|d| d.over) => {}
             _ => self.story.blame(desk.now, Fault::Unanswered, format!("{status} to {method}")),
         }
-        if method == "BYE" {
+        // Forks are hung up one by one; the peer is silent when it has heard of all.
+        if method == "BYE" && self.client.requests.iter().all(|r| r.method != "BYE" || r.answered) {
             self.hushed_at = self.hushed_at.or(Some(desk.now));
         }
         if let (200..300, Some(offered)) = (status, offered) {

@@ -493,7 +493,11 @@ impl World {
         if what == PhoneMove::Invited {
             match who {
                 None => self.blame(Promise::NothingToStrangers, format!("{user} was dialled: nobody asked for it")),
-                Some(Who::Customer(wish)) if self.dialled_before.contains(&wish) => {
+                // An INVITE of the life before may still have been on its way.
+                Some(Who::Customer(wish))
+                    if self.dialled_before.contains(&wish)
+                        && self.crashed.last().is_some_and(|at| self.now.since(*at) > Duration::from_millis(400)) =>
+                {
                     self.blame(Promise::DialledOnce, format!("customer {user} was dialled again after the restart"));
                 }
                 Some(Who::Customer(_)) => {}
