@@ -76,6 +76,12 @@ fn ten_thousand_seeds_keep_every_promise() {
     assert!(failed.is_empty(), "replay: SIM_SEED=n cargo test --release --test sim -- one_seed --nocapture\n{list}");
 }
 
+#[test]
+fn every_outcome_has_its_golden_ladder() {
+    let wrong = ladders::compare();
+    assert!(wrong.is_empty(), "UPDATE_LADDERS=1 rewrites them\n{}", wrong.join("\n"));
+}
+
 /// Guards the run itself: a world in which nothing happens keeps every promise.
 #[test]
 fn the_seeds_meet_every_outcome_crash_and_fault() {
