@@ -377,9 +377,17 @@ impl Case<'_> {
         }
         let vanished = |story: &Story| story.ending == Some(Ending::Vanished);
         let slack = if self.calm() { Duration::from_millis(300) } else { self.world.plan.faults.until + GRACE / 4 };
+        // A crash ends what can be billed: the first one after the dialling.
+        let cut = |story: &Story| {
+            let interrupted = self.record.outcome == Outcome::Interrupted;
+            self.world.crashed.iter().copied().find(|at| interrupted && *at >= story.invited_at)
+        };
         let of = |stories: &[&Story]| -> u64 {
             let talk = |story: &&Story| {
                 let answered = story.answered_at?;
+                if let Some(crashed) = cut(story) {
+                    return Some(self.rounded(crashed.since(answered)));
+                }
                 let end = story.ended_at.unwrap_or(self.world.now);
                 let unnoticed =
                     if vanished(story) { LIMITS.silence + LIMITS.max_hold + LIMITS.max_call } else { Duration::ZERO };

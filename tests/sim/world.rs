@@ -319,11 +319,11 @@ impl World {
             ..Tariff::default()
         };
         engine.handle(now, Input::Directory(Arc::new(directory(tariff))));
-        let (mut open, last_alive) = self.store.restart();
+        let (mut open, mut last_alive) = self.store.restart();
         let began = |call: &callbridge::model::StoredCall| call.progress.started_at.is_some();
         self.dialled_before =
             open.iter().filter(|call| began(call)).filter_map(|call| self.wish_of(&call.message)).collect();
-        self.planted.restore(&mut open);
+        self.planted.restore(&mut open, &mut last_alive);
         engine.restore(now, open, last_alive);
         self.engine = Some(engine);
         self.drain_engine();
