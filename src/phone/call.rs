@@ -8,7 +8,7 @@ use std::time::Duration;
 use rand::Rng;
 use smallvec::{SmallVec, smallvec};
 
-use super::behaviour::{Act, AnswerWith, Behaviour, Codecs, OnCancel, Sound, Then};
+use super::behaviour::{Act, AnswerWith, Behaviour, Codecs, Sound, Then};
 use super::client::Client;
 use super::message::{Message, Start, finish, parameter, reason};
 use super::session::{Flow, Session};
@@ -23,12 +23,12 @@ const T2: Duration = Duration::from_secs(4);
 /// What is kept of the INVITE.
 pub(super) struct Invited {
     pub from: SocketAddr,
-    branch: String,
-    uri: String,
+    pub branch: String,
+    pub uri: String,
     vias: String,
     pub from_header: String,
     pub to_header: String,
-    cseq: u32,
+    pub cseq: u32,
     /// Where requests to the peer go, and their Request-URI.
     pub target: (String, SocketAddr),
     offer: Option<Session>,
@@ -60,9 +60,9 @@ pub(super) struct Dialog {
     pub tag: String,
     ok: Vec<u8>,
     sent_faithfully: u32,
-    acked: bool,
+    pub acked: bool,
     pub over: bool,
-    heard_cseq: u32,
+    pub heard_cseq: u32,
 }
 
 impl Dialog {
@@ -72,7 +72,7 @@ impl Dialog {
     }
 }
 
-enum Phase {
+pub(super) enum Phase {
     /// Not decided.
     Open,
     /// A final refusal was sent.
@@ -86,10 +86,10 @@ pub(super) struct Call {
     pub story: Story,
     pub behaviour: Behaviour,
     pub invited: Invited,
-    phase: Phase,
-    provisional: Option<Vec<u8>>,
-    cancelled: bool,
-    deaf: bool,
+    pub phase: Phase,
+    pub provisional: Option<Vec<u8>>,
+    pub cancelled: bool,
+    pub deaf: bool,
     interval: Duration,
     pub dialogs: SmallVec<[Dialog; 1]>,
     pub client: Client,
@@ -263,7 +263,7 @@ impl Call {
         }
     }
 
-    fn our_answer(&self, with: AnswerWith) -> String {
+    pub fn our_answer(&self, with: AnswerWith) -> String {
         let Some(local) = self.local else { return String::new() };
         let offer = self.invited.offer.as_ref();
         let session = Session {
@@ -280,7 +280,7 @@ impl Call {
         }
     }
 
-    fn answer(&mut self, desk: &mut Desk<'_>, with: AnswerWith, forks: u8) {
+    pub fn answer(&mut self, desk: &mut Desk<'_>, with: AnswerWith, forks: u8) {
         if self.common_codecs().is_empty() && with == AnswerWith::Session {
             return self.refuse(desk, 488, Ending::Refused(488));
         }
@@ -333,7 +333,7 @@ impl Call {
         }
     }
 
-    fn refuse(&mut self, desk: &mut Desk<'_>, status: u16, ending: Ending) {
+    pub fn refuse(&mut self, desk: &mut Desk<'_>, status: u16, ending: Ending) {
         let tag = tag(desk, 0);
         let bytes = self.respond(desk, status, Some(&tag), "");
         desk.send(self.invited.from, bytes.clone(), || format!("{status} (INVITE)"));
@@ -388,130 +388,6 @@ impl Call {
         }
         if self.story.off_hook() && self.dialogs.iter().all(|d| d.over) {
             self.over(desk, Ending::NoAck);
-        }
-    }
-
-    fn ack(&mut self, desk: &mut Desk<'_>, uri: &str, message: &Message<'_>) {
-        if self.ack_of_reinvite(message) {
-            return;
-        }
-        let now = desk.now;
-        if message.cseq().map(|(n, _)| n) != Some(self.invited.cseq) {
-            return self.story.blame(now, Fault::Sequence, "ACK whose CSeq number is not the INVITE's");
-        }
-        let own = format!("sip:phone{}@{}", desk.key, desk.config.address);
-        let to_tag = message.get("To").and_then(|to| parameter(to, "tag")).unwrap_or_default();
-        match &mut self.phase {
-            Phase::Open => self.story.blame(now, Fault::Dialog, "ACK before any final response"),
-            Phase::Refused { acked, .. } => {
-                if message.branch() != Some(&self.invited.branch) || uri != self.invited.uri {
-                    let text = "ACK of a refusal with another branch or Request-URI than its INVITE";
-                    self.story.blame(now, Fault::Dialog, text);
-                }
-                *acked = true;
-                desk.forget(Due::Retransmit);
-                desk.forget(Due::GiveUp);
-            }
-            Phase::Answered => {
-                let Some(dialog) = self.dialogs.iter_mut().find(|d| d.tag == to_tag) else {
-                    return self.story.blame(now, Fault::Dialog, format!("ACK with unknown To tag {to_tag:?}"));
-                };
-                if message.branch() == Some(&self.invited.branch) {
-                    self.story.blame(now, Fault::Dialog, "ACK of a 200 with the branch of its INVITE");
-                }
-                if uri != own {
-                    self.story.blame(now, Fault::Dialog, format!("ACK to {uri}, the phone's Contact is {own}"));
-                }
-                dialog.acked = true;
-                if self.story.acked_at.is_none() {
-                    self.story.acked_at = Some(now);
-                    desk.moved(PhoneMove::Connected);
-                }
-            }
-        }
-    }
-
-    fn cancel(&mut self, desk: &mut Desk<'_>, from: SocketAddr, uri: &str, message: &Message<'_>) {
-        let now = desk.now;
-        let number = message.cseq().map(|(n, _)| n);
-        if message.branch() != Some(&self.invited.branch)
-            || uri != self.invited.uri
-            || number != Some(self.invited.cseq)
-        {
-            self.story.blame(now, Fault::Cancel, "CANCEL whose branch, Request-URI or CSeq is not its INVITE's");
-            let bytes = finish(echo(message, 481, from, "none"), "");
-            return desk.send(from, bytes, || "481 (CANCEL)".to_owned());
-        }
-        if self.provisional.is_none() && matches!(self.phase, Phase::Open) {
-            self.story.blame(now, Fault::Cancel, "CANCEL before any provisional response (RFC 3261 §9.1)");
-        }
-        let first = !std::mem::replace(&mut self.cancelled, true);
-        let race = first && matches!(self.phase, Phase::Open) && self.behaviour.on_cancel == OnCancel::AnswerInstead;
-        if race {
-            self.answer(desk, AnswerWith::Session, 1);
-        }
-        let tag = tag(desk, 0);
-        let ok = finish(echo(message, 200, from, &tag), "");
-        desk.send(from, ok, || "200 (CANCEL)".to_owned());
-        if first && matches!(self.phase, Phase::Open) {
-            match self.behaviour.on_cancel {
-                OnCancel::Obey | OnCancel::AnswerInstead => self.refuse(desk, 487, Ending::Cancelled),
-                OnCancel::SayNothingMore => {
-                    self.deaf = true;
-                    self.over(desk, Ending::Cancelled);
-                }
-            }
-        }
-    }
-
-    /// BYE, and whatever else is said inside a dialog.
-    fn in_dialog(&mut self, desk: &mut Desk<'_>, from: SocketAddr, method: &str, uri: &str, message: &Message<'_>) {
-        let now = desk.now;
-        let to_tag = message.get("To").and_then(|to| parameter(to, "tag")).unwrap_or_default();
-        let own = format!("sip:phone{}@{}", desk.key, desk.config.address);
-        let same_from =
-            message.get("From").and_then(|f| parameter(f, "tag")) == parameter(&self.invited.from_header, "tag");
-        let status = match self.dialogs.iter_mut().find(|d| d.tag == to_tag && same_from) {
-            None => {
-                self.story.blame(now, Fault::Dialog, format!("{method} whose tags are of no dialog"));
-                481
-            }
-            Some(dialog) => {
-                let number = message.cseq().map_or(0, |(n, _)| n);
-                // A lower number is a retransmission or was overtaken; an INVITE's own number is a mistake.
-                if number <= self.invited.cseq {
-                    self.story.blame(
-                        now,
-                        Fault::Sequence,
-                        format!("{method} with CSeq {number}, not above the INVITE's"),
-                    );
-                }
-                let repeated = number == dialog.heard_cseq;
-                if dialog.over && !repeated && method != "BYE" {
-                    self.story.blame(now, Fault::AfterEnd, format!("{method} after the end"));
-                }
-                if !uri.is_empty() && uri != own {
-                    self.story.blame(now, Fault::Dialog, format!("{method} to {uri}, the phone's Contact is {own}"));
-                }
-                dialog.heard_cseq = dialog.heard_cseq.max(number);
-                if method == "BYE" {
-                    dialog.over = true;
-                }
-                200
-            }
-        };
-        if method == "BYE" && !self.behaviour.answer_bye {
-            self.deaf = true;
-        } else {
-            let body =
-                if method == "INVITE" && status == 200 { self.our_answer(AnswerWith::Session) } else { String::new() };
-            let mut head = echo(message, status, from, to_tag);
-            let _ = write!(head, "Contact: <{own}>\r\n");
-            let name = method.to_owned();
-            desk.send(from, finish(head, &body), || format!("{status} ({name})"));
-        }
-        if method == "BYE" && status == 200 && self.story.off_hook() && self.dialogs.iter().all(|d| d.over) {
-            self.over(desk, Ending::WasHungUp);
         }
     }
 
@@ -589,7 +465,7 @@ impl Call {
 }
 
 /// The phone's tag in this call; forks differ.
-fn tag(desk: &mut Desk<'_>, fork: u8) -> String {
+pub(super) fn tag(desk: &mut Desk<'_>, fork: u8) -> String {
     format!("{:x}-{}-{fork}", desk.config.seed, desk.key)
 }
 

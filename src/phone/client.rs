@@ -129,7 +129,9 @@ impl Call {
         let Some(request) = self.client.requests.get_mut(usize::from(index)).filter(|r| !r.answered) else { return };
         if desk.now.since(request.began) >= desk.config.t1 * 64 {
             request.answered = true;
-            if request.sent_faithfully >= 2 {
+            // A re-INVITE that the end of the dialog overtook may stay unanswered.
+            let over = self.dialogs.get(request.dialog).is_some_and(|d| d.over);
+            if request.sent_faithfully >= 2 && (request.method == "BYE" || !over) {
                 let text = format!("{} was never answered", request.method);
                 self.story.blame(desk.now, Fault::Unanswered, text);
             }
@@ -176,9 +178,12 @@ impl Call {
         match (method, status) {
             // Glare and momentary refusal are lawful answers to a re-INVITE; 481 says that both hung up at once.
             (_, 200..300 | 481) | ("INVITE" | "UPDATE", 491 | 500) | ("INFO", 400..500) => {}
+            // A late retransmission may meet the end of the dialog.
+            _ if self.dialogs.get(dialog).is_some_and(|d| d.over) => {}
             _ => self.story.blame(desk.now, Fault::Unanswered, format!("{status} to {method}")),
         }
-        if method == "BYE" {
+        // Forks are hung up one by one; the peer is silent when it has heard of all.
+        if method == "BYE" && self.client.requests.iter().all(|r| r.method != "BYE" || r.answered) {
             self.hushed_at = self.hushed_at.or(Some(desk.now));
         }
         if let (200..300, Some(offered)) = (status, offered) {

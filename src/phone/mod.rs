@@ -15,6 +15,7 @@ mod call;
 mod client;
 mod judge;
 pub mod message;
+mod peer;
 mod session;
 mod sound;
 mod story;

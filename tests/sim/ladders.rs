@@ -97,9 +97,16 @@ pub fn scenarios() -> Vec<(&'static str, Plan)> {
         ("representative_unavailable", Plan::fixed(customer(800, None), vec![late(486), Behaviour::ringing_only()])),
         ("cancelled", deleted(Plan::fixed(Behaviour::ringing_only(), talkers()), 2_000)),
         ("cancelled-while-holding", deleted(Plan::fixed(customer(800, None), vec![Behaviour::ringing_only()]), 3_000)),
+        ("failed-no-port", Plan { ports: 0, ..Plan::fixed(customer(800, None), talkers()) }),
+        ("expired", {
+            let mut plan = Plan::fixed(customer(800, None), talkers());
+            plan.wishes[0].desired = Some(ms(5_000));
+            plan.faults.jumps = vec![(ms(1_000), 2 * 3_600_000)];
+            plan
+        }),
         ("interrupted", {
             let mut plan = Plan::fixed(customer(800, None), vec![representative(900, Some(9_000))]);
-            plan.faults.crashes = vec![36];
+            plan.faults.crashes = vec![33];
             plan.faults.until = ms(60_000);
             plan
         }),
@@ -114,6 +121,9 @@ pub fn ladder(plan: Plan) -> String {
     assert!(broken.is_empty(), "{}", broken.iter().map(|b| format!("{b}\n")).collect::<String>());
     let record = world.store.all_kept().next().and_then(|(_, kept)| kept.records.last()).expect("one record");
     let mut text = world.ladder.join("\n");
+    if text.is_empty() {
+        text.push_str("(nobody was dialled)");
+    }
     text.push_str(&format!(
         "\n\noutcome {}, talked {} s, billed {} + {} s: {}\n",
         record.outcome,
@@ -125,8 +135,8 @@ pub fn ladder(plan: Plan) -> String {
     text
 }
 
-#[test]
-fn every_outcome_has_its_golden_ladder() {
+/// Compares every ladder with its file, or writes it; what differs is returned.
+pub fn compare() -> Vec<String> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/ladders");
     let update = std::env::var_os("UPDATE_LADDERS").is_some();
     let mut wrong = Vec::new();
@@ -142,5 +152,5 @@ fn every_outcome_has_its_golden_ladder() {
             wrong.push(format!("{name}:\n--- docs/ladders\n{golden}\n--- now\n{text}"));
         }
     }
-    assert!(wrong.is_empty(), "UPDATE_LADDERS=1 rewrites them\n{}", wrong.join("\n"));
+    wrong
 }

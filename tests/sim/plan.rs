@@ -1,7 +1,6 @@
 //! What a seed stands for: topology, mix of faults, the calls that businesses ask for and the manners of the phones they
 //! reach. Owns the drawing; everything after it follows from the plan and the seed.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use callbridge::call::CallLimits;
@@ -134,12 +133,6 @@ impl Plan {
     pub fn calm(&self) -> bool {
         let f = &self.faults;
         f.weather.is_none() && f.crashes.is_empty() && f.jumps.is_empty() && f.store_failure == 0.0 && self.ports > 12
-    }
-
-    /// Where a party's calls arrive.
-    pub fn switch_of(&self, representative: bool) -> SocketAddr {
-        let address = if representative && self.two_switches { SWITCH_B } else { SWITCH_A };
-        address.parse().expect("a constant")
     }
 }
 

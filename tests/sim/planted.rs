@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use callbridge::clock::Wall;
 use callbridge::engine::api::{Output, StoreOp, StoreToken};
 use callbridge::media::api::{Clip, Command, Event, Script, Spoken};
 use callbridge::model::{CallId, LegId, Outcome, StoredCall};
@@ -59,6 +60,8 @@ pub enum Bug {
     DialledAgainOnRestart,
     /// Seven seconds more are billed than were talked.
     BilledAfterBye,
+    /// A call that a crash cut is billed up to the restart.
+    BilledAfterCrash,
     /// Busy is written where nobody answered, and the other way round.
     WrongOutcome,
     /// A mandatory header is missing.
@@ -91,6 +94,7 @@ impl Bug {
         (Bug::LostScheduledOnRestart, Promise::OneRecord),
         (Bug::DialledAgainOnRestart, Promise::DialledOnce),
         (Bug::BilledAfterBye, Promise::BilledAtMostTalked),
+        (Bug::BilledAfterCrash, Promise::BilledAtMostTalked),
         (Bug::WrongOutcome, Promise::BothEndsAgree),
         (Bug::NoMaxForwards, Promise::ProperSip),
         (Bug::CrossedLines, Promise::NoCrosstalk),
@@ -196,7 +200,7 @@ impl Planted {
                 (vec![], vec![Told::Media(Event::Closed { leg, quality: Default::default() })])
             }
             (Bug::PromptOverBridge, Command::Bridge { a, b }) => {
-                let spoken = Spoken { business: crate::world::business(), company: "ABC".into() };
+                let spoken = Spoken { business: crate::setup::business(), company: "ABC".into() };
                 let script = Script { once: vec![Clip::Connecting(spoken)], then_loop: None };
                 // Half of the bridge stays: the customer is heard no more, and hears the message again.
                 out(vec![Command::Bridge { a, b }, Command::Play { leg: a, script }])
@@ -261,10 +265,11 @@ impl Planted {
     }
 
     /// What a restart finds.
-    pub fn restore(&mut self, open: &mut Vec<StoredCall>) {
+    pub fn restore(&mut self, open: &mut Vec<StoredCall>, last_alive: &mut Option<Wall>) {
         match self.bug {
             Bug::LostScheduledOnRestart => open.retain(|call| call.message.desired_contact_time.is_none()),
             Bug::DialledAgainOnRestart => open.iter_mut().for_each(|call| call.progress = Default::default()),
+            Bug::BilledAfterCrash => *last_alive = Some(Wall(i64::MAX)),
             _ => {}
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use callbridge::clock::Mono;
 use callbridge::model::{CallRecord, Outcome};
-use callbridge::phone::{AnswerWith, Ending, Fault, Sound, Story, Then};
+use callbridge::phone::{Act, AnswerWith, Ending, Fault, Sound, Story, Then};
 
 use crate::media::{CONNECTING_HZ, MUSIC_HZ, UNAVAILABLE_HZ};
 use crate::model;
@@ -151,7 +151,12 @@ fn records(world: &World, blame: Blame<'_>) {
 
 /// The equipment crashed while this call was on the phone.
 fn crash_during(world: &World, story: &Story) -> bool {
-    world.crashed.iter().any(|at| *at >= story.invited_at && story.ended_at.is_none_or(|end| *at <= end + GRACE))
+    // The INVITE may have been on its way when the equipment crashed.
+    let on_the_way = Duration::from_secs(1);
+    world
+        .crashed
+        .iter()
+        .any(|at| *at + on_the_way >= story.invited_at && story.ended_at.is_none_or(|end| *at <= end + GRACE))
 }
 
 /// After the end of a call, what is left of its signalling goes on so long.
@@ -286,6 +291,14 @@ impl Case<'_> {
         if talked && self.calm() && first != Some(CONNECTING_HZ) {
             blame(Promise::PromptFirst, format!("{} heard first {first:?}", customer.user));
         }
+        if let Some(joined) = self.joined().filter(|_| self.calm()) {
+            let late =
+                |tone: &u16| customer.last_heard(*tone).is_some_and(|at| at > joined + Duration::from_millis(60));
+            if let Some(tone) = prompts.iter().find(|tone| late(tone)) {
+                let text = format!("{} still hears {tone} Hz, the representative is there", customer.user);
+                blame(Promise::PromptNeverOverBridge, text);
+            }
+        }
         for story in &self.representatives {
             for tone in story.heard.iter().filter_map(|h| h.tone) {
                 if prompts.contains(&tone) {
@@ -298,10 +311,18 @@ impl Case<'_> {
         }
     }
 
+    /// When the representative who talked was connected.
+    fn joined(&self) -> Option<Mono> {
+        let name = self.record.representative.as_ref().filter(|_| self.record.bridged_at.is_some())?.to_string();
+        self.representatives.iter().find(|s| s.user == name)?.acked_at
+    }
+
     /// Both spoke, steadily and for a while: then both were heard.
     fn crossing(&self, customer: &Story, representative: &Story, blame: Blame<'_>) {
         let plain = |story: &Story| {
-            party(self.world, story).is_some_and(|p| p.behaviour.talk.len() <= 1 && !p.behaviour.rtp_from_elsewhere)
+            party(self.world, story).is_some_and(|p| {
+                p.behaviour.talk.iter().all(|(_, act)| *act == Act::HangUp) && !p.behaviour.rtp_from_elsewhere
+            })
         };
         let both = |story: &Story| story.acked_at.zip(story.ended_at);
         let (Some((_, customer_end)), Some((joined, end))) = (both(customer), both(representative)) else { return };
@@ -330,8 +351,8 @@ impl Case<'_> {
         }
         if outcome == Outcome::Completed {
             let name = self.record.representative.as_ref().map(ToString::to_string);
-            let talked = |s: &&Story| Some(&s.user) == name.as_ref() && s.answered_at.is_some();
-            if !self.representatives.iter().any(|s| talked(&s)) {
+            let talked = |s: &Story| Some(&s.user) == name.as_ref() && s.answered_at.is_some();
+            if !self.representatives.iter().any(|s| talked(s)) {
                 disagree(format!("completed with {name:?}, who says nothing of it"));
             }
         }
@@ -350,11 +371,23 @@ impl Case<'_> {
     }
 
     fn billing(&self, blame: Blame<'_>) {
+        // After a jump of the wall clock the last durable sign of life may lie hours from the marks of the call.
+        if self.record.outcome == Outcome::Interrupted && !self.world.plan.faults.jumps.is_empty() {
+            return;
+        }
         let vanished = |story: &Story| story.ending == Some(Ending::Vanished);
         let slack = if self.calm() { Duration::from_millis(300) } else { self.world.plan.faults.until + GRACE / 4 };
+        // A crash ends what can be billed: the first one after the dialling.
+        let cut = |story: &Story| {
+            let interrupted = self.record.outcome == Outcome::Interrupted;
+            self.world.crashed.iter().copied().find(|at| interrupted && *at >= story.invited_at)
+        };
         let of = |stories: &[&Story]| -> u64 {
             let talk = |story: &&Story| {
                 let answered = story.answered_at?;
+                if let Some(crashed) = cut(story) {
+                    return Some(self.rounded(crashed.since(answered)));
+                }
                 let end = story.ended_at.unwrap_or(self.world.now);
                 let unnoticed =
                     if vanished(story) { LIMITS.silence + LIMITS.max_hold + LIMITS.max_call } else { Duration::ZERO };

@@ -8,30 +8,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use callbridge::clock::{Mono, Now, Wall};
-use callbridge::engine::api::{Input, Output, Reply, ReplyTo};
-use callbridge::engine::{Engine, EngineConfig};
+use callbridge::engine::Engine;
+use callbridge::engine::api::{Input, Output, ReplyTo};
 use callbridge::media::api::{self as media_api, Prompts};
-use callbridge::model::business::PasswordHash;
-use callbridge::model::{Business, BusinessId, CallId, Directory, Endpoint, Idempotency, InitiationMessage, Tariff};
-use callbridge::phone::{Phone, PhoneCall, PhoneConfig, PhoneMove, PhoneOutput, Story};
-use callbridge::routing::Switch;
+use callbridge::model::{CallId, InitiationMessage, Tariff};
+use callbridge::phone::{Phone, PhoneCall, PhoneMove, PhoneOutput, Story};
 use rand::rngs::StdRng;
 use rand::{Rng, RngCore, SeedableRng};
 
 use crate::media::{Media, Sent};
 use crate::network::Weather;
-use crate::plan::{EQUIPMENT, LIMITS, Plan, SWITCH_A, SWITCH_B};
+use crate::plan::{EQUIPMENT, Plan, SWITCH_A, SWITCH_B};
 use crate::planted::{Bug, Planted, Told};
 use crate::promises::{Broken, Promise};
+use crate::setup::{EPOCH, address, business, directory, engine_config, phones, whose};
 use crate::store::Store;
 
-/// Wall time at the beginning of every world: 2026-11-24T12:00:00Z.
-const EPOCH: i64 = 1_795_521_600_000;
 /// First RTP port of the equipment.
 const EQUIPMENT_RTP: &str = "192.0.2.1:20000";
 
 /// What can happen.
-enum Event {
+pub(crate) enum Event {
     /// A datagram arrives at this SIP address.
     Sip { to: SocketAddr, from: SocketAddr, bytes: Arc<[u8]> },
     /// A packet arrives at this RTP address.
@@ -56,7 +53,7 @@ enum Event {
 
 /// What was asked over HTTP.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Asked {
+pub(crate) enum Asked {
     Post(usize),
     Delete(usize),
     Get(usize),
@@ -104,12 +101,12 @@ pub struct World {
     pub trace: Option<Vec<String>>,
     /// Ladder lines, when a trace is wanted.
     pub ladder: Vec<String>,
-    engine: Option<Engine>,
+    pub(crate) engine: Option<Engine>,
     media: Media,
     phones: Vec<(SocketAddr, Phone)>,
     whose: BTreeMap<String, Who>,
     dialled_before: Vec<usize>,
-    asked: BTreeMap<ReplyTo, Asked>,
+    pub(crate) asked: BTreeMap<ReplyTo, Asked>,
     heap: BinaryHeap<Reverse<(Mono, u64, Slot)>>,
     events: BTreeMap<u64, Event>,
     rng: StdRng,
@@ -121,7 +118,7 @@ pub struct World {
     outputs: u32,
     crashes: VecDeque<u32>,
     committing: bool,
-    count: u64,
+    pub(crate) count: u64,
 }
 
 /// Where an event lies (the heap orders times and numbers, never events).
@@ -220,12 +217,12 @@ impl World {
         self.asked.len()
     }
 
-    fn now_pair(&self) -> Now {
+    pub(crate) fn now_pair(&self) -> Now {
         let millis = i64::try_from(self.now.0 / 1000).unwrap_or(0);
         Now { mono: self.now, wall: Wall(EPOCH + millis + self.shift) }
     }
 
-    fn after(&mut self, delay: Duration, event: Event) {
+    pub(crate) fn after(&mut self, delay: Duration, event: Event) {
         self.count += 1;
         self.events.insert(self.count, event);
         self.heap.push(Reverse((self.now + delay, self.count, self.count)));
@@ -322,11 +319,11 @@ impl World {
             ..Tariff::default()
         };
         engine.handle(now, Input::Directory(Arc::new(directory(tariff))));
-        let (mut open, last_alive) = self.store.restart();
+        let (mut open, mut last_alive) = self.store.restart();
         let began = |call: &callbridge::model::StoredCall| call.progress.started_at.is_some();
         self.dialled_before =
             open.iter().filter(|call| began(call)).filter_map(|call| self.wish_of(&call.message)).collect();
-        self.planted.restore(&mut open);
+        self.planted.restore(&mut open, &mut last_alive);
         engine.restore(now, open, last_alive);
         self.engine = Some(engine);
         self.drain_engine();
@@ -339,7 +336,7 @@ impl World {
         }
     }
 
-    fn tell_engine(&mut self, input: Input<'_>) {
+    pub(crate) fn tell_engine(&mut self, input: Input<'_>) {
         let now = self.now_pair();
         if let Some(engine) = &mut self.engine {
             engine.handle(now, input);
@@ -408,7 +405,10 @@ impl World {
         self.store.crash(self.rng.random());
         self.asked.clear();
         let seed = self.rng.next_u64();
-        self.media = Media::new(Arc::clone(&self.prompts), address(EQUIPMENT_RTP), self.plan.ports, seed);
+        // The daemon begins anywhere in its row of ports, so that peers of the life before do not meet new calls.
+        let mut first = address(EQUIPMENT_RTP);
+        first.set_port(first.port() + 2_000 * u16::try_from(self.life % 8).unwrap_or(0));
+        self.media = Media::new(Arc::clone(&self.prompts), first, self.plan.ports, seed);
         let down = Duration::from_millis(self.rng.random_range(5..2_000));
         self.after(down, Event::Restart);
     }
@@ -441,83 +441,6 @@ impl World {
             }
         }
         self.begin_commit();
-    }
-
-    // ---- HTTP ----------------------------------------------------------------------------------------------------
-
-    fn post(&mut self, wish: usize) {
-        if self.engine.is_none() {
-            return self.after(Duration::from_millis(500), Event::Post(wish));
-        }
-        let now = self.now_pair();
-        let w = &self.plan.wishes[wish];
-        let parse = |number: &str| Endpoint::parse(number).expect("a possible number");
-        // A repeated POST is the same message to the letter: the time it names does not move.
-        let base = Wall(EPOCH + 1_000) + w.at;
-        let message = InitiationMessage {
-            business_id: business(),
-            customer: parse(&w.customer.number),
-            representatives: w.representatives.iter().map(|r| parse(&r.number)).collect(),
-            desired_contact_time: w.desired.map(|after| base + after),
-            company_name: None,
-            web_page: None,
-            note: None,
-            reference: Some(format!("wish-{wish}")),
-            caller_id: None,
-            idempotency: Some(Idempotency { key: format!("key-{wish}"), body_hash: format!("body-{wish}") }),
-        };
-        let again = w.again.filter(|_| !self.fates[wish].posted);
-        self.fates[wish].posted = true;
-        if let Some(after) = again {
-            self.after(after, Event::Post(wish));
-        }
-        self.note(|| format!("POST {wish} at {}", now.wall));
-        let reply = self.ask(Asked::Post(wish));
-        self.tell_engine(Input::Initiate { reply, message: Box::new(message) });
-    }
-
-    fn ask(&mut self, asked: Asked) -> ReplyTo {
-        self.count += 1;
-        let reply = ReplyTo(self.count);
-        if self.engine.is_some() {
-            self.asked.insert(reply, asked);
-        }
-        reply
-    }
-
-    fn reply(&mut self, to: ReplyTo, reply: Reply) {
-        let asked = self.asked.remove(&to);
-        self.note(|| format!("reply to {asked:?}: {}", format!("{reply:?}").chars().take(90).collect::<String>()));
-        match (asked, reply) {
-            (Some(Asked::Post(wish)), Reply::Accepted(view)) => {
-                if !self.store.holds(view.id) {
-                    self.blame(Promise::AcceptedIsDurable, format!("call {} was answered 202", view.id));
-                }
-                self.know(wish, view.id);
-            }
-            (Some(Asked::Post(wish)), Reply::Replayed(call)) => self.know(wish, call),
-            (Some(Asked::Post(wish)), Reply::Refused(refusal)) => {
-                self.fates[wish].refused = Some(refusal.to_string());
-            }
-            (Some(Asked::Delete(_)), Reply::Deleted(_) | Reply::AlreadyEnded) => {}
-            (Some(Asked::Get(_)), Reply::Call(_)) => {}
-            (asked, reply) => {
-                self.blame(Promise::RequestsAreAnswered, format!("{asked:?} was answered by {reply:?}"));
-            }
-        }
-    }
-
-    fn know(&mut self, wish: usize, call: CallId) {
-        if self.fates[wish].calls.contains(&call) {
-            return;
-        }
-        self.fates[wish].calls.push(call);
-        if let Some(after) = self.plan.wishes[wish].delete {
-            self.after(after, Event::Delete(wish, call));
-        }
-        if let Some(after) = self.plan.wishes[wish].get {
-            self.after(after, Event::Get(wish, call));
-        }
     }
 
     // ---- phones and network --------------------------------------------------------------------------------------
@@ -570,7 +493,11 @@ impl World {
         if what == PhoneMove::Invited {
             match who {
                 None => self.blame(Promise::NothingToStrangers, format!("{user} was dialled: nobody asked for it")),
-                Some(Who::Customer(wish)) if self.dialled_before.contains(&wish) => {
+                // An INVITE of the life before may still have been on its way.
+                Some(Who::Customer(wish))
+                    if self.dialled_before.contains(&wish)
+                        && self.crashed.last().is_some_and(|at| self.now.since(*at) > Duration::from_millis(400)) =>
+                {
                     self.blame(Promise::DialledOnce, format!("customer {user} was dialled again after the restart"));
                 }
                 Some(Who::Customer(_)) => {}
@@ -605,95 +532,13 @@ impl World {
         message.reference.as_deref()?.strip_prefix("wish-")?.parse().ok()
     }
 
-    fn blame(&mut self, promise: Promise, text: String) {
+    pub(crate) fn blame(&mut self, promise: Promise, text: String) {
         self.broken.push(Broken { promise, text });
     }
 
-    fn note(&mut self, text: impl FnOnce() -> String) {
+    pub(crate) fn note(&mut self, text: impl FnOnce() -> String) {
         if let Some(trace) = &mut self.trace {
             trace.push(format!("{:>12.6} {}", self.now.0 as f64 / 1e6 - 1.0, text()));
         }
     }
-}
-
-/// Reads an address constant.
-pub fn address(text: &str) -> SocketAddr {
-    text.parse().expect("a constant")
-}
-
-/// The one business of every world.
-pub fn business() -> BusinessId {
-    "abc".parse().expect("a constant")
-}
-
-fn directory(tariff: Tariff) -> Directory {
-    let business = Business {
-        id: business(),
-        name: "ABC".to_owned(),
-        password_hash: PasswordHash(String::new()),
-        enabled: true,
-        limits: Default::default(),
-        tariff,
-        caller_ids: Vec::new(),
-    };
-    Directory { businesses: [(business.id.clone(), Arc::new(business))].into() }
-}
-
-fn engine_config(plan: &Plan) -> EngineConfig {
-    let switch = |name: &str, text: &str, prefixes: &[&str]| Switch {
-        name: name.to_owned(),
-        address: address(text),
-        prefixes: prefixes.iter().map(|p| (*p).to_owned()).collect(),
-        weight: 1,
-        allow: Vec::new(),
-        sources: Vec::new(),
-        caller_id: None,
-    };
-    let switches = if plan.two_switches {
-        vec![switch("ssp-a", SWITCH_A, &["+1"]), switch("ssp-b", SWITCH_B, &["+1646"])]
-    } else {
-        vec![switch("ssp-a", SWITCH_A, &[])]
-    };
-    EngineConfig {
-        sip_local: address(EQUIPMENT),
-        user_agent: "callbridge".to_owned(),
-        limits: LIMITS,
-        late: Duration::from_secs(3_600),
-        max_ahead: Duration::from_secs(366 * 86_400),
-        max_calls: 100,
-        switches,
-    }
-}
-
-fn phones(plan: &Plan, faulty: bool, traced: bool, rng: &mut StdRng) -> Vec<(SocketAddr, Phone)> {
-    let mut phones = Vec::new();
-    for text in [SWITCH_A, SWITCH_B] {
-        let behaviour = callbridge::phone::Behaviour::refusing(Duration::ZERO, 404);
-        let mut config = PhoneConfig::new(address(text), (30_000, 30_998), behaviour, rng.next_u64());
-        config.grace = Duration::from_millis(if faulty { 600 } else { 60 });
-        config.patience = Duration::from_secs(45);
-        config.ladder = traced;
-        if faulty {
-            config.faithful_from = Mono(1_000_000) + plan.faults.until + Duration::from_secs(1);
-        }
-        let mut phone = Phone::new(config);
-        for wish in &plan.wishes {
-            for party in wish.representatives.iter().chain([&wish.customer]) {
-                phone.expect(&party.number, party.behaviour.clone());
-            }
-        }
-        phones.push((address(text), phone));
-    }
-    phones
-}
-
-fn whose(plan: &Plan) -> BTreeMap<String, Who> {
-    let mut whose = BTreeMap::new();
-    for (w, wish) in plan.wishes.iter().enumerate() {
-        whose.insert(wish.customer.number.clone(), Who::Customer(w));
-        for (r, party) in wish.representatives.iter().enumerate() {
-            whose.insert(party.number.clone(), Who::Representative(w, r));
-        }
-    }
-    whose
 }

@@ -1,0 +1,89 @@
+//! The HTTP clients of a world: they post, repeat, cancel and ask, and judge the kind of answer they get. Owns nothing but
+//! these requests; what became of them is kept in the world's fates.
+
+use std::time::Duration;
+
+use callbridge::clock::Wall;
+use callbridge::engine::api::{Input, Reply, ReplyTo};
+use callbridge::model::{CallId, Endpoint, Idempotency, InitiationMessage};
+
+use crate::promises::Promise;
+use crate::setup::{EPOCH, business};
+use crate::world::{Asked, Event, World};
+
+impl World {
+    pub(crate) fn post(&mut self, wish: usize) {
+        if self.engine.is_none() {
+            return self.after(Duration::from_millis(500), Event::Post(wish));
+        }
+        let now = self.now_pair();
+        let w = &self.plan.wishes[wish];
+        let parse = |number: &str| Endpoint::parse(number).expect("a possible number");
+        // A repeated POST is the same message to the letter: the time it names does not move.
+        let base = Wall(EPOCH + 1_000) + w.at;
+        let message = InitiationMessage {
+            business_id: business(),
+            customer: parse(&w.customer.number),
+            representatives: w.representatives.iter().map(|r| parse(&r.number)).collect(),
+            desired_contact_time: w.desired.map(|after| base + after),
+            company_name: None,
+            web_page: None,
+            note: None,
+            reference: Some(format!("wish-{wish}")),
+            caller_id: None,
+            idempotency: Some(Idempotency { key: format!("key-{wish}"), body_hash: format!("body-{wish}") }),
+        };
+        let again = w.again.filter(|_| !self.fates[wish].posted);
+        self.fates[wish].posted = true;
+        if let Some(after) = again {
+            self.after(after, Event::Post(wish));
+        }
+        self.note(|| format!("POST {wish} at {}", now.wall));
+        let reply = self.ask(Asked::Post(wish));
+        self.tell_engine(Input::Initiate { reply, message: Box::new(message) });
+    }
+
+    pub(crate) fn ask(&mut self, asked: Asked) -> ReplyTo {
+        self.count += 1;
+        let reply = ReplyTo(self.count);
+        if self.engine.is_some() {
+            self.asked.insert(reply, asked);
+        }
+        reply
+    }
+
+    pub(crate) fn reply(&mut self, to: ReplyTo, reply: Reply) {
+        let asked = self.asked.remove(&to);
+        self.note(|| format!("reply to {asked:?}: {}", format!("{reply:?}").chars().take(90).collect::<String>()));
+        match (asked, reply) {
+            (Some(Asked::Post(wish)), Reply::Accepted(view)) => {
+                if !self.store.holds(view.id) {
+                    self.blame(Promise::AcceptedIsDurable, format!("call {} was answered 202", view.id));
+                }
+                self.know(wish, view.id);
+            }
+            (Some(Asked::Post(wish)), Reply::Replayed(call)) => self.know(wish, call),
+            (Some(Asked::Post(wish)), Reply::Refused(refusal)) => {
+                self.fates[wish].refused = Some(refusal.to_string());
+            }
+            (Some(Asked::Delete(_)), Reply::Deleted(_) | Reply::AlreadyEnded) => {}
+            (Some(Asked::Get(_)), Reply::Call(_)) => {}
+            (asked, reply) => {
+                self.blame(Promise::RequestsAreAnswered, format!("{asked:?} was answered by {reply:?}"));
+            }
+        }
+    }
+
+    pub(crate) fn know(&mut self, wish: usize, call: CallId) {
+        if self.fates[wish].calls.contains(&call) {
+            return;
+        }
+        self.fates[wish].calls.push(call);
+        if let Some(after) = self.plan.wishes[wish].delete {
+            self.after(after, Event::Delete(wish, call));
+        }
+        if let Some(after) = self.plan.wishes[wish].get {
+            self.after(after, Event::Get(wish, call));
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! How a world is furnished from its plan: addresses, the business, the engine's configuration, the phones and whose they
+//! are. Owns constants; nothing here happens in virtual time.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use callbridge::clock::Mono;
+use callbridge::engine::EngineConfig;
+use callbridge::model::business::PasswordHash;
+use callbridge::model::{Business, BusinessId, Directory, Tariff};
+use callbridge::phone::{Phone, PhoneConfig};
+use callbridge::routing::Switch;
+use rand::RngCore;
+use rand::rngs::StdRng;
+
+use crate::plan::{EQUIPMENT, LIMITS, Plan, SWITCH_A, SWITCH_B};
+use crate::world::Who;
+
+/// Wall time at the beginning of every world: 2026-11-24T12:00:00Z.
+pub const EPOCH: i64 = 1_795_521_600_000;
+
+/// Reads an address constant.
+pub fn address(text: &str) -> SocketAddr {
+    text.parse().expect("a constant")
+}
+
+/// The one business of every world.
+pub fn business() -> BusinessId {
+    "abc".parse().expect("a constant")
+}
+
+pub fn directory(tariff: Tariff) -> Directory {
+    let business = Business {
+        id: business(),
+        name: "ABC".to_owned(),
+        password_hash: PasswordHash(String::new()),
+        enabled: true,
+        limits: Default::default(),
+        tariff,
+        caller_ids: Vec::new(),
+    };
+    Directory { businesses: [(business.id.clone(), Arc::new(business))].into() }
+}
+
+pub fn engine_config(plan: &Plan) -> EngineConfig {
+    let switch = |name: &str, text: &str, prefixes: &[&str]| Switch {
+        name: name.to_owned(),
+        address: address(text),
+        prefixes: prefixes.iter().map(|p| (*p).to_owned()).collect(),
+        weight: 1,
+        allow: Vec::new(),
+        sources: Vec::new(),
+        caller_id: None,
+    };
+    let switches = if plan.two_switches {
+        vec![switch("ssp-a", SWITCH_A, &["+1"]), switch("ssp-b", SWITCH_B, &["+1646"])]
+    } else {
+        vec![switch("ssp-a", SWITCH_A, &[])]
+    };
+    EngineConfig {
+        sip_local: address(EQUIPMENT),
+        user_agent: "callbridge".to_owned(),
+        limits: LIMITS,
+        late: Duration::from_secs(3_600),
+        max_ahead: Duration::from_secs(366 * 86_400),
+        max_calls: 100,
+        switches,
+    }
+}
+
+pub fn phones(plan: &Plan, faulty: bool, traced: bool, rng: &mut StdRng) -> Vec<(SocketAddr, Phone)> {
+    let mut phones = Vec::new();
+    for text in [SWITCH_A, SWITCH_B] {
+        let behaviour = callbridge::phone::Behaviour::refusing(Duration::ZERO, 404);
+        let mut config = PhoneConfig::new(address(text), (30_000, 30_998), behaviour, rng.next_u64());
+        config.grace = Duration::from_millis(if faulty { 600 } else { 60 });
+        config.patience = Duration::from_secs(45);
+        // Long enough for everything that the equipment may still say after it found out, however late.
+        config.linger = Duration::from_secs(150);
+        config.ladder = traced;
+        if faulty {
+            config.faithful_from = Mono(1_000_000) + plan.faults.until + Duration::from_secs(1);
+        }
+        let mut phone = Phone::new(config);
+        for wish in &plan.wishes {
+            for party in wish.representatives.iter().chain([&wish.customer]) {
+                phone.expect(&party.number, party.behaviour.clone());
+            }
+        }
+        phones.push((address(text), phone));
+    }
+    phones
+}
+
+pub fn whose(plan: &Plan) -> BTreeMap<String, Who> {
+    let mut whose = BTreeMap::new();
+    for (w, wish) in plan.wishes.iter().enumerate() {
+        whose.insert(wish.customer.number.clone(), Who::Customer(w));
+        for (r, party) in wish.representatives.iter().enumerate() {
+            whose.insert(party.number.clone(), Who::Representative(w, r));
+        }
+    }
+    whose
+}
