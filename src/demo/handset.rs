@@ -16,15 +16,15 @@ use crate::audio::{Prompt, SAMPLES_PER_FRAME};
 use crate::clock::Mono;
 use crate::io::clock::SystemClock;
 use crate::model::Role;
-use crate::phone::{Behaviour, Phone, PhoneConfig, PhoneMove, PhoneOutput, Story};
+use crate::phone::{Behaviour, Phone, PhoneCall, PhoneConfig, PhoneMove, PhoneOutput, Story};
 
 /// RTP ports of a phone: one per call, the next calls take the next ones.
-const RTP_PORTS: u16 = 4;
+const RTP_PORTS: u16 = 8;
 /// The RTP header of a packet without extensions.
 const RTP_HEADER: usize = 12;
 /// The thread looks up at least so often.
 const LOOK: Duration = Duration::from_millis(200);
-/// A call is told when nothing more came for so long after its end.
+/// A call is told so long after its end: what comes late is still judged, and nobody waits for the phone's own 64·T1.
 const LINGER: Duration = Duration::from_millis(600);
 
 /// What was seen at a phone.
@@ -150,7 +150,6 @@ impl Handset {
         let rtp = even_ports(RTP_PORTS)?;
         let ports = (rtp.first().map_or(0, |(port, _)| *port), rtp.last().map_or(0, |(port, _)| *port));
         let mut config = PhoneConfig::new(address, ports, behaviour, u64::from(address.port()));
-        config.linger = LINGER;
         config.record = true;
         config.ladder = true;
         for socket in rtp.iter().map(|(_, socket)| socket).chain([&sip]) {
@@ -159,7 +158,9 @@ impl Handset {
         let unplugged = Arc::new(AtomicBool::new(false));
         let microphone = Microphone { voice, next: 0 };
         let phone = Phone::new(config);
-        let mut desk = Desk { role, phone, sip, rtp, microphone, clock, line, seen, unplugged: Arc::clone(&unplugged) };
+        let ended = Vec::new();
+        let gone = Arc::clone(&unplugged);
+        let mut desk = Desk { role, phone, sip, rtp, microphone, clock, line, seen, ended, unplugged: gone };
         let thread = std::thread::Builder::new().name(format!("phone-{role:?}")).spawn(move || desk.run())?;
         Ok(Handset { address, unplugged, thread: Some(thread) })
     }
@@ -206,6 +207,8 @@ struct Desk {
     clock: SystemClock,
     line: Arc<Line>,
     seen: UnboundedSender<Seen>,
+    /// Calls over but not told, and when each ended.
+    ended: Vec<(PhoneCall, Mono)>,
     unplugged: Arc<AtomicBool>,
 }
 
@@ -221,6 +224,7 @@ impl Desk {
             while let Some(output) = self.phone.poll_output() {
                 self.carry_out(output);
             }
+            self.tell_stories(now);
         }
     }
 
@@ -267,14 +271,26 @@ impl Desk {
             }
             // The ports are bound for the phone's whole life.
             PhoneOutput::OpenRtp { .. } | PhoneOutput::CloseRtp { .. } => {}
-            PhoneOutput::Moved { at, what, .. } => {
-                if what == PhoneMove::Answered {
-                    self.microphone.next = 0;
+            PhoneOutput::Moved { call, at, what } => {
+                match what {
+                    PhoneMove::Answered => self.microphone.next = 0,
+                    PhoneMove::Ended(_) => self.ended.push((call, at)),
+                    PhoneMove::Invited | PhoneMove::Ringing | PhoneMove::Connected | PhoneMove::Hears(_) => {}
                 }
                 self.tell(at, What::Moved(what));
             }
             PhoneOutput::Ladder { at, sent, text, .. } => self.tell(at, What::Sip { sent, text }),
-            PhoneOutput::Told(story) => self.tell(self.clock.now().mono, What::Told(story)),
+            // Told already, when it had ended.
+            PhoneOutput::Told(_) => {}
+        }
+    }
+
+    fn tell_stories(&mut self, now: Mono) {
+        while let Some(index) = self.ended.iter().position(|(_, at)| now - *at >= LINGER) {
+            let (call, _) = self.ended.swap_remove(index);
+            if let Some(story) = self.phone.story(call) {
+                self.tell(now, What::Told(Box::new(story.clone())));
+            }
         }
     }
 
