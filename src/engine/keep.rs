@@ -39,7 +39,11 @@ impl Engine {
         self.store(StoreOp::Progress { call: id, progress }, Pending::Progress { call: id });
     }
 
+    /// A mark of this life must not stand for calls of the last one, so it waits until their records are durable.
     pub(super) fn heartbeat(&mut self, now: Now) {
+        if self.recording.values().any(|recorded| recorded.record.outcome == Outcome::Interrupted) {
+            return self.timers.set(TimerKey::Alive, now.mono + STORE_RETRY);
+        }
         if self.calls.values().any(|live| matches!(live.standing, Standing::Placed { .. })) {
             self.store(StoreOp::Alive { at: now.wall }, Pending::Alive);
             self.timers.set(TimerKey::Alive, now.mono + HEARTBEAT);

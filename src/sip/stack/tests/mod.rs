@@ -49,7 +49,7 @@ impl Rig {
         while let Some(output) = self.stack.poll_output() {
             match output {
                 SipOutput::Send { bytes, .. } => {
-                    self.sent.push((self.now.0 / 1000, String::from_utf8(bytes.to_vec()).unwrap()));
+                    self.sent.push((self.now.0 / 1000, String::from_utf8_lossy(&bytes).into_owned()));
                 }
                 SipOutput::Leg(_, event) => self.events.push(event),
                 SipOutput::Refused(why) => self.refused.push(why),
