@@ -18,6 +18,8 @@ use crate::io::batch::Batch;
 use crate::phone::message::{Message, Start, finish, parameter, user_of};
 
 const RESEND: u64 = 500_000;
+/// A representative's phone rings so long: time for the message to be heard.
+const RINGS: u64 = 200_000;
 
 /// The thread of phones.
 pub struct Phones {
@@ -145,6 +147,7 @@ struct Leg {
     first_relayed: bool,
     sequence: u32,
     expected: Option<u32>,
+    lifted: bool,
     over: bool,
 }
 
@@ -287,17 +290,14 @@ impl Work {
             ip = self.address.ip()
         );
         let answer = self.answer(message, 200, &body);
-        let _sent = self.sip.send_to(&answer, from);
-        if side == 1 {
-            self.answered.insert(number, now);
-        }
         let target = message.get("Contact").map(|c| c.trim_matches(['<', '>']).to_owned()).unwrap_or_default();
         let to = format!("{};tag=p{}", message.get("To").unwrap_or_default(), self.legs.len());
         let at = self.legs.len();
         self.by_call_id.insert(call_id.clone(), at);
         self.by_port[side].insert(remote_rtp.port(), at);
-        self.resend.insert((now + RESEND, at), answer.clone());
-        self.slots[(now / 1000 % 20) as usize].push(at);
+        // The 200 goes out with the deadlines of this very round, or after the ringing.
+        let lifts_at = if side == 0 { now } else { now + RINGS };
+        self.resend.insert((lifts_at, at), answer.clone());
         self.legs.push(Leg {
             number,
             side,
@@ -311,8 +311,19 @@ impl Work {
             first_relayed: false,
             sequence: 0,
             expected: None,
+            lifted: false,
             over: false,
         });
+    }
+
+    /// The handset is lifted with the first 200: from the next millisecond on its owner talks.
+    fn lift(&mut self, at: usize, now: u64) {
+        let Some(leg) = self.legs.get_mut(at).filter(|leg| !leg.lifted) else { return };
+        leg.lifted = true;
+        if leg.side == 1 {
+            self.answered.insert(leg.number, now);
+        }
+        self.slots[((now / 1000 + 1) % 20) as usize].push(at);
     }
 
     fn answer(&self, message: &Message<'_>, status: u16, body: &str) -> Vec<u8> {
@@ -386,6 +397,7 @@ impl Work {
             if let Some(leg) = self.legs.get(at).filter(|leg| !leg.over) {
                 let _again = self.sip.send_to(&bytes, leg.peer);
                 self.resend.insert((now + RESEND, at), bytes);
+                self.lift(at, now);
             }
         }
         while let Some(((due, at), ())) = self.hang_up.pop_first() {
