@@ -1,12 +1,11 @@
 //! What one leg costs the SIP stack: INVITE, 100, 180, 200, ACK, BYE, 200, with every transaction living out its timers. The
 //! peer's answers are made by copying header lines, so the figure is nearly all the stack's.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use callbridge::clock::{Mono, Wall};
-use callbridge::model::{CallId, LegId};
-use callbridge::sip::api::{Invite, SipOutput};
+use callbridge::model::{CallId, Hop, LegId};
+use callbridge::sip::api::{Invite, Locals, SipOutput};
 use callbridge::sip::{HangUpReason, Stack, StackConfig};
 use divan::Bencher;
 use divan::counter::ItemsCount;
@@ -20,8 +19,8 @@ fn main() {
 const SDP: &[u8] = b"v=0\r\no=- 1 1 IN IP4 192.0.2.5\r\ns=-\r\nc=IN IP4 192.0.2.5\r\nt=0 0\r\nm=audio 49216 RTP/AVP 0 8 101\r\n\
     a=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=sendrecv\r\n";
 
-fn switch() -> SocketAddr {
-    ([192, 0, 2, 1], 5070).into()
+fn switch() -> Hop {
+    Hop::udp(([192, 0, 2, 1], 5070).into())
 }
 
 /// Lines of the request that a response repeats, then the rest.
@@ -57,7 +56,11 @@ struct World {
 
 impl World {
     fn new() -> World {
-        let config = StackConfig::new(([192, 0, 2, 100], 5060).into(), vec![switch().ip()], "callbridge".into());
+        let config = StackConfig::new(
+            Locals::udp(([192, 0, 2, 100], 5060).into()),
+            vec![switch().address.ip()],
+            "callbridge".into(),
+        );
         World { stack: Stack::new(config, StdRng::seed_from_u64(1)), now: Mono(0), legs: 0 }
     }
 
@@ -82,7 +85,7 @@ impl World {
     }
 
     fn receive(&mut self, bytes: &[u8]) {
-        self.stack.receive(self.now, switch(), bytes);
+        self.stack.receive(self.now, &switch(), bytes);
     }
 
     /// One leg from the INVITE to the end of the BYE; `gap` passes before the next.
@@ -95,10 +98,12 @@ impl World {
             self.now,
             Invite {
                 leg,
-                switch: switch(),
+                hop: switch(),
                 target: "sip:+12125550100@192.0.2.1;user=phone".into(),
                 from: "sip:+12125550199@192.0.2.100".into(),
                 from_name: Some("ABC".into()),
+                headers: Vec::new(),
+                trunk: Default::default(),
                 offer: SDP.to_vec(),
             },
         );

@@ -32,7 +32,9 @@ use crate::io::store::{Archive, DirectoryWatch, SqliteStore, Store, WriterBounds
 use crate::io::telemetry::{self, Metrics};
 use crate::io::tls::ServerTls;
 use crate::media::api::Prompts;
+use crate::model::Hop;
 use crate::routing::Switch;
+use crate::sip::api::Locals;
 
 /// Kernel buffers of the SIP socket: a burst of a thousand INVITE answers fits.
 const SIP_BUFFER: usize = 4 << 20;
@@ -356,7 +358,7 @@ fn engine_config(config: &Config, sip_local: SocketAddr) -> EngineConfig {
     let seconds = |s: u32| Duration::from_secs(u64::from(s));
     let call = &config.call;
     EngineConfig {
-        sip_local,
+        sip: Locals::udp(sip_local),
         user_agent: concat!("callbridge/", env!("CARGO_PKG_VERSION")).to_owned(),
         limits: CallLimits {
             customer_ring: seconds(call.customer_ring_seconds),
@@ -377,12 +379,13 @@ fn engine_config(config: &Config, sip_local: SocketAddr) -> EngineConfig {
 fn switch(config: &SwitchConfig) -> Switch {
     Switch {
         name: config.name.clone(),
-        address: config.address,
+        hop: Hop::udp(config.address),
         prefixes: config.prefixes.clone(),
         weight: config.weight,
         allow: config.allow.clone(),
         sources: config.sources.clone(),
         caller_id: config.caller_id.clone(),
+        trunk: Arc::default(),
     }
 }
 

@@ -36,7 +36,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
     // The prompt library renders and keeps audio; what the engine says of messages is in the words of `sip::api`.
     ("io", &["engine", "media", "config", "model", "clock", "sip::wire", "sip::api", "audio"]),
     // Besides, the types of the settings that it hands to the engine, and the face of the prompt library.
-    ("daemon", &["io", "config", "engine", "model", "clock", "media::api", "routing::Switch", "call::CallLimits"]),
+    (
+        "daemon",
+        &["io", "config", "engine", "model", "clock", "media::api", "routing::Switch", "sip::api", "call::CallLimits"],
+    ),
     ("phone", &["audio", "model", "clock"]),
     ("bench", &["phone", "io", "config", "audio", "model", "clock"]),
     ("demo", &["io", "config", "daemon", "phone", "bench", "audio", "model", "clock"]),

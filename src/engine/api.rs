@@ -3,14 +3,13 @@
 //! `handle` takes exactly one [`Input`]; `poll_output` is drained before the next; `poll_timeout` says when and why to call
 //! again with [`Input::Timeout`].
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::clock::Wall;
 use crate::media::api as media;
 
 use crate::model::{
-    AttemptRecord, BusinessId, CallId, CallRecord, CallState, CallView, Directory, InitiationMessage, Outcome,
+    AttemptRecord, BusinessId, CallId, CallRecord, CallState, CallView, Directory, Hop, InitiationMessage, Outcome,
     Progress, StoredCall,
 };
 use crate::sip::api::{Note, RefusedWhy};
@@ -26,8 +25,8 @@ pub struct StoreToken(pub u64);
 /// Everything that can happen to the engine.
 #[derive(Debug)]
 pub enum Input<'a> {
-    /// A datagram on the SIP socket.
-    Datagram { from: SocketAddr, bytes: &'a [u8] },
+    /// A SIP message: a datagram, or one message of a stream.
+    Sip { from: &'a Hop, bytes: &'a [u8] },
     /// An initiation message whose business and password were verified.
     Initiate { reply: ReplyTo, message: Box<InitiationMessage> },
     /// What is known of this live call.
@@ -54,7 +53,7 @@ pub enum Input<'a> {
 #[derive(Debug, PartialEq)]
 pub enum Output {
     /// Put a SIP message on the wire.
-    Send { to: SocketAddr, bytes: Arc<[u8]>, note: Note },
+    Send { to: Hop, bytes: Arc<[u8]>, note: Note },
     /// Tell media. `Open` is answered before any other input.
     Media(media::Command),
     /// These messages will soon be played: render them if they have to be.

@@ -1,16 +1,16 @@
 //! What the engine is told at start: bounds and switches. Owns no file format (that is `config`'s).
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::call::CallLimits;
 use crate::routing::Switch;
+use crate::sip::api::Locals;
 
 /// The engine's configuration.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
-    /// The SIP socket's address, put into Via and Contact.
-    pub sip_local: SocketAddr,
+    /// Our SIP addresses, put into Via and Contact.
+    pub sip: Locals,
     /// `User-Agent` and `Server`.
     pub user_agent: String,
     /// Bounds of time of one call.

@@ -8,7 +8,7 @@ use super::{Engine, LegMedia, Port, TimerKey, failure};
 use crate::call::{Action, CUSTOMER, Event, FailureKind};
 use crate::clock::Now;
 use crate::media::api::{self as media, Clip, Command, Script, Spoken};
-use crate::model::{CallId, Cause, LegId};
+use crate::model::{CallId, Cause, Hop, LegId};
 use crate::routing;
 use crate::sdp::{self, Codec, Direction, LocalMedia};
 use crate::sip::HangUpReason;
@@ -101,9 +101,9 @@ impl Engine {
         let message = live.call.message();
         let shown = message.caller_id.as_ref().or(live.business.caller_ids.first());
         let from = match (shown, &switch.caller_id) {
-            (Some(number), _) => routing::target(number, &own_address(switch, self.config.sip_local)),
+            (Some(number), _) => routing::target(number, &own_address(switch, self.config.sip.of(&switch.hop))),
             (None, Some(id)) => id.clone(),
-            (None, None) => format!("sip:callbridge@{}", self.config.sip_local),
+            (None, None) => format!("sip:callbridge@{}", self.config.sip.of(&switch.hop)),
         };
         let agreed = live.legs.get(&CUSTOMER).and_then(|l| l.plan.as_ref()).map(|plan| plan.codec);
         let codecs = match agreed {
@@ -111,7 +111,8 @@ impl Engine {
             Some(Codec::Pcmu) | None => [Codec::Pcmu, Codec::Pcma],
         };
         let leg_media = LegMedia {
-            switch: switch.address,
+            hop: switch.hop.clone(),
+            trunk: std::sync::Arc::clone(&switch.trunk),
             target: routing::target(&address, switch),
             from,
             from_name: Some(live.business.name.clone()).filter(|name| !name.is_empty()),
@@ -186,10 +187,12 @@ impl Engine {
         leg_media.port = Port::Open(local);
         let invite = Invite {
             leg,
-            switch: leg_media.switch,
+            hop: leg_media.hop.clone(),
             target: leg_media.target.clone(),
             from: leg_media.from.clone(),
             from_name: leg_media.from_name.clone(),
+            headers: Vec::new(),
+            trunk: std::sync::Arc::clone(&leg_media.trunk),
             offer: sdp::offer(&leg_media.local(local), &leg_media.codecs, Direction::BOTH),
         };
         self.stack.invite(now.mono, invite);
@@ -271,5 +274,5 @@ impl LegMedia {
 
 /// A caller identity is written as a number at our own address.
 fn own_address(switch: &routing::Switch, sip_local: std::net::SocketAddr) -> routing::Switch {
-    routing::Switch { address: sip_local, ..switch.clone() }
+    routing::Switch { hop: Hop::udp(sip_local), ..switch.clone() }
 }

@@ -21,7 +21,7 @@ use rand::rngs::StdRng;
 use crate::access::{Access, Permit};
 use crate::call::{self, Attempt, Call};
 use crate::clock::{Mono, Now, Timers, Wall};
-use crate::model::{AttemptRecord, Business, BusinessId, CallId, CallRecord, CallView, Directory};
+use crate::model::{AttemptRecord, Business, BusinessId, CallId, CallRecord, CallView, Directory, Hop, Trunk};
 use crate::routing::Routing;
 use crate::schedule::Schedule;
 use crate::sdp::{Codec, MediaPlan};
@@ -81,7 +81,8 @@ enum Standing {
 
 /// What signalling and media share of one leg.
 struct LegMedia {
-    switch: SocketAddr,
+    hop: Hop,
+    trunk: Arc<Trunk>,
     target: String,
     from: String,
     from_name: Option<String>,
@@ -177,7 +178,7 @@ impl Engine {
     pub fn new(config: EngineConfig, mut rng: StdRng) -> Engine {
         use rand::SeedableRng;
         let routing = Routing::new(config.switches.clone());
-        let stack_config = StackConfig::new(config.sip_local, routing.sources(), config.user_agent.clone());
+        let stack_config = StackConfig::new(config.sip.clone(), routing.sources(), config.user_agent.clone());
         let stack = Stack::new(stack_config, StdRng::from_rng(&mut rng));
         Engine {
             config,
@@ -201,7 +202,7 @@ impl Engine {
     /// Takes exactly one input. Drain `poll_output` before the next.
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
         match input {
-            Input::Datagram { from, bytes } => self.stack.receive(now.mono, from, bytes),
+            Input::Sip { from, bytes } => self.stack.receive(now.mono, from, bytes),
             Input::Initiate { reply, message } => self.initiate(now, reply, *message),
             Input::Get { reply, business, call } => {
                 let view = self.view(&business, call).map(Box::new);

@@ -21,7 +21,7 @@ use super::clock::SystemClock;
 use crate::engine::api::{Input, Notice, Output, Refusal, Reply, ReplyTo, StoreFailure, StoreOp, StoreToken};
 use crate::engine::{Engine, EngineConfig};
 use crate::media::api::{Command, Event, Spoken};
-use crate::model::{BusinessId, CallId, Directory, InitiationMessage};
+use crate::model::{BusinessId, CallId, Directory, Hop, InitiationMessage};
 
 /// Requests that may wait for the engine; one more is answered 503.
 const INBOX: usize = 1024;
@@ -283,7 +283,7 @@ impl Runner {
             match self.socket.recv_from(buffer) {
                 Ok((length, from)) => {
                     let bytes = buffer.get(..length).unwrap_or_default();
-                    self.give(Input::Datagram { from: unmapped(from), bytes });
+                    self.give(Input::Sip { from: &Hop::udp(unmapped(from)), bytes });
                 }
                 // WouldBlock: nothing waits. Anything else is an ICMP error of an earlier send: its timer will tell.
                 Err(_) => return taken > 0,
@@ -357,7 +357,7 @@ impl Runner {
             match output {
                 Output::Send { to, bytes, note } => {
                     // A full socket buffer is a lost datagram: SIP retransmits.
-                    let _sent = self.socket.send_to(&bytes, to);
+                    let _sent = self.socket.send_to(&bytes, to.address);
                     (self.hands.sent)(&note);
                 }
                 Output::Media(command) => self.opened.extend((self.hands.media)(command)),

@@ -8,6 +8,8 @@ pub mod message;
 pub mod money;
 pub mod outcome;
 pub mod record;
+pub mod transport;
+pub mod trunk;
 
 pub use business::{Business, Directory, Limits};
 pub use endpoint::{Endpoint, EndpointError};
@@ -16,3 +18,5 @@ pub use message::{Idempotency, InitiationMessage, Progress, StoredCall, WebPage}
 pub use money::{Currency, Money, Tariff};
 pub use outcome::{CallState, Cause, LegState, Outcome, Role};
 pub use record::{AttemptRecord, CallRecord, CallView, LegView, Quality};
+pub use transport::{Hop, SipTransport};
+pub use trunk::Trunk;

@@ -2,8 +2,9 @@
 //! of `prefixes`, `allow` and `weight` of `[[switch]]`; refuses health and capacity (issue 3).
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
-use crate::model::Endpoint;
+use crate::model::{Endpoint, Hop, Trunk};
 
 /// A switch (SSP 62/64/66, OSN 74) that takes our INVITEs.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -11,7 +12,7 @@ pub struct Switch {
     /// Its name in records.
     pub name: String,
     /// Where INVITEs go.
-    pub address: SocketAddr,
+    pub hop: Hop,
     /// E.164 prefixes with `+`; empty = any.
     pub prefixes: Vec<String>,
     /// Share among switches with one prefix; 0 = only when no other serves it.
@@ -22,6 +23,8 @@ pub struct Switch {
     pub sources: Vec<IpAddr>,
     /// The caller identity it is shown by default.
     pub caller_id: Option<String>,
+    /// How it wants SIP spoken.
+    pub trunk: Arc<Trunk>,
 }
 
 /// Every configured switch.
@@ -60,7 +63,7 @@ impl Routing {
         let mut sources: Vec<IpAddr> = self
             .switches
             .iter()
-            .flat_map(|switch| switch.sources.iter().copied().chain([switch.address.ip()]))
+            .flat_map(|switch| switch.sources.iter().copied().chain([switch.hop.address.ip()]))
             .collect();
         sources.sort_unstable();
         sources.dedup();
@@ -93,13 +96,13 @@ fn allows(switch: &Switch, host: &str) -> bool {
                         .is_some_and(|tail| tail.starts_with('.') && tail[1..].eq_ignore_ascii_case(domain))
             })
     };
-    ip == Some(switch.address.ip()) || switch.allow.iter().any(same)
+    ip == Some(switch.hop.address.ip()) || switch.allow.iter().any(same)
 }
 
 /// What the INVITE asks a switch for: Request-URI and To.
 pub fn target(endpoint: &Endpoint, switch: &Switch) -> String {
     match endpoint {
-        Endpoint::Number(number) => format!("sip:{}@{};user=phone", number.e164, switch.address),
+        Endpoint::Number(number) => format!("sip:{}@{};user=phone", number.e164, switch.hop.address),
         Endpoint::Sip(sip) => sip.uri.clone(),
         Endpoint::Ip(ip, port) => format!("sip:{}", SocketAddr::new(*ip, port.unwrap_or(5060))),
     }
@@ -112,12 +115,13 @@ mod tests {
     fn switch(name: &str, prefixes: &[&str], weight: u32) -> Switch {
         Switch {
             name: name.into(),
-            address: "192.0.2.1:5060".parse().unwrap(),
+            hop: Hop::udp("192.0.2.1:5060".parse().unwrap()),
             prefixes: prefixes.iter().map(|p| (*p).to_owned()).collect(),
             weight,
             allow: vec!["*.example.com".into(), "198.51.100.7".into()],
             sources: vec![],
             caller_id: None,
+            trunk: Arc::default(),
         }
     }
 

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::model::{Cause, LegId};
+use crate::model::{Cause, Hop, LegId, SipTransport, Trunk};
 
 /// Dial a leg.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -12,15 +12,58 @@ pub struct Invite {
     /// Names the leg from now on.
     pub leg: LegId,
     /// The switch that takes the INVITE.
-    pub switch: SocketAddr,
+    pub hop: Hop,
     /// Request-URI and To, such as `sip:+12125550100@192.0.2.1;user=phone`.
     pub target: String,
     /// From: a URI without brackets.
     pub from: String,
     /// Display name of From.
     pub from_name: Option<String>,
+    /// Further header fields, such as P-Asserted-Identity, Identity or the trunk's own.
+    pub headers: Vec<(String, String)>,
+    /// How the switch wants SIP spoken.
+    pub trunk: Arc<Trunk>,
     /// The SDP offer.
     pub offer: Vec<u8>,
+}
+
+/// Our own SIP addresses, by transport: what Via and Contact say.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Locals {
+    first: SocketAddr,
+    all: Vec<(SipTransport, SocketAddr)>,
+}
+
+impl Locals {
+    /// One address for UDP.
+    pub fn udp(address: SocketAddr) -> Locals {
+        Locals { first: address, all: vec![(SipTransport::Udp, address)] }
+    }
+
+    /// All of them; `None` of none.
+    pub fn new(all: Vec<(SipTransport, SocketAddr)>) -> Option<Locals> {
+        let first = all.first()?.1;
+        Some(Locals { first, all })
+    }
+
+    /// The one that a message to this hop names: of its transport and its family; else of its family; else the first. A
+    /// transport we do not listen on still carries what we send; answers come back on its connection.
+    pub fn of(&self, hop: &Hop) -> SocketAddr {
+        let family = |address: &SocketAddr| address.is_ipv4() == hop.address.is_ipv4();
+        let exact = self.all.iter().find(|(transport, address)| *transport == hop.transport && family(address));
+        let near = || self.all.iter().find(|(_, address)| family(address));
+        exact.or_else(near).map_or(self.first, |(_, address)| *address)
+    }
+
+    /// The first one configured.
+    pub fn first(&self) -> SocketAddr {
+        self.first
+    }
+
+    /// True when we listen on this transport.
+    pub fn has(&self, transport: SipTransport) -> bool {
+        self.all.iter().any(|(own, _)| *own == transport)
+    }
 }
 
 /// Answers to an offer that a peer made inside the dialog.
@@ -81,7 +124,7 @@ pub struct Note {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum SipOutput {
     /// Put these bytes on the wire.
-    Send { to: SocketAddr, bytes: Arc<[u8]>, note: Note },
+    Send { to: Hop, bytes: Arc<[u8]>, note: Note },
     /// A message was received and understood.
     Received(Note),
     /// A datagram was dropped unanswered, or refused out of the blue.

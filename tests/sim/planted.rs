@@ -2,13 +2,12 @@
 //! the equipment would. Production code knows nothing of them. Each must be caught by a named promise.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use callbridge::clock::Wall;
 use callbridge::engine::api::{Output, StoreOp, StoreToken};
 use callbridge::media::api::{Clip, Command, Event, Script, Spoken};
-use callbridge::model::{CallId, LegId, Outcome, StoredCall};
+use callbridge::model::{CallId, Hop, LegId, Outcome, StoredCall};
 use callbridge::sip::api::Way;
 
 use crate::promises::Promise;
@@ -180,7 +179,7 @@ impl Planted {
             }
             Bug::NoMaxForwards if request => return vec![altered(&output, "Max-Forwards: 70\r\n", "")],
             Bug::CopyToStranger if is("INVITE") => {
-                let stranger: SocketAddr = "198.51.100.66:5060".parse().unwrap_or(*to);
+                let stranger = Hop::udp("198.51.100.66:5060".parse().unwrap_or(to.address));
                 let copy = Output::Send { to: stranger, bytes: Arc::clone(bytes), note: note.clone() };
                 return vec![output, copy];
             }
@@ -279,5 +278,5 @@ impl Planted {
 fn altered(output: &Output, from: &str, with: &str) -> Output {
     let Output::Send { to, bytes, note } = output else { return Output::Drained };
     let text = String::from_utf8_lossy(bytes).replace(from, with);
-    Output::Send { to: *to, bytes: text.into_bytes().into(), note: note.clone() }
+    Output::Send { to: to.clone(), bytes: text.into_bytes().into(), note: note.clone() }
 }

@@ -9,9 +9,10 @@ use std::time::Duration;
 use callbridge::clock::Mono;
 use callbridge::engine::EngineConfig;
 use callbridge::model::business::PasswordHash;
-use callbridge::model::{Business, BusinessId, Directory, Tariff};
+use callbridge::model::{Business, BusinessId, Directory, Hop, Tariff};
 use callbridge::phone::{Phone, PhoneConfig};
 use callbridge::routing::Switch;
+use callbridge::sip::api::Locals;
 use rand::RngCore;
 use rand::rngs::StdRng;
 
@@ -47,12 +48,13 @@ pub fn directory(tariff: Tariff) -> Directory {
 pub fn engine_config(plan: &Plan) -> EngineConfig {
     let switch = |name: &str, text: &str, prefixes: &[&str]| Switch {
         name: name.to_owned(),
-        address: address(text),
+        hop: Hop::udp(address(text)),
         prefixes: prefixes.iter().map(|p| (*p).to_owned()).collect(),
         weight: 1,
         allow: Vec::new(),
         sources: Vec::new(),
         caller_id: None,
+        trunk: Arc::default(),
     };
     let switches = if plan.two_switches {
         vec![switch("ssp-a", SWITCH_A, &["+1"]), switch("ssp-b", SWITCH_B, &["+1646"])]
@@ -60,7 +62,7 @@ pub fn engine_config(plan: &Plan) -> EngineConfig {
         vec![switch("ssp-a", SWITCH_A, &[])]
     };
     EngineConfig {
-        sip_local: address(EQUIPMENT),
+        sip: Locals::udp(address(EQUIPMENT)),
         user_agent: "callbridge".to_owned(),
         limits: LIMITS,
         late: Duration::from_secs(3_600),

@@ -11,7 +11,7 @@ use callbridge::clock::{Mono, Now, Wall};
 use callbridge::engine::Engine;
 use callbridge::engine::api::{Input, Output, ReplyTo};
 use callbridge::media::api::{self as media_api, Prompts};
-use callbridge::model::{CallId, InitiationMessage, Tariff};
+use callbridge::model::{CallId, Hop, InitiationMessage, Tariff};
 use callbridge::phone::{Phone, PhoneCall, PhoneMove, PhoneOutput, Story};
 use rand::rngs::StdRng;
 use rand::{Rng, RngCore, SeedableRng};
@@ -263,7 +263,7 @@ impl World {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Sip { to, from, bytes } if to == address(EQUIPMENT) => {
-                self.tell_engine(Input::Datagram { from, bytes: &bytes });
+                self.tell_engine(Input::Sip { from: &Hop::udp(from), bytes: &bytes });
             }
             Event::Sip { to, from, bytes } => {
                 if let Some(index) = self.phones.iter().position(|(address, _)| *address == to) {
@@ -370,12 +370,13 @@ impl World {
         match output {
             Output::Send { to, bytes, note } => {
                 self.note(|| format!("→ {to} {} {:?} {:?}", note.method, note.status, note.leg.map(|l| l.attempt)));
-                if ![SWITCH_A, SWITCH_B].map(address).contains(&to) {
+                let to_address = to.address;
+                if ![SWITCH_A, SWITCH_B].map(address).contains(&to_address) {
                     self.blame(Promise::NothingToStrangers, format!("SIP sent to {to}"));
                 }
                 self.carry(|world, delay| {
                     let bytes = Arc::clone(&bytes);
-                    world.after(delay, Event::Sip { to, from: address(EQUIPMENT), bytes });
+                    world.after(delay, Event::Sip { to: to_address, from: address(EQUIPMENT), bytes });
                 });
             }
             Output::Media(command) => {

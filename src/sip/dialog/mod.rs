@@ -11,6 +11,7 @@ pub use negotiation::Negotiation;
 pub use usage::{Success, Usage};
 
 use super::transaction::Stored;
+use crate::model::{Hop, SipTransport};
 
 /// Most dialogs that one INVITE may make by forking (§13.2.2.4).
 pub const MAX_FORKS: usize = 8;
@@ -24,9 +25,9 @@ pub enum State {
     /// Made by a provisional with a To tag.
     Early,
     /// Made by a 2xx. The ACK is kept for its retransmissions.
-    Confirmed { ack: Stored, ack_to: SocketAddr },
+    Confirmed { ack: Stored, ack_to: Hop },
     /// A BYE went one way or the other; the 2xx may still be retransmitted.
-    Ended { ack: Stored, ack_to: SocketAddr },
+    Ended { ack: Stored, ack_to: Hop },
 }
 
 /// One dialog: a fork of our INVITE.
@@ -61,10 +62,10 @@ pub enum Order {
 
 impl Dialog {
     /// The ACK of a dialog that a 2xx made, and where it goes.
-    pub fn ack(&self) -> Option<(&Stored, SocketAddr)> {
+    pub fn ack(&self) -> Option<(&Stored, &Hop)> {
         match &self.state {
             State::Early => None,
-            State::Confirmed { ack, ack_to } | State::Ended { ack, ack_to } => Some((ack, *ack_to)),
+            State::Confirmed { ack, ack_to } | State::Ended { ack, ack_to } => Some((ack, ack_to)),
         }
     }
 
@@ -76,7 +77,7 @@ impl Dialog {
     /// No more requests of ours; the ACK stays for retransmissions of the 2xx.
     pub fn end(&mut self) {
         if let State::Confirmed { ack, ack_to } = &self.state {
-            self.state = State::Ended { ack: ack.clone(), ack_to: *ack_to };
+            self.state = State::Ended { ack: ack.clone(), ack_to: ack_to.clone() };
         }
         self.negotiation = Negotiation::Idle;
     }
@@ -105,9 +106,13 @@ impl Dialog {
 
     /// Where our next request is sent: the address that the first route or the target spells, if it is a configured
     /// switch; else the switch that was dialled (a Contact behind it is its affair, and we speak to nobody else).
-    pub fn next_hop(&self, switch: SocketAddr, sources: &[IpAddr]) -> SocketAddr {
+    pub fn next_hop(&self, switch: &Hop, sources: &[IpAddr]) -> Hop {
         let uri = self.route_set.first().map_or(&*self.remote_target, |route| uri_of(route));
-        address_of(uri).filter(|at| sources.contains(&at.ip())).unwrap_or(switch)
+        let spelled = address_of(uri).filter(|(_, at)| sources.contains(&at.ip()));
+        match spelled {
+            Some((transport, address)) => Hop { transport, address, name: switch.name.clone() },
+            None => switch.clone(),
+        }
     }
 }
 
@@ -123,19 +128,22 @@ fn is_loose(route: &str) -> bool {
     })
 }
 
-/// The address of a SIP URI whose host is a literal; port 5060 when it has none.
-fn address_of(uri: &str) -> Option<SocketAddr> {
+/// The transport and the address of a SIP URI whose host is a literal; UDP and the default port where it says neither.
+fn address_of(uri: &str) -> Option<(SipTransport, SocketAddr)> {
     let (scheme, rest) = uri.split_once(':')?;
     if !scheme.eq_ignore_ascii_case("sip") {
         return None;
     }
-    let rest = rest.split([';', '?']).next()?;
+    let mut parts = rest.split('?').next()?.split(';');
+    let rest = parts.next()?;
+    let asked = parts.find_map(|part| part.split_once('=').filter(|(name, _)| name.eq_ignore_ascii_case("transport")));
+    let transport = asked.map_or(Some(SipTransport::Udp), |(_, name)| SipTransport::parse(name))?;
     let host_port = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
     if let Ok(address) = host_port.parse() {
-        return Some(address);
+        return Some((transport, address));
     }
     let host = host_port.trim_start_matches('[').trim_end_matches(']');
-    host.parse().ok().map(|ip| SocketAddr::new(ip, 5060))
+    host.parse().ok().map(|ip| (transport, SocketAddr::new(ip, transport.default_port())))
 }
 
 #[cfg(test)]
@@ -167,13 +175,16 @@ mod tests {
 
     #[test]
     fn requests_go_only_to_configured_switches() {
-        let switch: SocketAddr = "192.0.2.1:5070".parse().unwrap();
+        let switch = Hop::udp("192.0.2.1:5070".parse().unwrap());
+        let ip = switch.address.ip();
         let direct = dialog(&[]);
-        assert_eq!(direct.next_hop(switch, &[switch.ip()]), switch);
+        assert_eq!(direct.next_hop(&switch, &[ip]), switch);
         let known: IpAddr = "192.0.2.9".parse().unwrap();
-        assert_eq!(direct.next_hop(switch, &[switch.ip(), known]), "192.0.2.9:5080".parse().unwrap());
+        assert_eq!(direct.next_hop(&switch, &[ip, known]), Hop::udp("192.0.2.9:5080".parse().unwrap()));
         let routed = dialog(&["<sip:192.0.2.1;lr>"]);
-        assert_eq!(routed.next_hop(switch, &[switch.ip(), known]), "192.0.2.1:5060".parse().unwrap());
+        assert_eq!(routed.next_hop(&switch, &[ip, known]), Hop::udp("192.0.2.1:5060".parse().unwrap()));
+        let over_tcp = dialog(&["<sip:192.0.2.1:5070;transport=TCP;lr>"]);
+        assert_eq!(over_tcp.next_hop(&switch, &[ip]), Hop::tcp(switch.address));
     }
 
     #[test]
@@ -186,8 +197,9 @@ mod tests {
 
     #[test]
     fn literal_addresses_are_read_from_uris() {
-        assert_eq!(address_of("sip:[2001:db8::7]:5062;lr"), "[2001:db8::7]:5062".parse().ok());
-        assert_eq!(address_of("sip:[2001:db8::7]"), "[2001:db8::7]:5060".parse().ok());
+        let at = |text: &str| text.parse().ok();
+        assert_eq!(address_of("sip:[2001:db8::7]:5062;lr").map(|(_, at)| at), at("[2001:db8::7]:5062"));
+        assert_eq!(address_of("sip:[2001:db8::7]").map(|(_, at)| at), at("[2001:db8::7]:5060"));
         assert_eq!(address_of("sip:x@host.example"), None);
         assert_eq!(address_of("tel:+1"), None);
     }

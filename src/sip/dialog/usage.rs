@@ -152,7 +152,10 @@ mod tests {
     fn dialog(tag: &str, early: bool) -> Dialog {
         let state = match early {
             true => State::Early,
-            false => State::Confirmed { ack: Arc::from(&b"ACK"[..]), ack_to: "192.0.2.1:5060".parse().unwrap() },
+            false => State::Confirmed {
+                ack: Arc::from(&b"ACK"[..]),
+                ack_to: crate::model::Hop::udp("192.0.2.1:5060".parse().unwrap()),
+            },
         };
         Dialog {
             remote_tag: tag.into(),

@@ -7,7 +7,7 @@ use super::table::{ClientTx, Key, Leg};
 use super::write;
 use super::{ClientMachine, HangUpReason, Stack};
 use crate::clock::Mono;
-use crate::model::{Cause, LegId};
+use crate::model::{Cause, Hop, LegId};
 use crate::sip::api::{Invite, LegEvent, RefusedWhy, SipOutput};
 use crate::sip::dialog::{Dialog, MAX_ROUTES, Negotiation, State, Success, Usage};
 use crate::sip::transaction::invite_client::{Event as InviteEvent, Response};
@@ -31,9 +31,9 @@ impl Stack {
             };
             return self.output.push_back(SipOutput::Leg(id, LegEvent::Failed { cause }));
         };
-        let (to, branch) = (leg.switch, leg.branch);
+        let (to, branch) = (leg.hop.clone(), leg.branch);
         let leg = self.tables.add_leg(leg);
-        let (machine, step) = InviteClient::start(now, bytes, self.config.timers, self.transport);
+        let (machine, step) = InviteClient::start(now, bytes, self.config.timers, to.transport.into());
         let machine = ClientMachine::Invite(machine);
         let tx = self.tables.add_client(ClientTx { machine, leg, to, method: Method::Invite, branch });
         if let Some(leg) = self.tables.legs.get_mut(leg) {
@@ -47,18 +47,20 @@ impl Stack {
         let call_id = format!("{}{}", self.random_hex(), self.random_hex());
         Leg {
             id: invite.leg,
-            switch: invite.switch,
+            hop: invite.hop.clone(),
             call_id: call_id.into(),
             local_tag: self.random_hex().into(),
             from: invite.from.as_str().into(),
             from_name: invite.from_name.as_deref().map(Into::into),
             target: invite.target.as_str().into(),
+            headers: invite.headers.clone(),
+            trunk: std::sync::Arc::clone(&invite.trunk),
             branch: self.branch(),
             usage: Usage::default(),
             invite: None,
             clients: 0,
             servers: Vec::new(),
-            last_source: invite.switch,
+            last_source: invite.hop.clone(),
         }
     }
 
@@ -91,7 +93,7 @@ impl Stack {
             return;
         }
         machine.cancelled(now);
-        let (invite, to, branch) = (leg.invite, leg.switch, leg.branch);
+        let (invite, to, branch) = (leg.invite, leg.hop.clone(), leg.branch);
         let bytes = leg.usage.hung_up().and_then(|reason| write::cancel(&self.config, leg, reason));
         if let Some(tx) = invite {
             self.client_timer(tx);
@@ -110,24 +112,16 @@ impl Stack {
         dialog.local_cseq = dialog.local_cseq.saturating_add(1);
         dialog.end();
         let dialog = dialog.clone();
-        let to = dialog.next_hop(leg.switch, &self.config.sources);
-        let bytes = write::bye(&self.config, leg, &dialog, dialog.local_cseq, branch, reason);
+        let to = dialog.next_hop(&leg.hop, &self.config.sources);
+        let bytes = write::bye(&self.config, leg, &dialog, &to, dialog.local_cseq, branch, reason);
         self.exchange_timer(at, fork);
         if let Some(bytes) = bytes {
             self.start_other(now, at, Method::Bye, to, branch, bytes);
         }
     }
 
-    fn start_other(
-        &mut self,
-        now: Mono,
-        leg: usize,
-        method: Method,
-        to: std::net::SocketAddr,
-        branch: u128,
-        bytes: Stored,
-    ) {
-        let (machine, step) = NonInviteClient::start(now, bytes, self.config.timers, self.transport);
+    fn start_other(&mut self, now: Mono, leg: usize, method: Method, to: Hop, branch: u128, bytes: Stored) {
+        let (machine, step) = NonInviteClient::start(now, bytes, self.config.timers, to.transport.into());
         let machine = ClientMachine::Other(machine);
         let tx = self.tables.add_client(ClientTx { machine, leg, to, method, branch });
         self.send_step(tx, step);
@@ -136,7 +130,7 @@ impl Stack {
 
     fn send_step<E>(&mut self, tx: usize, step: Step<E>) -> Option<E> {
         if let (Some(bytes), Some(tx)) = (step.send, self.tables.clients.get(tx)) {
-            let (to, leg) = (tx.to, tx.leg);
+            let (to, leg) = (tx.to.clone(), tx.leg);
             // The INVITE machine also sends the ACK of a refusal; its bytes say which.
             let method = if bytes.starts_with(b"ACK ") { Method::Ack } else { tx.method.clone() };
             self.send(to, bytes, &method, Some(leg));
@@ -260,7 +254,7 @@ impl Stack {
         match verdict {
             Success::TooMany => return self.refused(RefusedWhy::Overload),
             Success::Again(fork) => {
-                let ack = leg.usage.fork(fork).and_then(Dialog::ack).map(|(ack, to)| (ack.clone(), to));
+                let ack = leg.usage.fork(fork).and_then(Dialog::ack).map(|(ack, to)| (ack.clone(), to.clone()));
                 if let Some((ack, to)) = ack {
                     self.send(to, ack, &Method::Ack, Some(at));
                 }
@@ -270,12 +264,12 @@ impl Stack {
         }
         let sound = !tag.is_empty() && message.contact().is_ok() && message.fault().is_none();
         let mut dialog = new_dialog(leg, tag, message, State::Early);
-        let ack_to = dialog.next_hop(leg.switch, &self.config.sources);
-        let Some(ack) = write::ack_success(&self.config, leg, &dialog, branch) else {
+        let ack_to = dialog.next_hop(&leg.hop, &self.config.sources);
+        let Some(ack) = write::ack_success(&self.config, leg, &dialog, &ack_to, branch) else {
             let cause = Cause::local(111, "malformed answer");
             return self.report_last(at, LegEvent::Failed { cause });
         };
-        dialog.state = State::Confirmed { ack: ack.clone(), ack_to };
+        dialog.state = State::Confirmed { ack: ack.clone(), ack_to: ack_to.clone() };
         let Some(fork) = leg.usage.keep(dialog) else { return };
         let why = leg.usage.hung_up().cloned();
         if verdict == Success::Winner && sound {

@@ -11,26 +11,26 @@ mod tests;
 mod write;
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use rand::RngCore;
 use rand::rngs::StdRng;
 
-use super::api::{LegEvent, Note, RefusedWhy, SipOutput, Way};
+use super::api::{LegEvent, Locals, Note, RefusedWhy, SipOutput, Way};
 use super::dialog::negotiation::Due;
 pub use super::dialog::usage::HangUpReason;
 use super::transaction::{InviteClient, InviteServer, NonInviteClient, NonInviteServer};
-use super::transaction::{Stored, TimerConfig, Transport};
+use super::transaction::{Stored, TimerConfig};
 use super::wire::{Message, Method};
 use crate::clock::{Mono, Timers};
-use crate::model::{Cause, LegId};
+use crate::model::{Cause, Hop, LegId};
 use table::{Key, Leg, Tables};
 
 /// How the stack is set up.
 #[derive(Clone, Debug)]
 pub struct StackConfig {
-    /// Our address in Via and Contact.
-    pub local: SocketAddr,
+    /// Our addresses in Via and Contact.
+    pub locals: Locals,
     /// Switches we listen to; anyone else gets silence.
     pub sources: Vec<IpAddr>,
     /// User-Agent and Server.
@@ -45,9 +45,9 @@ pub struct StackConfig {
 
 impl StackConfig {
     /// The usual bounds and timers.
-    pub fn new(local: SocketAddr, sources: Vec<IpAddr>, user_agent: String) -> StackConfig {
+    pub fn new(locals: Locals, sources: Vec<IpAddr>, user_agent: String) -> StackConfig {
         StackConfig {
-            local,
+            locals,
             sources,
             user_agent,
             timers: TimerConfig::default(),
@@ -78,7 +78,6 @@ pub struct Live {
 #[derive(Debug)]
 pub struct Stack {
     config: StackConfig,
-    transport: Transport,
     rng: StdRng,
     /// Keys the To tags of stateless answers.
     secret: u64,
@@ -106,7 +105,6 @@ impl Stack {
         let secret = rng.next_u64();
         Stack {
             config,
-            transport: Transport::Unreliable,
             rng,
             secret,
             next_offer: 0,
@@ -162,9 +160,9 @@ impl Stack {
         }
     }
 
-    /// A datagram.
-    pub fn receive(&mut self, now: Mono, from: SocketAddr, bytes: &[u8]) {
-        if !self.config.sources.contains(&from.ip().to_canonical()) {
+    /// A datagram, or one message of a stream.
+    pub fn receive(&mut self, now: Mono, from: &Hop, bytes: &[u8]) {
+        if !self.config.sources.contains(&from.address.ip().to_canonical()) {
             return self.refused(RefusedWhy::Stranger);
         }
         // Keep-alives (RFC 5626 §3.5.1).
@@ -196,7 +194,7 @@ impl Stack {
         match dialog.negotiation.timeout(now, &timers) {
             Due::Nothing => {}
             Due::Again(response) => {
-                let to = self.tables.legs.get(leg).map(|leg| leg.last_source);
+                let to = self.tables.legs.get(leg).map(|leg| leg.last_source.clone());
                 if let Some(to) = to {
                     self.send(to, response, &Method::Invite, Some(leg));
                 }
@@ -227,7 +225,7 @@ impl Stack {
         self.output.push_back(SipOutput::Refused(why));
     }
 
-    fn send(&mut self, to: SocketAddr, bytes: Stored, method: &Method, leg: Option<usize>) {
+    fn send(&mut self, to: Hop, bytes: Stored, method: &Method, leg: Option<usize>) {
         let status = status_of(&bytes);
         let note = Note { way: Way::Out, method: method.metric_name(), status, leg: self.id_of(leg) };
         self.output.push_back(SipOutput::Send { to, bytes, note });

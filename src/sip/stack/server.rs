@@ -1,15 +1,13 @@
 //! Requests of the peer inside a dialog: retransmissions, re-INVITE, UPDATE, BYE, CANCEL, and the polite rest. Owns who gets
 //! which answer; offers are the engine's to answer. Refuses requests that belong to no leg (`stranger`).
 
-use std::net::SocketAddr;
-
 use rand::Rng;
 
 use super::table::{Identity, Key, ServerTx};
 use super::write::{self, Extras};
 use super::{ServerMachine, Stack};
 use crate::clock::Mono;
-use crate::model::{Cause, LegId};
+use crate::model::{Cause, Hop, LegId};
 use crate::sip::api::{LegEvent, OfferId, OfferReply, RefusedWhy};
 use crate::sip::dialog::negotiation::Collision;
 use crate::sip::dialog::{Negotiation, Order, State};
@@ -20,7 +18,7 @@ use crate::sip::wire::{Message, Method, Name, Verdict, judge_supporting};
 const EXTENSIONS: &[&str] = &["100rel"];
 
 impl Stack {
-    pub(super) fn request(&mut self, now: Mono, from: SocketAddr, message: Message) {
+    pub(super) fn request(&mut self, now: Mono, from: &Hop, message: Message) {
         let Some(method) = message.method().cloned() else { return };
         if let verdict @ (Verdict::Refuse { .. } | Verdict::Drop) = judge_supporting(&message, EXTENSIONS) {
             return self.refuse_judged(from, &message, &method, verdict);
@@ -48,22 +46,14 @@ impl Stack {
             ServerMachine::Invite(machine) => machine.retransmission().send,
             ServerMachine::Other(machine) => machine.retransmission(),
         };
-        let (to, leg, method) = (tx.to, tx.leg, tx.method.clone());
+        let (to, leg, method) = (tx.to.clone(), tx.leg, tx.method.clone());
         if let Some(bytes) = bytes {
             self.send(to, bytes, &method, Some(leg));
         }
         self.server_timer(at);
     }
 
-    fn new_request(
-        &mut self,
-        now: Mono,
-        from: SocketAddr,
-        at: usize,
-        identity: Identity,
-        message: Message,
-        method: Method,
-    ) {
+    fn new_request(&mut self, now: Mono, from: &Hop, at: usize, identity: Identity, message: Message, method: Method) {
         let Some(leg) = self.tables.legs.get_mut(at) else { return };
         let fork =
             tags(&message).filter(|(ours, _)| **ours == *leg.local_tag).and_then(|(_, theirs)| leg.usage.find(&theirs));
@@ -71,10 +61,10 @@ impl Stack {
         if leg.servers.len() >= self.config.max_requests_per_leg {
             return self.overloaded(from, &message, &method);
         }
-        leg.last_source = from;
+        leg.last_source = from.clone();
         let pending = self.tables.server_of(at, &identity, &Method::Invite);
         let tag = self.tables.legs.get(at).map(|leg| leg.local_tag.clone()).unwrap_or_default();
-        let (timers, transport) = (self.config.timers, self.transport);
+        let (timers, transport) = (self.config.timers, from.transport.into());
         let machine = match method {
             Method::Invite => {
                 let Some(trying) = write::answer(&self.config, &message, from, 100, &tag, &Extras::default()) else {
@@ -85,7 +75,7 @@ impl Stack {
             _ => ServerMachine::Other(NonInviteServer::start(timers, transport)),
         };
         let request = Some(message.clone());
-        let tx = ServerTx { machine, leg: at, to: from, method: method.clone(), identity, request };
+        let tx = ServerTx { machine, leg: at, to: from.clone(), method: method.clone(), identity, request };
         let tx = self.tables.add_server(tx);
         match (method, pending) {
             (Method::Cancel, Some(pending)) => self.cancelled(now, at, fork, tx, pending),
@@ -198,13 +188,16 @@ impl Stack {
     }
 
     fn accept(&mut self, now: Mono, at: usize, fork: usize, tx: usize, offerless: bool, extras: &Extras<'_>) {
-        let Some((is_invite, cseq)) =
-            self.tables.servers.get(tx).map(|tx| (tx.method == Method::Invite, tx.identity.cseq))
+        let Some((is_invite, cseq, transport)) = self
+            .tables
+            .servers
+            .get(tx)
+            .map(|tx| (tx.method == Method::Invite, tx.identity.cseq, tx.to.transport.into()))
         else {
             return;
         };
         let Some(response) = self.answer_stored(now, tx, 200, extras) else { return };
-        let (timers, transport) = (self.config.timers, self.transport);
+        let timers = self.config.timers;
         let dialog = self.tables.legs.get_mut(at).and_then(|leg| leg.usage.fork_mut(fork));
         if let (Some(dialog), true) = (dialog, is_invite) {
             dialog.negotiation = Negotiation::await_ack(now, cseq, response, offerless, &timers, transport);
@@ -265,7 +258,7 @@ impl Stack {
         let tx = self.tables.servers.get_mut(at)?;
         let request = tx.request.take()?;
         let tag = self.tables.legs.get(tx.leg).map(|leg| leg.local_tag.clone()).unwrap_or_default();
-        let bytes = write::answer(&self.config, &request, tx.to, status, &tag, extras);
+        let bytes = write::answer(&self.config, &request, &tx.to, status, &tag, extras);
         let Some(bytes) = bytes else {
             // What the peer sent cannot be given back: forget it.
             self.timers.cancel(&Key::Server(at));
@@ -277,7 +270,7 @@ impl Stack {
             ServerMachine::Invite(machine) => machine.refuse(now, bytes.clone()).send,
             ServerMachine::Other(machine) => machine.respond(now, bytes.clone()),
         };
-        let (to, leg, method) = (tx.to, tx.leg, tx.method.clone());
+        let (to, leg, method) = (tx.to.clone(), tx.leg, tx.method.clone());
         self.send(to, send?, &method, Some(leg));
         Some(bytes)
     }
@@ -302,7 +295,7 @@ impl Stack {
                 None
             }
         };
-        let (to, leg, method) = (tx.to, tx.leg, tx.method.clone());
+        let (to, leg, method) = (tx.to.clone(), tx.leg, tx.method.clone());
         if let Some(bytes) = bytes {
             self.send(to, bytes, &method, Some(leg));
         }

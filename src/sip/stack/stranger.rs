@@ -2,16 +2,16 @@
 //! which refusal they get; refuses state.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::net::SocketAddr;
 
 use super::Stack;
 use super::write::{self, Extras};
+use crate::model::Hop;
 use crate::sip::api::RefusedWhy;
 use crate::sip::wire::{Message, Method, Name, Verdict};
 
 impl Stack {
     /// Not ours: 481 inside an unknown dialog, 403 to a call, 200 to OPTIONS, 405 or 501 to the rest. ACK: nothing.
-    pub(super) fn out_of_the_blue(&mut self, from: SocketAddr, message: &Message, method: &Method) {
+    pub(super) fn out_of_the_blue(&mut self, from: &Hop, message: &Message, method: &Method) {
         self.received(method, None, None);
         let in_dialog = message.to().is_ok_and(|to| to.tag.is_some());
         let allow = [(Name::Allow, write::ALLOW), (Name::Accept, "application/sdp")];
@@ -31,7 +31,7 @@ impl Stack {
     }
 
     /// What `wire::judge` found wrong.
-    pub(super) fn refuse_judged(&mut self, from: SocketAddr, message: &Message, method: &Method, verdict: Verdict) {
+    pub(super) fn refuse_judged(&mut self, from: &Hop, message: &Message, method: &Method, verdict: Verdict) {
         self.received(method, None, None);
         if let Verdict::Refuse { status, headers, .. } = verdict {
             let fields: Vec<(Name, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -41,14 +41,14 @@ impl Stack {
     }
 
     /// More requests in one dialog than are kept.
-    pub(super) fn overloaded(&mut self, from: SocketAddr, message: &Message, method: &Method) {
+    pub(super) fn overloaded(&mut self, from: &Hop, message: &Message, method: &Method) {
         self.answer_stateless(from, message, method, 503, &[(Name::RetryAfter, "5")]);
         self.refused(RefusedWhy::Overload);
     }
 
     fn answer_stateless(
         &mut self,
-        from: SocketAddr,
+        from: &Hop,
         message: &Message,
         method: &Method,
         status: u16,
@@ -62,7 +62,7 @@ impl Stack {
         let tag = format!("{:016x}", hasher.finish());
         let extras = Extras { fields, ..Extras::default() };
         if let Some(bytes) = write::answer(&self.config, message, from, status, &tag, &extras) {
-            self.send(from, bytes, method, None);
+            self.send(from.clone(), bytes, method, None);
         }
     }
 }

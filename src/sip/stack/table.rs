@@ -1,12 +1,12 @@
 //! The tables of the stack: legs, transactions, and how messages find them. Owns the indices' consistency; refuses decisions.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
+use std::sync::Arc;
 
 use slab::Slab;
 
 use super::{ClientMachine, ServerMachine};
-use crate::model::LegId;
+use crate::model::{Hop, LegId, Trunk};
 use crate::sip::dialog::Usage;
 use crate::sip::transaction::Deadline;
 use crate::sip::wire::{Message, Method};
@@ -26,12 +26,14 @@ pub(super) enum Key {
 #[derive(Debug)]
 pub(super) struct Leg {
     pub(super) id: LegId,
-    pub(super) switch: SocketAddr,
+    pub(super) hop: Hop,
     pub(super) call_id: Box<str>,
     pub(super) local_tag: Box<str>,
     pub(super) from: Box<str>,
     pub(super) from_name: Option<Box<str>>,
     pub(super) target: Box<str>,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) trunk: Arc<Trunk>,
     /// Branch of the INVITE, shared by its CANCEL.
     pub(super) branch: u128,
     pub(super) usage: Usage,
@@ -41,7 +43,7 @@ pub(super) struct Leg {
     pub(super) clients: usize,
     pub(super) servers: Vec<usize>,
     /// Where the peer's last request came from: our repeated 2xx goes there.
-    pub(super) last_source: SocketAddr,
+    pub(super) last_source: Hop,
 }
 
 impl Leg {
@@ -54,7 +56,7 @@ impl Leg {
 pub(super) struct ClientTx {
     pub(super) machine: ClientMachine,
     pub(super) leg: usize,
-    pub(super) to: SocketAddr,
+    pub(super) to: Hop,
     pub(super) method: Method,
     pub(super) branch: u128,
 }
@@ -99,7 +101,7 @@ impl Identity {
 pub(super) struct ServerTx {
     pub(super) machine: ServerMachine,
     pub(super) leg: usize,
-    pub(super) to: SocketAddr,
+    pub(super) to: Hop,
     pub(super) method: Method,
     pub(super) identity: Identity,
     /// Kept until the final response is written.

@@ -1,10 +1,9 @@
 //! The bytes of what the stack says: requests of a leg and answers to requests. Owns which fields go in; syntax is `wire`'s.
 //! Refuses state.
 
-use std::net::SocketAddr;
-
 use super::table::{BRANCH_COOKIE, Leg};
 use super::{HangUpReason, StackConfig};
+use crate::model::{Hop, SipTransport};
 use crate::sip::dialog::Dialog;
 use crate::sip::transaction::Stored;
 use crate::sip::wire::{self, Message, Method, Name, RequestBuilder};
@@ -18,17 +17,22 @@ fn branch_text(branch: u128) -> String {
     format!("{BRANCH_COOKIE}{branch:032x}")
 }
 
-pub(super) fn contact(config: &StackConfig) -> String {
-    format!("sip:callbridge@{}", config.local)
+/// Our Contact as a peer at this hop is to reach us.
+pub(super) fn contact(config: &StackConfig, hop: &Hop) -> String {
+    let local = config.locals.of(hop);
+    match hop.transport {
+        SipTransport::Udp => format!("sip:callbridge@{local}"),
+        reliable => format!("sip:callbridge@{local};transport={}", reliable.as_str()),
+    }
 }
 
 fn stored(bytes: Vec<u8>) -> Stored {
     Stored::from(bytes)
 }
 
-fn head(config: &StackConfig, leg: &Leg, method: &Method, uri: &str, branch: u128) -> RequestBuilder {
+fn head(config: &StackConfig, leg: &Leg, hop: &Hop, method: &Method, uri: &str, branch: u128) -> RequestBuilder {
     RequestBuilder::new(method, uri)
-        .via("UDP", config.local, &branch_text(branch))
+        .via(hop.transport.via(), config.locals.of(hop), &branch_text(branch))
         .max_forwards(70)
         .from(leg.from_name.as_deref(), &leg.from, &leg.local_tag)
         .call_id(&leg.call_id)
@@ -39,20 +43,21 @@ pub(super) const INVITE_CSEQ: u32 = 1;
 
 /// The INVITE; `None` when a value of it cannot be written.
 pub(super) fn invite(config: &StackConfig, leg: &Leg, offer: &[u8]) -> Option<Stored> {
-    head(config, leg, &Method::Invite, &leg.target, leg.branch)
+    let mut builder = head(config, leg, &leg.hop, &Method::Invite, &leg.target, leg.branch)
         .to(None, &leg.target, None)
         .cseq(INVITE_CSEQ, &Method::Invite)
-        .contact(&contact(config))
+        .contact(&contact(config, &leg.hop))
         .header(Name::Allow, ALLOW)
-        .header(Name::UserAgent, &config.user_agent)
-        .body(SDP, offer)
-        .ok()
-        .map(stored)
+        .header(Name::UserAgent, &config.user_agent);
+    for (name, value) in &leg.headers {
+        builder = builder.extension(name, value);
+    }
+    builder.body(SDP, offer).ok().map(stored)
 }
 
 /// The CANCEL of the INVITE: its Request-URI, branch and CSeq number (§9.1).
 pub(super) fn cancel(config: &StackConfig, leg: &Leg, reason: &HangUpReason) -> Option<Stored> {
-    head(config, leg, &Method::Cancel, &leg.target, leg.branch)
+    head(config, leg, &leg.hop, &Method::Cancel, &leg.target, leg.branch)
         .to(None, &leg.target, None)
         .cseq(INVITE_CSEQ, &Method::Cancel)
         .header(Name::Reason, reason_text(reason))
@@ -63,7 +68,7 @@ pub(super) fn cancel(config: &StackConfig, leg: &Leg, reason: &HangUpReason) -> 
 
 /// The ACK of a refusal: the INVITE's branch, the response's To (§17.1.1.3).
 pub(super) fn ack_refusal(config: &StackConfig, leg: &Leg, response: &Message) -> Option<Stored> {
-    head(config, leg, &Method::Ack, &leg.target, leg.branch)
+    head(config, leg, &leg.hop, &Method::Ack, &leg.target, leg.branch)
         .header(Name::To, response.header(Name::To)?)
         .cseq(INVITE_CSEQ, &Method::Ack)
         .finish()
@@ -72,8 +77,8 @@ pub(super) fn ack_refusal(config: &StackConfig, leg: &Leg, response: &Message) -
 }
 
 /// The ACK of a 2xx: a request of the dialog with the INVITE's CSeq number (§13.2.2.4).
-pub(super) fn ack_success(config: &StackConfig, leg: &Leg, dialog: &Dialog, branch: u128) -> Option<Stored> {
-    in_dialog(config, leg, dialog, &Method::Ack, INVITE_CSEQ, branch).finish().ok().map(stored)
+pub(super) fn ack_success(config: &StackConfig, leg: &Leg, dialog: &Dialog, to: &Hop, branch: u128) -> Option<Stored> {
+    in_dialog(config, leg, dialog, to, &Method::Ack, INVITE_CSEQ, branch).finish().ok().map(stored)
 }
 
 /// A BYE with this CSeq number.
@@ -81,11 +86,12 @@ pub(super) fn bye(
     config: &StackConfig,
     leg: &Leg,
     dialog: &Dialog,
+    to: &Hop,
     cseq: u32,
     branch: u128,
     reason: &HangUpReason,
 ) -> Option<Stored> {
-    in_dialog(config, leg, dialog, &Method::Bye, cseq, branch)
+    in_dialog(config, leg, dialog, to, &Method::Bye, cseq, branch)
         .header(Name::UserAgent, &config.user_agent)
         .header(Name::Reason, reason_text(reason))
         .finish()
@@ -97,6 +103,7 @@ fn in_dialog(
     config: &StackConfig,
     leg: &Leg,
     dialog: &Dialog,
+    to: &Hop,
     method: &Method,
     cseq: u32,
     branch: u128,
@@ -104,7 +111,7 @@ fn in_dialog(
     let (uri, routes) = dialog.way();
     let routes =
         routes.into_iter().map(|route| if route.contains('<') { route.to_owned() } else { format!("<{route}>") });
-    head(config, leg, method, uri, branch).routes(routes).header(Name::To, dialog.to.as_bytes()).cseq(cseq, method)
+    head(config, leg, to, method, uri, branch).routes(routes).header(Name::To, dialog.to.as_bytes()).cseq(cseq, method)
 }
 
 /// RFC 3326, as `Q.850;cause=16;text="…"`.
@@ -125,14 +132,14 @@ pub(super) struct Extras<'a> {
 pub(super) fn answer(
     config: &StackConfig,
     request: &Message,
-    source: SocketAddr,
+    source: &Hop,
     status: u16,
     to_tag: &str,
     extras: &Extras<'_>,
 ) -> Option<Stored> {
-    let mut builder = wire::response(request, status, Some(to_tag), source);
+    let mut builder = wire::response(request, status, Some(to_tag), source.address);
     if extras.contact {
-        builder = builder.contact(&contact(config));
+        builder = builder.contact(&contact(config, source));
     }
     builder = builder.headers(extras.fields.iter().copied());
     if status > 100 {

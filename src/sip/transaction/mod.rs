@@ -15,6 +15,7 @@ pub use non_invite_client::NonInviteClient;
 pub use non_invite_server::NonInviteServer;
 
 use crate::clock::Mono;
+use crate::model::SipTransport;
 
 /// A message as it goes onto the wire, kept for retransmission.
 pub type Stored = Arc<[u8]>;
@@ -42,6 +43,12 @@ pub struct TimerConfig {
     pub t4: Duration,
     /// Longest time an INVITE may stay unanswered after a provisional: a bound, the engine gives up earlier.
     pub ring_limit: Duration,
+}
+
+impl From<SipTransport> for Transport {
+    fn from(transport: SipTransport) -> Transport {
+        if transport.is_reliable() { Transport::Reliable } else { Transport::Unreliable }
+    }
 }
 
 impl Default for TimerConfig {

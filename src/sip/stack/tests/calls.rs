@@ -36,7 +36,7 @@ fn a_call_is_dialled_answered_and_hung_up_by_us() {
 fn the_ack_is_put_out_before_the_answer_is_reported() {
     let mut rig = Rig::new(2);
     let invite = rig.dial();
-    rig.stack.receive(rig.now, switch(), answer(&invite, "a").as_bytes());
+    rig.stack.receive(rig.now, &switch(), answer(&invite, "a").as_bytes());
     let outputs: Vec<SipOutput> = std::iter::from_fn(|| rig.stack.poll_output()).collect();
     let ack = outputs.iter().position(|output| matches!(output, SipOutput::Send { .. })).unwrap();
     let told =
@@ -112,10 +112,12 @@ fn an_unwritable_target_and_a_full_stack_fail_at_once() {
     let mut rig = Rig::new(8);
     let mut invite = Invite {
         leg: leg(0),
-        switch: switch(),
+        hop: switch(),
         target: "sip:x@y\r\nEvil: 1".into(),
         from: "sip:a@b".into(),
         from_name: None,
+        headers: Vec::new(),
+        trunk: Default::default(),
         offer: Vec::new(),
     };
     rig.stack.invite(rig.now, invite.clone());

@@ -222,7 +222,7 @@ proptest! {
             let place = at.index(bytes.len());
             bytes[place] = byte;
             bytes.truncate(cut.index(bytes.len()) + 1);
-            rig.stack.receive(rig.now, switch(), &bytes);
+            rig.stack.receive(rig.now, &switch(), &bytes);
             while rig.stack.poll_output().is_some() {}
         }
         rig.hang_up();

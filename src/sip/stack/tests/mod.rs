@@ -5,18 +5,16 @@ mod lossy;
 mod races;
 mod requests;
 
-use std::net::SocketAddr;
-
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use super::{HangUpReason, Stack, StackConfig};
 use crate::clock::{Mono, Wall};
-use crate::model::{CallId, LegId};
-use crate::sip::api::{Invite, LegEvent, RefusedWhy, SipOutput};
+use crate::model::{CallId, Hop, LegId};
+use crate::sip::api::{Invite, LegEvent, Locals, RefusedWhy, SipOutput};
 
-pub fn switch() -> SocketAddr {
-    "192.0.2.1:5070".parse().unwrap()
+pub fn switch() -> Hop {
+    Hop::udp("192.0.2.1:5070".parse().unwrap())
 }
 
 pub fn leg(attempt: u16) -> LegId {
@@ -39,8 +37,8 @@ pub struct Rig {
 
 impl Rig {
     pub fn new(seed: u64) -> Rig {
-        let local = "192.0.2.100:5060".parse().unwrap();
-        let config = StackConfig::new(local, vec![switch().ip()], "callbridge".into());
+        let locals = Locals::udp("192.0.2.100:5060".parse().unwrap());
+        let config = StackConfig::new(locals, vec![switch().address.ip()], "callbridge".into());
         let stack = Stack::new(config, StdRng::seed_from_u64(seed));
         Rig { stack, now: Mono(0), sent: Vec::new(), events: Vec::new(), refused: Vec::new() }
     }
@@ -59,7 +57,7 @@ impl Rig {
     }
 
     pub fn receive(&mut self, text: &str) {
-        self.stack.receive(self.now, switch(), text.as_bytes());
+        self.stack.receive(self.now, &switch(), text.as_bytes());
         self.drain();
     }
 
@@ -100,10 +98,12 @@ impl Rig {
             self.now,
             Invite {
                 leg: leg(0),
-                switch: switch(),
+                hop: switch(),
                 target: "sip:+12125550100@192.0.2.1;user=phone".into(),
                 from: "sip:+12125550199@192.0.2.100".into(),
                 from_name: Some("ABC".into()),
+                headers: Vec::new(),
+                trunk: Default::default(),
                 offer: b"v=0 offer".to_vec(),
             },
         );

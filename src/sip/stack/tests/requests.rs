@@ -179,7 +179,8 @@ fn strangers_get_silence_and_the_unknown_costs_no_memory() {
     let mut rig = Rig::new(40);
     let other = Rig::new(41).dial();
     let bye = |method: &str| request(&other, "x", method, 1, "", "");
-    rig.stack.receive(rig.now, "198.51.100.1:5060".parse().unwrap(), bye("OPTIONS").as_bytes());
+    let stranger = Hop::udp("198.51.100.1:5060".parse().unwrap());
+    rig.stack.receive(rig.now, &stranger, bye("OPTIONS").as_bytes());
     rig.drain();
     assert_eq!((rig.words().len(), rig.refused.pop()), (0, Some(RefusedWhy::Stranger)));
     let table = [("BYE", "481"), ("INVITE", "481"), ("CANCEL", "481"), ("DANCE", "501")];
