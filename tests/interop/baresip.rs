@@ -108,7 +108,7 @@ impl Baresip {
         self.control.write_all(format!("{}:{text},", text.len()).as_bytes()).expect("baresip listens");
     }
 
-    /// Lines of its log that begin so: with `-s` it writes every message down, with `-v` what it makes of it.
+    /// How many lines of its log begin so: with `-s` it writes every message down, with `-v` what it makes of it.
     pub fn lines(&self, start: &str) -> usize {
         self.log.lines().iter().filter(|line| line.starts_with(start)).count()
     }

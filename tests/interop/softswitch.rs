@@ -1,6 +1,6 @@
 //! Kamailio as the softswitch in front of the phones.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::baresip::{Baresip, Handset};
 use crate::kamailio::{Kamailio, Office};
@@ -91,5 +91,17 @@ fn nobody_behind_kamailio_is_an_unreachable_customer() {
     let record = story.call().record();
     assert_eq!(record["outcome"], "customer_unreachable", "{record:#}");
     representatives.assert_never_called();
+    story.end();
+}
+
+#[test]
+fn a_trunk_whose_password_we_do_not_have_refuses() {
+    let office = Office::before([ports::port(), ports::port()]).asking("MD5", 300);
+    let (story, kamailio) = behind(&office, Setup::default());
+    let customers = story.nobody(Tone::Customer);
+    let record = story.call().record();
+    assert_eq!((&record["customer_sip_status"], &record["bridged_at"]), (&407.into(), &Value::Null));
+    kamailio.until("challenged INVITE");
+    customers.assert_never_called();
     story.end();
 }
