@@ -1,6 +1,8 @@
 //! The calling side: INVITE, CANCEL, ACK, BYE, and what their responses mean for a leg. Owns the races between a hang-up and
 //! an answer; refuses requests of the peer.
 
+use std::time::Duration;
+
 use rand::RngCore;
 
 use super::table::{ClientTx, Key, Leg};
@@ -8,7 +10,7 @@ use super::write;
 use super::{ClientMachine, HangUpReason, Stack};
 use crate::clock::Mono;
 use crate::model::{Cause, Hop, LegId};
-use crate::sip::api::{Invite, LegEvent, RefusedWhy, SipOutput};
+use crate::sip::api::{FailedWhy, Invite, LegEvent, RefusedWhy, SipOutput};
 use crate::sip::dialog::{Dialog, MAX_ROUTES, Negotiation, State, Success, Usage};
 use crate::sip::transaction::invite_client::{Event as InviteEvent, Response};
 use crate::sip::transaction::{InviteClient, NonInviteClient, Step, Stored};
@@ -29,7 +31,7 @@ impl Stack {
                 true => Cause::local(42, "too many legs at once"),
                 false => Cause::local(28, "this address cannot be written into an INVITE"),
             };
-            return self.output.push_back(SipOutput::Leg(id, LegEvent::Failed { cause }));
+            return self.output.push_back(SipOutput::Leg(id, LegEvent::Failed { cause, why: FailedWhy::Local }));
         };
         let (to, branch) = (leg.hop.clone(), leg.branch);
         let leg = self.tables.add_leg(leg);
@@ -169,10 +171,11 @@ impl Stack {
         match event {
             Some(InviteEvent::TimedOut) => {
                 let cause = Cause::local(102, "the switch did not answer");
-                self.report_last(leg, LegEvent::Failed { cause });
+                self.report_last(leg, LegEvent::Failed { cause, why: FailedWhy::Silent });
             }
             Some(InviteEvent::RangTooLong) => {
-                self.report_last(leg, LegEvent::Failed { cause: Cause::local(19, "rang for too long") });
+                let cause = Cause::local(19, "rang for too long");
+                self.report_last(leg, LegEvent::Failed { cause, why: FailedWhy::RangTooLong });
                 self.hang_up_leg(now, leg, HangUpReason { q850: 19, text: "rang for too long".into() });
             }
             _ => {}
@@ -225,7 +228,11 @@ impl Stack {
         match event {
             Some(InviteEvent::Provisional) => self.provisional(now, leg, status, message),
             Some(InviteEvent::Success) => self.success(now, leg, message),
-            Some(InviteEvent::Refused) => self.report_last(leg, LegEvent::Failed { cause: cause_of(status, message) }),
+            Some(InviteEvent::Refused) => {
+                let retry_after = message.retry_after().ok().map(|seconds| Duration::from_secs(seconds.into()));
+                let (cause, why) = (cause_of(status, message), FailedWhy::Refused { retry_after });
+                self.report_last(leg, LegEvent::Failed { cause, why });
+            }
             Some(InviteEvent::TimedOut | InviteEvent::RangTooLong) | None => {}
         }
     }
@@ -267,7 +274,7 @@ impl Stack {
         let ack_to = dialog.next_hop(&leg.hop, &self.config.sources);
         let Some(ack) = write::ack_success(&self.config, leg, &dialog, &ack_to, branch) else {
             let cause = Cause::local(111, "malformed answer");
-            return self.report_last(at, LegEvent::Failed { cause });
+            return self.report_last(at, LegEvent::Failed { cause, why: FailedWhy::Local });
         };
         dialog.state = State::Confirmed { ack: ack.clone(), ack_to: ack_to.clone() };
         let Some(fork) = leg.usage.keep(dialog) else { return };
@@ -283,7 +290,7 @@ impl Stack {
             (Success::Winner, false) => {
                 self.bye(now, at, fork, &HangUpReason { q850: 111, text: "malformed answer".into() });
                 let cause = Cause { sip_status: message.status(), q850: Some(111), text: "malformed answer".into() };
-                self.report_last(at, LegEvent::Failed { cause });
+                self.report_last(at, LegEvent::Failed { cause, why: FailedWhy::Local });
             }
             _ => {
                 let surplus = || HangUpReason { q850: 26, text: "answered elsewhere".into() };
