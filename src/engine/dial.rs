@@ -50,6 +50,7 @@ impl Engine {
             session_id,
             version: 1,
             plan: None,
+            early: Vec::new(),
         };
         live.legs.insert(leg.attempt, leg_media);
         let name = switch.name.clone();
