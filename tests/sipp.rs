@@ -10,13 +10,21 @@ mod answered;
 mod customer;
 #[path = "sipp/dialog.rs"]
 mod dialog;
+#[path = "sipp/early.rs"]
+mod early;
 #[path = "sipp/equipment.rs"]
 mod equipment;
 #[path = "sipp/loss.rs"]
 mod loss;
 #[path = "sipp/malformed.rs"]
 mod malformed;
+#[path = "sipp/questions.rs"]
+mod questions;
+#[path = "sipp/refusals.rs"]
+mod refusals;
 #[path = "sipp/representative.rs"]
 mod representative;
 #[path = "sipp/scenarios.rs"]
 mod scenarios;
+#[path = "sipp/switch.rs"]
+mod switch;

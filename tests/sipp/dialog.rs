@@ -65,7 +65,7 @@ fn the_representative_holds_both_ways_and_resumes() {
 }
 
 /// A phone that asks something in the middle of the talk, which goes on, and hangs up.
-fn asks_and_talks_on(who: Tone, scenario: &'static str, answered: impl Fn(&Phone)) {
+pub(super) fn asks_and_talks_on(who: Tone, scenario: &'static str, answered: impl Fn(&Phone)) {
     let story = Story::begin();
     let other = if who == Tone::Customer { Tone::Representative } else { Tone::Customer };
     let mut asker = story.phone(who, scenario, |_| {});
