@@ -25,6 +25,7 @@ use crate::io::engine_thread::{self, EngineHandle, Hands};
 use crate::io::http::adapters::ArchivePort;
 use crate::io::http::server::{Server, ServerLimits};
 use crate::io::http::{App, Health, Patience, Phase, admin_router, router};
+use crate::io::logs::{self, CallLog};
 use crate::io::media_thread::{MediaHandle, MediaSettings};
 use crate::io::passwords::{Verifier, VerifierLimits};
 use crate::io::prompts::PromptLibrary;
@@ -116,7 +117,9 @@ impl Daemon {
 
         let to_engine = engine.clone();
         let stored = Box::new(move |token, result| to_engine.stored(token, result));
-        let store = SqliteStore::open(&config.store.path, WriterBounds::default(), stored).map_err(part)?;
+        let days = Duration::from_secs(u64::from(config.store.ladder_days) * 86_400);
+        let bounds = WriterBounds { ladders_kept: days, ..WriterBounds::default() };
+        let store = SqliteStore::open(&config.store.path, bounds, stored).map_err(part)?;
         let store = Arc::new(store);
         seed_businesses(&*store, &config.businesses).map_err(part)?;
         let folder = config.store.path.parent().map(Path::to_path_buf).unwrap_or_default();
@@ -137,7 +140,8 @@ impl Daemon {
         prompts.businesses_changed(&directory);
 
         let drained = Arc::new(Notify::new());
-        let hands = hands(&media, &store, &prompts, &metrics, &drained);
+        let log = CallLog::new(&config.log);
+        let hands = hands(&media, &store, &prompts, (&metrics, log), &drained);
         let engine_thread = starting.run(pure, socket, clock, hands)?;
 
         let accounts = Arc::new(ArcSwap::new(directory));
@@ -234,7 +238,7 @@ impl Daemon {
 /// Runs the daemon until SIGTERM or SIGINT; reloads at SIGHUP. The one `ready` line goes to stderr.
 pub fn serve(path: &Path) -> Result<(), DaemonError> {
     let config = config::load(path)?;
-    telemetry::init_logging(&config.log);
+    logs::init_logging(&config.log);
     crate::io::allocator::give_back_large_blocks();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(run(config, path.to_path_buf()))
@@ -281,7 +285,7 @@ fn hands(
     media: &Arc<MediaHandle>,
     store: &Arc<SqliteStore>,
     prompts: &Arc<PromptLibrary>,
-    metrics: &Metrics,
+    (metrics, log): (&Metrics, CallLog),
     drained: &Arc<Notify>,
 ) -> Hands {
     let (media, store, prompts, drained) =
@@ -291,8 +295,14 @@ fn hands(
         media: Box::new(move |command| media.command(command)),
         store: Box::new(move |token, op| store.submit(token, op)),
         prepare: Box::new(move |spoken| prompts.prepare(&spoken)),
-        notice: Box::new(move |notice| seen.observe(notice)),
-        sip: Box::new(move |message| sent.sip(message.note)),
+        notice: Box::new(move |notice| {
+            seen.observe(notice);
+            log.notice(notice);
+        }),
+        sip: Box::new(move |message| {
+            sent.sip(message.note);
+            log.sip(message);
+        }),
         drained: Box::new(move || drained.notify_one()),
     }
 }

@@ -98,6 +98,8 @@ pub struct MediaConfig {
 pub struct StoreConfig {
     /// The SQLite file, from `sqlite:PATH`. Its folder also keeps rendered prompts and uploaded recordings.
     pub path: PathBuf,
+    /// Ladders are forgotten after so many days.
+    pub ladder_days: u32,
 }
 
 /// `[call]`, all in seconds.
@@ -171,6 +173,8 @@ pub struct LogConfig {
     pub json: bool,
     /// A tracing filter, such as `info`.
     pub filter: String,
+    /// Numbers are logged in clear.
+    pub numbers: bool,
 }
 
 /// `[[switch]]`

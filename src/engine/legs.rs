@@ -19,8 +19,14 @@ impl Engine {
     pub(super) fn pump(&mut self, now: Now) {
         while let Some(output) = self.stack.poll_output() {
             match output {
-                SipOutput::Send { to, bytes, note } => self.outputs.push_back(Output::Send { to, bytes, note }),
-                SipOutput::Received(note) => self.notice(Notice::SipReceived(note)),
+                SipOutput::Send { to, bytes, note } => {
+                    self.see_message(now, &note, Some(&to));
+                    self.outputs.push_back(Output::Send { to, bytes, note });
+                }
+                SipOutput::Received(note) => {
+                    self.see_message(now, &note, None);
+                    self.notice(Notice::SipReceived(note));
+                }
                 SipOutput::Refused(why) => self.notice(Notice::SipRefused(why)),
                 SipOutput::Leg(leg, event) => self.leg_event(now, leg, event),
             }
@@ -36,6 +42,7 @@ impl Engine {
 
     fn perform(&mut self, now: Now, id: CallId, action: Action) {
         let leg = |attempt| LegId { call: id, attempt };
+        self.see_action(now, id, &action);
         match action {
             Action::Dial(attempt) => self.dial(now, leg(attempt)),
             Action::HangUp(attempt, cause) => {
@@ -125,6 +132,7 @@ impl Engine {
         live.legs.insert(leg.attempt, leg_media);
         let name = switch.name.clone();
         live.call.set_switch(leg.attempt, &name);
+        self.see_dialled(now, leg, &name);
         self.media(Command::Open { leg });
     }
 

@@ -5,6 +5,7 @@ pub mod batch;
 pub mod clock;
 pub mod engine_thread;
 pub mod http;
+pub mod logs;
 pub mod media_thread;
 pub mod passwords;
 pub mod prompts;

@@ -203,7 +203,7 @@ fn a_full_queue_refuses_at_once() {
     let gate = Arc::new(Mutex::new(()));
     let (closed, waits) = (gate.lock().unwrap(), Arc::clone(&gate));
     let stored = Box::new(move |_, _| drop(waits.lock()));
-    let bounds = WriterBounds { queue: 4, group: 1 };
+    let bounds = WriterBounds { queue: 4, group: 1, ..WriterBounds::default() };
     let store = SqliteStore::open(&folder.path().join("store.db"), bounds, stored).unwrap();
     let refused = (0..100).find_map(|number| store.submit(StoreToken(0), accept(&call(number))).err());
     assert_eq!(refused, Some(StoreFailure::Unavailable("too many operations wait".to_owned())));
