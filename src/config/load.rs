@@ -8,7 +8,7 @@ use toml::de::DeTable;
 
 use super::error::{ConfigError, ConfigErrors, Place};
 use super::reader::{PREFIX, Reader, Section};
-use super::{Config, lists, sections};
+use super::{Config, hep, lists, sections};
 
 /// Variables that belong to the command line, not to the file.
 const COMMAND_LINE: [&str; 2] = ["CALLBRIDGE_CONFIG", "CALLBRIDGE_PASSWORD"];
@@ -76,6 +76,7 @@ pub fn parse_with(
             prompt: open(r, root, "prompt", sections::prompt),
             speech: open(r, root, "speech", sections::speech),
             log: open(r, root, "log", sections::log),
+            hep: open(r, root, "hep", hep::hep),
             switches: list(r, root, "switch", lists::switches),
             businesses: list(r, root, "business", lists::businesses),
         }

@@ -2,6 +2,7 @@
 //! them (that is the daemon's).
 
 mod error;
+mod hep;
 mod lists;
 mod load;
 mod reader;
@@ -12,6 +13,7 @@ mod tests;
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use load::{load, notes, parse, parse_with};
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -38,6 +40,8 @@ pub struct Config {
     pub speech: SpeechConfig,
     /// `[log]`
     pub log: LogConfig,
+    /// `[hep]`; absent: nothing is captured.
+    pub hep: Option<HepConfig>,
     /// `[[switch]]`
     pub switches: Vec<SwitchConfig>,
     /// `[[business]]`: seeds of the store.
@@ -175,6 +179,25 @@ pub struct LogConfig {
     pub filter: String,
     /// Numbers are logged in clear.
     pub numbers: bool,
+}
+
+/// `[hep]`: SIP messages are copied to a Homer collector.
+#[derive(Clone)]
+pub struct HepConfig {
+    /// Where it listens.
+    pub collector: SocketAddr,
+    /// Over TCP; else UDP.
+    pub reliable: bool,
+    /// What it calls us.
+    pub capture_id: u32,
+    /// What it knows us by.
+    pub password: Option<String>,
+}
+
+impl fmt::Debug for HepConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HepConfig").field("collector", &self.collector).finish_non_exhaustive()
+    }
 }
 
 /// `[[switch]]`

@@ -4,6 +4,7 @@ pub mod allocator;
 pub mod batch;
 pub mod clock;
 pub mod engine_thread;
+pub mod hep;
 pub mod http;
 pub mod logs;
 pub mod media_thread;
