@@ -22,6 +22,7 @@ use crate::engine::api::Input;
 use crate::engine::{Engine, EngineConfig};
 use crate::io::clock::SystemClock;
 use crate::io::engine_thread::{self, EngineHandle, Hands};
+use crate::io::hep::Hep;
 use crate::io::http::adapters::ArchivePort;
 use crate::io::http::server::{Server, ServerLimits};
 use crate::io::http::{App, Health, Patience, Phase, admin_router, router};
@@ -33,7 +34,6 @@ use crate::io::store::{Archive, DirectoryWatch, SqliteStore, Store, WriterBounds
 use crate::io::telemetry::{self, Metrics};
 use crate::io::tls::ServerTls;
 use crate::media::api::Prompts;
-use crate::model::Hop;
 use crate::routing::Switch;
 use crate::sip::api::Locals;
 
@@ -140,8 +140,8 @@ impl Daemon {
         prompts.businesses_changed(&directory);
 
         let drained = Arc::new(Notify::new());
-        let log = CallLog::new(&config.log);
-        let hands = hands(&media, &store, &prompts, (&metrics, log), &drained);
+        let eyes = Eyes::open(&config, &metrics, engine_config(&config, sip).sip)?;
+        let hands = hands(&media, &store, &prompts, eyes, &drained);
         let engine_thread = starting.run(pure, socket, clock, hands)?;
 
         let accounts = Arc::new(ArcSwap::new(directory));
@@ -205,6 +205,7 @@ impl Daemon {
             ("[sip] listen", old.sip.listen != new.sip.listen),
             ("[media]", old.media.ports != new.media.ports || old.media.address != new.media.address),
             ("[store] url", old.store.path != new.store.path),
+            ("[hep]", old.hep != new.hep),
         ];
         self.config.call = new.call;
         Ok(fixed.into_iter().filter_map(|(key, changed)| changed.then_some(key)).collect())
@@ -281,27 +282,45 @@ fn wall() -> crate::clock::Wall {
     SystemClock::start().now().wall
 }
 
+/// Whoever looks at what happens.
+struct Eyes {
+    metrics: Metrics,
+    log: CallLog,
+    hep: Option<Hep>,
+}
+
+impl Eyes {
+    fn open(config: &Config, metrics: &Metrics, locals: Locals) -> Result<Eyes, DaemonError> {
+        let hep = config.hep.as_ref().map(|hep| Hep::start(hep, locals)).transpose()?;
+        Ok(Eyes { metrics: metrics.clone(), log: CallLog::new(&config.log), hep })
+    }
+}
+
 fn hands(
     media: &Arc<MediaHandle>,
     store: &Arc<SqliteStore>,
     prompts: &Arc<PromptLibrary>,
-    (metrics, log): (&Metrics, CallLog),
+    eyes: Eyes,
     drained: &Arc<Notify>,
 ) -> Hands {
     let (media, store, prompts, drained) =
         (Arc::clone(media), Arc::clone(store), Arc::clone(prompts), Arc::clone(drained));
-    let (seen, sent) = (metrics.clone(), metrics.clone());
+    let Eyes { metrics, log, hep } = eyes;
+    let counts = metrics.clone();
     Hands {
         media: Box::new(move |command| media.command(command)),
         store: Box::new(move |token, op| store.submit(token, op)),
         prepare: Box::new(move |spoken| prompts.prepare(&spoken)),
         notice: Box::new(move |notice| {
-            seen.observe(notice);
+            counts.observe(notice);
             log.notice(notice);
         }),
         sip: Box::new(move |message| {
-            sent.sip(message.note);
+            metrics.sip(message.note);
             log.sip(message);
+            if let Some(hep) = &hep {
+                hep.capture(message);
+            }
         }),
         drained: Box::new(move || drained.notify_one()),
     }
@@ -389,13 +408,19 @@ fn engine_config(config: &Config, sip_local: SocketAddr) -> EngineConfig {
 fn switch(config: &SwitchConfig) -> Switch {
     Switch {
         name: config.name.clone(),
-        hop: Hop::udp(config.address),
+        address: config.address.clone(),
+        tls_name: config.tls_name.clone(),
         prefixes: config.prefixes.clone(),
         weight: config.weight,
         allow: config.allow.clone(),
         sources: config.sources.clone(),
         caller_id: config.caller_id.clone(),
-        trunk: Arc::default(),
+        max_channels: config.max_channels,
+        max_calls_per_second: config.max_calls_per_second,
+        drain: config.drain,
+        answer: Duration::from_secs(u64::from(config.answer_seconds)),
+        options: (config.options_seconds > 0).then(|| Duration::from_secs(u64::from(config.options_seconds))),
+        trunk: Arc::new(config.trunk.clone()),
     }
 }
 

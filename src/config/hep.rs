@@ -11,7 +11,8 @@ const CAPTURE_ID: u32 = 2001;
 const MAX_PASSWORD: usize = 128;
 
 pub(super) fn hep(reader: &mut Reader, mut section: Section<'_>) -> Option<HepConfig> {
-    let mend = "write the collector's address, such as collector = \"udp:192.0.2.9:9060\" or \"tcp:[2001:db8::9]:9061\"";
+    let mend =
+        "write the collector's address, such as collector = \"udp:192.0.2.9:9060\" or \"tcp:[2001:db8::9]:9061\"";
     let collector = section.read(reader, "collector", mend, |text| {
         let (transport, address) = text.split_once(':').ok_or("no transport")?;
         let reliable = match transport {

@@ -123,7 +123,8 @@ fn mask_credentials(message: &mut [u8]) {
     let mut at = 0;
     while let Some(line) = message.get_mut(at..) {
         let end = memchr::memchr(b'\n', line).map_or(line.len(), |end| end + 1);
-        let Some(line) = line.get_mut(..end).filter(|line| !line.iter().all(|byte| matches!(byte, b'\r' | b'\n'))) else {
+        let Some(line) = line.get_mut(..end).filter(|line| !line.iter().all(|byte| matches!(byte, b'\r' | b'\n')))
+        else {
             return;
         };
         let folded = matches!(line.first(), Some(b' ' | b'\t'));

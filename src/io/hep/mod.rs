@@ -53,7 +53,8 @@ impl Hep {
         let (queue, waiting) = sync_channel(QUEUE);
         let counted = |result: &'static str| counter!("callbridge_hep_packets_total", "result" => result);
         let (sent, dropped) = (counted("sent"), counted("dropped"));
-        let sender = Sender { config: config.clone(), line: Line::Closed { until: None }, sent, dropped: dropped.clone() };
+        let sender =
+            Sender { config: config.clone(), line: Line::Closed { until: None }, sent, dropped: dropped.clone() };
         let thread = std::thread::Builder::new().name("hep".to_owned()).spawn(move || sender.run(&waiting))?;
         Ok(Hep { queue: Some(queue), thread: Some(thread), locals, dropped })
     }
