@@ -165,7 +165,7 @@ pub(crate) mod tests {
             representative_billable_seconds: 4,
             talk_seconds: 4,
             price_micros: Money(0),
-            currency: Currency::default(),
+            currency: Currency::USD,
             customer_sip_status: Some(200),
             representative_sip_status: Some(200),
             customer_q850: Some(16),
