@@ -7,6 +7,7 @@ mod accept;
 pub mod api;
 mod config;
 mod failure;
+mod identity;
 mod keep;
 mod legs;
 mod record;

@@ -3,6 +3,7 @@
 
 pub mod business;
 pub mod endpoint;
+pub mod header_name;
 pub mod ids;
 pub mod message;
 pub mod money;

@@ -31,6 +31,13 @@ pub struct Trunk {
     pub max_redirects: u8,
 }
 
+impl Trunk {
+    /// Whether an initiation message may set this field towards the switch.
+    pub fn allows_header(&self, name: &str) -> bool {
+        self.allow_headers.iter().any(|allowed| allowed.eq_ignore_ascii_case(name))
+    }
+}
+
 impl Default for Trunk {
     fn default() -> Trunk {
         Trunk {
