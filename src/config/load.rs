@@ -70,6 +70,7 @@ pub fn parse_with(
             http: open(r, root, "http", sections::http),
             admin: open(r, root, "admin", sections::admin),
             sip: open(r, root, "sip", sections::sip),
+            stir: open(r, root, "stir", super::stir::stir),
             media: open(r, root, "media", sections::media),
             store: open(r, root, "store", sections::store),
             call: open(r, root, "call", sections::call),

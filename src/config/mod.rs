@@ -6,11 +6,13 @@ mod lists;
 mod load;
 mod reader;
 mod sections;
+mod stir;
 #[cfg(test)]
 mod tests;
 
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use load::{load, notes, parse, parse_with};
+pub use stir::StirConfig;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -26,6 +28,8 @@ pub struct Config {
     pub admin: AdminConfig,
     /// `[sip]`
     pub sip: SipConfig,
+    /// `[stir]`; absent: calls are not signed.
+    pub stir: Option<StirConfig>,
     /// `[media]`
     pub media: MediaConfig,
     /// `[store]`

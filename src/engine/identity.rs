@@ -4,9 +4,11 @@
 
 use std::net::SocketAddr;
 
-use crate::model::trunk::IdentityForm;
+use super::Stir;
+use crate::clock::Wall;
+use crate::model::trunk::{Attestation, IdentityForm};
 use crate::model::{Business, Endpoint, InitiationMessage, LegId, Trunk};
-use crate::sip::wire::passport::Attestation;
+use crate::sip::wire::passport::{self, Claims};
 
 /// Longest value of a header field made of a template, in characters.
 const MAX_VALUE: usize = 512;
@@ -82,6 +84,39 @@ pub(super) fn caller(asking: &Asking<'_>) -> Caller {
     Caller { from, from_name, headers, number, attestation }
 }
 
+/// The number of a destination.
+pub(super) fn number_of(endpoint: &Endpoint) -> Option<String> {
+    match endpoint {
+        Endpoint::Number(number) => Some(number.e164.clone()),
+        Endpoint::Sip(_) | Endpoint::Ip(..) => None,
+    }
+}
+
+/// Q.850 "temporary failure": what a call ends with that may not go unsigned.
+pub(super) const UNSIGNED: u8 = 41;
+
+/// The call may not go unsigned and could not be signed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Unsigned;
+
+/// Date and Identity of an INVITE. Only numbers are vouched for: a caller or a called party that is none gives no fields, and
+/// is no failure. A PASSporT for a SIP URI would attest nothing that RFC 8588 defines.
+pub(super) fn sign(
+    stir: &Stir,
+    leg: LegId,
+    called: Option<&str>,
+    caller: &Caller,
+    at: Wall,
+) -> Result<Vec<(String, String)>, Unsigned> {
+    let (Some(destination), Some(origin)) = (called, caller.number.as_deref()) else { return Ok(Vec::new()) };
+    let claims = Claims { attestation: caller.attestation, destination, origin, at, call: leg.call };
+    match (passport::date(at), claims.identity(&*stir.signer)) {
+        (Some(date), Some(identity)) => Ok(vec![("Date".to_owned(), date), ("Identity".to_owned(), identity)]),
+        _ if stir.required => Err(Unsigned),
+        _ => Ok(Vec::new()),
+    }
+}
+
 /// A caller identity is written as a number at our own address.
 fn uri_at(endpoint: &Endpoint, own: SocketAddr) -> String {
     match endpoint {
@@ -142,7 +177,6 @@ fn quoted(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Wall;
     use crate::model::business::PasswordHash;
     use crate::model::{CallId, Limits, Tariff};
 

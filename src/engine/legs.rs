@@ -4,11 +4,13 @@
 use rand::RngCore;
 
 use super::api::{Notice, Output};
+use super::identity::{self, Asking};
 use super::{Engine, LegMedia, Port, TimerKey, failure};
 use crate::call::{Action, CUSTOMER, Event, FailureKind};
 use crate::clock::Now;
 use crate::media::api::{self as media, Clip, Command, Script, Spoken};
-use crate::model::{CallId, Cause, Hop, LegId};
+use crate::model::trunk::Attestation;
+use crate::model::{CallId, Cause, LegId};
 use crate::routing;
 use crate::sdp::{self, Codec, Direction, LocalMedia};
 use crate::sip::HangUpReason;
@@ -98,13 +100,15 @@ impl Engine {
             let cause = Cause::local(3, "no switch serves this destination");
             return self.tell(now, leg.call, Event::Failed(leg.attempt, FailureKind::Unreachable, cause));
         };
-        let message = live.call.message();
-        let shown = message.caller_id.as_ref().or(live.business.caller_ids.first());
-        let from = match (shown, &switch.caller_id) {
-            (Some(number), _) => routing::target(number, &own_address(switch, self.config.sip.of(&switch.hop))),
-            (None, Some(id)) => id.clone(),
-            (None, None) => format!("sip:callbridge@{}", self.config.sip.of(&switch.hop)),
-        };
+        let caller = identity::caller(&Asking {
+            leg,
+            message: live.call.message(),
+            business: &live.business,
+            trunk: &switch.trunk,
+            switch_caller_id: switch.caller_id.as_deref(),
+            own: self.config.sip.of(&switch.hop),
+            default_attestation: self.config.stir.as_ref().map_or(Attestation::Gateway, |stir| stir.default_attestation),
+        });
         let agreed = live.legs.get(&CUSTOMER).and_then(|l| l.plan.as_ref()).map(|plan| plan.codec);
         let codecs = match agreed {
             Some(Codec::Pcma) => [Codec::Pcma, Codec::Pcmu],
@@ -114,8 +118,8 @@ impl Engine {
             hop: switch.hop.clone(),
             trunk: std::sync::Arc::clone(&switch.trunk),
             target: routing::target(&address, switch),
-            from,
-            from_name: Some(live.business.name.clone()).filter(|name| !name.is_empty()),
+            caller,
+            called: identity::number_of(&address),
             codecs,
             port: Port::Opening,
             session_id,
@@ -185,13 +189,21 @@ impl Engine {
             return self.media(Command::Close { leg });
         }
         leg_media.port = Port::Open(local);
+        let signed = self.config.stir.as_ref().filter(|_| leg_media.trunk.sign);
+        let signature = signed.map(|stir| identity::sign(stir, leg, leg_media.called.as_deref(), &leg_media.caller, now.wall));
+        let Ok(signature) = signature.unwrap_or(Ok(Vec::new())) else {
+            let cause = Cause::local(identity::UNSIGNED, "the call could not be signed");
+            return self.tell(now, leg.call, Event::Failed(leg.attempt, FailureKind::Fault, cause));
+        };
+        let mut headers = leg_media.caller.headers.clone();
+        headers.extend(signature);
         let invite = Invite {
             leg,
             hop: leg_media.hop.clone(),
             target: leg_media.target.clone(),
-            from: leg_media.from.clone(),
-            from_name: leg_media.from_name.clone(),
-            headers: Vec::new(),
+            from: leg_media.caller.from.clone(),
+            from_name: leg_media.caller.from_name.clone(),
+            headers,
             trunk: std::sync::Arc::clone(&leg_media.trunk),
             offer: sdp::offer(&leg_media.local(local), &leg_media.codecs, Direction::BOTH),
         };
@@ -270,9 +282,4 @@ impl LegMedia {
     fn local(&self, local: std::net::SocketAddr) -> LocalMedia {
         LocalMedia { address: local.ip(), port: local.port(), session_id: self.session_id, version: self.version }
     }
-}
-
-/// A caller identity is written as a number at our own address.
-fn own_address(switch: &routing::Switch, sip_local: std::net::SocketAddr) -> routing::Switch {
-    routing::Switch { hop: Hop::udp(sip_local), ..switch.clone() }
 }

@@ -119,3 +119,28 @@ pub enum DtmfForm {
     /// INFO with `application/dtmf-relay`.
     Info,
 }
+
+/// How well the caller's right to the number shown is known (RFC 8588 §4, ATIS-1000074).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Attestation {
+    /// A: the caller is our customer and the number is verified to be theirs.
+    Full,
+    /// B: the caller is our customer; the right to the number is not verified.
+    Partial,
+    /// C: the call came to us and that is all we know.
+    Gateway,
+}
+
+impl Attestation {
+    /// Every one.
+    pub const ALL: [Attestation; 3] = [Attestation::Full, Attestation::Partial, Attestation::Gateway];
+
+    /// `A`, `B` or `C`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Attestation::Full => "A",
+            Attestation::Partial => "B",
+            Attestation::Gateway => "C",
+        }
+    }
+}

@@ -10,33 +10,7 @@ use time::OffsetDateTime;
 
 use crate::clock::Wall;
 use crate::model::CallId;
-
-/// How well the caller's right to the number is known (RFC 8588 §4, ATIS-1000074 §5.2.3).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Attestation {
-    /// A: the caller is our customer and the number is verified to be theirs.
-    Full,
-    /// B: the caller is our customer; the right to the number is not verified.
-    Partial,
-    /// C: the call came to us and that is all we know.
-    Gateway,
-}
-
-impl Attestation {
-    /// `A`, `B` or `C`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Attestation::Full => "A",
-            Attestation::Partial => "B",
-            Attestation::Gateway => "C",
-        }
-    }
-
-    /// Reads [`Attestation::as_str`].
-    pub fn parse(text: &str) -> Option<Attestation> {
-        [Attestation::Full, Attestation::Partial, Attestation::Gateway].into_iter().find(|one| one.as_str() == text)
-    }
-}
+use crate::model::trunk::Attestation;
 
 /// Signs ES256: ECDSA on P-256 with SHA-256, the signature as `r` and `s` of 32 bytes each (RFC 7518 §3.4).
 pub trait Signer: fmt::Debug + Send + Sync {
