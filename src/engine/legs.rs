@@ -107,7 +107,11 @@ impl Engine {
             trunk: &switch.trunk,
             switch_caller_id: switch.caller_id.as_deref(),
             own: self.config.sip.of(&switch.hop),
-            default_attestation: self.config.stir.as_ref().map_or(Attestation::Gateway, |stir| stir.default_attestation),
+            default_attestation: self
+                .config
+                .stir
+                .as_ref()
+                .map_or(Attestation::Gateway, |stir| stir.default_attestation),
         });
         let agreed = live.legs.get(&CUSTOMER).and_then(|l| l.plan.as_ref()).map(|plan| plan.codec);
         let codecs = match agreed {
@@ -190,7 +194,8 @@ impl Engine {
         }
         leg_media.port = Port::Open(local);
         let signed = self.config.stir.as_ref().filter(|_| leg_media.trunk.sign);
-        let signature = signed.map(|stir| identity::sign(stir, leg, leg_media.called.as_deref(), &leg_media.caller, now.wall));
+        let signature =
+            signed.map(|stir| identity::sign(stir, leg, leg_media.called.as_deref(), &leg_media.caller, now.wall));
         let Ok(signature) = signature.unwrap_or(Ok(Vec::new())) else {
             let cause = Cause::local(identity::UNSIGNED, "the call could not be signed");
             return self.tell(now, leg.call, Event::Failed(leg.attempt, FailureKind::Fault, cause));

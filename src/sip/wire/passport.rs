@@ -38,10 +38,8 @@ pub struct Claims<'a> {
 impl Claims<'_> {
     /// Header and payload as they are signed: base64url of JSON without blanks, members in lexical order (RFC 8225 §9).
     fn text(&self, certificate_url: &str) -> String {
-        let header = format!(
-            "{{\"alg\":\"ES256\",\"ppt\":\"shaken\",\"typ\":\"passport\",\"x5u\":{}}}",
-            json(certificate_url)
-        );
+        let header =
+            format!("{{\"alg\":\"ES256\",\"ppt\":\"shaken\",\"typ\":\"passport\",\"x5u\":{}}}", json(certificate_url));
         let payload = format!(
             "{{\"attest\":\"{}\",\"dest\":{{\"tn\":[{}]}},\"iat\":{},\"orig\":{{\"tn\":{}}},\"origid\":\"{}\"}}",
             self.attestation.as_str(),
@@ -74,8 +72,7 @@ fn json(text: &str) -> String {
 /// The Date field of the moment (RFC 3261 §20.17); RFC 8224 §4.1 wants it to agree with `iat`.
 pub fn date(at: Wall) -> Option<String> {
     const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let at = OffsetDateTime::from_unix_timestamp(at.0.div_euclid(1000)).ok()?;
     let day = DAYS.get(usize::from(at.weekday().number_days_from_monday()))?;
     let month = MONTHS.get(usize::from(u8::from(at.month())).checked_sub(1)?)?;

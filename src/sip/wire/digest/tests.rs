@@ -58,16 +58,9 @@ fn the_examples_of_rfc_7616_section_3_9_1() {
              nonce=\"7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v\", opaque=\"FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS\""
         ))
     };
-    let of = Asked {
-        password: "Circle of Life",
-        cnonce: "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ",
-        ..MUFASA
-    };
+    let of = Asked { password: "Circle of Life", cnonce: "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ", ..MUFASA };
     let sha = asked("SHA-256").answer(&of);
-    assert_eq!(
-        part(&sha, "response"),
-        Some("\"753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1\"")
-    );
+    assert_eq!(part(&sha, "response"), Some("\"753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1\""));
     assert_eq!(part(&sha, "algorithm"), Some("SHA-256"));
     let md5 = asked("MD5").answer(&of);
     assert_eq!(part(&md5, "response"), Some("\"8ca523f5e9506fed4657c9700eebdbec\""));
@@ -89,14 +82,8 @@ fn the_example_of_rfc_7616_section_3_9_2_hashes_the_name() {
         cnonce: "NTg6RKcb9boFIAS3KrFK9BGeh+iDa/sm6jUMp2wds69v",
         count: 1,
     });
-    assert_eq!(
-        part(&answer, "username"),
-        Some("\"793263caabb707a56211940d90411ea4a575adeccb7e360aeb624ed06ece9b0b\"")
-    );
-    assert_eq!(
-        part(&answer, "response"),
-        Some("\"3798d4131c277846293534c3edc11bd8a5e4cdcbff78b05db9d95eeb1cec68a5\"")
-    );
+    assert_eq!(part(&answer, "username"), Some("\"793263caabb707a56211940d90411ea4a575adeccb7e360aeb624ed06ece9b0b\""));
+    assert_eq!(part(&answer, "response"), Some("\"3798d4131c277846293534c3edc11bd8a5e4cdcbff78b05db9d95eeb1cec68a5\""));
     assert_eq!(part(&answer, "userhash"), Some("true"));
 }
 
@@ -123,10 +110,7 @@ fn the_strongest_challenge_of_each_realm_is_chosen() {
     ];
     let choose = |realm| Challenge::choose(fields.iter().map(|field| field.as_bytes()), realm);
     let chosen: Vec<_> = choose(None).unwrap().into_iter().map(|c| (c.realm, c.algorithm.as_str(), c.nonce)).collect();
-    assert_eq!(
-        chosen,
-        [("atlanta.com".into(), "SHA-256", "2".into()), ("biloxi.com".into(), "MD5", "4".into())]
-    );
+    assert_eq!(chosen, [("atlanta.com".into(), "SHA-256", "2".into()), ("biloxi.com".into(), "MD5", "4".into())]);
     assert_eq!(choose(Some("biloxi.com")).unwrap().len(), 1);
     assert_eq!(choose(Some("chicago.com")), Err(ChallengeError::Scheme));
     assert_eq!(Challenge::choose([].into_iter(), None), Err(ChallengeError::Missing));
