@@ -1,8 +1,9 @@
 //! The user agent core: legs in, messages out, and back (RFC 3261 §8, §13–15, §17). Owns demultiplexing, the tables of legs and
 //! transactions, their timers and their bounds. Refuses sockets, clocks and SDP. `client` calls and hangs up, `requests`
 //! are those of ours inside dialogs, `retry` sends refused ones again, `server` answers
-//! requests inside dialogs, `stranger` those out of the blue, `write` makes the bytes.
+//! requests inside dialogs, `stranger` those out of the blue, `challenge` has the credentials, `write` makes the bytes.
 
+mod challenge;
 mod client;
 mod requests;
 mod retry;
@@ -28,6 +29,7 @@ use super::transaction::{Stored, TimerConfig};
 use super::wire::{Message, Method};
 use crate::clock::{Mono, Timers};
 use crate::model::{Cause, Hop, LegId};
+use challenge::Keyring;
 use table::{Key, Leg, Tables};
 
 /// How the stack is set up.
@@ -87,6 +89,7 @@ pub struct Stack {
     secret: u64,
     next_offer: u64,
     tables: Tables,
+    keyring: Keyring,
     timers: Timers<Key>,
     output: VecDeque<SipOutput>,
 }
@@ -107,12 +110,14 @@ impl Stack {
     /// A stack that has nothing to do. All branches, tags and Call-IDs come from `rng`: seed it from the system.
     pub fn new(config: StackConfig, mut rng: StdRng) -> Stack {
         let secret = rng.next_u64();
+        let keyring = Keyring::new(&mut rng);
         Stack {
             config,
             rng,
             secret,
             next_offer: 0,
             tables: Tables::default(),
+            keyring,
             timers: Timers::default(),
             output: VecDeque::new(),
         }

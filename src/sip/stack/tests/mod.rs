@@ -1,6 +1,7 @@
 //! Script tests of the stack in virtual time, with a peer made of strings: it shares no code with what it judges.
 
 mod calls;
+mod challenges;
 mod lossy;
 mod races;
 mod requests;
@@ -11,7 +12,7 @@ use rand::rngs::StdRng;
 
 use super::{HangUpReason, Stack, StackConfig};
 use crate::clock::{Mono, Wall};
-use crate::model::{CallId, Hop, LegId};
+use crate::model::{CallId, Hop, LegId, Trunk};
 use crate::sip::api::{Invite, LegEvent, Locals, RefusedWhy, SipOutput};
 
 pub fn switch() -> Hop {
@@ -95,6 +96,11 @@ impl Rig {
 
     /// Dials leg 0 and gives its INVITE.
     pub fn dial(&mut self) -> String {
+        self.dial_through(Trunk::default())
+    }
+
+    /// The same through a switch with these manners.
+    pub fn dial_through(&mut self, trunk: Trunk) -> String {
         self.stack.invite(
             self.now,
             Invite {
@@ -104,7 +110,7 @@ impl Rig {
                 from: "sip:+12125550199@192.0.2.100".into(),
                 from_name: Some("ABC".into()),
                 headers: Vec::new(),
-                trunk: Default::default(),
+                trunk: trunk.into(),
                 offer: b"v=0 offer".to_vec(),
             },
         );
