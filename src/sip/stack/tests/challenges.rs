@@ -47,7 +47,7 @@ fn invite_in(sent: &[String]) -> &String {
 #[test]
 fn a_407_is_answered_once_and_the_next_requests_are_believed_at_once() {
     let mut rig = Rig::new(71);
-    let first = rig.dial_through(trunk());
+    let first = rig.dial_with(trunk());
     assert_eq!(field(&first, "Proxy-Authorization"), "");
     rig.receive(&reply(&first, 407, "a", &challenge(407, "n1", "")));
     let sent = rig.take();
@@ -63,7 +63,7 @@ fn a_407_is_answered_once_and_the_next_requests_are_believed_at_once() {
     rig.receive(&reply(&bye, 200, "b", ""));
     rig.assert_freed();
     // Another call, through another connection of the same trunk: no challenge is needed.
-    let third = rig.dial_through(trunk());
+    let third = rig.dial_with(trunk());
     assert_eq!(count(&third, "Proxy-Authorization", "n1"), 3);
     // The nonce is worn out: a new one, without `stale`, is still a first challenge of this INVITE.
     rig.receive(&reply(&third, 407, "c", &challenge(407, "n2", "")));
@@ -80,7 +80,7 @@ fn a_stale_nonce_is_replaced_and_anything_else_after_a_try_is_a_refusal() {
     ];
     for (again, answered) in second_challenges {
         let mut rig = Rig::new(72);
-        let first = rig.dial_through(trunk());
+        let first = rig.dial_with(trunk());
         rig.receive(&reply(&first, 401, "a", &challenge(401, "n1", "")));
         let second = invite_in(&rig.take()).clone();
         rig.receive(&reply(&second, 401, "a", &again));
@@ -102,7 +102,7 @@ fn a_stale_nonce_is_replaced_and_anything_else_after_a_try_is_a_refusal() {
 #[test]
 fn endless_stale_nonces_come_to_an_end() {
     let mut rig = Rig::new(73);
-    let mut invite = rig.dial_through(trunk());
+    let mut invite = rig.dial_with(trunk());
     let mut tries = 1;
     for round in 0..50 {
         rig.receive(&reply(&invite, 407, "a", &challenge(407, &format!("n{round}"), ", stale=true")));
@@ -117,7 +117,7 @@ fn endless_stale_nonces_come_to_an_end() {
 #[test]
 fn proxy_and_agent_are_both_answered() {
     let mut rig = Rig::new(74);
-    let first = rig.dial_through(trunk());
+    let first = rig.dial_with(trunk());
     rig.receive(&reply(&first, 407, "a", &challenge(407, "p", "")));
     let second = invite_in(&rig.take()).clone();
     rig.receive(&reply(&second, 401, "a", &challenge(401, "u", "")));
@@ -134,7 +134,7 @@ fn proxy_and_agent_are_both_answered() {
 #[test]
 fn a_bye_that_meets_a_challenge_goes_out_again() {
     let mut rig = Rig::new(75);
-    let invite = rig.dial_through(trunk());
+    let invite = rig.dial_with(trunk());
     rig.receive(&answer(&invite, "a"));
     rig.hang_up();
     let bye = rig.take().pop().unwrap();
@@ -160,7 +160,7 @@ fn without_credentials_or_a_challenge_that_we_know_the_refusal_stands() {
         (trunk(), "WWW-Authenticate: Digest realm=\"ssp\r\n".into(), format!("{cannot}a malformed challenge")),
     ] {
         let mut rig = Rig::new(76);
-        let invite = rig.dial_through(trunk);
+        let invite = rig.dial_with(trunk);
         rig.receive(&reply(&invite, 401, "a", &field));
         assert_eq!(rig.words(), ["ACK"], "{field}");
         let [LegEvent::Failed { cause, .. }] = &rig.events()[..] else { panic!("the leg fails") };
@@ -172,7 +172,7 @@ fn without_credentials_or_a_challenge_that_we_know_the_refusal_stands() {
 #[test]
 fn a_password_never_shows_itself() {
     let mut rig = Rig::new(77);
-    let invite = rig.dial_through(trunk());
+    let invite = rig.dial_with(trunk());
     rig.receive(&reply(&invite, 401, "a", &challenge(401, "n1", "")));
     assert!(!format!("{:?}", rig.stack).contains("open-sesame"));
     assert!(!rig.take().concat().contains("open-sesame"));

@@ -4,6 +4,7 @@ mod calls;
 mod challenges;
 mod lossy;
 mod races;
+mod reliable;
 mod requests;
 mod retries;
 
@@ -96,11 +97,11 @@ impl Rig {
 
     /// Dials leg 0 and gives its INVITE.
     pub fn dial(&mut self) -> String {
-        self.dial_through(Trunk::default())
+        self.dial_with(Default::default())
     }
 
-    /// The same through a switch with these manners.
-    pub fn dial_through(&mut self, trunk: Trunk) -> String {
+    /// The same on a trunk with manners of its own.
+    pub fn dial_with(&mut self, trunk: Trunk) -> String {
         self.stack.invite(
             self.now,
             Invite {
