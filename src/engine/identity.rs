@@ -4,10 +4,11 @@
 
 use std::net::SocketAddr;
 
-use super::Stir;
+use super::{LegMedia, Stir};
 use crate::clock::Wall;
 use crate::model::trunk::{Attestation, IdentityForm};
 use crate::model::{Business, Endpoint, InitiationMessage, LegId, Trunk};
+use crate::routing;
 use crate::sip::wire::passport::{self, Claims};
 
 /// Longest value of a header field made of a template, in characters.
@@ -61,7 +62,8 @@ pub(super) fn caller(asking: &Asking<'_>) -> Caller {
         (None, Some(number)) => (Some(number), asking.default_attestation),
         (None, None) => (None, Attestation::Gateway),
     };
-    let uri = shown.as_ref().map_or_else(|| format!("sip:callbridge@{own}"), |shown| uri_at(shown, own));
+    let uri =
+        shown.as_ref().map_or_else(|| format!("sip:callbridge@{own}"), |shown| routing::uri(shown, &own.to_string()));
     let number = match shown {
         Some(Endpoint::Number(number)) => Some(number.e164),
         Some(Endpoint::Sip(_) | Endpoint::Ip(..)) | None => None,
@@ -99,9 +101,23 @@ pub(super) const UNSIGNED: u8 = 41;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Unsigned;
 
-/// Date and Identity of an INVITE. Only numbers are vouched for: a caller or a called party that is none gives no fields, and
-/// is no failure. A PASSporT for a SIP URI would attest nothing that RFC 8588 defines.
-pub(super) fn sign(
+/// The fields of an INVITE: the caller's, and where the switch wants calls signed, Date and Identity.
+pub(super) fn headers(
+    stir: Option<&Stir>,
+    leg: LegId,
+    media: &LegMedia,
+    at: Wall,
+) -> Result<Vec<(String, String)>, Unsigned> {
+    let mut headers = media.caller.headers.clone();
+    if let Some(stir) = stir.filter(|_| media.trunk.sign) {
+        headers.extend(sign(stir, leg, media.called.as_deref(), &media.caller, at)?);
+    }
+    Ok(headers)
+}
+
+/// Only numbers are vouched for: a caller or a called party that is none gives no fields, and is no failure. A PASSporT for
+/// a SIP URI would attest nothing that RFC 8588 defines.
+fn sign(
     stir: &Stir,
     leg: LegId,
     called: Option<&str>,
@@ -117,13 +133,9 @@ pub(super) fn sign(
     }
 }
 
-/// A caller identity is written as a number at our own address.
-fn uri_at(endpoint: &Endpoint, own: SocketAddr) -> String {
-    match endpoint {
-        Endpoint::Number(number) => format!("sip:{}@{own};user=phone", number.e164),
-        Endpoint::Sip(sip) => sip.uri.clone(),
-        Endpoint::Ip(ip, port) => format!("sip:{}", SocketAddr::new(*ip, port.unwrap_or(5060))),
-    }
+/// How well a switch's own number is known.
+pub(super) fn attestation_of_switches(stir: Option<&Stir>) -> Attestation {
+    stir.map_or(Attestation::Gateway, |stir| stir.default_attestation)
 }
 
 /// The switch's templates, and what the message brings where the switch allows it; the message's word goes before a template.

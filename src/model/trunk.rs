@@ -23,7 +23,7 @@ pub struct Trunk {
     pub sign: bool,
     /// How digits are sent.
     pub dtmf: DtmfForm,
-    /// Header fields of every INVITE: name and template (`{call_id}`, `{business_id}`, `{reference}`, `{company}`).
+    /// Header fields of every INVITE: name and template (`{call_id}`, `{attempt}`, `{business_id}`, `{reference}`, `{company}`).
     pub headers: Vec<(String, String)>,
     /// Names that an initiation message may set.
     pub allow_headers: Vec<String>,
