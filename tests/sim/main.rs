@@ -5,6 +5,9 @@
 //! * `SIM_SEED=n cargo test --release --test sim -- one_seed --nocapture` shows one with its ladder and trace;
 //! * `UPDATE_LADDERS=1` rewrites docs/ladders.
 
+mod case;
+mod equipment;
+mod exchange;
 mod http;
 mod ladders;
 mod media;

@@ -226,6 +226,7 @@ fn draw_behaviour(rng: &mut StdRng, tone: u16) -> Behaviour {
         rtp_from_elsewhere: rng.random_bool(0.03),
         answer_bye: rng.random_bool(0.95),
         talk: draw_talk(rng, talk),
+        ..Behaviour::silent()
     }
 }
 
