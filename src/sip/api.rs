@@ -85,12 +85,15 @@ pub struct OfferId(pub u64);
 pub enum LegEvent {
     /// 180 to 183, the first of them. Early media is ignored (field.md 5, 6).
     Ringing,
-    /// A 2xx, its ACK already on the way. The body is the answer, empty when there was none. Of a forked INVITE the first
-    /// 2xx wins; the others are ACKed and BYEd inside.
-    Answered { answer: Vec<u8> },
+    /// A 2xx, its ACK already on the way. The body is the answer, empty when there was none: of the 2xx, or of the reliable
+    /// provisional of the same dialog that brought it before (RFC 3262). `by`: the peer has changed that since by an offer
+    /// (UPDATE) which was accepted; what was agreed then stands, and there is no body. Of a forked INVITE the first 2xx wins;
+    /// the others are ACKed and BYEd inside.
+    Answered { answer: Vec<u8>, by: Option<OfferId> },
     /// A final refusal, a time-out, a transport failure or a malformed answer, before any 2xx.
     Failed { cause: Cause },
-    /// A re-INVITE or UPDATE of the peer; must be answered by `answer_offer`. Empty offer: the peer wants ours.
+    /// A re-INVITE or UPDATE of the peer; must be answered by `answer_offer`. Empty offer: the peer wants ours. Before
+    /// `Answered` it is an UPDATE in one of the early dialogs: what is agreed holds only if that dialog answers.
     Offered { id: OfferId, offer: Vec<u8> },
     /// The ACK of an accepted offerless re-INVITE brought the peer's answer.
     OfferAnswered { answer: Vec<u8> },
@@ -116,8 +119,36 @@ pub struct Note {
     pub method: &'static str,
     /// The status of a response.
     pub status: Option<u16>,
-    /// The leg it belongs to, where one is known.
+    /// The leg it belongs to, where one is known. Of a message of no leg nothing below is read.
     pub leg: Option<LegId>,
+    /// CSeq number.
+    pub cseq: u32,
+    /// It carries a session description of this direction.
+    pub sdp: Option<SdpMode>,
+    /// The Q.850 cause of its Reason (RFC 3326).
+    pub q850: Option<u8>,
+    /// Of all its bytes: a repetition has the same.
+    pub digest: u32,
+}
+
+impl Note {
+    /// A note of what the start line says.
+    pub fn new(way: Way, method: &'static str, status: Option<u16>, leg: Option<LegId>) -> Note {
+        Note { way, method, status, leg, cseq: 0, sdp: None, q850: None, digest: 0 }
+    }
+}
+
+/// The direction of a session description, as its sender wrote it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum SdpMode {
+    /// Both ways.
+    SendRecv,
+    /// The sender only sends: hold.
+    SendOnly,
+    /// The sender only receives.
+    RecvOnly,
+    /// Neither.
+    Inactive,
 }
 
 /// What the stack hands out, in order.

@@ -3,12 +3,14 @@
 
 use rand::RngCore;
 
-use super::table::{ClientTx, Key, Leg};
+use super::table::{Carried, ClientTx, Draft, Key, Leg};
 use super::write;
 use super::{ClientMachine, HangUpReason, Stack};
 use crate::clock::Mono;
-use crate::model::{Cause, Hop, LegId};
+use crate::model::{Cause, LegId};
 use crate::sip::api::{Invite, LegEvent, RefusedWhy, SipOutput};
+use crate::sip::dialog::reliable::{Reliable, Settled};
+use crate::sip::dialog::session::Ask;
 use crate::sip::dialog::{Dialog, MAX_ROUTES, Negotiation, State, Success, Usage};
 use crate::sip::transaction::invite_client::{Event as InviteEvent, Response};
 use crate::sip::transaction::{InviteClient, NonInviteClient, Step, Stored};
@@ -23,24 +25,33 @@ impl Stack {
         }
         let full = self.tables.by_id.len() >= self.config.max_legs;
         let leg = self.new_leg(&invite);
-        let bytes = if full { None } else { write::invite(&self.config, &leg, &invite.offer) };
-        let Some(bytes) = bytes else {
-            let cause = match full {
-                true => Cause::local(42, "too many legs at once"),
-                false => Cause::local(28, "this address cannot be written into an INVITE"),
-            };
+        if full {
+            let cause = Cause::local(42, "too many legs at once");
             return self.output.push_back(SipOutput::Leg(id, LegEvent::Failed { cause }));
-        };
-        let (to, branch) = (leg.hop.clone(), leg.branch);
+        }
         let leg = self.tables.add_leg(leg);
+        if !self.send_invite(now, leg) {
+            let cause = Cause::local(28, "this address cannot be written into an INVITE");
+            self.report_last(leg, LegEvent::Failed { cause });
+            self.settle(leg);
+        }
+    }
+
+    /// Starts the transaction of a leg's INVITE; false when a value of it cannot be written.
+    pub(super) fn send_invite(&mut self, now: Mono, at: usize) -> bool {
+        let Some(leg) = self.tables.legs.get(at) else { return false };
+        let Some(bytes) = write::invite(&self.config, leg) else { return false };
+        let (to, branch) = (leg.hop.clone(), leg.branch);
         let (machine, step) = InviteClient::start(now, bytes, self.config.timers, to.transport.into());
         let machine = ClientMachine::Invite(machine);
-        let tx = self.tables.add_client(ClientTx { machine, leg, to, method: Method::Invite, branch });
-        if let Some(leg) = self.tables.legs.get_mut(leg) {
+        let tx = ClientTx { machine, leg: at, carried: Carried::Invite, to, method: Method::Invite, branch };
+        let tx = self.tables.add_client(tx);
+        if let Some(leg) = self.tables.legs.get_mut(at) {
             leg.invite = Some(tx);
         }
         self.send_step(tx, step);
         self.client_timer(tx);
+        true
     }
 
     fn new_leg(&mut self, invite: &Invite) -> Leg {
@@ -55,6 +66,11 @@ impl Stack {
             target: invite.target.as_str().into(),
             headers: invite.headers.clone(),
             trunk: std::sync::Arc::clone(&invite.trunk),
+            offer: Stored::from(invite.offer.as_slice()),
+            ask: invite.trunk.session.as_ref().map(Ask::of),
+            retry_fields: Vec::new(),
+            retries: 0,
+            cseq: 1,
             branch: self.branch(),
             usage: Usage::default(),
             invite: None,
@@ -64,7 +80,7 @@ impl Stack {
         }
     }
 
-    fn branch(&mut self) -> u128 {
+    pub(super) fn branch(&mut self) -> u128 {
         u128::from(self.rng.next_u64()) << 64 | u128::from(self.rng.next_u64())
     }
 
@@ -85,7 +101,7 @@ impl Stack {
     }
 
     /// CANCEL, if it is owed and allowed (§9.1: not before a provisional).
-    fn cancel_if_due(&mut self, now: Mono, at: usize) {
+    pub(super) fn cancel_if_due(&mut self, now: Mono, at: usize) {
         let Some(leg) = self.tables.legs.get_mut(at) else { return };
         let Some(tx) = leg.invite.and_then(|tx| self.tables.clients.get_mut(tx)) else { return };
         let ClientMachine::Invite(machine) = &mut tx.machine else { return };
@@ -99,36 +115,27 @@ impl Stack {
             self.client_timer(tx);
         }
         if let Some(bytes) = bytes {
-            self.start_other(now, at, Method::Cancel, to, branch, bytes);
+            let (machine, step) = NonInviteClient::start(now, bytes, self.config.timers, to.transport.into());
+            let machine = ClientMachine::Other(machine);
+            let tx = ClientTx { machine, leg: at, carried: Carried::Cancel, to, method: Method::Cancel, branch };
+            let tx = self.tables.add_client(tx);
+            self.send_step(tx, step);
+            self.client_timer(tx);
         }
     }
 
     /// Ends a confirmed dialog. A re-INVITE that waits for the engine is refused first.
     pub(super) fn bye(&mut self, now: Mono, at: usize, fork: usize, reason: &HangUpReason) {
         self.drop_offer(now, at, fork);
-        let branch = self.branch();
-        let Some(leg) = self.tables.legs.get_mut(at) else { return };
-        let Some(dialog) = leg.usage.fork_mut(fork).filter(|dialog| dialog.is_confirmed()) else { return };
-        dialog.local_cseq = dialog.local_cseq.saturating_add(1);
+        let dialog = self.tables.legs.get_mut(at).and_then(|leg| leg.usage.fork_mut(fork));
+        let Some(dialog) = dialog.filter(|dialog| dialog.is_confirmed()) else { return };
         dialog.end();
-        let dialog = dialog.clone();
-        let to = dialog.next_hop(&leg.hop, &self.config.sources);
-        let bytes = write::bye(&self.config, leg, &dialog, &to, dialog.local_cseq, branch, reason);
         self.exchange_timer(at, fork);
-        if let Some(bytes) = bytes {
-            self.start_other(now, at, Method::Bye, to, branch, bytes);
-        }
+        let draft = Draft { fields: vec![(Name::Reason, write::reason_text(reason))], ..Draft::default() };
+        self.start_request(now, at, fork, Method::Bye, draft);
     }
 
-    fn start_other(&mut self, now: Mono, leg: usize, method: Method, to: Hop, branch: u128, bytes: Stored) {
-        let (machine, step) = NonInviteClient::start(now, bytes, self.config.timers, to.transport.into());
-        let machine = ClientMachine::Other(machine);
-        let tx = self.tables.add_client(ClientTx { machine, leg, to, method, branch });
-        self.send_step(tx, step);
-        self.client_timer(tx);
-    }
-
-    fn send_step<E>(&mut self, tx: usize, step: Step<E>) -> Option<E> {
+    pub(super) fn send_step<E>(&mut self, tx: usize, step: Step<E>) -> Option<E> {
         if let (Some(bytes), Some(tx)) = (step.send, self.tables.clients.get(tx)) {
             let (to, leg) = (tx.to.clone(), tx.leg);
             // The INVITE machine also sends the ACK of a refusal; its bytes say which.
@@ -139,7 +146,7 @@ impl Stack {
     }
 
     /// Sets the timer of a transaction, or frees it.
-    fn client_timer(&mut self, tx: usize) {
+    pub(super) fn client_timer(&mut self, tx: usize) {
         let Some(client) = self.tables.clients.get(tx) else { return };
         match client.deadline() {
             Some((at, _)) => self.timers.set(Key::Client(tx), at),
@@ -192,13 +199,16 @@ impl Stack {
         let Some((tx, leg)) = found else {
             return self.refused(RefusedWhy::OutOfTheBlue);
         };
-        self.received(&cseq.method, Some(status), Some(leg));
+        self.received(message, Some(leg));
         let Some(client) = self.tables.clients.get_mut(tx) else { return };
         match &mut client.machine {
             ClientMachine::Other(machine) => {
                 let step = machine.response(now, status);
-                self.send_step(tx, step);
+                let asked = if step.event.is_some() { client.carried.take() } else { None };
                 self.client_timer(tx);
+                if let Some(asked) = asked {
+                    self.request_again(now, leg, *asked, message);
+                }
             }
             ClientMachine::Invite(_) => self.invite_response(now, tx, leg, status, message),
         }
@@ -225,23 +235,12 @@ impl Stack {
         match event {
             Some(InviteEvent::Provisional) => self.provisional(now, leg, status, message),
             Some(InviteEvent::Success) => self.success(now, leg, message),
-            Some(InviteEvent::Refused) => self.report_last(leg, LegEvent::Failed { cause: cause_of(status, message) }),
+            Some(InviteEvent::Refused) if self.invite_again(now, leg, status, message) => {}
+            Some(InviteEvent::Refused) => {
+                self.end_early(now, leg);
+                self.report_last(leg, LegEvent::Failed { cause: cause_of(status, message) });
+            }
             Some(InviteEvent::TimedOut | InviteEvent::RangTooLong) | None => {}
-        }
-    }
-
-    fn provisional(&mut self, now: Mono, at: usize, status: u16, message: &Message) {
-        self.cancel_if_due(now, at);
-        let Some(leg) = self.tables.legs.get_mut(at) else { return };
-        let tag = message.to().ok().and_then(|to| to.tag);
-        if let Some(tag) =
-            tag.filter(|tag| status > 100 && leg.usage.find(tag).is_none() && leg.usage.has_room_for_early())
-        {
-            let dialog = new_dialog(leg, tag, message, State::Early);
-            leg.usage.keep(dialog);
-        }
-        if (180..=183).contains(&status) && leg.usage.ringing() {
-            self.report(at, LegEvent::Ringing);
         }
     }
 
@@ -263,6 +262,7 @@ impl Stack {
             Success::Winner | Success::Unwanted => {}
         }
         let sound = !tag.is_empty() && message.contact().is_ok() && message.fault().is_none();
+        let displaced = leg.usage.displaced_by(tag);
         let mut dialog = new_dialog(leg, tag, message, State::Early);
         let ack_to = dialog.next_hop(&leg.hop, &self.config.sources);
         let Some(ack) = write::ack_success(&self.config, leg, &dialog, &ack_to, branch) else {
@@ -270,6 +270,10 @@ impl Stack {
             return self.report_last(at, LegEvent::Failed { cause });
         };
         dialog.state = State::Confirmed { ack: ack.clone(), ack_to: ack_to.clone() };
+        if let Some(displaced) = displaced {
+            self.drop_offer(now, at, displaced);
+        }
+        let Some(leg) = self.tables.legs.get_mut(at) else { return };
         let Some(fork) = leg.usage.keep(dialog) else { return };
         let why = leg.usage.hung_up().cloned();
         if verdict == Success::Winner && sound {
@@ -277,9 +281,7 @@ impl Stack {
         }
         self.send(ack_to, ack, &Method::Ack, Some(at));
         match (verdict, sound) {
-            (Success::Winner, true) => {
-                self.report(at, LegEvent::Answered { answer: message.body().to_vec() });
-            }
+            (Success::Winner, true) => self.won(now, at, fork, message),
             (Success::Winner, false) => {
                 self.bye(now, at, fork, &HangUpReason { q850: 111, text: "malformed answer".into() });
                 let cause = Cause { sip_status: message.status(), q850: Some(111), text: "malformed answer".into() };
@@ -291,10 +293,26 @@ impl Stack {
             }
         }
     }
+
+    /// This dialog answers the leg; what it agreed on before stands (§13.2.1). The others wait for nothing any more.
+    fn won(&mut self, now: Mono, at: usize, fork: usize, message: &Message) {
+        let forks = self.tables.legs.get(at).map_or(0, |leg| leg.usage.forks());
+        for other in (0..forks).filter(|other| *other != fork) {
+            self.drop_offer(now, at, other);
+        }
+        let dialog = self.tables.legs.get_mut(at).and_then(|leg| leg.usage.fork_mut(fork));
+        let settled = dialog.map(|dialog| std::mem::take(&mut dialog.reliable.settled)).unwrap_or_default();
+        let (answer, by) = match settled {
+            Settled::Nothing => (message.body().to_vec(), None),
+            Settled::Answer(answer) => (answer.to_vec(), None),
+            Settled::Offer(id) => (Vec::new(), Some(id)),
+        };
+        self.report(at, LegEvent::Answered { answer, by });
+    }
 }
 
 /// The dialog a response makes (§12.1.2). What is missing is replaced so that an ACK and a BYE can still be written.
-fn new_dialog(leg: &Leg, tag: &str, message: &Message, state: State) -> Dialog {
+pub(super) fn new_dialog(leg: &Leg, tag: &str, message: &Message, state: State) -> Dialog {
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned().into_boxed_str();
     let remote_target = message.contact().map_or(leg.target.clone(), |contact| contact.uri.into());
     let mut route_set: Vec<Box<str>> = message.record_routes().take(MAX_ROUTES).map(text).collect();
@@ -308,10 +326,11 @@ fn new_dialog(leg: &Leg, tag: &str, message: &Message, state: State) -> Dialog {
         to,
         remote_target,
         route_set,
-        local_cseq: write::INVITE_CSEQ,
+        local_cseq: leg.cseq,
         remote_cseq: None,
         state,
         negotiation: Negotiation::Idle,
+        reliable: Reliable::default(),
     }
 }
 

@@ -1,8 +1,14 @@
 //! The user agent core: legs in, messages out, and back (RFC 3261 §8, §13–15, §17). Owns demultiplexing, the tables of legs and
-//! transactions, their timers and their bounds. Refuses sockets, clocks and SDP. `client` calls and hangs up, `server` answers
+//! transactions, their timers and their bounds. Refuses sockets, clocks and SDP. `client` calls and hangs up, `reliable` hears
+//! provisionals, `requests` are those of ours inside dialogs, `retry` sends refused ones again, `exchange` is offer and answer
+//! inside a dialog, `server` answers
 //! requests inside dialogs, `stranger` those out of the blue, `write` makes the bytes.
 
 mod client;
+mod exchange;
+mod reliable;
+mod requests;
+mod retry;
 mod server;
 mod stranger;
 mod table;
@@ -16,14 +22,14 @@ use std::net::IpAddr;
 use rand::RngCore;
 use rand::rngs::StdRng;
 
-use super::api::{LegEvent, Locals, Note, RefusedWhy, SipOutput, Way};
-use super::dialog::negotiation::Due;
+use super::api::{LegEvent, Locals, RefusedWhy, SipOutput};
 pub use super::dialog::usage::HangUpReason;
+use super::note;
 use super::transaction::{InviteClient, InviteServer, NonInviteClient, NonInviteServer};
 use super::transaction::{Stored, TimerConfig};
 use super::wire::{Message, Method};
 use crate::clock::{Mono, Timers};
-use crate::model::{Cause, Hop, LegId};
+use crate::model::{Hop, LegId};
 use table::{Key, Leg, Tables};
 
 /// How the stack is set up.
@@ -187,52 +193,17 @@ impl Stack {
         }
     }
 
-    fn exchange_timeout(&mut self, now: Mono, leg: usize, fork: usize) {
-        let timers = self.config.timers;
-        let Some(usage) = self.tables.legs.get_mut(leg).map(|leg| &mut leg.usage) else { return };
-        let Some(dialog) = usage.fork_mut(fork) else { return };
-        match dialog.negotiation.timeout(now, &timers) {
-            Due::Nothing => {}
-            Due::Again(response) => {
-                let to = self.tables.legs.get(leg).map(|leg| leg.last_source.clone());
-                if let Some(to) = to {
-                    self.send(to, response, &Method::Invite, Some(leg));
-                }
-            }
-            Due::NeverAcked => {
-                let reason = HangUpReason { q850: 102, text: "no ACK".into() };
-                self.bye(now, leg, fork, &reason);
-                self.report_last(
-                    leg,
-                    LegEvent::HungUp { cause: Cause::local(102, "the phone never acknowledged our answer") },
-                );
-            }
-        }
-        self.exchange_timer(leg, fork);
-        self.settle(leg);
-    }
-
-    fn exchange_timer(&mut self, leg: usize, fork: usize) {
-        let key = Key::Exchange { leg, fork };
-        let dialog = self.tables.legs.get(leg).and_then(|leg| leg.usage.fork(fork));
-        match dialog.and_then(|dialog| dialog.negotiation.deadline()) {
-            Some((at, _)) => self.timers.set(key, at),
-            None => self.timers.cancel(&key),
-        }
-    }
-
     fn refused(&mut self, why: RefusedWhy) {
         self.output.push_back(SipOutput::Refused(why));
     }
 
     fn send(&mut self, to: Hop, bytes: Stored, method: &Method, leg: Option<usize>) {
-        let status = status_of(&bytes);
-        let note = Note { way: Way::Out, method: method.metric_name(), status, leg: self.id_of(leg) };
+        let note = note::of_sent(&bytes, method, self.id_of(leg));
         self.output.push_back(SipOutput::Send { to, bytes, note });
     }
 
-    fn received(&mut self, method: &Method, status: Option<u16>, leg: Option<usize>) {
-        let note = Note { way: Way::In, method: method.metric_name(), status, leg: self.id_of(leg) };
+    fn received(&mut self, message: &Message, leg: Option<usize>) {
+        let note = note::of_received(message, self.id_of(leg));
         self.output.push_back(SipOutput::Received(note));
     }
 
@@ -275,10 +246,4 @@ impl Stack {
     fn random_hex(&mut self) -> String {
         format!("{:016x}", self.rng.next_u64())
     }
-}
-
-/// The status of a response we wrote; a retransmission is noted like the first copy.
-fn status_of(bytes: &[u8]) -> Option<u16> {
-    let digits = bytes.strip_prefix(b"SIP/2.0 ")?.get(..3)?;
-    std::str::from_utf8(digits).ok()?.parse().ok()
 }
