@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rand::Rng;
 
-use super::behaviour::{Act, AnswerWith};
+use super::behaviour::{Act, AnswerWith, Then};
 use super::call::{Call, Phase, tag};
 use super::manners::{Reliable, ReliableFlaw};
 use super::message::{Message, finish};
@@ -80,7 +80,9 @@ impl Call {
             Some(ReliableFlaw::SameNumber) if !first => 0,
             _ => 1,
         };
-        let describes = manner.answer && first;
+        // A phone that answers badly does so in its 200.
+        let badly = matches!(self.behaviour.then, Then::Answer { with, .. } if with != AnswerWith::Session);
+        let describes = manner.answer && first && !badly;
         let (rseq, tag) = (fork.rseq, fork.tag.clone());
         let status = if describes || fork.left % 2 == 1 { 183 } else { 180 };
         let foul = foul || manner.flaw == Some(ReliableFlaw::Garbage);

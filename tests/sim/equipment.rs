@@ -2,7 +2,6 @@
 //! again. Owns none of the engine's decisions.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 

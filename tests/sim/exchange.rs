@@ -1,7 +1,6 @@
 //! The phones of the world and the network between them and the equipment: what they send is carried, what they do is noticed.
 //! Owns delivery; what must hold is judged in `promises`.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 

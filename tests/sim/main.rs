@@ -10,6 +10,7 @@ mod equipment;
 mod exchange;
 mod http;
 mod ladders;
+mod manners;
 mod media;
 mod model;
 mod network;

@@ -6,12 +6,9 @@ use std::fmt;
 use std::time::Duration;
 
 use callbridge::clock::Mono;
-use callbridge::model::{CallRecord, Outcome};
-use callbridge::phone::{Act, AnswerWith, Ending, Fault, Sound, Story, Then};
+use callbridge::phone::{AnswerWith, Ending, Fault, Story, Then};
 
-use crate::media::{CONNECTING_HZ, MUSIC_HZ, UNAVAILABLE_HZ};
-use crate::model;
-use crate::plan::{LIMITS, Party};
+use crate::plan::Party;
 use crate::world::{Who, World};
 
 /// A promise.
@@ -53,6 +50,18 @@ pub enum Promise {
     EndsInTime,
     /// HTTP requests are answered, and by the right kind of answer.
     RequestsAreAnswered,
+    /// Each reliable provisional gets one PRACK, in order, and nothing else does.
+    PrackedOnce,
+    /// Session timers are refreshed in time by whoever said so; who does not is hung up.
+    SessionsAreKept,
+    /// Credentials are right, and go only to the one who asked.
+    CredentialsStayHome,
+    /// A transfer is told step by step, once, and only to who asked.
+    TransfersAreTold,
+    /// Digits are dialled once, in order.
+    DigitsOnceInOrder,
+    /// No INVITE for a call that is over, or after a refusal that stands.
+    NothingAfterTheEnd,
     /// In a calm world each call comes to what the model says.
     ModelAgrees,
 }
@@ -176,6 +185,12 @@ fn violations(world: &World, story: &Story, blame: Blame<'_>) {
         }
         let promise = match violation.fault {
             Fault::RtpEarly | Fault::RtpLate | Fault::RtpBroken | Fault::RtpForeign => Promise::ProperRtp,
+            Fault::Prack => Promise::PrackedOnce,
+            Fault::Refresh => Promise::SessionsAreKept,
+            Fault::Credentials => Promise::CredentialsStayHome,
+            Fault::Transfer => Promise::TransfersAreTold,
+            Fault::Digit => Promise::DigitsOnceInOrder,
+            Fault::Retry => Promise::NothingAfterTheEnd,
             _ => Promise::ProperSip,
         };
         let at = seconds(violation.at);

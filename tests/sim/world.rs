@@ -9,19 +9,18 @@ use std::time::Duration;
 
 use callbridge::clock::{Mono, Now, Wall};
 use callbridge::engine::Engine;
-use callbridge::engine::api::{Input, Output, ReplyTo};
+use callbridge::engine::api::{Input, ReplyTo};
 use callbridge::media::api::{self as media_api, Prompts};
-use callbridge::model::{CallId, Hop, InitiationMessage, Tariff};
-use callbridge::phone::{Phone, PhoneCall, PhoneMove, PhoneOutput, Story};
+use callbridge::model::{CallId, Hop, InitiationMessage};
+use callbridge::phone::{Phone, Story};
 use rand::rngs::StdRng;
-use rand::{Rng, RngCore, SeedableRng};
+use rand::{RngCore, SeedableRng};
 
-use crate::media::{Media, Sent};
-use crate::network::Weather;
-use crate::plan::{EQUIPMENT, Plan, SWITCH_A, SWITCH_B};
-use crate::planted::{Bug, Planted, Told};
+use crate::media::Media;
+use crate::plan::{EQUIPMENT, Plan};
+use crate::planted::{Bug, Planted};
 use crate::promises::{Broken, Promise};
-use crate::setup::{EPOCH, address, business, directory, engine_config, phones, whose};
+use crate::setup::{EPOCH, EQUIPMENT_RTP, address, business, phones, whose};
 use crate::store::Store;
 
 /// What can happen.
@@ -99,22 +98,22 @@ pub struct World {
     /// Ladder lines, when a trace is wanted.
     pub ladder: Vec<String>,
     pub(crate) engine: Option<Engine>,
-    media: Media,
-    phones: Vec<(SocketAddr, Phone)>,
-    whose: BTreeMap<String, Who>,
-    dialled_before: Vec<usize>,
+    pub(crate) media: Media,
+    pub(crate) phones: Vec<(SocketAddr, Phone)>,
+    pub(crate) whose: BTreeMap<String, Who>,
+    pub(crate) dialled_before: Vec<usize>,
     pub(crate) asked: BTreeMap<ReplyTo, Asked>,
     heap: BinaryHeap<Reverse<(Mono, u64, Slot)>>,
     events: BTreeMap<u64, Event>,
-    rng: StdRng,
-    prompts: Arc<dyn Prompts>,
-    planted: Planted,
-    faulty: bool,
+    pub(crate) rng: StdRng,
+    pub(crate) prompts: Arc<dyn Prompts>,
+    pub(crate) planted: Planted,
+    pub(crate) faulty: bool,
     shift: i64,
-    life: u32,
-    outputs: u32,
-    crashes: VecDeque<u32>,
-    committing: bool,
+    pub(crate) life: u32,
+    pub(crate) outputs: u32,
+    pub(crate) crashes: VecDeque<u32>,
+    pub(crate) committing: bool,
     pub(crate) count: u64,
 }
 
