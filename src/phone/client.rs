@@ -175,6 +175,9 @@ impl Call {
         let (cseq, branch) = (self.client.cseq, branch(desk));
         let mut head = self.head(desk, method, cseq, tag, &branch);
         head.push_str(draft.lines);
+        if let (Some(voice), Some(flow)) = (&mut self.voice, draft.offered) {
+            voice.offers(flow);
+        }
         let kind = if draft.kind.is_empty() { "application/sdp" } else { draft.kind };
         let bytes = finish_as(head, kind, draft.body);
         let index = u16::try_from(self.client.requests.len()).unwrap_or(u16::MAX);
@@ -277,6 +280,8 @@ impl Call {
         match (method, status) {
             // What has no place in a call must be refused, and properly.
             ("MESSAGE" | "SUBSCRIBE" | "WHATEVER", 405 | 481 | 489 | 501) => {}
+            // They leave together: whichever is overtaken has a number too low (RFC 3261 §12.2.2).
+            ("MESSAGE" | "SUBSCRIBE" | "WHATEVER", 500) => {}
             ("MESSAGE" | "SUBSCRIBE" | "WHATEVER", _) => {
                 self.story.blame(desk.now, Fault::Unanswered, format!("{method} was answered by {status}"));
             }

@@ -157,7 +157,9 @@ impl Call {
                 return false;
             }
             (Some(dialog), _) => {
-                if dialog.over && number > dialog.heard_cseq && method != "BYE" && !late_notify {
+                // A PRACK of before the answer may have been lost until now.
+                let may_be_late = matches!(method, "BYE" | "PRACK") || late_notify;
+                if dialog.over && number > dialog.heard_cseq && !may_be_late {
                     self.story.blame(now, Fault::AfterEnd, format!("{method} after the end"));
                 }
                 dialog.heard_cseq = dialog.heard_cseq.max(number);

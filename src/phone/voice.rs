@@ -85,6 +85,13 @@ impl Voice {
         self.holds = if offered.receives() { None } else { self.holds.or(Some(now)) };
     }
 
+    /// The phone offers this: from now on it takes what it says it takes.
+    pub fn offers(&mut self, flow: Flow) {
+        if flow.receives() {
+            self.holds = None;
+        }
+    }
+
     /// The peer describes itself anew.
     pub fn offered(&mut self, offer: &Session) {
         self.to = offer.address;

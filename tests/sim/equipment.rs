@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use callbridge::engine::Engine;
-use callbridge::engine::api::{Input, Output};
-use callbridge::model::Tariff;
+use callbridge::engine::api::{Input, Output, StoreOp};
+use callbridge::model::{LegId, Tariff};
 use rand::rngs::StdRng;
 use rand::{Rng, RngCore, SeedableRng};
 
@@ -66,6 +66,9 @@ impl World {
                 let (outputs, told) = self.planted.output(output);
                 outputs.into_iter().for_each(|output| self.perform(output, &mut answers));
                 answers.extend(told);
+                for (delay, output) in std::mem::take(&mut self.planted.later) {
+                    self.after(delay, Event::Late(Box::new(output)));
+                }
             }
             let Some(answer) = answers.pop_front() else { return };
             let now = self.now_pair();
@@ -85,6 +88,7 @@ impl World {
                 if ![SWITCH_A, SWITCH_B].map(address).contains(&to_address) {
                     self.blame(Promise::NothingToStrangers, format!("SIP sent to {to}"));
                 }
+                self.sent_after_the_end(&bytes, note.leg);
                 self.carry(|world, delay| {
                     let bytes = Arc::clone(&bytes);
                     world.after(delay, Event::Sip { to: to_address, from: address(EQUIPMENT), bytes });
@@ -96,6 +100,9 @@ impl World {
                 self.hear_media();
             }
             Output::Store { token, op } => {
+                if let StoreOp::Finish { record, .. } = &op {
+                    self.over.insert(record.call_id);
+                }
                 self.note(|| format!("store {op:?}").chars().take(160).collect());
                 self.store.submit(token, op);
                 self.begin_commit();
@@ -103,6 +110,17 @@ impl World {
             Output::Reply { to, reply } => self.reply(to, reply),
             Output::Prepare(_) | Output::Drained => {}
             Output::Notice(notice) => self.note(|| format!("notice {notice:?}")),
+        }
+    }
+
+    /// A first INVITE for a call that has its record. (One that was lost may be repeated: until a provisional comes there is
+    /// nothing that could be cancelled, RFC 3261 §9.1.)
+    fn sent_after_the_end(&mut self, bytes: &Arc<[u8]>, leg: Option<LegId>) {
+        if !bytes.starts_with(b"INVITE ") || !self.invites.insert(Arc::clone(bytes)) {
+            return;
+        }
+        if let Some(leg) = leg.filter(|leg| self.over.contains(&leg.call)) {
+            self.blame(Promise::NothingAfterTheEnd, format!("leg {} was dialled for a call that is over", leg.attempt));
         }
     }
 
@@ -116,6 +134,9 @@ impl World {
         self.committing = false;
         self.store.crash(self.rng.random());
         self.asked.clear();
+        // What was not durable is to do again.
+        let store = &self.store;
+        self.over.retain(|call| store.kept(*call).is_some());
         let seed = self.rng.next_u64();
         // The daemon begins anywhere in its row of ports, so that peers of the life before do not meet new calls.
         let mut first = address(EQUIPMENT_RTP);

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use callbridge::phone::manners::{RefreshBy, Refresher, Reliable, ReliableFlaw, SessionFlaw, SessionManner};
-use callbridge::phone::{Behaviour, Then};
+use callbridge::phone::{Act, Behaviour, Then};
 use rand::Rng;
 use rand::rngs::StdRng;
 
@@ -18,6 +18,14 @@ pub fn adorn(rng: &mut StdRng, behaviour: &mut Behaviour) {
     }
     if rng.random_bool(0.3) {
         behaviour.reliable = Some(reliable(rng));
+    }
+    if rng.random_bool(0.1) {
+        behaviour.talk.push((Duration::from_millis(rng.random_range(0..3_000)), Act::Oddities));
+    }
+    for (_, act) in &mut behaviour.talk {
+        if *act == Act::Hold {
+            *act = [Act::Hold, Act::HoldInactive, Act::HoldNull][rng.random_range(0..3)];
+        }
     }
     if rng.random_bool(0.3) && SESSIONS {
         behaviour.session = Some(session(rng));

@@ -2,14 +2,14 @@
 //! virtual time and the order of things; what must hold is judged in `promises`.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use callbridge::clock::{Mono, Now, Wall};
 use callbridge::engine::Engine;
-use callbridge::engine::api::{Input, ReplyTo};
+use callbridge::engine::api::{Input, Output, ReplyTo};
 use callbridge::media::api::{self as media_api, Prompts};
 use callbridge::model::{CallId, Hop, InitiationMessage};
 use callbridge::phone::{Phone, Story};
@@ -41,6 +41,8 @@ pub(crate) enum Event {
     Get(usize, CallId),
     /// The equipment comes up again.
     Restart,
+    /// A planted bug puts this out now.
+    Late(Box<Output>),
     /// The wall clock jumps.
     Jump(i64),
     /// The liveness phase begins.
@@ -101,6 +103,10 @@ pub struct World {
     pub(crate) media: Media,
     pub(crate) phones: Vec<(SocketAddr, Phone)>,
     pub(crate) whose: BTreeMap<String, Who>,
+    /// Calls whose record was made.
+    pub(crate) over: BTreeSet<CallId>,
+    /// INVITEs that were sent already.
+    pub(crate) invites: BTreeSet<Arc<[u8]>>,
     pub(crate) dialled_before: Vec<usize>,
     pub(crate) asked: BTreeMap<ReplyTo, Asked>,
     heap: BinaryHeap<Reverse<(Mono, u64, Slot)>>,
@@ -139,6 +145,8 @@ impl World {
             media,
             phones: phones(&plan, faulty, traced, &mut rng),
             whose: whose(&plan),
+            over: BTreeSet::new(),
+            invites: BTreeSet::new(),
             dialled_before: Vec::new(),
             asked: BTreeMap::new(),
             heap: BinaryHeap::new(),
@@ -281,6 +289,7 @@ impl World {
                 let reply = self.ask(Asked::Get(wish));
                 self.tell_engine(Input::Get { reply, business: business(), call });
             }
+            Event::Late(output) => self.perform(*output, &mut VecDeque::new()),
             Event::Restart => self.start_engine(),
             Event::Jump(by) => self.shift += by,
             Event::FaultsEnd => {
