@@ -1,7 +1,7 @@
 //! The bytes of what the stack says: requests of a leg and answers to requests. Owns which fields go in; syntax is `wire`'s.
 //! Refuses state.
 
-use super::table::{BRANCH_COOKIE, Draft, Leg};
+use super::table::{Asked, BRANCH_COOKIE, Draft, Leg};
 use super::{HangUpReason, StackConfig};
 use crate::model::{Hop, SipTransport};
 use crate::sip::dialog::Dialog;
@@ -95,6 +95,27 @@ pub(super) fn ack_success(config: &StackConfig, leg: &Leg, dialog: &Dialog, to: 
     builder.finish().ok().map(stored)
 }
 
+/// The ACK of a 2xx to a re-INVITE of ours.
+pub(super) fn ack_again(
+    config: &StackConfig,
+    leg: &Leg,
+    dialog: &Dialog,
+    to: &Hop,
+    asked: &Asked,
+    branch: u128,
+) -> Option<Stored> {
+    let mut builder = in_dialog(config, leg, dialog, to, &Method::Ack, asked.cseq, branch);
+    for (name, value) in &asked.draft.retry_fields {
+        builder = builder.header(*name, value);
+    }
+    builder.finish().ok().map(stored)
+}
+
+/// The ACK of a refused re-INVITE: like the request, with its branch. Written along with it, since the dialog may change.
+pub(super) fn ack_refused(config: &StackConfig, leg: &Leg, dialog: &Dialog, to: &Hop, branch: u128) -> Option<Stored> {
+    in_dialog(config, leg, dialog, to, &Method::Ack, dialog.local_cseq, branch).finish().ok().map(stored)
+}
+
 /// Any other request of ours in a dialog.
 pub(super) fn request(
     config: &StackConfig,
@@ -107,6 +128,9 @@ pub(super) fn request(
 ) -> Option<Stored> {
     let mut builder = in_dialog(config, leg, dialog, to, method, dialog.local_cseq, branch)
         .header(Name::UserAgent, &config.user_agent);
+    if matches!(method, Method::Invite | Method::Update) {
+        builder = builder.contact(&contact(config, to)).header(Name::Allow, ALLOW);
+    }
     for (name, value) in draft.fields.iter().chain(&draft.retry_fields) {
         builder = builder.header(*name, value);
     }
