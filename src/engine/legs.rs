@@ -12,10 +12,7 @@ use crate::model::{CallId, Cause, Hop, LegId};
 use crate::routing;
 use crate::sdp::{self, Codec, Direction, LocalMedia};
 use crate::sip::HangUpReason;
-use crate::sip::api::{Invite, LegEvent, OfferId, OfferReply, SipOutput};
-
-/// Most plans of early dialogs that are kept for one leg; an older one was most likely changed since.
-const MAX_EARLY: usize = 16;
+use crate::sip::api::{Invite, LegEvent, OfferId, SipOutput};
 
 impl Engine {
     /// Hands on everything the stack has to say; its words may make calls act, which may make the stack speak again.
@@ -69,7 +66,7 @@ impl Engine {
         }
     }
 
-    fn media(&mut self, command: Command) {
+    pub(super) fn media(&mut self, command: Command) {
         self.outputs.push_back(Output::Media(command));
     }
 
@@ -125,6 +122,7 @@ impl Engine {
             version: 1,
             plan: None,
             early: Vec::new(),
+            sdp: Vec::new(),
         };
         live.legs.insert(leg.attempt, leg_media);
         let name = switch.name.clone();
@@ -189,6 +187,7 @@ impl Engine {
             return self.media(Command::Close { leg });
         }
         leg_media.port = Port::Open(local);
+        leg_media.sdp = sdp::offer(&leg_media.local(local), &leg_media.codecs, Direction::BOTH);
         let invite = Invite {
             leg,
             hop: leg_media.hop.clone(),
@@ -197,7 +196,7 @@ impl Engine {
             from_name: leg_media.from_name.clone(),
             headers: Vec::new(),
             trunk: std::sync::Arc::clone(&leg_media.trunk),
-            offer: sdp::offer(&leg_media.local(local), &leg_media.codecs, Direction::BOTH),
+            offer: leg_media.sdp.clone(),
         };
         self.stack.invite(now.mono, invite);
         if leg.attempt == CUSTOMER {
@@ -218,9 +217,9 @@ impl Engine {
                 self.tell(now, leg.call, Event::Failed(leg.attempt, kind, cause));
             }
             LegEvent::Offered { id, offer } => self.offered(now, leg, id, &offer),
-            LegEvent::OfferAnswered { answer } => {
-                let _unusable = self.agree(leg, &answer);
-            }
+            LegEvent::OfferAnswered { answer } => self.offer_answered(leg, &answer),
+            // Nothing but session refreshes is offered by us so far, and those change nothing.
+            LegEvent::OfferRefused { .. } => {}
             LegEvent::HungUp { cause } => self.tell(now, leg.call, Event::HungUp(leg.attempt, cause)),
         }
     }
@@ -250,52 +249,10 @@ impl Engine {
         self.media(Command::Agree { leg, plan });
         Ok(codec)
     }
-
-    /// The dialog that answered had agreed on something before, by the peer's offer.
-    fn agree_early(&mut self, leg: LegId, offer: OfferId) -> Result<Codec, String> {
-        let live = self.calls.get_mut(&leg.call).ok_or_else(|| "the call is over".to_owned())?;
-        let leg_media = live.legs.get_mut(&leg.attempt).ok_or_else(|| "the leg is over".to_owned())?;
-        let early = std::mem::take(&mut leg_media.early);
-        let (_, plan) = early.into_iter().find(|(id, _)| *id == offer).ok_or_else(|| "no such offer".to_owned())?;
-        let codec = plan.codec;
-        leg_media.plan = Some(plan.clone());
-        self.media(Command::Agree { leg, plan });
-        Ok(codec)
-    }
-
-    /// A re-INVITE or UPDATE of the peer: hold, resume, another address or codec.
-    fn offered(&mut self, now: Now, leg: LegId, id: OfferId, offer: &[u8]) {
-        let reply = self.answer_to(leg, id, offer).unwrap_or(OfferReply::Refuse);
-        self.stack.answer_offer(now.mono, leg, id, reply);
-    }
-
-    fn answer_to(&mut self, leg: LegId, id: OfferId, offer: &[u8]) -> Option<OfferReply> {
-        let live = self.calls.get_mut(&leg.call)?;
-        let leg_media = live.legs.get_mut(&leg.attempt)?;
-        let Port::Open(local) = leg_media.port else { return None };
-        leg_media.version += 1;
-        let local = leg_media.local(local);
-        let current = leg_media.plan.as_ref().map(|plan| plan.codec);
-        if offer.is_empty() {
-            return Some(OfferReply::Accept(sdp::offer(&local, &leg_media.codecs, Direction::BOTH)));
-        }
-        let (answer, plan) = sdp::answer(&local, offer, current).ok()?;
-        // Before the answer every early dialog agrees for itself; media hears of the one that answers (field.md 5, 6).
-        if leg_media.plan.is_none() {
-            if leg_media.early.len() >= MAX_EARLY {
-                leg_media.early.remove(0);
-            }
-            leg_media.early.push((id, plan));
-            return Some(OfferReply::Accept(answer));
-        }
-        leg_media.plan = Some(plan.clone());
-        self.media(Command::Agree { leg, plan });
-        Some(OfferReply::Accept(answer))
-    }
 }
 
 impl LegMedia {
-    fn local(&self, local: std::net::SocketAddr) -> LocalMedia {
+    pub(super) fn local(&self, local: std::net::SocketAddr) -> LocalMedia {
         LocalMedia { address: local.ip(), port: local.port(), session_id: self.session_id, version: self.version }
     }
 }

@@ -9,6 +9,7 @@ mod config;
 mod failure;
 mod keep;
 mod legs;
+mod offers;
 mod record;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -94,6 +95,8 @@ struct LegMedia {
     plan: Option<MediaPlan>,
     /// What early dialogs agreed on by offers of the peer.
     early: Vec<(OfferId, MediaPlan)>,
+    /// The description that we sent last.
+    sdp: Vec<u8>,
 }
 
 /// A leg's media port.

@@ -4,8 +4,10 @@ mod calls;
 mod lossy;
 mod races;
 mod reliable;
+mod reoffers;
 mod requests;
 mod retries;
+mod timers;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;

@@ -156,9 +156,9 @@ fn the_polite_rest() {
     assert_eq!(rig.words(), ["500"]);
     rig.receive(&request(&invite, "other", "INFO", 30, "", ""));
     assert_eq!(rig.words(), ["481"]);
-    rig.receive(&request(&invite, "a", "INVITE", 31, "Require: timer\r\nContact: <sip:p@192.0.2.1>\r\n", "v=0"));
+    rig.receive(&request(&invite, "a", "INVITE", 31, "Require: timer, precondition\r\nContact: <sip:p@192.0.2.1>\r\n", "v=0"));
     let refused = rig.take().pop().unwrap();
-    assert!(refused.starts_with("SIP/2.0 420") && field(&refused, "Unsupported") == "timer");
+    assert!(refused.starts_with("SIP/2.0 420") && field(&refused, "Unsupported") == "precondition");
 }
 
 #[test]
