@@ -1,6 +1,8 @@
 //! The calling side: INVITE, CANCEL, ACK, BYE, and what their responses mean for a leg. Owns the races between a hang-up and
 //! an answer; refuses requests of the peer.
 
+use std::time::Duration;
+
 use rand::RngCore;
 
 use super::table::{Carried, ClientTx, Draft, Key, Leg};
@@ -8,7 +10,7 @@ use super::write;
 use super::{ClientMachine, HangUpReason, Stack};
 use crate::clock::Mono;
 use crate::model::{Cause, LegId};
-use crate::sip::api::{Invite, LegEvent, RefusedWhy, SipOutput};
+use crate::sip::api::{FailedWhy, Invite, LegEvent, RefusedWhy, SipOutput};
 use crate::sip::dialog::reliable::Settled;
 use crate::sip::dialog::session::Ask;
 use crate::sip::dialog::{Dialog, MAX_ROUTES, State, Success, Usage};
@@ -27,12 +29,12 @@ impl Stack {
         let leg = self.new_leg(&invite);
         if full {
             let cause = Cause::local(42, "too many legs at once");
-            return self.output.push_back(SipOutput::Leg(id, LegEvent::Failed { cause }));
+            return self.output.push_back(SipOutput::Leg(id, LegEvent::Failed { cause, why: FailedWhy::Local }));
         }
         let leg = self.tables.add_leg(leg);
         if !self.send_invite(now, leg) {
             let cause = Cause::local(28, "this address cannot be written into an INVITE");
-            self.report_last(leg, LegEvent::Failed { cause });
+            self.report_last(leg, LegEvent::Failed { cause, why: FailedWhy::Local });
             self.settle(leg);
         }
     }
@@ -170,7 +172,8 @@ impl Stack {
             }
             ClientMachine::Other(machine) => {
                 let step = machine.timeout(now);
-                self.send_step(tx, step).map(|_| InviteEvent::TimedOut)
+                // An unanswered CANCEL changes nothing: the leg is closed already.
+                self.send_step(tx, step).filter(|_| asked.is_some()).map(|_| InviteEvent::TimedOut)
             }
         };
         self.client_timer(tx);
@@ -184,15 +187,16 @@ impl Stack {
         self.settle(leg);
     }
 
-    /// Of the INVITE or its CANCEL. An unanswered CANCEL changes nothing: the leg is closed already.
+    /// Of the INVITE that dials.
     fn invite_timed_out(&mut self, now: Mono, leg: usize, event: InviteEvent) {
         match event {
             InviteEvent::TimedOut => {
                 let cause = Cause::local(102, "the switch did not answer");
-                self.report_last(leg, LegEvent::Failed { cause });
+                self.report_last(leg, LegEvent::Failed { cause, why: FailedWhy::Silent });
             }
             InviteEvent::RangTooLong => {
-                self.report_last(leg, LegEvent::Failed { cause: Cause::local(19, "rang for too long") });
+                let cause = Cause::local(19, "rang for too long");
+                self.report_last(leg, LegEvent::Failed { cause, why: FailedWhy::RangTooLong });
                 self.hang_up_leg(now, leg, HangUpReason { q850: 19, text: "rang for too long".into() });
             }
             InviteEvent::Provisional | InviteEvent::Success | InviteEvent::Refused => {}
@@ -253,7 +257,9 @@ impl Stack {
             Some(InviteEvent::Refused) if self.invite_again(now, leg, status, message) => {}
             Some(InviteEvent::Refused) => {
                 self.end_early(now, leg);
-                self.report_last(leg, LegEvent::Failed { cause: cause_of(status, message) });
+                let retry_after = message.retry_after().ok().map(|seconds| Duration::from_secs(seconds.into()));
+                let (cause, why) = (cause_of(status, message), FailedWhy::Refused { retry_after });
+                self.report_last(leg, LegEvent::Failed { cause, why });
             }
             Some(InviteEvent::TimedOut | InviteEvent::RangTooLong) | None => {}
         }
@@ -282,7 +288,7 @@ impl Stack {
         let ack_to = dialog.next_hop(&leg.hop, &self.config.sources);
         let Some(ack) = write::ack_success(&self.config, leg, &dialog, &ack_to, branch) else {
             let cause = Cause::local(111, "malformed answer");
-            return self.report_last(at, LegEvent::Failed { cause });
+            return self.report_last(at, LegEvent::Failed { cause, why: FailedWhy::Local });
         };
         dialog.state = State::Confirmed { ack: ack.clone(), ack_to: ack_to.clone() };
         if let Some(displaced) = displaced {
@@ -300,7 +306,7 @@ impl Stack {
             (Success::Winner, false) => {
                 self.bye(now, at, fork, &HangUpReason { q850: 111, text: "malformed answer".into() });
                 let cause = Cause { sip_status: message.status(), q850: Some(111), text: "malformed answer".into() };
-                self.report_last(at, LegEvent::Failed { cause });
+                self.report_last(at, LegEvent::Failed { cause, why: FailedWhy::Local });
             }
             _ => {
                 let surplus = || HangUpReason { q850: 26, text: "answered elsewhere".into() };
@@ -344,9 +350,13 @@ pub(super) fn new_dialog(leg: &Leg, tag: &str, message: &Message, state: State) 
 /// Longest reason phrase that goes into a record, in characters.
 const MAX_REASON: usize = 120;
 
+/// What a refusal means for the record. A Reason (RFC 3326) says more than the status and its phrase.
 pub(super) fn cause_of(status: u16, message: &Message) -> Cause {
-    let phrase = String::from_utf8_lossy(message.reason().unwrap_or_default());
-    let text: String = phrase.chars().filter(|c| !c.is_control()).take(MAX_REASON).collect();
-    let q850 = message.reason_q850().unwrap_or_else(|| wire::q850_of_status(status));
-    Cause { sip_status: Some(status), q850: Some(q850), text }
+    let given = message.reason_given();
+    let phrase = || {
+        let phrase = String::from_utf8_lossy(message.reason().unwrap_or_default());
+        phrase.chars().filter(|c| !c.is_control()).take(MAX_REASON).collect()
+    };
+    let q850 = given.as_ref().map_or_else(|| wire::q850_of_status(status), |given| given.q850);
+    Cause { sip_status: Some(status), q850: Some(q850), text: given.and_then(|given| given.text).unwrap_or_else(phrase) }
 }

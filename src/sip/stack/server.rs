@@ -106,8 +106,7 @@ impl Stack {
             Method::Update if !message.body().is_empty() => self.offered(now, at, fork, tx, message),
             Method::Update => self.refresh(now, at, fork, tx, message),
             Method::Options | Method::Info => {
-                let fields = [(Name::Allow, write::ALLOW), (Name::Accept, "application/sdp")];
-                self.answer(now, tx, 200, &Extras { fields: &fields, ..Extras::default() });
+                self.answer(now, tx, 200, &Extras { fields: write::CAPABLE, ..Extras::default() });
             }
             // We never send a reliable provisional, so no RAck can match (RFC 3262 §3).
             Method::Prack => self.answer(now, tx, 481, &Extras::default()),
@@ -116,7 +115,7 @@ impl Stack {
             Method::Refer => self.answer(now, tx, 603, &Extras::default()),
             method => {
                 let status = if method.is_unknown() { 501 } else { 405 };
-                self.answer(now, tx, status, &Extras { fields: &[(Name::Allow, write::ALLOW)], ..Extras::default() });
+                self.answer(now, tx, status, &Extras { fields: write::ALLOWED, ..Extras::default() });
             }
         }
     }
@@ -132,8 +131,10 @@ impl Stack {
         }
         self.exchange_timer(now, at, fork);
         if winner {
-            let cause = Cause::local(message.reason_q850().unwrap_or(16), "hung up");
-            self.report_last(at, LegEvent::HungUp { cause });
+            let given = message.reason_given();
+            let q850 = given.as_ref().map_or(16, |given| given.q850);
+            let text = given.and_then(|given| given.text).unwrap_or_else(|| "hung up".to_owned());
+            self.report_last(at, LegEvent::HungUp { cause: Cause::local(q850, text) });
         }
     }
 

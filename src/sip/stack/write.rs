@@ -11,6 +11,17 @@ use crate::sip::wire::{self, Message, Method, Name, RequestBuilder};
 /// What we take inside a dialog.
 pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, NOTIFY";
 
+/// What a 405 or 501 carries.
+pub(super) const ALLOWED: &[(Name, &str)] = &[(Name::Allow, ALLOW)];
+
+/// What we can, as the answer to OPTIONS says (RFC 3261 §11.2).
+pub(super) const CAPABLE: &[(Name, &str)] = &[
+    (Name::Allow, ALLOW),
+    (Name::Accept, "application/sdp"),
+    (Name::AcceptEncoding, "identity"),
+    (Name::Supported, "100rel, timer"),
+];
+
 const SDP: &str = "application/sdp";
 
 fn branch_text(branch: u128) -> String {
@@ -184,9 +195,19 @@ pub(super) fn answer(
         builder = builder.contact(&contact(config, source));
     }
     builder = builder.headers(extras.fields.iter().copied());
+    if let Some(q850) = refusal_cause(request, status) {
+        builder = builder.header(Name::Reason, format!("Q.850;cause={q850}"));
+    }
     if status > 100 {
         builder = builder.header(Name::Server, &config.user_agent);
     }
     let bytes = if extras.body.is_empty() { builder.finish() } else { builder.body(SDP, extras.body) };
     bytes.ok().map(stored)
+}
+
+/// Refusals of a call, or of what it is to become, say why in the words of the telephone network too (RFC 3326, RFC 6432). The
+/// others are about the protocol only.
+fn refusal_cause(request: &Message, status: u16) -> Option<u8> {
+    let says = request.method() == Some(&Method::Invite) && matches!(status, 403 | 488 | 503);
+    says.then(|| wire::q850_of_status(status))
 }

@@ -7,6 +7,7 @@ mod reliable;
 mod reoffers;
 mod requests;
 mod retries;
+mod scripts;
 mod timers;
 
 use rand::SeedableRng;
