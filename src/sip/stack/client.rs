@@ -358,5 +358,9 @@ pub(super) fn cause_of(status: u16, message: &Message) -> Cause {
         phrase.chars().filter(|c| !c.is_control()).take(MAX_REASON).collect()
     };
     let q850 = given.as_ref().map_or_else(|| wire::q850_of_status(status), |given| given.q850);
-    Cause { sip_status: Some(status), q850: Some(q850), text: given.and_then(|given| given.text).unwrap_or_else(phrase) }
+    Cause {
+        sip_status: Some(status),
+        q850: Some(q850),
+        text: given.and_then(|given| given.text).unwrap_or_else(phrase),
+    }
 }
