@@ -19,15 +19,18 @@ use tokio::sync::{Notify, watch};
 use crate::call::CallLimits;
 use crate::config::{self, Config, ConfigErrors, SwitchConfig};
 use crate::engine::api::Input;
-use crate::engine::{Engine, EngineConfig};
+use crate::engine::{Engine, EngineConfig, Stir};
 use crate::io::clock::SystemClock;
 use crate::io::engine_thread::{self, EngineHandle, Hands};
+use crate::io::hep::Hep;
 use crate::io::http::adapters::ArchivePort;
 use crate::io::http::server::{Server, ServerLimits};
 use crate::io::http::{App, Health, Patience, Phase, admin_router, router};
+use crate::io::logs::{self, CallLog};
 use crate::io::media_thread::{MediaHandle, MediaSettings};
 use crate::io::passwords::{Verifier, VerifierLimits};
 use crate::io::prompts::PromptLibrary;
+use crate::io::stir::StirError;
 use crate::io::store::{Archive, DirectoryWatch, SqliteStore, Store, WriterBounds, seed_businesses, watch_directory};
 use crate::io::telemetry::{self, Metrics};
 use crate::io::tls::ServerTls;
@@ -48,6 +51,9 @@ pub enum DaemonError {
     /// The configuration is wrong: exit code 2.
     #[error("{0}")]
     Config(#[from] ConfigErrors),
+    /// The key that calls are signed with: exit code 2 as well.
+    #[error("{0}")]
+    Stir(#[from] StirError),
     /// A listener's address cannot be taken.
     #[error("cannot listen on {address} for {what}: {error}; is another callbridge, or another program, on this port?")]
     Listen {
@@ -70,7 +76,7 @@ impl DaemonError {
     /// The contract's exit code: 2 for a wrong configuration, 1 otherwise.
     pub fn exit_code(&self) -> u8 {
         match self {
-            DaemonError::Config(_) => 2,
+            DaemonError::Config(_) | DaemonError::Stir(_) => 2,
             DaemonError::Listen { .. } | DaemonError::Part(_) | DaemonError::System(_) => 1,
         }
     }
@@ -115,7 +121,9 @@ impl Daemon {
 
         let to_engine = engine.clone();
         let stored = Box::new(move |token, result| to_engine.stored(token, result));
-        let store = SqliteStore::open(&config.store.path, WriterBounds::default(), stored).map_err(part)?;
+        let days = Duration::from_secs(u64::from(config.store.ladder_days) * 86_400);
+        let bounds = WriterBounds { ladders_kept: days, ..WriterBounds::default() };
+        let store = SqliteStore::open(&config.store.path, bounds, stored).map_err(part)?;
         let store = Arc::new(store);
         seed_businesses(&*store, &config.businesses).map_err(part)?;
         let folder = config.store.path.parent().map(Path::to_path_buf).unwrap_or_default();
@@ -129,14 +137,16 @@ impl Daemon {
 
         let (socket, sip) = sip_socket(&config)?;
         let directory = Arc::new(store.directory().map_err(part)?);
-        let mut pure = Engine::new(engine_config(&config, sip), StdRng::from_os_rng());
+        let settings = engine_config(&config, sip, stir(&config)?);
+        let eyes = Eyes::open(&config, &metrics, settings.sip.clone())?;
+        let mut pure = Engine::new(settings, StdRng::from_os_rng());
         pure.handle(clock.now(), Input::Directory(Arc::clone(&directory)));
         let open = store.open_calls().map_err(part)?;
         pure.restore(clock.now(), open, store.last_alive().map_err(part)?);
         prompts.businesses_changed(&directory);
 
         let drained = Arc::new(Notify::new());
-        let hands = hands(&media, &store, &prompts, &metrics, &drained);
+        let hands = hands(&media, &store, &prompts, eyes, &drained);
         let engine_thread = starting.run(pure, socket, clock, hands)?;
 
         let accounts = Arc::new(ArcSwap::new(directory));
@@ -191,8 +201,9 @@ impl Daemon {
         if let (Some(tls), Some(files)) = (&self.tls, &new.http.tls) {
             tls.reload(Some(files)).map_err(part)?;
         }
+        let stir = stir(&new)?;
         seed_businesses(&*self.store, &new.businesses).map_err(part)?;
-        self.engine.reconfigure(engine_config(&new, self.addresses.sip));
+        self.engine.reconfigure(engine_config(&new, self.addresses.sip, stir));
         let old = &self.config;
         let fixed = [
             ("[http] listen", old.http.listen != new.http.listen || old.http.tls.is_some() != new.http.tls.is_some()),
@@ -200,6 +211,7 @@ impl Daemon {
             ("[sip] listen", old.sip.listen != new.sip.listen),
             ("[media]", old.media.ports != new.media.ports || old.media.address != new.media.address),
             ("[store] url", old.store.path != new.store.path),
+            ("[hep]", old.hep != new.hep),
         ];
         self.config.call = new.call;
         Ok(fixed.into_iter().filter_map(|(key, changed)| changed.then_some(key)).collect())
@@ -233,7 +245,7 @@ impl Daemon {
 /// Runs the daemon until SIGTERM or SIGINT; reloads at SIGHUP. The one `ready` line goes to stderr.
 pub fn serve(path: &Path) -> Result<(), DaemonError> {
     let config = config::load(path)?;
-    telemetry::init_logging(&config.log);
+    logs::init_logging(&config.log);
     crate::io::allocator::give_back_large_blocks();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(run(config, path.to_path_buf()))
@@ -276,22 +288,46 @@ fn wall() -> crate::clock::Wall {
     SystemClock::start().now().wall
 }
 
+/// Whoever looks at what happens.
+struct Eyes {
+    metrics: Metrics,
+    log: CallLog,
+    hep: Option<Hep>,
+}
+
+impl Eyes {
+    fn open(config: &Config, metrics: &Metrics, locals: Locals) -> Result<Eyes, DaemonError> {
+        let hep = config.hep.as_ref().map(|hep| Hep::start(hep, locals)).transpose()?;
+        Ok(Eyes { metrics: metrics.clone(), log: CallLog::new(&config.log), hep })
+    }
+}
+
 fn hands(
     media: &Arc<MediaHandle>,
     store: &Arc<SqliteStore>,
     prompts: &Arc<PromptLibrary>,
-    metrics: &Metrics,
+    eyes: Eyes,
     drained: &Arc<Notify>,
 ) -> Hands {
     let (media, store, prompts, drained) =
         (Arc::clone(media), Arc::clone(store), Arc::clone(prompts), Arc::clone(drained));
-    let (seen, sent) = (metrics.clone(), metrics.clone());
+    let Eyes { metrics, log, hep } = eyes;
+    let counts = metrics.clone();
     Hands {
         media: Box::new(move |command| media.command(command)),
         store: Box::new(move |token, op| store.submit(token, op)),
         prepare: Box::new(move |spoken| prompts.prepare(&spoken)),
-        notice: Box::new(move |notice| seen.observe(notice)),
-        sip: Box::new(move |message| sent.sip(message.note)),
+        notice: Box::new(move |notice| {
+            counts.observe(notice);
+            log.notice(notice);
+        }),
+        sip: Box::new(move |message| {
+            metrics.sip(message.note);
+            log.sip(message);
+            if let Some(hep) = &hep {
+                hep.capture(message);
+            }
+        }),
         drained: Box::new(move || drained.notify_one()),
     }
 }
@@ -353,7 +389,13 @@ fn media_settings(config: &Config) -> MediaSettings {
     MediaSettings { address: media.address, ports: media.ports, threads: media.threads, tick_ms: media.tick_ms }
 }
 
-fn engine_config(config: &Config, sip_local: SocketAddr) -> EngineConfig {
+fn stir(config: &Config) -> Result<Option<Stir>, StirError> {
+    let Some(stir) = &config.stir else { return Ok(None) };
+    let default_attestation = stir.default_attestation;
+    Ok(Some(Stir { signer: crate::io::stir::load(stir)?, default_attestation, required: stir.required }))
+}
+
+fn engine_config(config: &Config, sip_local: SocketAddr, stir: Option<Stir>) -> EngineConfig {
     let seconds = |s: u32| Duration::from_secs(u64::from(s));
     let call = &config.call;
     EngineConfig {
@@ -372,6 +414,7 @@ fn engine_config(config: &Config, sip_local: SocketAddr) -> EngineConfig {
         max_ahead: seconds(call.max_ahead_seconds),
         max_calls: usize::try_from(call.max_calls).unwrap_or(usize::MAX),
         switches: config.switches.iter().map(switch).collect(),
+        stir,
     }
 }
 

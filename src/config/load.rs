@@ -8,7 +8,7 @@ use toml::de::DeTable;
 
 use super::error::{ConfigError, ConfigErrors, Place};
 use super::reader::{PREFIX, Reader, Section};
-use super::{Config, SwitchConfig, lists, sections, switch};
+use super::{Config, SwitchConfig, hep, lists, sections, switch};
 
 /// Variables that belong to the command line, not to the file.
 const COMMAND_LINE: [&str; 2] = ["CALLBRIDGE_CONFIG", "CALLBRIDGE_PASSWORD"];
@@ -70,12 +70,14 @@ pub fn parse_with(
             http: open(r, root, "http", sections::http),
             admin: open(r, root, "admin", sections::admin),
             sip: open(r, root, "sip", sections::sip),
+            stir: open(r, root, "stir", super::stir::stir),
             media: open(r, root, "media", sections::media),
             store: open(r, root, "store", sections::store),
             call: open(r, root, "call", sections::call),
             prompt: open(r, root, "prompt", sections::prompt),
             speech: open(r, root, "speech", sections::speech),
             log: open(r, root, "log", sections::log),
+            hep: open(r, root, "hep", hep::hep),
             switches: list(r, root, "switch", switch::switches),
             businesses: list(r, root, "business", lists::businesses),
         }
@@ -174,6 +176,10 @@ pub fn notes(config: &Config) -> Vec<String> {
     note(
         !config.switches.is_empty() && config.switches.iter().all(|switch| switch.drain),
         "every switch is drained: no call can be placed",
+    );
+    note(
+        config.stir.is_none() && config.switches.iter().any(|switch| switch.trunk.sign),
+        "a switch has sign = true, but there is no [stir]: its calls go unsigned",
     );
     let even = usize::from(config.media.ports.1.saturating_sub(config.media.ports.0)) / 2 + 1;
     note(

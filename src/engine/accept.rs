@@ -21,6 +21,7 @@ impl Engine {
                 let stored =
                     StoredCall { id, created_at: now.wall, message: message.clone(), progress: Progress::default() };
                 let call = Call::new(id, now.wall, message, self.config.limits, due);
+                self.see_asked(now, id, &business.id);
                 self.insert(now, call, business, Standing::Accepting { permit });
                 self.store(StoreOp::Accept(Box::new(stored)), Pending::Accept { call: id, reply });
             }
@@ -43,6 +44,7 @@ impl Engine {
         if message.caller_id.as_ref().is_some_and(|id| !business.caller_ids.contains(id)) {
             return Err(Refusal::CallerIdBarred);
         }
+        self.check_headers(message)?;
         if self.key_in_flight(message) {
             return Err(Refusal::KeyInFlight);
         }
@@ -76,6 +78,15 @@ impl Engine {
         Ok(())
     }
 
+    /// A header field that no switch takes would never be seen by anybody: better said now.
+    fn check_headers(&self, message: &InitiationMessage) -> Result<(), Refusal> {
+        let taken = |name: &str| self.config.switches.iter().any(|switch| switch.trunk.allows_header(name));
+        match message.headers.iter().find(|(name, _)| !taken(name)) {
+            Some((name, _)) => Err(Refusal::HeaderBarred { pointer: format!("/headers/{name}") }),
+            None => Ok(()),
+        }
+    }
+
     /// Only messages that are not durable yet are in flight; durable keys are the store's to judge.
     fn key_in_flight(&self, message: &InitiationMessage) -> bool {
         let Some(key) = message.idempotency.as_ref().map(|i| &i.key) else { return false };
@@ -84,7 +95,7 @@ impl Engine {
                 let other = live.call.message();
                 other.business_id == message.business_id && other.idempotency.as_ref().is_some_and(|i| i.key == *key)
             }),
-            Pending::Progress { .. } | Pending::Finish { .. } | Pending::Alive => false,
+            Pending::Progress { .. } | Pending::Finish { .. } | Pending::Ladder { .. } | Pending::Alive => false,
         })
     }
 
@@ -103,6 +114,7 @@ impl Engine {
     pub(super) fn accepted(&mut self, now: Now, id: CallId, reply: ReplyTo, result: Result<(), StoreFailure>) {
         if let Err(failure) = result {
             self.calls.remove(&id);
+            self.seen.forget(id);
             return match failure {
                 StoreFailure::KeyReplayed(call) => self.reply(reply, Reply::Replayed(call)),
                 StoreFailure::KeyReused => self.refuse(reply, Refusal::KeyReused),
@@ -119,6 +131,7 @@ impl Engine {
         live.due_at = now.mono;
         let Standing::Accepting { permit } = live.standing else { return };
         let at = live.call.message().desired_contact_time;
+        self.see_accepted(now, id, at.filter(|_| state == crate::model::CallState::Scheduled));
         if let (crate::model::CallState::Scheduled, Some(at)) = (state, at) {
             live.standing = Standing::Scheduled { _permit: permit };
             self.calls.insert(id, live);
@@ -203,6 +216,7 @@ impl Engine {
                 self.record_interrupted(&stored, &business, last_alive, now);
                 continue;
             }
+            self.see_restored(now, &stored);
             let at = stored.message.desired_contact_time.unwrap_or(stored.created_at);
             let waits = at > now.wall;
             let call = Call::new(stored.id, stored.created_at, stored.message, self.config.limits, !waits);

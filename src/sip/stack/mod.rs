@@ -1,12 +1,15 @@
 //! The user agent core: legs in, messages out, and back (RFC 3261 §8, §13–15, §17). Owns demultiplexing, the tables of legs and
 //! transactions, their timers and their bounds. Refuses sockets, clocks and SDP. `client` calls and hangs up, `reliable` hears
-//! provisionals, `requests` are those of ours inside dialogs, `retry` sends refused ones again, `exchange` is offer and answer
-//! inside a dialog, `server` answers
-//! requests inside dialogs, `stranger` those out of the blue, `write` makes the bytes.
+//! provisionals, `requests` are those of ours inside dialogs, `retry` sends refused ones again, `exchange` and
+//! `reoffer` are offer and answer inside a dialog, theirs and ours, `refresh` the session timer, `server` answers
+//! requests inside dialogs, `stranger` those out of the blue, `challenge` has the credentials, `write` makes the bytes.
 
+mod challenge;
 mod client;
 mod exchange;
+mod refresh;
 mod reliable;
+mod reoffer;
 mod requests;
 mod retry;
 mod server;
@@ -30,6 +33,7 @@ use super::transaction::{Stored, TimerConfig};
 use super::wire::{Message, Method};
 use crate::clock::{Mono, Timers};
 use crate::model::{Hop, LegId};
+use challenge::Keyring;
 use table::{Key, Leg, Tables};
 
 /// How the stack is set up.
@@ -80,7 +84,7 @@ pub struct Live {
     pub timers: usize,
 }
 
-/// The stack. Inputs: `receive`, `timeout`, `invite`, `hang_up`, `answer_offer`; after each, drain `poll_output`.
+/// The stack. Inputs: `receive`, `timeout`, `invite`, `hang_up`, `answer_offer`, `reoffer`; after each, drain `poll_output`.
 #[derive(Debug)]
 pub struct Stack {
     config: StackConfig,
@@ -89,6 +93,7 @@ pub struct Stack {
     secret: u64,
     next_offer: u64,
     tables: Tables,
+    keyring: Keyring,
     timers: Timers<Key>,
     output: VecDeque<SipOutput>,
 }
@@ -109,12 +114,14 @@ impl Stack {
     /// A stack that has nothing to do. All branches, tags and Call-IDs come from `rng`: seed it from the system.
     pub fn new(config: StackConfig, mut rng: StdRng) -> Stack {
         let secret = rng.next_u64();
+        let keyring = Keyring::new(&mut rng);
         Stack {
             config,
             rng,
             secret,
             next_offer: 0,
             tables: Tables::default(),
+            keyring,
             timers: Timers::default(),
             output: VecDeque::new(),
         }
@@ -136,9 +143,7 @@ impl Stack {
         let deadline = match *key {
             Key::Client(tx) => self.tables.clients.get(tx).and_then(|tx| tx.deadline()),
             Key::Server(tx) => self.tables.servers.get(tx).and_then(|tx| tx.deadline()),
-            Key::Exchange { leg, fork } => {
-                self.tables.legs.get(leg).and_then(|leg| leg.usage.fork(fork)?.negotiation.deadline())
-            }
+            Key::Exchange { leg, fork } => self.tables.legs.get(leg).and_then(|leg| leg.usage.fork(fork)?.deadline()),
         };
         Some((at, deadline.map_or("sip timer", |(_, why)| why)))
     }

@@ -6,7 +6,8 @@ use super::Stack;
 use super::table::{Asked, Key};
 use crate::clock::Mono;
 use crate::sip::dialog::session::Ask;
-use crate::sip::wire::{Message, Name};
+use crate::sip::dialog::{Dialog, State};
+use crate::sip::wire::{Message, Method, Name};
 
 /// Most retries of one request, for whatever reasons.
 const MAX_RETRIES: u8 = 5;
@@ -24,6 +25,9 @@ impl Stack {
     /// The INVITE was refused: sends it again where another try can help. The ACK of the refusal is on the way already.
     /// False: the refusal stands.
     pub(super) fn invite_again(&mut self, now: Mono, at: usize, status: u16, message: &Message) -> bool {
+        if matches!(status, 401 | 407) {
+            return self.invite_challenged(now, at, message);
+        }
         let Some(leg) = self.tables.legs.get(at) else { return false };
         let changes = match status {
             422 => {
@@ -55,6 +59,9 @@ impl Stack {
 
     /// A request inside a dialog was refused with this response: sends it again where another try can help.
     pub(super) fn request_again(&mut self, now: Mono, at: usize, asked: Asked, message: &Message) -> bool {
+        if matches!(message.status(), Some(401 | 407)) {
+            return self.request_challenged(now, at, asked, message);
+        }
         let changes = match message.status() {
             Some(422) => {
                 let longer = message.min_se().ok().and_then(|min_se| asked.draft.ask()?.after_422(min_se));
@@ -67,10 +74,12 @@ impl Stack {
 
     /// Sends a request of a dialog again, with the dialog's next CSeq number.
     pub(super) fn retry_request(&mut self, now: Mono, at: usize, asked: Asked, changes: Changes) -> bool {
-        let Asked { method, fork, invite, mut draft } = asked;
-        // The forks of an INVITE that was refused meanwhile are gone.
-        let gone = self.tables.legs.get(at).is_none_or(|leg| leg.cseq != invite);
-        if gone || draft.retries >= MAX_RETRIES {
+        let Asked { method, fork, invite, mut draft, .. } = asked;
+        // The forks of an INVITE that was refused meanwhile are gone; a dialog that ended takes nothing but its BYE.
+        let leg = self.tables.legs.get(at).filter(|leg| leg.cseq == invite);
+        let ended = |dialog: &Dialog| matches!(dialog.state, State::Ended { .. });
+        let lives = leg.and_then(|leg| leg.usage.fork(fork)).is_some_and(|d| method == Method::Bye || !ended(d));
+        if !lives || draft.retries >= MAX_RETRIES {
             return false;
         }
         draft.retries += 1;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use slab::Slab;
 
+use super::challenge::{Tried, Unanswered};
 use super::{ClientMachine, ServerMachine};
 use crate::model::{Hop, LegId, Trunk};
 use crate::sip::dialog::Usage;
@@ -41,6 +42,10 @@ pub(super) struct Leg {
     pub(super) ask: Option<Ask>,
     /// Fields that a retry of the INVITE had to add, such as credentials.
     pub(super) retry_fields: Vec<(Name, String)>,
+    /// The challenges that the INVITE has answered.
+    pub(super) tried: Tried,
+    /// Why its last challenge was not answered.
+    pub(super) unanswered: Option<Unanswered>,
     /// How often the INVITE was sent anew.
     pub(super) retries: u8,
     /// CSeq number of the INVITE.
@@ -71,6 +76,8 @@ pub(super) struct Draft {
     pub(super) fields: Vec<(Name, String)>,
     /// Fields that a repetition had to add, such as credentials.
     pub(super) retry_fields: Vec<(Name, String)>,
+    /// The challenges that it has answered.
+    pub(super) tried: Tried,
     /// How often it was written again.
     pub(super) retries: u8,
     /// A session description.
@@ -107,6 +114,10 @@ pub(super) struct Asked {
     pub(super) fork: usize,
     /// CSeq number of the INVITE that made the dialog.
     pub(super) invite: u32,
+    /// CSeq number of the request itself.
+    pub(super) cseq: u32,
+    /// Of a re-INVITE: the ACK of a refusal, which goes where the request went (§17.1.1.3).
+    pub(super) ack: Option<Stored>,
     pub(super) draft: Draft,
 }
 
@@ -122,7 +133,15 @@ pub(super) enum Carried {
 }
 
 impl Carried {
-    /// What a request in a dialog was; once.
+    /// What a request in a dialog was.
+    pub(super) fn request(&self) -> Option<&Asked> {
+        match self {
+            Carried::Request(asked) => asked.as_deref(),
+            Carried::Invite | Carried::Cancel => None,
+        }
+    }
+
+    /// The same; once.
     pub(super) fn take(&mut self) -> Option<Box<Asked>> {
         match self {
             Carried::Request(asked) => asked.take(),
@@ -139,6 +158,8 @@ pub(super) struct ClientTx {
     pub(super) to: Hop,
     pub(super) method: Method,
     pub(super) branch: u128,
+    /// Of a re-INVITE: the ACK of its 2xx, for every copy, and where it goes.
+    pub(super) ack: Option<(Stored, Hop)>,
 }
 
 impl ClientTx {

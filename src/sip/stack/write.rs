@@ -1,7 +1,7 @@
 //! The bytes of what the stack says: requests of a leg and answers to requests. Owns which fields go in; syntax is `wire`'s.
 //! Refuses state.
 
-use super::table::{BRANCH_COOKIE, Draft, Leg};
+use super::table::{Asked, BRANCH_COOKIE, Draft, Leg};
 use super::{HangUpReason, StackConfig};
 use crate::model::{Hop, SipTransport};
 use crate::sip::dialog::Dialog;
@@ -10,6 +10,17 @@ use crate::sip::wire::{self, Message, Method, Name, RequestBuilder};
 
 /// What we take inside a dialog.
 pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, NOTIFY";
+
+/// What a 405 or 501 carries.
+pub(super) const ALLOWED: &[(Name, &str)] = &[(Name::Allow, ALLOW)];
+
+/// What we can, as the answer to OPTIONS says (RFC 3261 §11.2).
+pub(super) const CAPABLE: &[(Name, &str)] = &[
+    (Name::Allow, ALLOW),
+    (Name::Accept, "application/sdp"),
+    (Name::AcceptEncoding, "identity"),
+    (Name::Supported, "100rel, timer"),
+];
 
 const SDP: &str = "application/sdp";
 
@@ -76,14 +87,15 @@ pub(super) fn cancel(config: &StackConfig, leg: &Leg, reason: &HangUpReason) -> 
         .map(stored)
 }
 
-/// The ACK of a refusal: the INVITE's branch, the response's To (§17.1.1.3).
+/// The ACK of a refusal: the INVITE's branch, the response's To (§17.1.1.3), its credentials (§22.1).
 pub(super) fn ack_refusal(config: &StackConfig, leg: &Leg, response: &Message) -> Option<Stored> {
-    head(config, leg, &leg.hop, &Method::Ack, &leg.target, leg.branch)
+    let mut builder = head(config, leg, &leg.hop, &Method::Ack, &leg.target, leg.branch)
         .header(Name::To, response.header(Name::To)?)
-        .cseq(leg.cseq, &Method::Ack)
-        .finish()
-        .ok()
-        .map(stored)
+        .cseq(leg.cseq, &Method::Ack);
+    for (name, value) in &leg.retry_fields {
+        builder = builder.header(*name, value);
+    }
+    builder.finish().ok().map(stored)
 }
 
 /// The ACK of a 2xx: a request of the dialog with the INVITE's CSeq number (§13.2.2.4), and its credentials (§22.1).
@@ -93,6 +105,27 @@ pub(super) fn ack_success(config: &StackConfig, leg: &Leg, dialog: &Dialog, to: 
         builder = builder.header(*name, value);
     }
     builder.finish().ok().map(stored)
+}
+
+/// The ACK of a 2xx to a re-INVITE of ours.
+pub(super) fn ack_again(
+    config: &StackConfig,
+    leg: &Leg,
+    dialog: &Dialog,
+    to: &Hop,
+    asked: &Asked,
+    branch: u128,
+) -> Option<Stored> {
+    let mut builder = in_dialog(config, leg, dialog, to, &Method::Ack, asked.cseq, branch);
+    for (name, value) in &asked.draft.retry_fields {
+        builder = builder.header(*name, value);
+    }
+    builder.finish().ok().map(stored)
+}
+
+/// The ACK of a refused re-INVITE: like the request, with its branch. Written along with it, since the dialog may change.
+pub(super) fn ack_refused(config: &StackConfig, leg: &Leg, dialog: &Dialog, to: &Hop, branch: u128) -> Option<Stored> {
+    in_dialog(config, leg, dialog, to, &Method::Ack, dialog.local_cseq, branch).finish().ok().map(stored)
 }
 
 /// Any other request of ours in a dialog.
@@ -107,6 +140,9 @@ pub(super) fn request(
 ) -> Option<Stored> {
     let mut builder = in_dialog(config, leg, dialog, to, method, dialog.local_cseq, branch)
         .header(Name::UserAgent, &config.user_agent);
+    if matches!(method, Method::Invite | Method::Update) {
+        builder = builder.contact(&contact(config, to)).header(Name::Allow, ALLOW);
+    }
     for (name, value) in draft.fields.iter().chain(&draft.retry_fields) {
         builder = builder.header(*name, value);
     }
@@ -160,9 +196,19 @@ pub(super) fn answer(
         builder = builder.contact(&contact(config, source));
     }
     builder = builder.headers(extras.fields.iter().copied());
+    if let Some(q850) = refusal_cause(request, status) {
+        builder = builder.header(Name::Reason, format!("Q.850;cause={q850}"));
+    }
     if status > 100 {
         builder = builder.header(Name::Server, &config.user_agent);
     }
     let bytes = if extras.body.is_empty() { builder.finish() } else { builder.body(SDP, extras.body) };
     bytes.ok().map(stored)
+}
+
+/// Refusals of a call, or of what it is to become, say why in the words of the telephone network too (RFC 3326, RFC 6432). The
+/// others are about the protocol only.
+fn refusal_cause(request: &Message, status: u16) -> Option<u8> {
+    let says = request.method() == Some(&Method::Invite) && matches!(status, 403 | 488 | 503);
+    says.then(|| wire::q850_of_status(status))
 }

@@ -8,12 +8,15 @@
 //! parsed may still be faulty (a wrong Content-Length, say): only `judge` says so, because a faulty request deserves a 400.
 
 mod build;
+pub mod digest;
 mod fields;
 mod grammar;
 mod judge;
 mod message;
 mod method;
 mod name;
+pub mod passport;
+mod reason;
 mod scan;
 mod session;
 mod status;
@@ -26,6 +29,7 @@ pub use judge::{SUPPORTED_EXTENSIONS, Verdict, judge, judge_supporting};
 pub use message::{Fault, Message, Values as HeaderValues};
 pub use method::Method;
 pub use name::Name;
+pub use reason::Reason;
 pub use scan::{MAX_HEADERS, MAX_MESSAGE, ParseError};
 pub use session::{Refresher, SessionExpires};
 pub use status::{q850_of_status, reason_phrase};
