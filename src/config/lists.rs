@@ -8,9 +8,9 @@ use super::error::Place;
 use super::reader::{At, Reader, Section};
 use super::{BusinessSeed, SeedPassword, SwitchConfig};
 use crate::model::business::PasswordHash;
-use crate::model::{BusinessId, Endpoint, Limits, Tariff};
+use crate::model::{BusinessId, Endpoint, Limits, SipTransport, Tariff};
 
-const SWITCH_ADDRESS: &str = "write sip:IP:port;transport=udp, such as \"sip:192.0.2.1:5060;transport=udp\"";
+const SWITCH_ADDRESS: &str = "write sip:IP:port;transport=udp (or tcp, tls), such as \"sip:192.0.2.1:5060;transport=udp\"";
 /// A price of a million units a minute: beyond it, something else was meant.
 const MAX_PRICE: i64 = 1_000_000_000_000;
 
@@ -40,6 +40,11 @@ fn switch(reader: &mut Reader, mut section: Section<'_>, seen: &mut Seen) -> Opt
     });
     let (here, name_key, address_key) = (section.place(reader), section.key("name"), section.key("address"));
     let asked = section.read(reader, "address", SWITCH_ADDRESS, switch_address);
+    let tls_name = section.read(reader, "tls_name", "write the host name in its certificate", |text| {
+        let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+        let fits = !text.is_empty() && text.len() <= 253 && text.bytes().all(good);
+        if fits { Ok(text.to_owned()) } else { Err("not a host name") }
+    });
     let prefixes = prefixes(reader, &mut section);
     let weight = section.integer(reader, "weight", 0..=10_000).unwrap_or(1);
     let allow = allow(reader, &mut section);
@@ -59,24 +64,28 @@ fn switch(reader: &mut Reader, mut section: Section<'_>, seen: &mut Seen) -> Opt
         reader.error(&here, &address_key, "missing", SWITCH_ADDRESS);
     }
     section.finish(reader);
-    let (name, address, caller_id) = (name?.value, asked?.value, caller_id.map(|at| at.value));
-    Some(SwitchConfig { name, address, prefixes, weight, allow, sources, caller_id })
+    let (name, (transport, address), caller_id) = (name?.value, asked?.value, caller_id.map(|at| at.value));
+    let tls_name = tls_name.map(|at| at.value);
+    Some(SwitchConfig { name, address, transport, tls_name, prefixes, weight, allow, sources, caller_id })
 }
 
-fn switch_address(text: &str) -> Result<SocketAddr, String> {
+fn switch_address(text: &str) -> Result<(SipTransport, SocketAddr), String> {
     let rest = match text.split_once(':') {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("sip") => rest,
         Some((scheme, _)) if scheme.eq_ignore_ascii_case("sips") => {
-            return Err("a sips: URI, and SIP over TLS is not in this version".to_owned());
+            return Err("a sips: URI; write sip: and transport=tls".to_owned());
         }
         _ => return Err("not a sip: URI".to_owned()),
     };
+    let mut transport = SipTransport::Udp;
     let mut parts = rest.split(';');
     let host_port = parts.next().unwrap_or_default();
     for parameter in parts {
         match parameter.to_ascii_lowercase().split_once('=') {
-            Some(("transport", "udp")) => {}
-            Some(("transport", other)) => return Err(format!("over {other}, and only UDP is in this version")),
+            Some(("transport", word)) => {
+                let parsed = SipTransport::parse(word);
+                transport = parsed.ok_or_else(|| format!("over {word}; SIP goes over udp, tcp or tls here"))?;
+            }
             _ => return Err(format!("a URI with the unknown parameter {parameter:?}")),
         }
     }
@@ -89,13 +98,13 @@ fn switch_address(text: &str) -> Result<SocketAddr, String> {
             Some(v6) => v6.parse().ok().filter(IpAddr::is_ipv6)?,
             None => host_port.parse().ok().filter(IpAddr::is_ipv4)?,
         };
-        Some(SocketAddr::new(ip, 5060))
+        Some(SocketAddr::new(ip, transport.default_port()))
     });
     match address {
         Some(address) if address.ip().is_unspecified() || address.ip().is_multicast() || address.port() == 0 => {
             Err("no address that could be called".to_owned())
         }
-        Some(address) => Ok(address),
+        Some(address) => Ok((transport, address)),
         None if host_port.split(':').next().is_some_and(|host| host.chars().any(|c| c.is_ascii_alphabetic())) => {
             Err("a host name; names are not looked up in this version, so an IP address is wanted".to_owned())
         }

@@ -69,7 +69,7 @@ pub fn parse_with(
         Config {
             http: open(r, root, "http", sections::http),
             admin: open(r, root, "admin", sections::admin),
-            sip: open(r, root, "sip", sections::sip),
+            sip: open(r, root, "sip", sip::sip),
             media: open(r, root, "media", sections::media),
             store: open(r, root, "store", sections::store),
             call: open(r, root, "call", sections::call),
@@ -126,20 +126,26 @@ fn together(reader: &mut Reader, config: &Config) {
         reader.error(&place, "admin.listen", problem, "give the administration a port of its own");
     }
     let (first, last) = config.media.ports;
-    for sip in config.sip.listen.iter().filter(|sip| sip.ip() == config.media.address) {
+    for (_, sip) in config.sip.listen.iter().filter(|(_, sip)| sip.ip() == config.media.address) {
         if (first..=last).contains(&sip.port()) {
             let problem = format!("{first}-{last} contains the SIP port {}", sip.port());
             reader.error(&place, "media.ports", problem, "keep RTP and SIP apart");
         }
     }
-    for sip in &config.sip.listen {
-        for switch in config.switches.iter().filter(|switch| switch.address == *sip) {
-            let problem = format!("{:?} has our own address {sip}", switch.name);
+    for switch in &config.switches {
+        let (name, at, over) = (&switch.name, switch.address, switch.transport);
+        if config.sip.listen.iter().any(|(_, sip)| *sip == at) {
+            let problem = format!("{name:?} has our own address {at}");
             reader.error(&place, "switch.address", problem, "name the address of the switch");
         }
-        for switch in config.switches.iter().filter(|switch| switch.address.is_ipv4() != sip.is_ipv4()) {
-            let problem = format!("{:?} cannot be reached from {sip}: one is IPv4, the other IPv6", switch.name);
-            reader.error(&place, "switch.address", problem, "use one address family");
+        let mut same = config.sip.listen.iter().filter(|(transport, _)| *transport == over).peekable();
+        if same.peek().is_none() {
+            let problem = format!("no {over} address, and {name:?} is reached over {over}", over = over.as_str());
+            let mend = format!("add \"{}:IP:port\", at which it reaches this machine", over.as_str());
+            reader.error(&place, "sip.listen", problem, mend);
+        } else if !same.any(|(_, sip)| sip.is_ipv4() == at.is_ipv4()) {
+            let problem = format!("{name:?} at {at} cannot be reached: one is IPv4, the other IPv6");
+            reader.error(&place, "switch.address", problem, "use one address family, or listen on both");
         }
     }
 }

@@ -6,6 +6,7 @@ mod lists;
 mod load;
 mod reader;
 mod sections;
+mod sip;
 #[cfg(test)]
 mod tests;
 
@@ -15,7 +16,7 @@ pub use load::{load, notes, parse, parse_with};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use crate::model::{BusinessId, Limits, Tariff, business::PasswordHash};
+use crate::model::{BusinessId, Limits, SipTransport, Tariff, business::PasswordHash};
 
 /// The whole file (contract.md). Every key has a default but `switch`.
 #[derive(Clone, Debug)]
@@ -76,8 +77,22 @@ pub struct AdminConfig {
 /// `[sip]`
 #[derive(Clone, Debug)]
 pub struct SipConfig {
-    /// UDP addresses (this version: exactly one).
-    pub listen: Vec<SocketAddr>,
+    /// Where it listens; never empty. The first of a transport and family is what our messages name.
+    pub listen: Vec<(SipTransport, SocketAddr)>,
+    /// Our certificate, for `tls:` addresses and for switches that ask for one.
+    pub tls: Option<TlsConfig>,
+    /// The authorities that sign the switches' certificates; absent: the system's.
+    pub ca: Option<PathBuf>,
+    /// TCP and TLS connections at once, both ways.
+    pub max_connections: u32,
+    /// Of them, with one address.
+    pub max_connections_per_source: u32,
+    /// A connection on which nothing is said for so long is closed.
+    pub idle_seconds: u32,
+    /// A connection of ours that is quiet for so long is asked whether it lives; 0: never.
+    pub keepalive_seconds: u32,
+    /// Requests outside of dialogs that one source may make each second.
+    pub max_strays_per_second: u32,
 }
 
 /// `[media]`
@@ -178,8 +193,12 @@ pub struct LogConfig {
 pub struct SwitchConfig {
     /// Its name in records.
     pub name: String,
-    /// Where INVITEs go (UDP; an IP address in this version).
+    /// Where INVITEs go (an IP address in this version).
     pub address: SocketAddr,
+    /// What carries them.
+    pub transport: SipTransport,
+    /// The name that its certificate must show; absent: its address.
+    pub tls_name: Option<String>,
     /// E.164 prefixes it serves; empty = any.
     pub prefixes: Vec<String>,
     /// Share among switches with one prefix.

@@ -6,6 +6,7 @@
 mod accept;
 pub mod api;
 mod config;
+mod door;
 mod failure;
 mod keep;
 mod legs;
@@ -178,7 +179,8 @@ impl Engine {
     pub fn new(config: EngineConfig, mut rng: StdRng) -> Engine {
         use rand::SeedableRng;
         let routing = Routing::new(config.switches.clone());
-        let stack_config = StackConfig::new(config.sip.clone(), routing.sources(), config.user_agent.clone());
+        let stack_config = StackConfig::new(config.sip.clone(), door::sources(&config.switches), config.user_agent.clone());
+        let doors = Output::Sources(Arc::new(stack_config.sources.clone()));
         let stack = Stack::new(stack_config, StdRng::from_rng(&mut rng));
         Engine {
             config,
@@ -192,7 +194,7 @@ impl Engine {
             recording: BTreeMap::new(),
             queued: BTreeSet::new(),
             timers: Timers::default(),
-            outputs: VecDeque::new(),
+            outputs: VecDeque::from([doors]),
             pending: BTreeMap::new(),
             next_token: 0,
             drain: Drain::No,
@@ -203,6 +205,7 @@ impl Engine {
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
         match input {
             Input::Sip { from, bytes } => self.stack.receive(now.mono, from, bytes),
+            Input::SipLost { hop, loss } => self.stack.lost(now.mono, hop, loss),
             Input::Initiate { reply, message } => self.initiate(now, reply, *message),
             Input::Get { reply, business, call } => {
                 let view = self.view(&business, call).map(Box::new);
@@ -239,7 +242,7 @@ impl Engine {
     /// Replaces switches and bounds of time; live calls keep what they began with.
     pub fn reconfigure(&mut self, config: EngineConfig) {
         self.routing = Routing::new(config.switches.clone());
-        self.stack.set_sources(self.routing.sources());
+        self.know_sources(&config.switches);
         self.config = config;
     }
 

@@ -3,6 +3,7 @@
 
 use rand::RngCore;
 
+use super::connection::Spare;
 use super::table::{ClientTx, Key, Leg};
 use super::write;
 use super::{ClientMachine, HangUpReason, Stack};
@@ -22,20 +23,22 @@ impl Stack {
             return;
         }
         let full = self.tables.by_id.len() >= self.config.max_legs;
-        let leg = self.new_leg(&invite);
-        let bytes = if full { None } else { write::invite(&self.config, &leg, &invite.offer) };
-        let Some(bytes) = bytes else {
+        let mut leg = self.new_leg(&invite);
+        let written = |hop: &Hop| write::invite(&self.config, &leg, hop, &invite.offer);
+        let road = if full { None } else { self.road(now, &leg.hop, written) };
+        let Some((to, bytes, spare)) = road else {
             let cause = match full {
                 true => Cause::local(42, "too many legs at once"),
                 false => Cause::local(28, "this address cannot be written into an INVITE"),
             };
             return self.output.push_back(SipOutput::Leg(id, LegEvent::Failed { cause }));
         };
-        let (to, branch) = (leg.hop.clone(), leg.branch);
+        leg.way = to.clone();
+        let branch = leg.branch;
         let leg = self.tables.add_leg(leg);
         let (machine, step) = InviteClient::start(now, bytes, self.config.timers, to.transport.into());
         let machine = ClientMachine::Invite(machine);
-        let tx = self.tables.add_client(ClientTx { machine, leg, to, method: Method::Invite, branch });
+        let tx = self.tables.add_client(ClientTx { machine, leg, to, method: Method::Invite, branch, spare });
         if let Some(leg) = self.tables.legs.get_mut(leg) {
             leg.invite = Some(tx);
         }
@@ -48,6 +51,7 @@ impl Stack {
         Leg {
             id: invite.leg,
             hop: invite.hop.clone(),
+            way: invite.hop.clone(),
             call_id: call_id.into(),
             local_tag: self.random_hex().into(),
             from: invite.from.as_str().into(),
@@ -93,13 +97,13 @@ impl Stack {
             return;
         }
         machine.cancelled(now);
-        let (invite, to, branch) = (leg.invite, leg.hop.clone(), leg.branch);
+        let (invite, to, branch) = (leg.invite, leg.way.clone(), leg.branch);
         let bytes = leg.usage.hung_up().and_then(|reason| write::cancel(&self.config, leg, reason));
         if let Some(tx) = invite {
             self.client_timer(tx);
         }
         if let Some(bytes) = bytes {
-            self.start_other(now, at, Method::Cancel, to, branch, bytes);
+            self.start_other(now, at, Method::Cancel, branch, (to, bytes, Spare::default()));
         }
     }
 
@@ -113,17 +117,20 @@ impl Stack {
         dialog.end();
         let dialog = dialog.clone();
         let to = dialog.next_hop(&leg.hop, &self.config.sources);
-        let bytes = write::bye(&self.config, leg, &dialog, &to, dialog.local_cseq, branch, reason);
+        let Some(leg) = self.tables.legs.get(at) else { return };
+        let written = |to: &Hop| write::bye(&self.config, leg, &dialog, to, dialog.local_cseq, branch, reason);
+        let road = self.road(now, &to, written);
         self.exchange_timer(at, fork);
-        if let Some(bytes) = bytes {
-            self.start_other(now, at, Method::Bye, to, branch, bytes);
+        if let Some(road) = road {
+            self.start_other(now, at, Method::Bye, branch, road);
         }
     }
 
-    fn start_other(&mut self, now: Mono, leg: usize, method: Method, to: Hop, branch: u128, bytes: Stored) {
+    fn start_other(&mut self, now: Mono, leg: usize, method: Method, branch: u128, road: (Hop, Stored, Spare)) {
+        let (to, bytes, spare) = road;
         let (machine, step) = NonInviteClient::start(now, bytes, self.config.timers, to.transport.into());
         let machine = ClientMachine::Other(machine);
-        let tx = self.tables.add_client(ClientTx { machine, leg, to, method, branch });
+        let tx = self.tables.add_client(ClientTx { machine, leg, to, method, branch, spare });
         self.send_step(tx, step);
         self.client_timer(tx);
     }
@@ -139,7 +146,7 @@ impl Stack {
     }
 
     /// Sets the timer of a transaction, or frees it.
-    fn client_timer(&mut self, tx: usize) {
+    pub(super) fn client_timer(&mut self, tx: usize) {
         let Some(client) = self.tables.clients.get(tx) else { return };
         match client.deadline() {
             Some((at, _)) => self.timers.set(Key::Client(tx), at),

@@ -1,8 +1,9 @@
 //! The user agent core: legs in, messages out, and back (RFC 3261 §8, §13–15, §17). Owns demultiplexing, the tables of legs and
 //! transactions, their timers and their bounds. Refuses sockets, clocks and SDP. `client` calls and hangs up, `server` answers
-//! requests inside dialogs, `stranger` those out of the blue, `write` makes the bytes.
+//! requests inside dialogs, `stranger` those out of the blue, `connection` bears the loss of one, `write` makes the bytes.
 
 mod client;
+mod connection;
 mod server;
 mod stranger;
 mod table;
@@ -11,12 +12,11 @@ mod tests;
 mod write;
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
 
 use rand::RngCore;
 use rand::rngs::StdRng;
 
-use super::api::{LegEvent, Locals, Note, RefusedWhy, SipOutput, Way};
+use super::api::{LegEvent, Locals, Note, RefusedWhy, SipOutput, Sources, Way};
 use super::dialog::negotiation::Due;
 pub use super::dialog::usage::HangUpReason;
 use super::transaction::{InviteClient, InviteServer, NonInviteClient, NonInviteServer};
@@ -24,6 +24,7 @@ use super::transaction::{Stored, TimerConfig};
 use super::wire::{Message, Method};
 use crate::clock::{Mono, Timers};
 use crate::model::{Cause, Hop, LegId};
+use connection::WithoutTcp;
 use table::{Key, Leg, Tables};
 
 /// How the stack is set up.
@@ -32,7 +33,7 @@ pub struct StackConfig {
     /// Our addresses in Via and Contact.
     pub locals: Locals,
     /// Switches we listen to; anyone else gets silence.
-    pub sources: Vec<IpAddr>,
+    pub sources: Sources,
     /// User-Agent and Server.
     pub user_agent: String,
     /// The timers.
@@ -45,7 +46,7 @@ pub struct StackConfig {
 
 impl StackConfig {
     /// The usual bounds and timers.
-    pub fn new(locals: Locals, sources: Vec<IpAddr>, user_agent: String) -> StackConfig {
+    pub fn new(locals: Locals, sources: Sources, user_agent: String) -> StackConfig {
         StackConfig {
             locals,
             sources,
@@ -84,6 +85,7 @@ pub struct Stack {
     next_offer: u64,
     tables: Tables,
     timers: Timers<Key>,
+    without_tcp: WithoutTcp,
     output: VecDeque<SipOutput>,
 }
 
@@ -110,12 +112,13 @@ impl Stack {
             next_offer: 0,
             tables: Tables::default(),
             timers: Timers::default(),
+            without_tcp: WithoutTcp::default(),
             output: VecDeque::new(),
         }
     }
 
     /// Other switches from now on.
-    pub fn set_sources(&mut self, sources: Vec<IpAddr>) {
+    pub fn set_sources(&mut self, sources: Sources) {
         self.config.sources = sources;
     }
 
@@ -162,7 +165,7 @@ impl Stack {
 
     /// A datagram, or one message of a stream.
     pub fn receive(&mut self, now: Mono, from: &Hop, bytes: &[u8]) {
-        if !self.config.sources.contains(&from.address.ip().to_canonical()) {
+        if !self.config.sources.knows(from.address.ip()) {
             return self.refused(RefusedWhy::Stranger);
         }
         // Keep-alives (RFC 5626 §3.5.1).

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use slab::Slab;
 
+use super::connection::Spare;
 use super::{ClientMachine, ServerMachine};
 use crate::model::{Hop, LegId, Trunk};
 use crate::sip::dialog::Usage;
-use crate::sip::transaction::Deadline;
+use crate::sip::transaction::{Deadline, Stored};
 use crate::sip::wire::{Message, Method};
 
 /// Whose deadline it is.
@@ -26,7 +27,10 @@ pub(super) enum Key {
 #[derive(Debug)]
 pub(super) struct Leg {
     pub(super) id: LegId,
+    /// The switch that was dialled.
     pub(super) hop: Hop,
+    /// Where its INVITE really went, and its CANCEL and the ACK of a refusal go: over TCP for the INVITE's length, perhaps.
+    pub(super) way: Hop,
     pub(super) call_id: Box<str>,
     pub(super) local_tag: Box<str>,
     pub(super) from: Box<str>,
@@ -59,9 +63,18 @@ pub(super) struct ClientTx {
     pub(super) to: Hop,
     pub(super) method: Method,
     pub(super) branch: u128,
+    pub(super) spare: Spare,
 }
 
 impl ClientTx {
+    /// Its request, while an answer is waited for.
+    pub(super) fn waiting(&self) -> Option<Stored> {
+        match &self.machine {
+            ClientMachine::Invite(machine) => machine.waiting(),
+            ClientMachine::Other(machine) => machine.waiting(),
+        }
+    }
+
     pub(super) fn deadline(&self) -> Option<Deadline> {
         match &self.machine {
             ClientMachine::Invite(machine) => machine.deadline(),

@@ -21,7 +21,9 @@ fn branch_text(branch: u128) -> String {
 pub(super) fn contact(config: &StackConfig, hop: &Hop) -> String {
     let local = config.locals.of(hop);
     match hop.transport {
+        // Where we do not listen on what carries this message, the peer's own requests come over UDP.
         SipTransport::Udp => format!("sip:callbridge@{local}"),
+        reliable if !config.locals.has(reliable) => format!("sip:callbridge@{local}"),
         reliable => format!("sip:callbridge@{local};transport={}", reliable.as_str()),
     }
 }
@@ -42,11 +44,11 @@ fn head(config: &StackConfig, leg: &Leg, hop: &Hop, method: &Method, uri: &str, 
 pub(super) const INVITE_CSEQ: u32 = 1;
 
 /// The INVITE; `None` when a value of it cannot be written.
-pub(super) fn invite(config: &StackConfig, leg: &Leg, offer: &[u8]) -> Option<Stored> {
-    let mut builder = head(config, leg, &leg.hop, &Method::Invite, &leg.target, leg.branch)
+pub(super) fn invite(config: &StackConfig, leg: &Leg, hop: &Hop, offer: &[u8]) -> Option<Stored> {
+    let mut builder = head(config, leg, hop, &Method::Invite, &leg.target, leg.branch)
         .to(None, &leg.target, None)
         .cseq(INVITE_CSEQ, &Method::Invite)
-        .contact(&contact(config, &leg.hop))
+        .contact(&contact(config, hop))
         .header(Name::Allow, ALLOW)
         .header(Name::UserAgent, &config.user_agent);
     for (name, value) in &leg.headers {
@@ -57,7 +59,7 @@ pub(super) fn invite(config: &StackConfig, leg: &Leg, offer: &[u8]) -> Option<St
 
 /// The CANCEL of the INVITE: its Request-URI, branch and CSeq number (§9.1).
 pub(super) fn cancel(config: &StackConfig, leg: &Leg, reason: &HangUpReason) -> Option<Stored> {
-    head(config, leg, &leg.hop, &Method::Cancel, &leg.target, leg.branch)
+    head(config, leg, &leg.way, &Method::Cancel, &leg.target, leg.branch)
         .to(None, &leg.target, None)
         .cseq(INVITE_CSEQ, &Method::Cancel)
         .header(Name::Reason, reason_text(reason))
@@ -68,7 +70,7 @@ pub(super) fn cancel(config: &StackConfig, leg: &Leg, reason: &HangUpReason) -> 
 
 /// The ACK of a refusal: the INVITE's branch, the response's To (§17.1.1.3).
 pub(super) fn ack_refusal(config: &StackConfig, leg: &Leg, response: &Message) -> Option<Stored> {
-    head(config, leg, &leg.hop, &Method::Ack, &leg.target, leg.branch)
+    head(config, leg, &leg.way, &Method::Ack, &leg.target, leg.branch)
         .header(Name::To, response.header(Name::To)?)
         .cseq(INVITE_CSEQ, &Method::Ack)
         .finish()

@@ -113,6 +113,19 @@ impl InviteClient {
         Step { send: None, event }
     }
 
+    /// The INVITE, while no response has come.
+    pub fn waiting(&self) -> Option<Stored> {
+        match &self.state {
+            State::Calling { invite, .. } => Some(invite.clone()),
+            _ => None,
+        }
+    }
+
+    /// The transport failed (§17.1.1.2): no response will come.
+    pub fn abandon(&mut self) {
+        self.state = State::Terminated;
+    }
+
     /// When to call [`InviteClient::timeout`], and why.
     pub fn deadline(&self) -> Option<Deadline> {
         match &self.state {

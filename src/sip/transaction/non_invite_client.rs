@@ -84,6 +84,19 @@ impl NonInviteClient {
         }
     }
 
+    /// The request, while no final response has come.
+    pub fn waiting(&self) -> Option<Stored> {
+        match &self.state {
+            State::Trying { request, .. } | State::Proceeding { request, .. } => Some(request.clone()),
+            State::Completed { .. } | State::Terminated => None,
+        }
+    }
+
+    /// The transport failed (§17.1.2.2): no response will come.
+    pub fn abandon(&mut self) {
+        self.state = State::Terminated;
+    }
+
     /// When to call [`NonInviteClient::timeout`], and why.
     pub fn deadline(&self) -> Option<Deadline> {
         match &self.state {
