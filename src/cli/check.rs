@@ -38,6 +38,11 @@ fn files(path: &Path, config: &Config) -> Result<(), ConfigErrors> {
             "name PEM files that this user may read; certs/ has a script that makes some",
         );
     }
+    if let Some(tls) = &config.sip.tls
+        && let Err(error) = ServerTls::load(tls)
+    {
+        wrong("sip.tls", error.to_string(), "name PEM files that this user may read");
+    }
     for seed in &config.businesses {
         if let SeedPassword::File(file) = &seed.password
             && let Err(error) = std::fs::File::open(file)

@@ -8,7 +8,7 @@ use toml::de::DeTable;
 
 use super::error::{ConfigError, ConfigErrors, Place};
 use super::reader::{PREFIX, Reader, Section};
-use super::{Config, lists, sections};
+use super::{Config, lists, sections, sip};
 
 /// Variables that belong to the command line, not to the file.
 const COMMAND_LINE: [&str; 2] = ["CALLBRIDGE_CONFIG", "CALLBRIDGE_PASSWORD"];

@@ -8,6 +8,7 @@ pub mod http;
 pub mod media_thread;
 pub mod passwords;
 pub mod prompts;
+pub mod sip_listen;
 pub mod sip_stream;
 pub mod sip_udp;
 pub mod speech;

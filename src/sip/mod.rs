@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod dialog;
+mod note;
 mod sources;
 pub mod stack;
 pub mod transaction;

@@ -4,12 +4,13 @@
 use rand::RngCore;
 
 use super::connection::Spare;
-use super::table::{ClientTx, Key, Leg};
+use super::table::{Carried, ClientTx, Draft, Key, Leg};
 use super::write;
 use super::{ClientMachine, HangUpReason, Stack};
 use crate::clock::Mono;
-use crate::model::{Cause, Hop, LegId};
+use crate::model::{Cause, LegId};
 use crate::sip::api::{Invite, LegEvent, RefusedWhy, SipOutput};
+use crate::sip::dialog::session::Ask;
 use crate::sip::dialog::{Dialog, MAX_ROUTES, Negotiation, State, Success, Usage};
 use crate::sip::transaction::invite_client::{Event as InviteEvent, Response};
 use crate::sip::transaction::{InviteClient, NonInviteClient, Step, Stored};
@@ -23,27 +24,37 @@ impl Stack {
             return;
         }
         let full = self.tables.by_id.len() >= self.config.max_legs;
-        let mut leg = self.new_leg(&invite);
-        let written = |hop: &Hop| write::invite(&self.config, &leg, hop, &invite.offer);
-        let road = if full { None } else { self.road(now, &leg.hop, written) };
-        let Some((to, bytes, spare)) = road else {
-            let cause = match full {
-                true => Cause::local(42, "too many legs at once"),
-                false => Cause::local(28, "this address cannot be written into an INVITE"),
-            };
+        let leg = self.new_leg(&invite);
+        if full {
+            let cause = Cause::local(42, "too many legs at once");
             return self.output.push_back(SipOutput::Leg(id, LegEvent::Failed { cause }));
-        };
-        leg.way = to.clone();
-        let branch = leg.branch;
+        }
         let leg = self.tables.add_leg(leg);
+        if !self.send_invite(now, leg) {
+            let cause = Cause::local(28, "this address cannot be written into an INVITE");
+            self.report_last(leg, LegEvent::Failed { cause });
+            self.settle(leg);
+        }
+    }
+
+    /// Starts the transaction of a leg's INVITE; false when a value of it cannot be written.
+    pub(super) fn send_invite(&mut self, now: Mono, at: usize) -> bool {
+        let Some(leg) = self.tables.legs.get(at) else { return false };
+        let branch = leg.branch;
+        let road = self.road(now, &leg.hop, |hop| write::invite(&self.config, leg, hop));
+        let Some((to, bytes, spare)) = road else { return false };
+        let way = to.clone();
         let (machine, step) = InviteClient::start(now, bytes, self.config.timers, to.transport.into());
         let machine = ClientMachine::Invite(machine);
-        let tx = self.tables.add_client(ClientTx { machine, leg, to, method: Method::Invite, branch, spare });
-        if let Some(leg) = self.tables.legs.get_mut(leg) {
+        let tx = ClientTx { machine, leg: at, carried: Carried::Invite, to, method: Method::Invite, branch, spare };
+        let tx = self.tables.add_client(tx);
+        if let Some(leg) = self.tables.legs.get_mut(at) {
             leg.invite = Some(tx);
+            leg.way = way;
         }
         self.send_step(tx, step);
         self.client_timer(tx);
+        true
     }
 
     fn new_leg(&mut self, invite: &Invite) -> Leg {
@@ -59,6 +70,11 @@ impl Stack {
             target: invite.target.as_str().into(),
             headers: invite.headers.clone(),
             trunk: std::sync::Arc::clone(&invite.trunk),
+            offer: Stored::from(invite.offer.as_slice()),
+            ask: invite.trunk.session.as_ref().map(Ask::of),
+            retry_fields: Vec::new(),
+            retries: 0,
+            cseq: 1,
             branch: self.branch(),
             usage: Usage::default(),
             invite: None,
@@ -68,7 +84,7 @@ impl Stack {
         }
     }
 
-    fn branch(&mut self) -> u128 {
+    pub(super) fn branch(&mut self) -> u128 {
         u128::from(self.rng.next_u64()) << 64 | u128::from(self.rng.next_u64())
     }
 
@@ -103,39 +119,28 @@ impl Stack {
             self.client_timer(tx);
         }
         if let Some(bytes) = bytes {
-            self.start_other(now, at, Method::Cancel, branch, (to, bytes, Spare::default()));
+            let (machine, step) = NonInviteClient::start(now, bytes, self.config.timers, to.transport.into());
+            let machine = ClientMachine::Other(machine);
+            let (carried, method, spare) = (Carried::Cancel, Method::Cancel, Spare::default());
+            let tx = ClientTx { machine, leg: at, carried, to, method, branch, spare };
+            let tx = self.tables.add_client(tx);
+            self.send_step(tx, step);
+            self.client_timer(tx);
         }
     }
 
     /// Ends a confirmed dialog. A re-INVITE that waits for the engine is refused first.
     pub(super) fn bye(&mut self, now: Mono, at: usize, fork: usize, reason: &HangUpReason) {
         self.drop_offer(now, at, fork);
-        let branch = self.branch();
-        let Some(leg) = self.tables.legs.get_mut(at) else { return };
-        let Some(dialog) = leg.usage.fork_mut(fork).filter(|dialog| dialog.is_confirmed()) else { return };
-        dialog.local_cseq = dialog.local_cseq.saturating_add(1);
+        let dialog = self.tables.legs.get_mut(at).and_then(|leg| leg.usage.fork_mut(fork));
+        let Some(dialog) = dialog.filter(|dialog| dialog.is_confirmed()) else { return };
         dialog.end();
-        let dialog = dialog.clone();
-        let to = dialog.next_hop(&leg.hop, &self.config.sources);
-        let Some(leg) = self.tables.legs.get(at) else { return };
-        let written = |to: &Hop| write::bye(&self.config, leg, &dialog, to, dialog.local_cseq, branch, reason);
-        let road = self.road(now, &to, written);
         self.exchange_timer(at, fork);
-        if let Some(road) = road {
-            self.start_other(now, at, Method::Bye, branch, road);
-        }
+        let draft = Draft { fields: vec![(Name::Reason, write::reason_text(reason))], ..Draft::default() };
+        self.start_request(now, at, fork, Method::Bye, draft);
     }
 
-    fn start_other(&mut self, now: Mono, leg: usize, method: Method, branch: u128, road: (Hop, Stored, Spare)) {
-        let (to, bytes, spare) = road;
-        let (machine, step) = NonInviteClient::start(now, bytes, self.config.timers, to.transport.into());
-        let machine = ClientMachine::Other(machine);
-        let tx = self.tables.add_client(ClientTx { machine, leg, to, method, branch, spare });
-        self.send_step(tx, step);
-        self.client_timer(tx);
-    }
-
-    fn send_step<E>(&mut self, tx: usize, step: Step<E>) -> Option<E> {
+    pub(super) fn send_step<E>(&mut self, tx: usize, step: Step<E>) -> Option<E> {
         if let (Some(bytes), Some(tx)) = (step.send, self.tables.clients.get(tx)) {
             let (to, leg) = (tx.to.clone(), tx.leg);
             // The INVITE machine also sends the ACK of a refusal; its bytes say which.
@@ -199,13 +204,16 @@ impl Stack {
         let Some((tx, leg)) = found else {
             return self.refused(RefusedWhy::OutOfTheBlue);
         };
-        self.received(&cseq.method, Some(status), Some(leg));
+        self.received(message, Some(leg));
         let Some(client) = self.tables.clients.get_mut(tx) else { return };
         match &mut client.machine {
             ClientMachine::Other(machine) => {
                 let step = machine.response(now, status);
-                self.send_step(tx, step);
+                let asked = if step.event.is_some() { client.carried.take() } else { None };
                 self.client_timer(tx);
+                if let Some(asked) = asked {
+                    self.request_again(now, leg, *asked, message);
+                }
             }
             ClientMachine::Invite(_) => self.invite_response(now, tx, leg, status, message),
         }
@@ -232,7 +240,11 @@ impl Stack {
         match event {
             Some(InviteEvent::Provisional) => self.provisional(now, leg, status, message),
             Some(InviteEvent::Success) => self.success(now, leg, message),
-            Some(InviteEvent::Refused) => self.report_last(leg, LegEvent::Failed { cause: cause_of(status, message) }),
+            Some(InviteEvent::Refused) if self.invite_again(now, leg, status, message) => {}
+            Some(InviteEvent::Refused) => {
+                self.end_early(now, leg);
+                self.report_last(leg, LegEvent::Failed { cause: cause_of(status, message) });
+            }
             Some(InviteEvent::TimedOut | InviteEvent::RangTooLong) | None => {}
         }
     }
@@ -315,7 +327,7 @@ fn new_dialog(leg: &Leg, tag: &str, message: &Message, state: State) -> Dialog {
         to,
         remote_target,
         route_set,
-        local_cseq: write::INVITE_CSEQ,
+        local_cseq: leg.cseq,
         remote_cseq: None,
         state,
         negotiation: Negotiation::Idle,

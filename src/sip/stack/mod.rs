@@ -1,9 +1,12 @@
 //! The user agent core: legs in, messages out, and back (RFC 3261 §8, §13–15, §17). Owns demultiplexing, the tables of legs and
-//! transactions, their timers and their bounds. Refuses sockets, clocks and SDP. `client` calls and hangs up, `server` answers
-//! requests inside dialogs, `stranger` those out of the blue, `connection` bears the loss of one, `write` makes the bytes.
+//! transactions, their timers and their bounds. Refuses sockets, clocks and SDP. `client` calls and hangs up, `requests`
+//! are those of ours inside dialogs, `retry` sends refused ones again, `connection` bears the loss of one, `server` answers
+//! requests inside dialogs, `stranger` those out of the blue, `write` makes the bytes.
 
 mod client;
 mod connection;
+mod requests;
+mod retry;
 mod server;
 mod stranger;
 mod table;
@@ -16,9 +19,10 @@ use std::collections::VecDeque;
 use rand::RngCore;
 use rand::rngs::StdRng;
 
-use super::api::{LegEvent, Locals, Note, RefusedWhy, SipOutput, Sources, Way};
+use super::api::{LegEvent, Locals, RefusedWhy, SipOutput, Sources};
 use super::dialog::negotiation::Due;
 pub use super::dialog::usage::HangUpReason;
+use super::note;
 use super::transaction::{InviteClient, InviteServer, NonInviteClient, NonInviteServer};
 use super::transaction::{Stored, TimerConfig};
 use super::wire::{Message, Method};
@@ -229,13 +233,12 @@ impl Stack {
     }
 
     fn send(&mut self, to: Hop, bytes: Stored, method: &Method, leg: Option<usize>) {
-        let status = status_of(&bytes);
-        let note = Note { way: Way::Out, method: method.metric_name(), status, leg: self.id_of(leg) };
+        let note = note::of_sent(&bytes, method, self.id_of(leg));
         self.output.push_back(SipOutput::Send { to, bytes, note });
     }
 
-    fn received(&mut self, method: &Method, status: Option<u16>, leg: Option<usize>) {
-        let note = Note { way: Way::In, method: method.metric_name(), status, leg: self.id_of(leg) };
+    fn received(&mut self, message: &Message, leg: Option<usize>) {
+        let note = note::of_received(message, self.id_of(leg));
         self.output.push_back(SipOutput::Received(note));
     }
 
@@ -278,10 +281,4 @@ impl Stack {
     fn random_hex(&mut self) -> String {
         format!("{:016x}", self.rng.next_u64())
     }
-}
-
-/// The status of a response we wrote; a retransmission is noted like the first copy.
-fn status_of(bytes: &[u8]) -> Option<u16> {
-    let digits = bytes.strip_prefix(b"SIP/2.0 ")?.get(..3)?;
-    std::str::from_utf8(digits).ok()?.parse().ok()
 }
