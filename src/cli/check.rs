@@ -67,7 +67,8 @@ fn plan(config: &Config) -> Vec<String> {
         (Some(tls), _) => format!("https://{}, certificate {}", config.http.listen, tls.certificate.display()),
         (None, _) => format!("http://{}", config.http.listen),
     };
-    let sip: Vec<String> = config.sip.listen.iter().map(|(transport, at)| format!("{}:{at}", transport.as_str())).collect();
+    let sip: Vec<String> =
+        config.sip.listen.iter().map(|(transport, at)| format!("{}:{at}", transport.as_str())).collect();
     let (first, last) = config.media.ports;
     let mut lines = vec![
         format!("API              {http}"),

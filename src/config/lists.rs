@@ -10,7 +10,8 @@ use super::{BusinessSeed, SeedPassword, SwitchConfig};
 use crate::model::business::PasswordHash;
 use crate::model::{BusinessId, Endpoint, Limits, SipTransport, Tariff};
 
-const SWITCH_ADDRESS: &str = "write sip:IP:port;transport=udp (or tcp, tls), such as \"sip:192.0.2.1:5060;transport=udp\"";
+const SWITCH_ADDRESS: &str =
+    "write sip:IP:port;transport=udp (or tcp, tls), such as \"sip:192.0.2.1:5060;transport=udp\"";
 /// A price of a million units a minute: beyond it, something else was meant.
 const MAX_PRICE: i64 = 1_000_000_000_000;
 

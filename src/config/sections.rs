@@ -6,8 +6,7 @@ use std::path::PathBuf;
 
 use super::reader::{At, Reader, Section};
 use super::{
-    AdminConfig, CallConfig, HttpConfig, LogConfig, MediaConfig, PromptConfig, SpeechConfig, StoreConfig,
-    TlsConfig,
+    AdminConfig, CallConfig, HttpConfig, LogConfig, MediaConfig, PromptConfig, SpeechConfig, StoreConfig, TlsConfig,
 };
 
 const ADDRESS: &str = "write an IP address and a port, such as \"127.0.0.1:8080\"";

@@ -102,7 +102,10 @@ fn sip_listens_on_any_number_of_addresses_and_says_what_is_missing_for_tls() {
     let config = parse(&format!("{three}{LEAST}"), "c").unwrap();
     assert_eq!(config.sip.listen.len(), 3);
     let tls = listen(r#""udp:127.0.0.1:5060", "tls:127.0.0.1:5061""#);
-    assert!(errors(&format!("{tls}{LEAST}")).contains("c: sip.tls: missing") || errors(&format!("{tls}{LEAST}")).contains("SIP over TLS needs a certificate"));
+    assert!(
+        errors(&format!("{tls}{LEAST}")).contains("c: sip.tls: missing")
+            || errors(&format!("{tls}{LEAST}")).contains("SIP over TLS needs a certificate")
+    );
     let good = format!("{tls}tls = {{ certificate = \"a\", key = \"b\" }}\n{LEAST}");
     assert!(parse(&good, "c").unwrap().sip.tls.is_some());
     let twice = listen(r#""tcp:127.0.0.1:5061", "tls:127.0.0.1:5061""#);

@@ -179,7 +179,8 @@ impl Engine {
     pub fn new(config: EngineConfig, mut rng: StdRng) -> Engine {
         use rand::SeedableRng;
         let routing = Routing::new(config.switches.clone());
-        let stack_config = StackConfig::new(config.sip.clone(), door::sources(&config.switches), config.user_agent.clone());
+        let stack_config =
+            StackConfig::new(config.sip.clone(), door::sources(&config.switches), config.user_agent.clone());
         let doors = Output::Sources(Arc::new(stack_config.sources.clone()));
         let stack = Stack::new(stack_config, StdRng::from_rng(&mut rng));
         Engine {

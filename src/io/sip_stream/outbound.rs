@@ -39,7 +39,8 @@ pub(super) async fn run(hop: Hop, ends: Ends, shared: Arc<Shared>, place: Place)
         connected = timeout(CONNECT, connect(&hop, &shared)) => connected.unwrap_or(Err(NotMade::Late)),
         () = ends.cut.notified() => Err(NotMade::Late),
     };
-    let connection = |ends| Connection { hop: hop.clone(), ends, side: Side::Ours, shared: Arc::clone(&shared), _place: place };
+    let connection =
+        |ends| Connection { hop: hop.clone(), ends, side: Side::Ours, shared: Arc::clone(&shared), _place: place };
     match connected {
         Ok(Stream::Plain(stream)) => connection(ends).run(stream).await,
         Ok(Stream::Tls(stream)) => connection(ends).run(stream).await,

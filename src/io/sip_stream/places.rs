@@ -79,8 +79,7 @@ mod tests {
 
     #[test]
     fn places_are_counted_by_source_and_given_back() {
-        let limits =
-            StreamLimits { connections: 3, per_source: 2, idle: Duration::from_secs(1), keepalive: None };
+        let limits = StreamLimits { connections: 3, per_source: 2, idle: Duration::from_secs(1), keepalive: None };
         let places = Places::default();
         let [a, b] = ["192.0.2.1", "192.0.2.2"].map(|ip| ip.parse().unwrap());
         let first = places.take(a, &limits);

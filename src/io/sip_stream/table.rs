@@ -147,7 +147,8 @@ mod tests {
     #[test]
     fn an_answer_finds_its_way_back_without_its_connection() {
         let answer = |via: &str| {
-            format!("SIP/2.0 200 OK\r\nVia: SIP/2.0/TCP {via};branch=z9hG4bK1\r\nContent-Length: 0\r\n\r\n").into_bytes()
+            format!("SIP/2.0 200 OK\r\nVia: SIP/2.0/TCP {via};branch=z9hG4bK1\r\nContent-Length: 0\r\n\r\n")
+                .into_bytes()
         };
         let from = Hop::tcp("192.0.2.1:40000".parse().unwrap());
         let sources = Sources::of(&["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()]);

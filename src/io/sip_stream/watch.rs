@@ -129,8 +129,7 @@ mod tests {
 
     fn watch(side: Side) -> (Watch, Instant) {
         let now = Instant::now();
-        let limits =
-            StreamLimits { connections: 1, per_source: 1, idle: 600 * SECOND, keepalive: Some(30 * SECOND) };
+        let limits = StreamLimits { connections: 1, per_source: 1, idle: 600 * SECOND, keepalive: Some(30 * SECOND) };
         (Watch::new(now, side, &limits), now)
     }
 

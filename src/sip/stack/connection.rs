@@ -81,8 +81,12 @@ impl Stack {
         if let Some((udp, bytes)) = tx.spare.udp.take() {
             let (timers, transport) = (self.config.timers, SipTransport::Udp.into());
             tx.machine = match tx.machine {
-                ClientMachine::Invite(_) => ClientMachine::Invite(InviteClient::start(now, bytes.clone(), timers, transport).0),
-                ClientMachine::Other(_) => ClientMachine::Other(NonInviteClient::start(now, bytes.clone(), timers, transport).0),
+                ClientMachine::Invite(_) => {
+                    ClientMachine::Invite(InviteClient::start(now, bytes.clone(), timers, transport).0)
+                }
+                ClientMachine::Other(_) => {
+                    ClientMachine::Other(NonInviteClient::start(now, bytes.clone(), timers, transport).0)
+                }
             };
             tx.to = udp.clone();
             let invite = matches!(tx.machine, ClientMachine::Invite(_));
