@@ -32,7 +32,6 @@ use crate::io::store::{Archive, DirectoryWatch, SqliteStore, Store, WriterBounds
 use crate::io::telemetry::{self, Metrics};
 use crate::io::tls::ServerTls;
 use crate::media::api::Prompts;
-use crate::model::{Hop, SipTransport};
 use crate::routing::Switch;
 use crate::sip::api::Locals;
 
@@ -376,25 +375,22 @@ fn engine_config(config: &Config, locals: &Locals) -> EngineConfig {
     }
 }
 
-/// A switch over TLS must show its name; where it has none, its address.
-fn hop(config: &SwitchConfig) -> Hop {
-    let named = || config.tls_name.clone().unwrap_or_else(|| config.address.ip().to_string());
-    match config.transport {
-        SipTransport::Tls => Hop::tls(config.address, named().into()),
-        transport => Hop { transport, address: config.address, name: None },
-    }
-}
-
 fn switch(config: &SwitchConfig) -> Switch {
     Switch {
         name: config.name.clone(),
-        hop: hop(config),
+        address: config.address.clone(),
+        tls_name: config.tls_name.clone(),
         prefixes: config.prefixes.clone(),
         weight: config.weight,
         allow: config.allow.clone(),
         sources: config.sources.clone(),
         caller_id: config.caller_id.clone(),
-        trunk: Arc::default(),
+        max_channels: config.max_channels,
+        max_calls_per_second: config.max_calls_per_second,
+        drain: config.drain,
+        answer: Duration::from_secs(u64::from(config.answer_seconds)),
+        options: (config.options_seconds > 0).then(|| Duration::from_secs(u64::from(config.options_seconds))),
+        trunk: Arc::new(config.trunk.clone()),
     }
 }
 

@@ -8,7 +8,8 @@ use toml::de::DeTable;
 
 use super::error::{ConfigError, ConfigErrors, Place};
 use super::reader::{PREFIX, Reader, Section};
-use super::{Config, lists, sections, sip};
+use super::{Config, lists, sections, sip, switch};
+use crate::model::SipTransport;
 
 /// Variables that belong to the command line, not to the file.
 const COMMAND_LINE: [&str; 2] = ["CALLBRIDGE_CONFIG", "CALLBRIDGE_PASSWORD"];
@@ -76,7 +77,7 @@ pub fn parse_with(
             prompt: open(r, root, "prompt", sections::prompt),
             speech: open(r, root, "speech", sections::speech),
             log: open(r, root, "log", sections::log),
-            switches: list(r, root, "switch", lists::switches),
+            switches: list(r, root, "switch", switch::switches),
             businesses: list(r, root, "business", lists::businesses),
         }
     };
@@ -133,17 +134,21 @@ fn together(reader: &mut Reader, config: &Config) {
         }
     }
     for switch in &config.switches {
-        let (name, at, over) = (&switch.name, switch.address, switch.transport);
+        // Where a name leads is known only when it was looked up.
+        let Some(hop) = switch.address.literal(None) else { continue };
+        let (name, at, over) = (&switch.name, hop.address, hop.transport);
         if config.sip.listen.iter().any(|(_, sip)| *sip == at) {
             let problem = format!("{name:?} has our own address {at}");
             reader.error(&place, "switch.address", problem, "name the address of the switch");
         }
-        let mut same = config.sip.listen.iter().filter(|(transport, _)| *transport == over).peekable();
-        if same.peek().is_none() {
-            let problem = format!("no {over} address, and {name:?} is reached over {over}", over = over.as_str());
-            let mend = format!("add \"{}:IP:port\", at which it reaches this machine", over.as_str());
-            reader.error(&place, "sip.listen", problem, mend);
-        } else if !same.any(|(_, sip)| sip.is_ipv4() == at.is_ipv4()) {
+        let reaches = |family: bool| {
+            let mut all = config.sip.listen.iter();
+            all.any(|(own, sip)| (over.is_reliable() || *own == over) && (!family || sip.is_ipv4() == at.is_ipv4()))
+        };
+        if !reaches(false) {
+            let mend = "add \"udp:IP:port\", at which it reaches this machine";
+            reader.error(&place, "sip.listen", format!("no udp address, and {name:?} is reached over udp"), mend);
+        } else if !reaches(true) {
             let problem = format!("{name:?} at {at} cannot be reached: one is IPv4, the other IPv6");
             reader.error(&place, "switch.address", problem, "use one address family, or listen on both");
         }
@@ -175,7 +180,19 @@ pub fn notes(config: &Config) -> Vec<String> {
         config.switches.iter().all(|switch| !switch.prefixes.is_empty()),
         "no switch serves every number (prefixes = []): numbers outside the prefixes are refused with 403",
     );
-    note(config.switches.iter().all(|switch| switch.weight == 0), "every switch has weight 0: no call can be placed");
+    note(
+        !config.switches.is_empty() && config.switches.iter().all(|switch| switch.drain),
+        "every switch is drained: no call can be placed",
+    );
+    for switch in &config.switches {
+        let over = switch.address.literal(None).map(|hop| hop.transport);
+        let deaf = over.filter(|over| !config.sip.listen.iter().any(|(own, _)| own == over));
+        let text = |over: SipTransport| {
+            let (over, name) = (over.as_str(), &switch.name);
+            format!("[sip] listen has no {over} address, so {name} sends its own requests over another transport")
+        };
+        note(deaf.is_some(), &deaf.map(text).unwrap_or_default());
+    }
     let even = usize::from(config.media.ports.1.saturating_sub(config.media.ports.0)) / 2 + 1;
     note(
         even / 2 < usize::try_from(config.call.max_calls).unwrap_or(usize::MAX),

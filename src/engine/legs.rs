@@ -1,18 +1,18 @@
 //! Joins the three rooms of a leg: the call decides, SIP signals, media speaks. Owns the translation between their
 //! vocabularies (SDP offers and answers, ports, statuses to kinds of failure) and nothing else.
 
-use rand::RngCore;
-
 use super::api::{Notice, Output};
 use super::{Engine, LegMedia, Port, TimerKey, failure};
-use crate::call::{Action, CUSTOMER, Event, FailureKind};
+use crate::call::{Action, Event, FailureKind};
 use crate::clock::Now;
 use crate::media::api::{self as media, Clip, Command, Script, Spoken};
-use crate::model::{CallId, Cause, Hop, LegId};
-use crate::routing;
+use crate::model::{CallId, Cause, LegId};
 use crate::sdp::{self, Codec, Direction, LocalMedia};
 use crate::sip::HangUpReason;
-use crate::sip::api::{Invite, LegEvent, OfferId, OfferReply, SipOutput};
+use crate::sip::api::{LegEvent, OfferId, OfferReply, SipOutput};
+
+/// Most plans of early dialogs that are kept for one leg; an older one was most likely changed since.
+const MAX_EARLY: usize = 16;
 
 impl Engine {
     /// Hands on everything the stack has to say; its words may make calls act, which may make the stack speak again.
@@ -66,7 +66,7 @@ impl Engine {
         }
     }
 
-    fn media(&mut self, command: Command) {
+    pub(super) fn media(&mut self, command: Command) {
         self.outputs.push_back(Output::Media(command));
     }
 
@@ -82,50 +82,10 @@ impl Engine {
     }
 
     /// The phone begins to ring: time enough to render what its owner will hear.
-    fn prepare(&mut self, leg: LegId) {
+    pub(super) fn prepare(&mut self, leg: LegId) {
         if let Some(spoken) = self.spoken(leg.call) {
             self.outputs.push_back(Output::Prepare(spoken));
         }
-    }
-
-    /// Chooses the switch and asks for a port; the INVITE follows when the port is there.
-    fn dial(&mut self, now: Now, leg: LegId) {
-        let draw = self.rng.next_u64();
-        let session_id = u64::from(self.rng.next_u32());
-        let Some(live) = self.calls.get_mut(&leg.call) else { return };
-        let Some(address) = live.call.leg(leg.attempt).map(|l| l.address.clone()) else { return };
-        let Some(switch) = self.routing.choose(&address, draw) else {
-            let cause = Cause::local(3, "no switch serves this destination");
-            return self.tell(now, leg.call, Event::Failed(leg.attempt, FailureKind::Unreachable, cause));
-        };
-        let message = live.call.message();
-        let shown = message.caller_id.as_ref().or(live.business.caller_ids.first());
-        let from = match (shown, &switch.caller_id) {
-            (Some(number), _) => routing::target(number, &own_address(switch, self.config.sip.of(&switch.hop))),
-            (None, Some(id)) => id.clone(),
-            (None, None) => format!("sip:callbridge@{}", self.config.sip.of(&switch.hop)),
-        };
-        let agreed = live.legs.get(&CUSTOMER).and_then(|l| l.plan.as_ref()).map(|plan| plan.codec);
-        let codecs = match agreed {
-            Some(Codec::Pcma) => [Codec::Pcma, Codec::Pcmu],
-            Some(Codec::Pcmu) | None => [Codec::Pcmu, Codec::Pcma],
-        };
-        let leg_media = LegMedia {
-            hop: switch.hop.clone(),
-            trunk: std::sync::Arc::clone(&switch.trunk),
-            target: routing::target(&address, switch),
-            from,
-            from_name: Some(live.business.name.clone()).filter(|name| !name.is_empty()),
-            codecs,
-            port: Port::Opening,
-            session_id,
-            version: 1,
-            plan: None,
-        };
-        live.legs.insert(leg.attempt, leg_media);
-        let name = switch.name.clone();
-        live.call.set_switch(leg.attempt, &name);
-        self.media(Command::Open { leg });
     }
 
     fn release(&mut self, now: Now, leg: LegId) {
@@ -172,42 +132,11 @@ impl Engine {
         }
     }
 
-    /// The port is there: the INVITE goes out.
-    fn opened(&mut self, now: Now, leg: LegId, local: std::net::SocketAddr) {
-        let live = self.calls.get_mut(&leg.call);
-        let Some((live_due, leg_media)) =
-            live.and_then(|live| live.legs.get_mut(&leg.attempt).map(|l| (live.due_at, l)))
-        else {
-            return self.media(Command::Close { leg });
-        };
-        if leg_media.port != Port::Opening {
-            leg_media.port = Port::Closing;
-            return self.media(Command::Close { leg });
-        }
-        leg_media.port = Port::Open(local);
-        let invite = Invite {
-            leg,
-            hop: leg_media.hop.clone(),
-            target: leg_media.target.clone(),
-            from: leg_media.from.clone(),
-            from_name: leg_media.from_name.clone(),
-            headers: Vec::new(),
-            trunk: std::sync::Arc::clone(&leg_media.trunk),
-            offer: sdp::offer(&leg_media.local(local), &leg_media.codecs, Direction::BOTH),
-        };
-        self.stack.invite(now.mono, invite);
-        if leg.attempt == CUSTOMER {
-            self.prepare(leg);
-            let micros = u64::try_from(now.mono.since(live_due).as_micros()).unwrap_or(u64::MAX);
-            self.notice(Notice::Setup { call: leg.call, micros });
-        }
-    }
-
     fn leg_event(&mut self, now: Now, leg: LegId, event: LegEvent) {
         match event {
             LegEvent::Ringing => self.tell(now, leg.call, Event::Ringing(leg.attempt)),
-            LegEvent::Answered { answer } => self.answered(now, leg, &answer),
-            LegEvent::Failed { cause } => {
+            LegEvent::Answered { answer, by } => self.answered(now, leg, &answer, by),
+            LegEvent::Failed { cause, why: _ } => {
                 let live = self.calls.get(&leg.call);
                 let rang = live.and_then(|l| l.call.leg(leg.attempt)).is_some_and(|l| l.ringing_at.is_some());
                 let kind = failure::kind_of(&cause, rang);
@@ -222,8 +151,12 @@ impl Engine {
     }
 
     /// Only a 200 with a usable answer is an answer (field.md 5).
-    fn answered(&mut self, now: Now, leg: LegId, answer: &[u8]) {
-        match self.agree(leg, answer) {
+    fn answered(&mut self, now: Now, leg: LegId, answer: &[u8], by: Option<OfferId>) {
+        let agreed = match by {
+            Some(offer) => self.agree_early(leg, offer),
+            None => self.agree(leg, answer),
+        };
+        match agreed {
             Ok(codec) => self.tell(now, leg.call, Event::Answered(leg.attempt, codec.name())),
             Err(text) => {
                 self.stack.hang_up(now.mono, leg, HangUpReason { q850: 88, text: text.clone() });
@@ -243,13 +176,25 @@ impl Engine {
         Ok(codec)
     }
 
+    /// The dialog that answered had agreed on something before, by the peer's offer.
+    fn agree_early(&mut self, leg: LegId, offer: OfferId) -> Result<Codec, String> {
+        let live = self.calls.get_mut(&leg.call).ok_or_else(|| "the call is over".to_owned())?;
+        let leg_media = live.legs.get_mut(&leg.attempt).ok_or_else(|| "the leg is over".to_owned())?;
+        let early = std::mem::take(&mut leg_media.early);
+        let (_, plan) = early.into_iter().find(|(id, _)| *id == offer).ok_or_else(|| "no such offer".to_owned())?;
+        let codec = plan.codec;
+        leg_media.plan = Some(plan.clone());
+        self.media(Command::Agree { leg, plan });
+        Ok(codec)
+    }
+
     /// A re-INVITE or UPDATE of the peer: hold, resume, another address or codec.
     fn offered(&mut self, now: Now, leg: LegId, id: OfferId, offer: &[u8]) {
-        let reply = self.answer_to(leg, offer).unwrap_or(OfferReply::Refuse);
+        let reply = self.answer_to(leg, id, offer).unwrap_or(OfferReply::Refuse);
         self.stack.answer_offer(now.mono, leg, id, reply);
     }
 
-    fn answer_to(&mut self, leg: LegId, offer: &[u8]) -> Option<OfferReply> {
+    fn answer_to(&mut self, leg: LegId, id: OfferId, offer: &[u8]) -> Option<OfferReply> {
         let live = self.calls.get_mut(&leg.call)?;
         let leg_media = live.legs.get_mut(&leg.attempt)?;
         let Port::Open(local) = leg_media.port else { return None };
@@ -260,6 +205,14 @@ impl Engine {
             return Some(OfferReply::Accept(sdp::offer(&local, &leg_media.codecs, Direction::BOTH)));
         }
         let (answer, plan) = sdp::answer(&local, offer, current).ok()?;
+        // Before the answer every early dialog agrees for itself; media hears of the one that answers (field.md 5, 6).
+        if leg_media.plan.is_none() {
+            if leg_media.early.len() >= MAX_EARLY {
+                leg_media.early.remove(0);
+            }
+            leg_media.early.push((id, plan));
+            return Some(OfferReply::Accept(answer));
+        }
         leg_media.plan = Some(plan.clone());
         self.media(Command::Agree { leg, plan });
         Some(OfferReply::Accept(answer))
@@ -267,12 +220,7 @@ impl Engine {
 }
 
 impl LegMedia {
-    fn local(&self, local: std::net::SocketAddr) -> LocalMedia {
+    pub(super) fn local(&self, local: std::net::SocketAddr) -> LocalMedia {
         LocalMedia { address: local.ip(), port: local.port(), session_id: self.session_id, version: self.version }
     }
-}
-
-/// A caller identity is written as a number at our own address.
-fn own_address(switch: &routing::Switch, sip_local: std::net::SocketAddr) -> routing::Switch {
-    routing::Switch { hop: Hop::udp(sip_local), ..switch.clone() }
 }

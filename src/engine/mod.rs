@@ -6,6 +6,7 @@
 mod accept;
 pub mod api;
 mod config;
+mod dial;
 mod door;
 mod failure;
 mod keep;
@@ -26,6 +27,7 @@ use crate::model::{AttemptRecord, Business, BusinessId, CallId, CallRecord, Call
 use crate::routing::Routing;
 use crate::schedule::Schedule;
 use crate::sdp::{Codec, MediaPlan};
+use crate::sip::api::OfferId;
 use crate::sip::{Stack, StackConfig};
 
 use api::{Input, Notice, Output, Reply, ReplyTo, StoreOp, StoreToken};
@@ -92,6 +94,8 @@ struct LegMedia {
     session_id: u64,
     version: u64,
     plan: Option<MediaPlan>,
+    /// What early dialogs agreed on by offers of the peer.
+    early: Vec<(OfferId, MediaPlan)>,
 }
 
 /// A leg's media port.
@@ -179,8 +183,7 @@ impl Engine {
     pub fn new(config: EngineConfig, mut rng: StdRng) -> Engine {
         use rand::SeedableRng;
         let routing = Routing::new(config.switches.clone());
-        let stack_config =
-            StackConfig::new(config.sip.clone(), door::sources(&config.switches), config.user_agent.clone());
+        let stack_config = StackConfig::new(config.sip.clone(), door::sources(&routing), config.user_agent.clone());
         let doors = Output::Sources(Arc::new(stack_config.sources.clone()));
         let stack = Stack::new(stack_config, StdRng::from_rng(&mut rng));
         Engine {
@@ -243,7 +246,7 @@ impl Engine {
     /// Replaces switches and bounds of time; live calls keep what they began with.
     pub fn reconfigure(&mut self, config: EngineConfig) {
         self.routing = Routing::new(config.switches.clone());
-        self.know_sources(&config.switches);
+        self.know_sources();
         self.config = config;
     }
 

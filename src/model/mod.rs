@@ -3,11 +3,13 @@
 
 pub mod business;
 pub mod endpoint;
+pub mod header_name;
 pub mod ids;
 pub mod message;
 pub mod money;
 pub mod outcome;
 pub mod record;
+pub mod switch;
 pub mod transport;
 pub mod trunk;
 
@@ -18,5 +20,6 @@ pub use message::{Idempotency, InitiationMessage, Progress, StoredCall, WebPage}
 pub use money::{Currency, Money, Tariff};
 pub use outcome::{CallState, Cause, LegState, Outcome, Role};
 pub use record::{AttemptRecord, CallRecord, CallView, LegView, Quality};
+pub use switch::{Host, SwitchAddress, SwitchAddressError, Target};
 pub use transport::{Hop, SipTransport};
 pub use trunk::Trunk;

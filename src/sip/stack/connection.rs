@@ -9,7 +9,7 @@ use super::table::ClientTx;
 use super::{ClientMachine, Stack};
 use crate::clock::Mono;
 use crate::model::{Cause, Hop, SipTransport};
-use crate::sip::api::{LegEvent, Loss, NO_TRANSPORT_Q850};
+use crate::sip::api::{FailedWhy, LegEvent, Loss, NO_TRANSPORT_Q850};
 use crate::sip::transaction::{InviteClient, NonInviteClient, Stored};
 
 /// A longer request does not go over UDP: the path's MTU is not known (§18.1.1).
@@ -106,14 +106,14 @@ impl Stack {
                     true
                 }
                 ClientMachine::Other(machine) => {
-                    machine.abandon();
+                    machine.abandon(now);
                     false
                 }
             };
             self.client_timer(at);
             if invite {
                 let cause = Cause::local(NO_TRANSPORT_Q850, "no connection to the switch");
-                self.report_last(leg, LegEvent::Failed { cause });
+                self.report_last(leg, LegEvent::Failed { cause, why: FailedWhy::Unreachable });
             }
             self.settle(leg);
             return;

@@ -92,9 +92,11 @@ impl NonInviteClient {
         }
     }
 
-    /// The transport failed (§17.1.2.2): no response will come.
-    pub fn abandon(&mut self) {
-        self.state = State::Terminated;
+    /// The transport failed: no response will come, so timer F is due (§17.1.2.2).
+    pub fn abandon(&mut self, now: Mono) {
+        if let State::Trying { e, f, .. } | State::Proceeding { e, f, .. } = &mut self.state {
+            (*e, *f) = (None, now);
+        }
     }
 
     /// When to call [`NonInviteClient::timeout`], and why.
