@@ -45,6 +45,11 @@ fn files(path: &Path, config: &Config) -> Result<(), ConfigErrors> {
     {
         wrong("sip.tls", error.to_string(), "name PEM files that this user may read");
     }
+    if let Some(stir) = &config.stir
+        && let Err(error) = crate::io::stir::load(stir)
+    {
+        wrong("stir.key", error.to_string(), "name a PEM file that this user may read");
+    }
     for seed in &config.businesses {
         if let SeedPassword::File(file) = &seed.password
             && let Err(error) = std::fs::File::open(file)

@@ -71,6 +71,7 @@ pub fn parse_with(
             http: open(r, root, "http", sections::http),
             admin: open(r, root, "admin", sections::admin),
             sip: open(r, root, "sip", sip::sip),
+            stir: open(r, root, "stir", super::stir::stir),
             media: open(r, root, "media", sections::media),
             store: open(r, root, "store", sections::store),
             call: open(r, root, "call", sections::call),
@@ -193,6 +194,10 @@ pub fn notes(config: &Config) -> Vec<String> {
         };
         note(deaf.is_some(), &deaf.map(text).unwrap_or_default());
     }
+    note(
+        config.stir.is_none() && config.switches.iter().any(|switch| switch.trunk.sign),
+        "a switch has sign = true, but there is no [stir]: its calls go unsigned",
+    );
     let even = usize::from(config.media.ports.1.saturating_sub(config.media.ports.0)) / 2 + 1;
     note(
         even / 2 < usize::try_from(config.call.max_calls).unwrap_or(usize::MAX),

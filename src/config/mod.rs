@@ -7,6 +7,7 @@ mod load;
 mod reader;
 mod sections;
 mod sip;
+mod stir;
 mod switch;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ mod trunk;
 
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use load::{load, notes, parse, parse_with};
+pub use stir::StirConfig;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -29,6 +31,8 @@ pub struct Config {
     pub admin: AdminConfig,
     /// `[sip]`
     pub sip: SipConfig,
+    /// `[stir]`; absent: calls are not signed.
+    pub stir: Option<StirConfig>,
     /// `[media]`
     pub media: MediaConfig,
     /// `[store]`

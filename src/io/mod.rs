@@ -12,6 +12,7 @@ pub mod sip_listen;
 pub mod sip_stream;
 pub mod sip_udp;
 pub mod speech;
+pub mod stir;
 pub mod store;
 pub mod telemetry;
 pub mod tls;

@@ -8,6 +8,7 @@
 //! parsed may still be faulty (a wrong Content-Length, say): only `judge` says so, because a faulty request deserves a 400.
 
 mod build;
+pub mod digest;
 mod fields;
 mod frame;
 mod grammar;
@@ -15,6 +16,7 @@ mod judge;
 mod message;
 mod method;
 mod name;
+pub mod passport;
 mod scan;
 mod session;
 mod status;
