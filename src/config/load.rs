@@ -8,7 +8,7 @@ use toml::de::DeTable;
 
 use super::error::{ConfigError, ConfigErrors, Place};
 use super::reader::{PREFIX, Reader, Section};
-use super::{Config, lists, sections, sip, switch};
+use super::{Config, hep, lists, sections, sip, switch};
 use crate::model::SipTransport;
 
 /// Variables that belong to the command line, not to the file.
@@ -78,6 +78,7 @@ pub fn parse_with(
             prompt: open(r, root, "prompt", sections::prompt),
             speech: open(r, root, "speech", sections::speech),
             log: open(r, root, "log", sections::log),
+            hep: open(r, root, "hep", hep::hep),
             switches: list(r, root, "switch", switch::switches),
             businesses: list(r, root, "business", lists::businesses),
         }

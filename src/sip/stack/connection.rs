@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::table::ClientTx;
+use super::table::{Carried, ClientTx};
 use super::{ClientMachine, Stack};
 use crate::clock::Mono;
 use crate::model::{Cause, Hop, SipTransport};
@@ -89,7 +89,7 @@ impl Stack {
                 }
             };
             tx.to = udp.clone();
-            let invite = matches!(tx.machine, ClientMachine::Invite(_));
+            let invite = matches!(tx.carried, Carried::Invite);
             if let Some(leg) = self.tables.legs.get_mut(leg).filter(|_| invite) {
                 leg.way = udp.clone();
             }
@@ -100,23 +100,14 @@ impl Stack {
             let to = tx.to.clone();
             self.send(to, bytes, &method, Some(leg));
         } else {
-            let invite = match &mut tx.machine {
-                ClientMachine::Invite(machine) => {
-                    machine.abandon();
-                    true
-                }
-                ClientMachine::Other(machine) => {
-                    machine.abandon(now);
-                    false
-                }
-            };
-            self.client_timer(at);
-            if invite {
+            match &mut tx.machine {
+                ClientMachine::Invite(machine) => machine.unreachable(now),
+                ClientMachine::Other(machine) => machine.unreachable(now),
+            }
+            if matches!(tx.carried, Carried::Invite) {
                 let cause = Cause::local(NO_TRANSPORT_Q850, "no connection to the switch");
                 self.report_last(leg, LegEvent::Failed { cause, why: FailedWhy::Unreachable });
             }
-            self.settle(leg);
-            return;
         }
         self.client_timer(at);
     }

@@ -93,7 +93,7 @@ impl NonInviteClient {
     }
 
     /// The transport failed: no response will come, so timer F is due (§17.1.2.2).
-    pub fn abandon(&mut self, now: Mono) {
+    pub fn unreachable(&mut self, now: Mono) {
         if let State::Trying { e, f, .. } | State::Proceeding { e, f, .. } = &mut self.state {
             (*e, *f) = (None, now);
         }
