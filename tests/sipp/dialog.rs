@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::support::sipp::Phone;
-use crate::support::story::{Story, assert_bridged_by_content, until_both_hear_each_other};
+use crate::support::story::{Story, assert_bridged_by_content, assert_clean_bridge, until_both_hear_each_other};
 use crate::support::tone::Tone;
 use crate::support::wait::{PATIENCE, eventually};
 
@@ -82,7 +82,7 @@ pub(super) fn asks_and_talks_on(who: Tone, scenario: &'static str, answered: imp
     assert_eq!(call.record()["outcome"], "completed");
     let (asker, listener) = (asker.finish().heard, listener.finish().heard);
     let (customer, representative) = if who == Tone::Customer { (asker, listener) } else { (listener, asker) };
-    assert_bridged_by_content(&customer, &representative);
+    assert_clean_bridge(&customer, &representative);
     story.end();
 }
 
