@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::support::sipp::Phone;
-use crate::support::story::{Story, assert_bridged_by_content, assert_clean_bridge, until_both_hear_each_other};
+use crate::support::story::{Story, assert_clean_bridge, until_both_hear_each_other};
 use crate::support::tone::Tone;
 use crate::support::wait::{PATIENCE, eventually};
 
