@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::clock::Mono;
+use crate::model::{CallState, Cause};
 
 const CALL: [u8; 10] = [7; 10];
 
