@@ -292,7 +292,7 @@ fn hands(
         store: Box::new(move |token, op| store.submit(token, op)),
         prepare: Box::new(move |spoken| prompts.prepare(&spoken)),
         notice: Box::new(move |notice| seen.observe(notice)),
-        sent: Box::new(move |note| sent.sip(note)),
+        sip: Box::new(move |message| sent.sip(message.note)),
         drained: Box::new(move || drained.notify_one()),
     }
 }

@@ -35,7 +35,7 @@ impl Equipment {
     fn with(call: &[(&'static str, u32)]) -> Equipment {
         let port = ports::port();
         let switch = UdpSocket::bind(ports::loopback(port)).expect("a free port");
-        let switches = vec![Switch { name: "silent", port, prefixes: vec!["+1"] }];
+        let switches = vec![Switch::new("silent", port, &["+1"])];
         let daemon = Daemon::start(&Setup { switches, call: call.to_vec(), ..Setup::default() });
         Equipment { daemon, _switch: switch }
     }

@@ -22,6 +22,7 @@ use crate::engine::api::{Input, Notice, Output, Refusal, Reply, ReplyTo, StoreFa
 use crate::engine::{Engine, EngineConfig};
 use crate::media::api::{Command, Event, Spoken};
 use crate::model::{BusinessId, CallId, Directory, Hop, InitiationMessage};
+use crate::sip::api::Note;
 
 /// Requests that may wait for the engine; one more is answered 503.
 const INBOX: usize = 1024;
@@ -42,10 +43,21 @@ pub struct Hands {
     pub prepare: Box<dyn Fn(Spoken) + Send>,
     /// Counts and logs.
     pub notice: Box<dyn Fn(&Notice) + Send>,
-    /// Counts SIP messages sent.
-    pub sent: Box<dyn Fn(&crate::sip::api::Note) + Send>,
+    /// Counts, logs and exports SIP messages.
+    pub sip: Box<dyn Fn(&Seen<'_>) + Send>,
     /// Every live call is over after [`EngineHandle::drain`].
     pub drained: Box<dyn Fn() + Send>,
+}
+
+/// A SIP message that was sent, or received and understood.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// What the stack says of it.
+    pub note: &'a Note,
+    /// Where it went to or came from.
+    pub peer: &'a Hop,
+    /// The whole of it.
+    pub bytes: &'a [u8],
 }
 
 /// A request with its waiting asker.
@@ -339,8 +351,12 @@ impl Runner {
 
     fn give(&mut self, input: Input<'_>) {
         let now = self.clock.now();
+        let heard = match &input {
+            Input::Sip { from, bytes } => Some((*from, *bytes)),
+            _ => None,
+        };
         self.engine.handle(now, input);
-        self.carry_out();
+        self.carry_out_after(heard);
         // A port that was asked for is answered before any other input.
         while let Some(event) = self.opened.pop_front() {
             self.engine.handle(now, Input::Media(event));
@@ -353,12 +369,17 @@ impl Runner {
     }
 
     fn carry_out(&mut self) {
+        self.carry_out_after(None);
+    }
+
+    /// `heard` is the message that the outputs come from, if it was one.
+    fn carry_out_after(&mut self, heard: Option<(&Hop, &[u8])>) {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Send { to, bytes, note } => {
                     // A full socket buffer is a lost datagram: SIP retransmits.
                     let _sent = self.socket.send_to(&bytes, to.address);
-                    (self.hands.sent)(&note);
+                    (self.hands.sip)(&Seen { note: &note, peer: &to, bytes: &bytes });
                 }
                 Output::Media(command) => self.opened.extend((self.hands.media)(command)),
                 Output::Prepare(spoken) => (self.hands.prepare)(spoken),
@@ -371,6 +392,11 @@ impl Runner {
                     if let Some(sender) = self.replies.remove(&to) {
                         // The asker may have gone; the call goes on all the same.
                         let _answered = sender.send(reply);
+                    }
+                }
+                Output::Notice(Notice::SipReceived(note)) => {
+                    if let Some((peer, bytes)) = heard {
+                        (self.hands.sip)(&Seen { note: &note, peer, bytes });
                     }
                 }
                 Output::Notice(notice) => (self.hands.notice)(&notice),

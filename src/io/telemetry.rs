@@ -230,8 +230,8 @@ mod tests {
         metrics.observe(&Notice::Ended { call, outcome: Outcome::CustomerBusy });
         metrics.observe(&Notice::Setup { call, micros: 1_500 });
         metrics.observe(&Notice::FirstRelay { call, micros: 1_500 });
-        metrics.observe(&Notice::SipReceived(Note { way: Way::In, method: "INVITE", status: Some(486), leg: None }));
-        metrics.sip(&Note { way: Way::Out, method: "INVITE", status: None, leg: None });
+        metrics.observe(&Notice::SipReceived(Note::new(Way::In, "INVITE", Some(486), None)));
+        metrics.sip(&Note::new(Way::Out, "INVITE", None, None));
         metrics.observe(&Notice::SipRefused(crate::sip::api::RefusedWhy::Stranger));
         metrics.inbox_depth(3);
         let packets = Counters { relayed: 7, ..Counters::default() };

@@ -116,8 +116,36 @@ pub struct Note {
     pub method: &'static str,
     /// The status of a response.
     pub status: Option<u16>,
-    /// The leg it belongs to, where one is known.
+    /// The leg it belongs to, where one is known. Of a message of no leg nothing below is read.
     pub leg: Option<LegId>,
+    /// CSeq number.
+    pub cseq: u32,
+    /// It carries a session description of this direction.
+    pub sdp: Option<SdpMode>,
+    /// The Q.850 cause of its Reason (RFC 3326).
+    pub q850: Option<u8>,
+    /// Of all its bytes: a repetition has the same.
+    pub digest: u32,
+}
+
+impl Note {
+    /// A note of what the start line says.
+    pub fn new(way: Way, method: &'static str, status: Option<u16>, leg: Option<LegId>) -> Note {
+        Note { way, method, status, leg, cseq: 0, sdp: None, q850: None, digest: 0 }
+    }
+}
+
+/// The direction of a session description, as its sender wrote it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum SdpMode {
+    /// Both ways.
+    SendRecv,
+    /// The sender only sends: hold.
+    SendOnly,
+    /// The sender only receives.
+    RecvOnly,
+    /// Neither.
+    Inactive,
 }
 
 /// What the stack hands out, in order.

@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod dialog;
+mod note;
 pub mod stack;
 pub mod transaction;
 pub mod wire;

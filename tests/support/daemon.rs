@@ -27,8 +27,19 @@ pub struct Switch {
     pub name: &'static str,
     /// Its SIP port on loopback.
     pub port: u16,
+    /// `udp`, `tcp` or `tls`.
+    pub transport: &'static str,
     /// Which numbers it serves.
     pub prefixes: Vec<&'static str>,
+    /// Further keys of `[[switch]]`, their values as TOML.
+    pub keys: Vec<(&'static str, String)>,
+}
+
+impl Switch {
+    /// One that speaks UDP, with defaults.
+    pub fn new(name: &'static str, port: u16, prefixes: &[&'static str]) -> Switch {
+        Switch { name, port, transport: "udp", prefixes: prefixes.to_vec(), keys: Vec::new() }
+    }
 }
 
 /// How the messages to the customer sound.
@@ -53,11 +64,32 @@ pub struct Setup {
     pub prompt_seconds: f64,
     /// How many RTP ports it may use.
     pub rtp_ports: u16,
+    /// Over what it listens for SIP, all at one port: `udp`, `tcp`.
+    pub listen: Vec<&'static str>,
+    /// Further keys of `[sip]`, their values as TOML.
+    pub sip: Vec<(&'static str, String)>,
+    /// How the two switches of a story are spoken to.
+    pub transport: &'static str,
+    /// Further keys of both switches of a story, their values as TOML.
+    pub trunk: Vec<(&'static str, String)>,
+    /// Further sections, as they stand in the file.
+    pub more: String,
 }
 
 impl Default for Setup {
     fn default() -> Setup {
-        Setup { switches: Vec::new(), call: Vec::new(), messages: Messages::Tones, prompt_seconds: 5.0, rtp_ports: 16 }
+        Setup {
+            switches: Vec::new(),
+            call: Vec::new(),
+            messages: Messages::Tones,
+            prompt_seconds: 5.0,
+            rtp_ports: 16,
+            listen: vec!["udp"],
+            sip: Vec::new(),
+            transport: "udp",
+            trunk: Vec::new(),
+            more: String::new(),
+        }
     }
 }
 
@@ -219,11 +251,13 @@ fn configuration(folder: &Path, setup: &Setup, [http, admin, sip]: [SocketAddr; 
     let first = ports::block(setup.rtp_ports);
     let last = first + setup.rtp_ports - 1;
     let folder = folder.display();
-    let mut text = format!(
-        "[http]\nlisten = \"{http}\"\n[admin]\nlisten = \"{admin}\"\n[sip]\nlisten = [\"udp:{sip}\"]\n\
-         [media]\naddress = \"127.0.0.1\"\nports = \"{first}-{last}\"\n\
+    let listen: Vec<String> = setup.listen.iter().map(|transport| format!("{transport}:{sip}")).collect();
+    let mut text = format!("[http]\nlisten = \"{http}\"\n[admin]\nlisten = \"{admin}\"\n[sip]\nlisten = {listen:?}\n");
+    push_keys(&mut text, &setup.sip);
+    text.push_str(&format!(
+        "[media]\naddress = \"127.0.0.1\"\nports = \"{first}-{last}\"\n\
          [store]\nurl = \"sqlite:{folder}/callbridge.db\"\n[call]\n"
-    );
+    ));
     for (key, seconds) in &setup.call {
         writeln!(text, "{key} = {seconds}").expect("a string takes all");
     }
@@ -234,16 +268,24 @@ fn configuration(folder: &Path, setup: &Setup, [http, admin, sip]: [SocketAddr; 
         ));
     }
     for switch in &setup.switches {
-        let Switch { name, port, prefixes } = switch;
+        let Switch { name, port, transport, prefixes, keys } = switch;
         text.push_str(&format!(
-            "[[switch]]\nname = \"{name}\"\naddress = \"sip:127.0.0.1:{port};transport=udp\"\nprefixes = {prefixes:?}\n"
+            "[[switch]]\nname = \"{name}\"\nprefixes = {prefixes:?}\naddress = \"sip:127.0.0.1:{port};transport={transport}\"\n"
         ));
+        push_keys(&mut text, keys);
     }
     text.push_str(&format!(
         "[[business]]\nid = \"abc\"\nname = \"ABC\"\npassword_file = \"{folder}/password\"\n\
          max_concurrent = 200\nmax_per_second = 200\n"
     ));
+    text.push_str(&setup.more);
     text
+}
+
+fn push_keys(text: &mut String, keys: &[(&'static str, String)]) {
+    for (key, value) in keys {
+        writeln!(text, "{key} = {value}").expect("a string takes all");
+    }
 }
 
 /// The daemon's stderr, read as it comes.

@@ -22,6 +22,8 @@ pub struct PhoneSetup {
     pub scenario: &'static str,
     /// Its SIP port.
     pub port: u16,
+    /// `udp` or `tcp`: this sipp has no TLS.
+    pub transport: &'static str,
     /// The port in its Contact: its own, or that of the road to it.
     pub contact_port: u16,
     /// What it says.
@@ -32,6 +34,14 @@ pub struct PhoneSetup {
     pub calls: u32,
     /// `-key` pairs that the scenario names.
     pub keys: Vec<(&'static str, &'static str)>,
+}
+
+impl PhoneSetup {
+    /// A phone at this port that takes one call over UDP.
+    pub fn new(scenario: &'static str, port: u16, tone: Tone) -> PhoneSetup {
+        let transport = "udp";
+        PhoneSetup { scenario, port, transport, contact_port: port, tone, law: Law::Mu, calls: 1, keys: Vec::new() }
+    }
 }
 
 /// A running phone.
@@ -66,6 +76,7 @@ impl Phone {
         for (option, number) in numbers {
             command.args([option, &number.to_string()]);
         }
+        command.args(["-t", if setup.transport == "tcp" { "t1" } else { "u1" }]);
         command.args(["-m", &setup.calls.to_string(), "-timeout", "60", "-timeout_error"]);
         let rtp = media.port().to_string();
         let payload = setup.law.payload_type().to_string();
@@ -85,15 +96,16 @@ impl Phone {
         command.stdin(Stdio::null()).stdout(output).stderr(errors);
         let process = command.spawn().expect("sipp (Debian package sip-tester) must be installed");
         let mut phone = Phone { scenario: setup.scenario, process, folder, trace, hook_port, hook: None, media };
-        phone.wait_until_bound(setup.port);
+        phone.wait_until_bound(setup);
         phone
     }
 
-    fn wait_until_bound(&mut self, port: u16) {
+    fn wait_until_bound(&mut self, setup: &PhoneSetup) {
         // /proc/net/udp names local addresses as hexadecimal little-endian IPv4 and port.
-        let local = format!("0100007F:{port:04X}");
+        let local = format!("0100007F:{:04X}", setup.port);
+        let table = format!("/proc/net/{}", setup.transport);
         eventually("sipp to bind its port", PATIENCE, || {
-            let bound = fs::read_to_string("/proc/net/udp").is_ok_and(|table| table.contains(&local));
+            let bound = fs::read_to_string(&table).is_ok_and(|table| table.contains(&local));
             let gone = self.process.try_wait().ok().flatten();
             assert!(gone.is_none(), "sipp left at once ({gone:?}):\n{}", self.report());
             bound.then_some(())

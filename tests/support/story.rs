@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::daemon::{Daemon, Setup, Switch};
-use super::g711::Law;
 use super::ports::{self, loopback};
 use super::relay::{Relay, Rule};
 use super::rtp::Frame;
@@ -27,6 +26,7 @@ pub struct Story {
     pub daemon: Daemon,
     customer_switch: u16,
     representative_switch: u16,
+    transport: &'static str,
     relays: Vec<Relay>,
 }
 
@@ -45,14 +45,14 @@ impl Story {
     pub fn with(mut setup: Setup) -> Story {
         let (customer_switch, representative_switch) = (ports::port(), ports::port());
         setup.call.push(("drain_seconds", 10));
-        setup.switches.extend([
-            Switch { name: "ssp-62", port: customer_switch, prefixes: vec!["+1212"] },
-            Switch { name: "ssp-64", port: representative_switch, prefixes: vec!["+1646"] },
-        ]);
+        for (name, port, prefix) in [("ssp-62", customer_switch, "+1212"), ("ssp-64", representative_switch, "+1646")] {
+            let (transport, keys) = (setup.transport, setup.trunk.clone());
+            setup.switches.push(Switch { transport, keys, ..Switch::new(name, port, &[prefix]) });
+        }
         let daemon = Daemon::start(&setup);
         // The first verification of a password is slow on purpose; no story is about that.
         assert_eq!(daemon.api("GET", "/v1/calls", None).status, 200);
-        Story { daemon, customer_switch, representative_switch, relays: Vec::new() }
+        Story { daemon, customer_switch, representative_switch, transport: setup.transport, relays: Vec::new() }
     }
 
     /// A phone at the customer's number.
@@ -68,8 +68,7 @@ impl Story {
     /// The phone of this speaker, with changes to what it is to do.
     pub fn phone(&self, who: Tone, scenario: &'static str, change: impl FnOnce(&mut PhoneSetup)) -> Phone {
         let port = self.switch_of(who);
-        let mut setup =
-            PhoneSetup { scenario, port, contact_port: port, tone: who, law: Law::Mu, calls: 1, keys: Vec::new() };
+        let mut setup = PhoneSetup { transport: self.transport, ..PhoneSetup::new(scenario, port, who) };
         change(&mut setup);
         Phone::start(&setup)
     }

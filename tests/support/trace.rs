@@ -95,7 +95,7 @@ fn take(bytes: &[u8]) -> Option<(Option<Message>, usize)> {
     let body = line_end + 2;
     let length: usize = line.split(['[', ']', '(', ')', ' ']).find_map(|word| word.parse().ok())?;
     let text = bytes.get(body..body + length)?;
-    let is_sip = bytes[..start].ends_with(b"UDP ");
+    let is_sip = [&b"UDP "[..], b"TCP "].iter().any(|transport| bytes[..start].ends_with(transport));
     let message = Message { sent: line.starts_with("message sent"), text: String::from_utf8_lossy(text).into_owned() };
     Some((is_sip.then_some(message), body + length))
 }

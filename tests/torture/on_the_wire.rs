@@ -80,8 +80,7 @@ fn lawful(case: &Case) -> &'static [u16] {
 #[test]
 fn a_daemon_under_torture_answers_as_each_rfc_asks_and_lives_on() {
     let switch = port();
-    let setup =
-        Setup { switches: vec![Switch { name: "ssp-62", port: switch, prefixes: vec!["+1"] }], ..Setup::default() };
+    let setup = Setup { switches: vec![Switch::new("ssp-62", switch, &["+1"])], ..Setup::default() };
     let daemon = Daemon::start(&setup);
     let mut sender = Sender::new(switch, daemon.sip);
     let mut wrong = Vec::new();

@@ -192,7 +192,7 @@ impl Stack {
         let Some((tx, leg)) = found else {
             return self.refused(RefusedWhy::OutOfTheBlue);
         };
-        self.received(&cseq.method, Some(status), Some(leg));
+        self.received(message, Some(leg));
         let Some(client) = self.tables.clients.get_mut(tx) else { return };
         match &mut client.machine {
             ClientMachine::Other(machine) => {

@@ -16,9 +16,10 @@ use std::net::IpAddr;
 use rand::RngCore;
 use rand::rngs::StdRng;
 
-use super::api::{LegEvent, Locals, Note, RefusedWhy, SipOutput, Way};
+use super::api::{LegEvent, Locals, RefusedWhy, SipOutput};
 use super::dialog::negotiation::Due;
 pub use super::dialog::usage::HangUpReason;
+use super::note;
 use super::transaction::{InviteClient, InviteServer, NonInviteClient, NonInviteServer};
 use super::transaction::{Stored, TimerConfig};
 use super::wire::{Message, Method};
@@ -226,13 +227,12 @@ impl Stack {
     }
 
     fn send(&mut self, to: Hop, bytes: Stored, method: &Method, leg: Option<usize>) {
-        let status = status_of(&bytes);
-        let note = Note { way: Way::Out, method: method.metric_name(), status, leg: self.id_of(leg) };
+        let note = note::of_sent(&bytes, method, self.id_of(leg));
         self.output.push_back(SipOutput::Send { to, bytes, note });
     }
 
-    fn received(&mut self, method: &Method, status: Option<u16>, leg: Option<usize>) {
-        let note = Note { way: Way::In, method: method.metric_name(), status, leg: self.id_of(leg) };
+    fn received(&mut self, message: &Message, leg: Option<usize>) {
+        let note = note::of_received(message, self.id_of(leg));
         self.output.push_back(SipOutput::Received(note));
     }
 
@@ -275,10 +275,4 @@ impl Stack {
     fn random_hex(&mut self) -> String {
         format!("{:016x}", self.rng.next_u64())
     }
-}
-
-/// The status of a response we wrote; a retransmission is noted like the first copy.
-fn status_of(bytes: &[u8]) -> Option<u16> {
-    let digits = bytes.strip_prefix(b"SIP/2.0 ")?.get(..3)?;
-    std::str::from_utf8(digits).ok()?.parse().ok()
 }

@@ -28,7 +28,7 @@ impl Stack {
         let (Some(leg), Some(identity)) = (leg, identity) else {
             return self.out_of_the_blue(from, &message, &method);
         };
-        self.received(&method, None, Some(leg));
+        self.received(&message, Some(leg));
         if method == Method::Ack {
             self.ack(now, leg, &identity, &message);
         } else if let Some(tx) = self.tables.server_of(leg, &identity, &method) {

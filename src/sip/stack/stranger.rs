@@ -12,7 +12,7 @@ use crate::sip::wire::{Message, Method, Name, Verdict};
 impl Stack {
     /// Not ours: 481 inside an unknown dialog, 403 to a call, 200 to OPTIONS, 405 or 501 to the rest. ACK: nothing.
     pub(super) fn out_of_the_blue(&mut self, from: &Hop, message: &Message, method: &Method) {
-        self.received(method, None, None);
+        self.received(message, None);
         let in_dialog = message.to().is_ok_and(|to| to.tag.is_some());
         let allow = [(Name::Allow, write::ALLOW), (Name::Accept, "application/sdp")];
         let (status, fields) = match method {
@@ -32,7 +32,7 @@ impl Stack {
 
     /// What `wire::judge` found wrong.
     pub(super) fn refuse_judged(&mut self, from: &Hop, message: &Message, method: &Method, verdict: Verdict) {
-        self.received(method, None, None);
+        self.received(message, None);
         if let Verdict::Refuse { status, headers, .. } = verdict {
             let fields: Vec<(Name, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
             self.answer_stateless(from, message, method, status, &fields);
