@@ -23,9 +23,7 @@ use std::collections::VecDeque;
 use crate::clock::{Now, Wall};
 use crate::model::{CallId, Cause, Endpoint, InitiationMessage, Outcome, TransferId};
 
-pub use api::{
-    Action, Attempt, CUSTOMER, CallLimits, Event, FailureKind, Timer, TransferRefusal, TransferReport,
-};
+pub use api::{Action, Attempt, CUSTOMER, CallLimits, Event, FailureKind, Timer, TransferRefusal, TransferReport};
 pub use leg::Leg;
 
 /// Q.850 cause values this machine gives of its own accord.

@@ -45,6 +45,12 @@ impl Engine {
             Action::Release(attempt) => self.release(now, leg(attempt)),
             Action::PlayConnecting(attempt) => self.play(leg(attempt), Clip::Connecting, Some(Clip::HoldMusic)),
             Action::PlayUnavailable(attempt) => self.play(leg(attempt), Clip::Unavailable, None),
+            Action::PlayHold(attempt) => {
+                let script = Script { once: Vec::new(), then_loop: Some(Clip::HoldMusic) };
+                self.media(Command::Play { leg: leg(attempt), script });
+            }
+            Action::SendDigits(attempt) => self.send_digits(now, leg(attempt)),
+            Action::AnswerTransfer(..) | Action::ReportTransfer(..) => {}
             Action::Bridge(a, b) => {
                 if let Some(live) = self.calls.get_mut(&id) {
                     live.bridged_at = Some(now.mono);
@@ -52,7 +58,7 @@ impl Engine {
                 self.media(Command::Bridge { a: leg(a), b: leg(b) });
             }
             Action::WatchSilence(attempt, after) => {
-                self.media(Command::WatchSilence { leg: leg(attempt), after: Some(after) });
+                self.media(Command::WatchSilence { leg: leg(attempt), after });
             }
             Action::SetTimer(timer, at) => self.timers.set(TimerKey::Call(id, timer), at),
             Action::CancelTimer(timer) => self.timers.cancel(&TimerKey::Call(id, timer)),
@@ -66,7 +72,7 @@ impl Engine {
         }
     }
 
-    fn media(&mut self, command: Command) {
+    pub(super) fn media(&mut self, command: Command) {
         self.outputs.push_back(Output::Media(command));
     }
 
@@ -163,6 +169,8 @@ impl Engine {
                 self.tell(now, leg.call, Event::FirstRelayed(leg.attempt));
             }
             media::Event::Silent { .. } => self.tell(now, leg.call, Event::Silent(leg.attempt)),
+            media::Event::DigitsSent { .. } => self.tell(now, leg.call, Event::DigitsSent(leg.attempt)),
+            media::Event::Digit { key, .. } => self.key_pressed(now, leg, key),
             media::Event::Closed { quality, .. } => {
                 if let Some(live) = self.calls.get_mut(&leg.call) {
                     live.legs.remove(&leg.attempt);

@@ -6,6 +6,7 @@
 mod accept;
 pub mod api;
 mod config;
+mod digits;
 mod failure;
 mod keep;
 mod legs;

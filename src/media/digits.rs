@@ -121,13 +121,7 @@ impl Shard {
     }
 
     /// The digits' part of what is due at a leg.
-    pub(super) fn dial_beat(
-        &mut self,
-        now: Mono,
-        slot: Slot,
-        at: Mono,
-        send: &mut impl FnMut(Outgoing, &mut [u8]),
-    ) {
+    pub(super) fn dial_beat(&mut self, now: Mono, slot: Slot, at: Mono, send: &mut impl FnMut(Outgoing, &mut [u8])) {
         let Some(leg) = self.legs.get_mut(slot.0) else { return };
         let target = leg.target();
         let Some(dialler) = leg.dialler.as_mut().filter(|dialler| dialler.due == at) else { return };

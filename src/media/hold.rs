@@ -69,13 +69,7 @@ impl Shard {
     }
 
     /// The hold's part of what is due at a leg.
-    pub(super) fn hold_frame(
-        &mut self,
-        now: Mono,
-        slot: Slot,
-        at: Mono,
-        send: &mut impl FnMut(Outgoing, &mut [u8]),
-    ) {
+    pub(super) fn hold_frame(&mut self, now: Mono, slot: Slot, at: Mono, send: &mut impl FnMut(Outgoing, &mut [u8])) {
         let Some(leg) = self.legs.get_mut(slot.0) else { return };
         let target = leg.target().filter(|_| !leg.sounds_key());
         let Hears::Peer { hold: Some(hold), .. } = &mut leg.hears else { return };

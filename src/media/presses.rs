@@ -49,7 +49,9 @@ impl Presses {
         if let Some((lasting, twin)) = self.lasting
             && lasting == timestamp
         {
-            if let Some(waits) = self.waiting.iter_mut().rev().find(|(known, way, _)| *known == key && *way == Way::Event) {
+            if let Some(waits) =
+                self.waiting.iter_mut().rev().find(|(known, way, _)| *known == key && *way == Way::Event)
+            {
                 waits.2 = now;
             }
             return if twin { Judged::Twin } else { Judged::Goes };

@@ -284,8 +284,7 @@ impl Shard {
         if !leg.presses().message(now, key) {
             return;
         }
-        let hears = &leg.hears;
-        let peer = if let Hears::Peer { slot, .. } = hears { self.legs.get(slot.0) } else { None };
+        let peer = if let Hears::Peer { slot, .. } = leg.hears { self.legs.get(slot.0) } else { None };
         let understands = |leg: &&Leg| leg.agreed.as_ref().is_some_and(|agreed| agreed.plan.telephone_event.is_some());
         let peer = peer.filter(understands).map(|leg| leg.id);
         self.events.push_back(Event::Digit { leg: id, key });
