@@ -67,7 +67,10 @@ impl Usage {
             });
         };
         let old = self.forks.get_mut(place).filter(|old| early(old))?;
-        *old = Dialog { remote_cseq: old.remote_cseq.filter(|_| old.remote_tag == dialog.remote_tag), ..dialog };
+        let same = old.remote_tag == dialog.remote_tag;
+        let (remote_cseq, local_cseq) =
+            if same { (old.remote_cseq, old.local_cseq) } else { (None, dialog.local_cseq) };
+        *old = Dialog { remote_cseq, local_cseq, ..dialog };
         Some(place)
     }
 
@@ -93,6 +96,18 @@ impl Usage {
     /// A fork, to change it.
     pub fn fork_mut(&mut self, fork: usize) -> Option<&mut Dialog> {
         self.forks.get_mut(fork)
+    }
+
+    /// The INVITE was refused: its early dialogs are no more. (One that was answered cannot be refused any more.)
+    pub fn end_early(&mut self) {
+        if self.winner.is_none() {
+            self.forks.retain(|fork| fork.ack().is_some());
+        }
+    }
+
+    /// The highest CSeq number that we used in any of its dialogs; 0 without any.
+    pub fn highest_cseq(&self) -> u32 {
+        self.forks.iter().map(|fork| fork.local_cseq).max().unwrap_or(0)
     }
 
     /// How many dialogs, in any state.

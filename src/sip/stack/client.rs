@@ -3,12 +3,13 @@
 
 use rand::RngCore;
 
-use super::table::{ClientTx, Key, Leg};
+use super::table::{Carried, ClientTx, Draft, Key, Leg};
 use super::write;
 use super::{ClientMachine, HangUpReason, Stack};
 use crate::clock::Mono;
-use crate::model::{Cause, Hop, LegId};
+use crate::model::{Cause, LegId};
 use crate::sip::api::{Invite, LegEvent, RefusedWhy, SipOutput};
+use crate::sip::dialog::session::Ask;
 use crate::sip::dialog::{Dialog, MAX_ROUTES, Negotiation, State, Success, Usage};
 use crate::sip::transaction::invite_client::{Event as InviteEvent, Response};
 use crate::sip::transaction::{InviteClient, NonInviteClient, Step, Stored};
@@ -23,24 +24,33 @@ impl Stack {
         }
         let full = self.tables.by_id.len() >= self.config.max_legs;
         let leg = self.new_leg(&invite);
-        let bytes = if full { None } else { write::invite(&self.config, &leg, &invite.offer) };
-        let Some(bytes) = bytes else {
-            let cause = match full {
-                true => Cause::local(42, "too many legs at once"),
-                false => Cause::local(28, "this address cannot be written into an INVITE"),
-            };
+        if full {
+            let cause = Cause::local(42, "too many legs at once");
             return self.output.push_back(SipOutput::Leg(id, LegEvent::Failed { cause }));
-        };
-        let (to, branch) = (leg.hop.clone(), leg.branch);
+        }
         let leg = self.tables.add_leg(leg);
+        if !self.send_invite(now, leg) {
+            let cause = Cause::local(28, "this address cannot be written into an INVITE");
+            self.report_last(leg, LegEvent::Failed { cause });
+            self.settle(leg);
+        }
+    }
+
+    /// Starts the transaction of a leg's INVITE; false when a value of it cannot be written.
+    pub(super) fn send_invite(&mut self, now: Mono, at: usize) -> bool {
+        let Some(leg) = self.tables.legs.get(at) else { return false };
+        let Some(bytes) = write::invite(&self.config, leg) else { return false };
+        let (to, branch) = (leg.hop.clone(), leg.branch);
         let (machine, step) = InviteClient::start(now, bytes, self.config.timers, to.transport.into());
         let machine = ClientMachine::Invite(machine);
-        let tx = self.tables.add_client(ClientTx { machine, leg, to, method: Method::Invite, branch });
-        if let Some(leg) = self.tables.legs.get_mut(leg) {
+        let tx = ClientTx { machine, leg: at, carried: Carried::Invite, to, method: Method::Invite, branch };
+        let tx = self.tables.add_client(tx);
+        if let Some(leg) = self.tables.legs.get_mut(at) {
             leg.invite = Some(tx);
         }
         self.send_step(tx, step);
         self.client_timer(tx);
+        true
     }
 
     fn new_leg(&mut self, invite: &Invite) -> Leg {
@@ -55,6 +65,11 @@ impl Stack {
             target: invite.target.as_str().into(),
             headers: invite.headers.clone(),
             trunk: std::sync::Arc::clone(&invite.trunk),
+            offer: Stored::from(invite.offer.as_slice()),
+            ask: invite.trunk.session.as_ref().map(Ask::of),
+            retry_fields: Vec::new(),
+            retries: 0,
+            cseq: 1,
             branch: self.branch(),
             usage: Usage::default(),
             invite: None,
@@ -64,7 +79,7 @@ impl Stack {
         }
     }
 
-    fn branch(&mut self) -> u128 {
+    pub(super) fn branch(&mut self) -> u128 {
         u128::from(self.rng.next_u64()) << 64 | u128::from(self.rng.next_u64())
     }
 
@@ -99,36 +114,27 @@ impl Stack {
             self.client_timer(tx);
         }
         if let Some(bytes) = bytes {
-            self.start_other(now, at, Method::Cancel, to, branch, bytes);
+            let (machine, step) = NonInviteClient::start(now, bytes, self.config.timers, to.transport.into());
+            let machine = ClientMachine::Other(machine);
+            let tx = ClientTx { machine, leg: at, carried: Carried::Cancel, to, method: Method::Cancel, branch };
+            let tx = self.tables.add_client(tx);
+            self.send_step(tx, step);
+            self.client_timer(tx);
         }
     }
 
     /// Ends a confirmed dialog. A re-INVITE that waits for the engine is refused first.
     pub(super) fn bye(&mut self, now: Mono, at: usize, fork: usize, reason: &HangUpReason) {
         self.drop_offer(now, at, fork);
-        let branch = self.branch();
-        let Some(leg) = self.tables.legs.get_mut(at) else { return };
-        let Some(dialog) = leg.usage.fork_mut(fork).filter(|dialog| dialog.is_confirmed()) else { return };
-        dialog.local_cseq = dialog.local_cseq.saturating_add(1);
+        let dialog = self.tables.legs.get_mut(at).and_then(|leg| leg.usage.fork_mut(fork));
+        let Some(dialog) = dialog.filter(|dialog| dialog.is_confirmed()) else { return };
         dialog.end();
-        let dialog = dialog.clone();
-        let to = dialog.next_hop(&leg.hop, &self.config.sources);
-        let bytes = write::bye(&self.config, leg, &dialog, &to, dialog.local_cseq, branch, reason);
         self.exchange_timer(at, fork);
-        if let Some(bytes) = bytes {
-            self.start_other(now, at, Method::Bye, to, branch, bytes);
-        }
+        let draft = Draft { fields: vec![(Name::Reason, write::reason_text(reason))], ..Draft::default() };
+        self.start_request(now, at, fork, Method::Bye, draft);
     }
 
-    fn start_other(&mut self, now: Mono, leg: usize, method: Method, to: Hop, branch: u128, bytes: Stored) {
-        let (machine, step) = NonInviteClient::start(now, bytes, self.config.timers, to.transport.into());
-        let machine = ClientMachine::Other(machine);
-        let tx = self.tables.add_client(ClientTx { machine, leg, to, method, branch });
-        self.send_step(tx, step);
-        self.client_timer(tx);
-    }
-
-    fn send_step<E>(&mut self, tx: usize, step: Step<E>) -> Option<E> {
+    pub(super) fn send_step<E>(&mut self, tx: usize, step: Step<E>) -> Option<E> {
         if let (Some(bytes), Some(tx)) = (step.send, self.tables.clients.get(tx)) {
             let (to, leg) = (tx.to.clone(), tx.leg);
             // The INVITE machine also sends the ACK of a refusal; its bytes say which.
@@ -139,7 +145,7 @@ impl Stack {
     }
 
     /// Sets the timer of a transaction, or frees it.
-    fn client_timer(&mut self, tx: usize) {
+    pub(super) fn client_timer(&mut self, tx: usize) {
         let Some(client) = self.tables.clients.get(tx) else { return };
         match client.deadline() {
             Some((at, _)) => self.timers.set(Key::Client(tx), at),
@@ -197,8 +203,11 @@ impl Stack {
         match &mut client.machine {
             ClientMachine::Other(machine) => {
                 let step = machine.response(now, status);
-                self.send_step(tx, step);
+                let asked = if step.event.is_some() { client.carried.take() } else { None };
                 self.client_timer(tx);
+                if let Some(asked) = asked {
+                    self.request_again(now, leg, *asked, message);
+                }
             }
             ClientMachine::Invite(_) => self.invite_response(now, tx, leg, status, message),
         }
@@ -225,7 +234,11 @@ impl Stack {
         match event {
             Some(InviteEvent::Provisional) => self.provisional(now, leg, status, message),
             Some(InviteEvent::Success) => self.success(now, leg, message),
-            Some(InviteEvent::Refused) => self.report_last(leg, LegEvent::Failed { cause: cause_of(status, message) }),
+            Some(InviteEvent::Refused) if self.invite_again(now, leg, status, message) => {}
+            Some(InviteEvent::Refused) => {
+                self.end_early(now, leg);
+                self.report_last(leg, LegEvent::Failed { cause: cause_of(status, message) });
+            }
             Some(InviteEvent::TimedOut | InviteEvent::RangTooLong) | None => {}
         }
     }
@@ -308,7 +321,7 @@ fn new_dialog(leg: &Leg, tag: &str, message: &Message, state: State) -> Dialog {
         to,
         remote_target,
         route_set,
-        local_cseq: write::INVITE_CSEQ,
+        local_cseq: leg.cseq,
         remote_cseq: None,
         state,
         negotiation: Negotiation::Idle,

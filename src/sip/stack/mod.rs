@@ -1,8 +1,11 @@
 //! The user agent core: legs in, messages out, and back (RFC 3261 §8, §13–15, §17). Owns demultiplexing, the tables of legs and
-//! transactions, their timers and their bounds. Refuses sockets, clocks and SDP. `client` calls and hangs up, `server` answers
+//! transactions, their timers and their bounds. Refuses sockets, clocks and SDP. `client` calls and hangs up, `requests`
+//! are those of ours inside dialogs, `retry` sends refused ones again, `server` answers
 //! requests inside dialogs, `stranger` those out of the blue, `write` makes the bytes.
 
 mod client;
+mod requests;
+mod retry;
 mod server;
 mod stranger;
 mod table;

@@ -8,8 +8,9 @@ use slab::Slab;
 use super::{ClientMachine, ServerMachine};
 use crate::model::{Hop, LegId, Trunk};
 use crate::sip::dialog::Usage;
-use crate::sip::transaction::Deadline;
-use crate::sip::wire::{Message, Method};
+use crate::sip::dialog::session::Ask;
+use crate::sip::transaction::{Deadline, Stored};
+use crate::sip::wire::{Message, Method, Name, SessionExpires};
 
 /// Whose deadline it is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -34,6 +35,16 @@ pub(super) struct Leg {
     pub(super) target: Box<str>,
     pub(super) headers: Vec<(String, String)>,
     pub(super) trunk: Arc<Trunk>,
+    /// The SDP offer of the INVITE.
+    pub(super) offer: Stored,
+    /// The session timer that the INVITE asks for.
+    pub(super) ask: Option<Ask>,
+    /// Fields that a retry of the INVITE had to add, such as credentials.
+    pub(super) retry_fields: Vec<(Name, String)>,
+    /// How often the INVITE was sent anew.
+    pub(super) retries: u8,
+    /// CSeq number of the INVITE.
+    pub(super) cseq: u32,
     /// Branch of the INVITE, shared by its CANCEL.
     pub(super) branch: u128,
     pub(super) usage: Usage,
@@ -52,10 +63,79 @@ impl Leg {
     }
 }
 
+/// What a request in a dialog says beyond the dialog: kept, so that it can be written again with another CSeq number and
+/// further fields (401, 407, 422).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Draft {
+    /// The fields of its method, such as Reason.
+    pub(super) fields: Vec<(Name, String)>,
+    /// Fields that a repetition had to add, such as credentials.
+    pub(super) retry_fields: Vec<(Name, String)>,
+    /// How often it was written again.
+    pub(super) retries: u8,
+    /// A session description.
+    pub(super) body: Option<Stored>,
+}
+
+impl Draft {
+    /// The session timer that the request asks for.
+    pub(super) fn ask(&self) -> Option<Ask> {
+        let value = |wanted| self.fields.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.as_str());
+        let expires = SessionExpires::parse(value(Name::SessionExpires)?.as_bytes()).ok()?.seconds;
+        Some(Ask { expires, min_se: value(Name::MinSe).and_then(|value| value.parse().ok()).unwrap_or(0) })
+    }
+
+    /// Asks for another session timer; who refreshes stays as it is.
+    pub(super) fn set_ask(&mut self, ask: &Ask) {
+        for (name, value) in &mut self.fields {
+            match name {
+                Name::SessionExpires => {
+                    let refresher = value.split_once(';').map_or(String::new(), |(_, params)| format!(";{params}"));
+                    *value = format!("{}{refresher}", ask.expires);
+                }
+                Name::MinSe => *value = ask.min_se.to_string(),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// A request of ours inside a dialog, as its answer finds it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Asked {
+    pub(super) method: Method,
+    pub(super) fork: usize,
+    /// CSeq number of the INVITE that made the dialog.
+    pub(super) invite: u32,
+    pub(super) draft: Draft,
+}
+
+/// What a client transaction carries.
+#[derive(Debug)]
+pub(super) enum Carried {
+    /// The INVITE of the leg, which can be written again from the leg.
+    Invite,
+    /// Its CANCEL.
+    Cancel,
+    /// A request inside a dialog; `None` once it is answered.
+    Request(Option<Box<Asked>>),
+}
+
+impl Carried {
+    /// What a request in a dialog was; once.
+    pub(super) fn take(&mut self) -> Option<Box<Asked>> {
+        match self {
+            Carried::Request(asked) => asked.take(),
+            Carried::Invite | Carried::Cancel => None,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct ClientTx {
     pub(super) machine: ClientMachine,
     pub(super) leg: usize,
+    pub(super) carried: Carried,
     pub(super) to: Hop,
     pub(super) method: Method,
     pub(super) branch: u128,

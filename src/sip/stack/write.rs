@@ -1,7 +1,7 @@
 //! The bytes of what the stack says: requests of a leg and answers to requests. Owns which fields go in; syntax is `wire`'s.
 //! Refuses state.
 
-use super::table::{BRANCH_COOKIE, Leg};
+use super::table::{BRANCH_COOKIE, Draft, Leg};
 use super::{HangUpReason, StackConfig};
 use crate::model::{Hop, SipTransport};
 use crate::sip::dialog::Dialog;
@@ -38,28 +38,35 @@ fn head(config: &StackConfig, leg: &Leg, hop: &Hop, method: &Method, uri: &str, 
         .call_id(&leg.call_id)
 }
 
-/// The CSeq number of every INVITE we send.
-pub(super) const INVITE_CSEQ: u32 = 1;
-
 /// The INVITE; `None` when a value of it cannot be written.
-pub(super) fn invite(config: &StackConfig, leg: &Leg, offer: &[u8]) -> Option<Stored> {
+pub(super) fn invite(config: &StackConfig, leg: &Leg) -> Option<Stored> {
     let mut builder = head(config, leg, &leg.hop, &Method::Invite, &leg.target, leg.branch)
         .to(None, &leg.target, None)
-        .cseq(INVITE_CSEQ, &Method::Invite)
+        .cseq(leg.cseq, &Method::Invite)
         .contact(&contact(config, &leg.hop))
-        .header(Name::Allow, ALLOW)
-        .header(Name::UserAgent, &config.user_agent);
+        .header(Name::Allow, ALLOW);
+    if leg.trunk.session.is_some() {
+        builder = builder.header(Name::Supported, "timer");
+    }
+    if let Some(ask) = &leg.ask {
+        builder =
+            builder.header(Name::SessionExpires, ask.expires.to_string()).header(Name::MinSe, ask.min_se.to_string());
+    }
+    builder = builder.header(Name::UserAgent, &config.user_agent);
+    for (name, value) in &leg.retry_fields {
+        builder = builder.header(*name, value);
+    }
     for (name, value) in &leg.headers {
         builder = builder.extension(name, value);
     }
-    builder.body(SDP, offer).ok().map(stored)
+    builder.body(SDP, &leg.offer).ok().map(stored)
 }
 
 /// The CANCEL of the INVITE: its Request-URI, branch and CSeq number (§9.1).
 pub(super) fn cancel(config: &StackConfig, leg: &Leg, reason: &HangUpReason) -> Option<Stored> {
     head(config, leg, &leg.hop, &Method::Cancel, &leg.target, leg.branch)
         .to(None, &leg.target, None)
-        .cseq(INVITE_CSEQ, &Method::Cancel)
+        .cseq(leg.cseq, &Method::Cancel)
         .header(Name::Reason, reason_text(reason))
         .finish()
         .ok()
@@ -70,33 +77,41 @@ pub(super) fn cancel(config: &StackConfig, leg: &Leg, reason: &HangUpReason) -> 
 pub(super) fn ack_refusal(config: &StackConfig, leg: &Leg, response: &Message) -> Option<Stored> {
     head(config, leg, &leg.hop, &Method::Ack, &leg.target, leg.branch)
         .header(Name::To, response.header(Name::To)?)
-        .cseq(INVITE_CSEQ, &Method::Ack)
+        .cseq(leg.cseq, &Method::Ack)
         .finish()
         .ok()
         .map(stored)
 }
 
-/// The ACK of a 2xx: a request of the dialog with the INVITE's CSeq number (§13.2.2.4).
+/// The ACK of a 2xx: a request of the dialog with the INVITE's CSeq number (§13.2.2.4), and its credentials (§22.1).
 pub(super) fn ack_success(config: &StackConfig, leg: &Leg, dialog: &Dialog, to: &Hop, branch: u128) -> Option<Stored> {
-    in_dialog(config, leg, dialog, to, &Method::Ack, INVITE_CSEQ, branch).finish().ok().map(stored)
+    let mut builder = in_dialog(config, leg, dialog, to, &Method::Ack, leg.cseq, branch);
+    for (name, value) in &leg.retry_fields {
+        builder = builder.header(*name, value);
+    }
+    builder.finish().ok().map(stored)
 }
 
-/// A BYE with this CSeq number.
-pub(super) fn bye(
+/// Any other request of ours in a dialog.
+pub(super) fn request(
     config: &StackConfig,
     leg: &Leg,
     dialog: &Dialog,
     to: &Hop,
-    cseq: u32,
+    method: &Method,
     branch: u128,
-    reason: &HangUpReason,
+    draft: &Draft,
 ) -> Option<Stored> {
-    in_dialog(config, leg, dialog, to, &Method::Bye, cseq, branch)
-        .header(Name::UserAgent, &config.user_agent)
-        .header(Name::Reason, reason_text(reason))
-        .finish()
-        .ok()
-        .map(stored)
+    let mut builder = in_dialog(config, leg, dialog, to, method, dialog.local_cseq, branch)
+        .header(Name::UserAgent, &config.user_agent);
+    for (name, value) in draft.fields.iter().chain(&draft.retry_fields) {
+        builder = builder.header(*name, value);
+    }
+    let bytes = match &draft.body {
+        Some(body) => builder.body(SDP, body),
+        None => builder.finish(),
+    };
+    bytes.ok().map(stored)
 }
 
 fn in_dialog(
@@ -115,7 +130,7 @@ fn in_dialog(
 }
 
 /// RFC 3326, as `Q.850;cause=16;text="…"`.
-fn reason_text(reason: &HangUpReason) -> String {
+pub(super) fn reason_text(reason: &HangUpReason) -> String {
     let plain: String = reason.text.chars().filter(|c| !c.is_control() && !matches!(c, '"' | '\\')).collect();
     format!("Q.850;cause={};text=\"{plain}\"", reason.q850)
 }

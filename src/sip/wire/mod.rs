@@ -15,6 +15,7 @@ mod message;
 mod method;
 mod name;
 mod scan;
+mod session;
 mod status;
 mod uri;
 
@@ -26,5 +27,6 @@ pub use message::{Fault, Message, Values as HeaderValues};
 pub use method::Method;
 pub use name::Name;
 pub use scan::{MAX_HEADERS, MAX_MESSAGE, ParseError};
+pub use session::{Refresher, SessionExpires};
 pub use status::{q850_of_status, reason_phrase};
 pub use uri::{Scheme, Uri, UriError};

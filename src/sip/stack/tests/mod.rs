@@ -4,6 +4,7 @@ mod calls;
 mod lossy;
 mod races;
 mod requests;
+mod retries;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
