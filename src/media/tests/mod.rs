@@ -442,14 +442,13 @@ fn a_leg_is_small() {
 }
 
 fn any_command() -> impl Strategy<Value = Command> {
-    let plans = (any::<bool>(), any::<bool>(), any::<bool>(), 1u16.., prop_oneof![0u8..64, 96u8..128], 0u16..100).prop_map(
-        |(alaw, send, receive, port, number, ptime_ms)| MediaPlan {
+    let plans = (any::<bool>(), any::<bool>(), any::<bool>(), 1u16.., prop_oneof![0u8..64, 96u8..128], 0u16..100)
+        .prop_map(|(alaw, send, receive, port, number, ptime_ms)| MediaPlan {
             direction: Direction { send, receive },
             telephone_event: Some((number, number)),
             ptime_ms,
             ..plan(port, if alaw { Codec::Pcma } else { Codec::Pcmu })
-        },
-    );
+        });
     prop_oneof![
         (0u16..3, plans).prop_map(|(n, plan)| Command::Agree { leg: leg(n), plan }),
         (0u16..3).prop_map(|n| Command::Play { leg: leg(n), script: message() }),
