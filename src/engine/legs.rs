@@ -14,6 +14,9 @@ use crate::sdp::{self, Codec, Direction, LocalMedia};
 use crate::sip::HangUpReason;
 use crate::sip::api::{Invite, LegEvent, OfferId, OfferReply, SipOutput};
 
+/// Most plans of early dialogs that are kept for one leg; an older one was most likely changed since.
+const MAX_EARLY: usize = 16;
+
 impl Engine {
     /// Hands on everything the stack has to say; its words may make calls act, which may make the stack speak again.
     pub(super) fn pump(&mut self, now: Now) {
@@ -127,6 +130,7 @@ impl Engine {
             session_id,
             version: 1,
             plan: None,
+            early: Vec::new(),
         };
         live.legs.insert(leg.attempt, leg_media);
         let name = switch.name.clone();
@@ -214,7 +218,7 @@ impl Engine {
     fn leg_event(&mut self, now: Now, leg: LegId, event: LegEvent) {
         match event {
             LegEvent::Ringing => self.tell(now, leg.call, Event::Ringing(leg.attempt)),
-            LegEvent::Answered { answer } => self.answered(now, leg, &answer),
+            LegEvent::Answered { answer, by } => self.answered(now, leg, &answer, by),
             LegEvent::Failed { cause } => {
                 let live = self.calls.get(&leg.call);
                 let rang = live.and_then(|l| l.call.leg(leg.attempt)).is_some_and(|l| l.ringing_at.is_some());
@@ -230,8 +234,12 @@ impl Engine {
     }
 
     /// Only a 200 with a usable answer is an answer (field.md 5).
-    fn answered(&mut self, now: Now, leg: LegId, answer: &[u8]) {
-        match self.agree(leg, answer) {
+    fn answered(&mut self, now: Now, leg: LegId, answer: &[u8], by: Option<OfferId>) {
+        let agreed = match by {
+            Some(offer) => self.agree_early(leg, offer),
+            None => self.agree(leg, answer),
+        };
+        match agreed {
             Ok(codec) => self.tell(now, leg.call, Event::Answered(leg.attempt, codec.name())),
             Err(text) => {
                 self.stack.hang_up(now.mono, leg, HangUpReason { q850: 88, text: text.clone() });
@@ -251,13 +259,25 @@ impl Engine {
         Ok(codec)
     }
 
+    /// The dialog that answered had agreed on something before, by the peer's offer.
+    fn agree_early(&mut self, leg: LegId, offer: OfferId) -> Result<Codec, String> {
+        let live = self.calls.get_mut(&leg.call).ok_or_else(|| "the call is over".to_owned())?;
+        let leg_media = live.legs.get_mut(&leg.attempt).ok_or_else(|| "the leg is over".to_owned())?;
+        let early = std::mem::take(&mut leg_media.early);
+        let (_, plan) = early.into_iter().find(|(id, _)| *id == offer).ok_or_else(|| "no such offer".to_owned())?;
+        let codec = plan.codec;
+        leg_media.plan = Some(plan.clone());
+        self.media(Command::Agree { leg, plan });
+        Ok(codec)
+    }
+
     /// A re-INVITE or UPDATE of the peer: hold, resume, another address or codec.
     fn offered(&mut self, now: Now, leg: LegId, id: OfferId, offer: &[u8]) {
-        let reply = self.answer_to(leg, offer).unwrap_or(OfferReply::Refuse);
+        let reply = self.answer_to(leg, id, offer).unwrap_or(OfferReply::Refuse);
         self.stack.answer_offer(now.mono, leg, id, reply);
     }
 
-    fn answer_to(&mut self, leg: LegId, offer: &[u8]) -> Option<OfferReply> {
+    fn answer_to(&mut self, leg: LegId, id: OfferId, offer: &[u8]) -> Option<OfferReply> {
         let live = self.calls.get_mut(&leg.call)?;
         let leg_media = live.legs.get_mut(&leg.attempt)?;
         let Port::Open(local) = leg_media.port else { return None };
@@ -268,6 +288,14 @@ impl Engine {
             return Some(OfferReply::Accept(sdp::offer(&local, &leg_media.codecs, Direction::BOTH)));
         }
         let (answer, plan) = sdp::answer(&local, offer, current).ok()?;
+        // Before the answer every early dialog agrees for itself; media hears of the one that answers (field.md 5, 6).
+        if leg_media.plan.is_none() {
+            if leg_media.early.len() >= MAX_EARLY {
+                leg_media.early.remove(0);
+            }
+            leg_media.early.push((id, plan));
+            return Some(OfferReply::Accept(answer));
+        }
         leg_media.plan = Some(plan.clone());
         self.media(Command::Agree { leg, plan });
         Some(OfferReply::Accept(answer))

@@ -26,6 +26,7 @@ use crate::model::{AttemptRecord, Business, BusinessId, CallId, CallRecord, Call
 use crate::routing::Routing;
 use crate::schedule::Schedule;
 use crate::sdp::{Codec, MediaPlan};
+use crate::sip::api::OfferId;
 use crate::sip::{Stack, StackConfig};
 
 use api::{Input, Notice, Output, Reply, ReplyTo, StoreOp, StoreToken};
@@ -92,6 +93,8 @@ struct LegMedia {
     session_id: u64,
     version: u64,
     plan: Option<MediaPlan>,
+    /// What early dialogs agreed on by offers of the peer.
+    early: Vec<(OfferId, MediaPlan)>,
 }
 
 /// A leg's media port.

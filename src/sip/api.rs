@@ -85,12 +85,15 @@ pub struct OfferId(pub u64);
 pub enum LegEvent {
     /// 180 to 183, the first of them. Early media is ignored (field.md 5, 6).
     Ringing,
-    /// A 2xx, its ACK already on the way. The body is the answer, empty when there was none. Of a forked INVITE the first
-    /// 2xx wins; the others are ACKed and BYEd inside.
-    Answered { answer: Vec<u8> },
+    /// A 2xx, its ACK already on the way. The body is the answer, empty when there was none: of the 2xx, or of the reliable
+    /// provisional of the same dialog that brought it before (RFC 3262). `by`: the peer has changed that since by an offer
+    /// (UPDATE) which was accepted; what was agreed then stands, and there is no body. Of a forked INVITE the first 2xx wins;
+    /// the others are ACKed and BYEd inside.
+    Answered { answer: Vec<u8>, by: Option<OfferId> },
     /// A final refusal, a time-out, a transport failure or a malformed answer, before any 2xx.
     Failed { cause: Cause },
-    /// A re-INVITE or UPDATE of the peer; must be answered by `answer_offer`. Empty offer: the peer wants ours.
+    /// A re-INVITE or UPDATE of the peer; must be answered by `answer_offer`. Empty offer: the peer wants ours. Before
+    /// `Answered` it is an UPDATE in one of the early dialogs: what is agreed holds only if that dialog answers.
     Offered { id: OfferId, offer: Vec<u8> },
     /// The ACK of an accepted offerless re-INVITE brought the peer's answer.
     OfferAnswered { answer: Vec<u8> },

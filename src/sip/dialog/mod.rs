@@ -3,12 +3,14 @@
 //! `stack` reads the messages and writes them.
 
 pub mod negotiation;
+pub mod reliable;
 pub mod session;
 pub mod usage;
 
 use std::net::{IpAddr, SocketAddr};
 
 pub use negotiation::Negotiation;
+pub use reliable::Reliable;
 pub use usage::{Success, Usage};
 
 use super::transaction::Stored;
@@ -48,8 +50,10 @@ pub struct Dialog {
     pub remote_cseq: Option<u32>,
     /// Where it stands.
     pub state: State,
-    /// The offer/answer exchange that the peer began.
+    /// The offer/answer exchange under way.
     pub negotiation: Negotiation,
+    /// Reliable provisionals before the 2xx.
+    pub reliable: Reliable,
 }
 
 /// How a peer's CSeq number stands to those before (§12.2.2).
@@ -161,6 +165,7 @@ mod tests {
             remote_cseq: None,
             state: State::Early,
             negotiation: Negotiation::Idle,
+            reliable: Reliable::default(),
         }
     }
 

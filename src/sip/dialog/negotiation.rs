@@ -75,6 +75,14 @@ impl Negotiation {
         Negotiation::AwaitingAck { cseq, response, repeat, give_up: now + timers.life(), offered }
     }
 
+    /// The peer's offer that the engine has not answered.
+    pub fn offered(&self) -> Option<OfferId> {
+        match self {
+            Negotiation::Offered { id, .. } => Some(*id),
+            Negotiation::Idle | Negotiation::AwaitingAck { .. } => None,
+        }
+    }
+
     /// What a new offer of the peer meets.
     pub fn collision(&self) -> Collision {
         match self {

@@ -2,6 +2,7 @@
 //! re-ACK, may CANCEL go); refuses messages.
 
 use super::{Dialog, MAX_FORKS, State};
+use crate::sip::api::OfferId;
 
 /// Why we hang up: becomes the Reason field (RFC 3326).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -52,13 +53,10 @@ impl Usage {
         !self.closed && !std::mem::replace(&mut self.rang, true)
     }
 
-    /// Keeps a dialog, in the place of an early one with its tag; without room, of any early one. Gives its index.
+    /// Keeps a dialog, in the place of an early one with its tag, whose state it takes over; without room, of any early one.
+    /// Gives its index.
     pub fn keep(&mut self, dialog: Dialog) -> Option<usize> {
-        let early = |fork: &Dialog| matches!(fork.state, State::Early);
-        let place = self.find(&dialog.remote_tag).or_else(|| {
-            let full = self.forks.len() >= MAX_FORKS;
-            full.then(|| self.forks.iter().position(early)).flatten()
-        });
+        let place = self.find(&dialog.remote_tag).or_else(|| self.displaced_by(&dialog.remote_tag));
         let Some(place) = place else {
             let room = self.forks.len() < MAX_FORKS;
             return room.then(|| {
@@ -66,12 +64,23 @@ impl Usage {
                 self.forks.len() - 1
             });
         };
-        let old = self.forks.get_mut(place).filter(|old| early(old))?;
-        let same = old.remote_tag == dialog.remote_tag;
-        let (remote_cseq, local_cseq) =
-            if same { (old.remote_cseq, old.local_cseq) } else { (None, dialog.local_cseq) };
-        *old = Dialog { remote_cseq, local_cseq, ..dialog };
+        let old = self.forks.get_mut(place).filter(|old| is_early(old))?;
+        if old.remote_tag == dialog.remote_tag {
+            // The route set and the target are the 2xx's (§13.2.2.4); what happened in the dialog has happened.
+            old.to = dialog.to;
+            old.remote_target = dialog.remote_target;
+            old.route_set = dialog.route_set;
+            old.state = dialog.state;
+        } else {
+            *old = dialog;
+        }
         Some(place)
+    }
+
+    /// The early dialog that a 2xx with a new tag takes the place of, when there is no other.
+    pub fn displaced_by(&self, tag: &str) -> Option<usize> {
+        let full = self.forks.len() >= MAX_FORKS && self.find(tag).is_none();
+        full.then(|| self.forks.iter().position(is_early)).flatten()
     }
 
     /// Room for early dialogs too.
@@ -81,6 +90,11 @@ impl Usage {
 
     fn is_full(&self) -> bool {
         self.forks.len() >= MAX_FORKS && self.forks.iter().all(|fork| fork.ack().is_some())
+    }
+
+    /// The fork in which the engine owes the answer to this offer.
+    pub fn offered(&self, offer: OfferId) -> Option<usize> {
+        self.forks.iter().position(|fork| fork.negotiation.offered() == Some(offer))
     }
 
     /// The fork with this tag of the peer.
@@ -157,11 +171,15 @@ impl Usage {
     }
 }
 
+fn is_early(dialog: &Dialog) -> bool {
+    matches!(dialog.state, State::Early)
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use super::super::Negotiation;
+    use super::super::{Negotiation, Reliable};
     use super::*;
 
     fn dialog(tag: &str, early: bool) -> Dialog {
@@ -181,6 +199,7 @@ mod tests {
             remote_cseq: None,
             state,
             negotiation: Negotiation::Idle,
+            reliable: Reliable::default(),
         }
     }
 

@@ -9,6 +9,7 @@ use super::{ClientMachine, HangUpReason, Stack};
 use crate::clock::Mono;
 use crate::model::{Cause, LegId};
 use crate::sip::api::{Invite, LegEvent, RefusedWhy, SipOutput};
+use crate::sip::dialog::reliable::{Reliable, Settled};
 use crate::sip::dialog::session::Ask;
 use crate::sip::dialog::{Dialog, MAX_ROUTES, Negotiation, State, Success, Usage};
 use crate::sip::transaction::invite_client::{Event as InviteEvent, Response};
@@ -100,7 +101,7 @@ impl Stack {
     }
 
     /// CANCEL, if it is owed and allowed (§9.1: not before a provisional).
-    fn cancel_if_due(&mut self, now: Mono, at: usize) {
+    pub(super) fn cancel_if_due(&mut self, now: Mono, at: usize) {
         let Some(leg) = self.tables.legs.get_mut(at) else { return };
         let Some(tx) = leg.invite.and_then(|tx| self.tables.clients.get_mut(tx)) else { return };
         let ClientMachine::Invite(machine) = &mut tx.machine else { return };
@@ -243,21 +244,6 @@ impl Stack {
         }
     }
 
-    fn provisional(&mut self, now: Mono, at: usize, status: u16, message: &Message) {
-        self.cancel_if_due(now, at);
-        let Some(leg) = self.tables.legs.get_mut(at) else { return };
-        let tag = message.to().ok().and_then(|to| to.tag);
-        if let Some(tag) =
-            tag.filter(|tag| status > 100 && leg.usage.find(tag).is_none() && leg.usage.has_room_for_early())
-        {
-            let dialog = new_dialog(leg, tag, message, State::Early);
-            leg.usage.keep(dialog);
-        }
-        if (180..=183).contains(&status) && leg.usage.ringing() {
-            self.report(at, LegEvent::Ringing);
-        }
-    }
-
     /// A 2xx (§13.2.2.4). Whatever it is, it is ACKed; only the first dialog lives on, if it is still wanted and sound.
     fn success(&mut self, now: Mono, at: usize, message: &Message) {
         let branch = self.branch();
@@ -276,6 +262,7 @@ impl Stack {
             Success::Winner | Success::Unwanted => {}
         }
         let sound = !tag.is_empty() && message.contact().is_ok() && message.fault().is_none();
+        let displaced = leg.usage.displaced_by(tag);
         let mut dialog = new_dialog(leg, tag, message, State::Early);
         let ack_to = dialog.next_hop(&leg.hop, &self.config.sources);
         let Some(ack) = write::ack_success(&self.config, leg, &dialog, &ack_to, branch) else {
@@ -283,6 +270,10 @@ impl Stack {
             return self.report_last(at, LegEvent::Failed { cause });
         };
         dialog.state = State::Confirmed { ack: ack.clone(), ack_to: ack_to.clone() };
+        if let Some(displaced) = displaced {
+            self.drop_offer(now, at, displaced);
+        }
+        let Some(leg) = self.tables.legs.get_mut(at) else { return };
         let Some(fork) = leg.usage.keep(dialog) else { return };
         let why = leg.usage.hung_up().cloned();
         if verdict == Success::Winner && sound {
@@ -290,9 +281,7 @@ impl Stack {
         }
         self.send(ack_to, ack, &Method::Ack, Some(at));
         match (verdict, sound) {
-            (Success::Winner, true) => {
-                self.report(at, LegEvent::Answered { answer: message.body().to_vec() });
-            }
+            (Success::Winner, true) => self.won(now, at, fork, message),
             (Success::Winner, false) => {
                 self.bye(now, at, fork, &HangUpReason { q850: 111, text: "malformed answer".into() });
                 let cause = Cause { sip_status: message.status(), q850: Some(111), text: "malformed answer".into() };
@@ -304,10 +293,26 @@ impl Stack {
             }
         }
     }
+
+    /// This dialog answers the leg; what it agreed on before stands (§13.2.1). The others wait for nothing any more.
+    fn won(&mut self, now: Mono, at: usize, fork: usize, message: &Message) {
+        let forks = self.tables.legs.get(at).map_or(0, |leg| leg.usage.forks());
+        for other in (0..forks).filter(|other| *other != fork) {
+            self.drop_offer(now, at, other);
+        }
+        let dialog = self.tables.legs.get_mut(at).and_then(|leg| leg.usage.fork_mut(fork));
+        let settled = dialog.map(|dialog| std::mem::take(&mut dialog.reliable.settled)).unwrap_or_default();
+        let (answer, by) = match settled {
+            Settled::Nothing => (message.body().to_vec(), None),
+            Settled::Answer(answer) => (answer.to_vec(), None),
+            Settled::Offer(id) => (Vec::new(), Some(id)),
+        };
+        self.report(at, LegEvent::Answered { answer, by });
+    }
 }
 
 /// The dialog a response makes (§12.1.2). What is missing is replaced so that an ACK and a BYE can still be written.
-fn new_dialog(leg: &Leg, tag: &str, message: &Message, state: State) -> Dialog {
+pub(super) fn new_dialog(leg: &Leg, tag: &str, message: &Message, state: State) -> Dialog {
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned().into_boxed_str();
     let remote_target = message.contact().map_or(leg.target.clone(), |contact| contact.uri.into());
     let mut route_set: Vec<Box<str>> = message.record_routes().take(MAX_ROUTES).map(text).collect();
@@ -325,6 +330,7 @@ fn new_dialog(leg: &Leg, tag: &str, message: &Message, state: State) -> Dialog {
         remote_cseq: None,
         state,
         negotiation: Negotiation::Idle,
+        reliable: Reliable::default(),
     }
 }
 

@@ -1,9 +1,12 @@
 //! The user agent core: legs in, messages out, and back (RFC 3261 §8, §13–15, §17). Owns demultiplexing, the tables of legs and
-//! transactions, their timers and their bounds. Refuses sockets, clocks and SDP. `client` calls and hangs up, `requests`
-//! are those of ours inside dialogs, `retry` sends refused ones again, `server` answers
+//! transactions, their timers and their bounds. Refuses sockets, clocks and SDP. `client` calls and hangs up, `reliable` hears
+//! provisionals, `requests` are those of ours inside dialogs, `retry` sends refused ones again, `exchange` is offer and answer
+//! inside a dialog, `server` answers
 //! requests inside dialogs, `stranger` those out of the blue, `write` makes the bytes.
 
 mod client;
+mod exchange;
+mod reliable;
 mod requests;
 mod retry;
 mod server;
@@ -20,14 +23,13 @@ use rand::RngCore;
 use rand::rngs::StdRng;
 
 use super::api::{LegEvent, Locals, RefusedWhy, SipOutput};
-use super::dialog::negotiation::Due;
 pub use super::dialog::usage::HangUpReason;
 use super::note;
 use super::transaction::{InviteClient, InviteServer, NonInviteClient, NonInviteServer};
 use super::transaction::{Stored, TimerConfig};
 use super::wire::{Message, Method};
 use crate::clock::{Mono, Timers};
-use crate::model::{Cause, Hop, LegId};
+use crate::model::{Hop, LegId};
 use table::{Key, Leg, Tables};
 
 /// How the stack is set up.
@@ -188,40 +190,6 @@ impl Stack {
                 Key::Server(tx) => self.server_timeout(now, tx),
                 Key::Exchange { leg, fork } => self.exchange_timeout(now, leg, fork),
             }
-        }
-    }
-
-    fn exchange_timeout(&mut self, now: Mono, leg: usize, fork: usize) {
-        let timers = self.config.timers;
-        let Some(usage) = self.tables.legs.get_mut(leg).map(|leg| &mut leg.usage) else { return };
-        let Some(dialog) = usage.fork_mut(fork) else { return };
-        match dialog.negotiation.timeout(now, &timers) {
-            Due::Nothing => {}
-            Due::Again(response) => {
-                let to = self.tables.legs.get(leg).map(|leg| leg.last_source.clone());
-                if let Some(to) = to {
-                    self.send(to, response, &Method::Invite, Some(leg));
-                }
-            }
-            Due::NeverAcked => {
-                let reason = HangUpReason { q850: 102, text: "no ACK".into() };
-                self.bye(now, leg, fork, &reason);
-                self.report_last(
-                    leg,
-                    LegEvent::HungUp { cause: Cause::local(102, "the phone never acknowledged our answer") },
-                );
-            }
-        }
-        self.exchange_timer(leg, fork);
-        self.settle(leg);
-    }
-
-    fn exchange_timer(&mut self, leg: usize, fork: usize) {
-        let key = Key::Exchange { leg, fork };
-        let dialog = self.tables.legs.get(leg).and_then(|leg| leg.usage.fork(fork));
-        match dialog.and_then(|dialog| dialog.negotiation.deadline()) {
-            Some((at, _)) => self.timers.set(key, at),
-            None => self.timers.cancel(&key),
         }
     }
 

@@ -1,16 +1,14 @@
-//! Requests of the peer inside a dialog: retransmissions, re-INVITE, UPDATE, BYE, CANCEL, and the polite rest. Owns who gets
-//! which answer; offers are the engine's to answer. Refuses requests that belong to no leg (`stranger`).
-
-use rand::Rng;
+//! Requests of the peer inside a dialog: retransmissions, BYE, CANCEL, UPDATE, and the polite rest. Owns who gets which
+//! answer. Refuses offers (`exchange`) and requests that belong to no leg (`stranger`).
 
 use super::table::{Identity, Key, ServerTx};
 use super::write::{self, Extras};
 use super::{ServerMachine, Stack};
 use crate::clock::Mono;
-use crate::model::{Cause, Hop, LegId};
-use crate::sip::api::{LegEvent, OfferId, OfferReply, RefusedWhy};
-use crate::sip::dialog::negotiation::Collision;
-use crate::sip::dialog::{Negotiation, Order, State};
+use crate::model::{Cause, Hop};
+use crate::sip::api::{LegEvent, RefusedWhy};
+use crate::sip::dialog::reliable::Settled;
+use crate::sip::dialog::{Order, State};
 use crate::sip::transaction::{InviteServer, NonInviteServer, Stored};
 use crate::sip::wire::{Message, Method, Name, Verdict, judge_supporting};
 
@@ -99,7 +97,8 @@ impl Stack {
             Method::Bye if confirmed => self.peer_bye(now, at, fork, tx, message),
             Method::Bye => self.answer(now, tx, 481, &Extras::default()),
             _ if ended => self.answer(now, tx, 481, &Extras::default()),
-            Method::Invite | Method::Update if !confirmed => self.answer(now, tx, 491, &Extras::default()),
+            Method::Invite if !confirmed => self.answer(now, tx, 491, &Extras::default()),
+            Method::Update if !confirmed => self.early_update(now, at, fork, tx, message),
             Method::Invite => self.offered(now, at, fork, tx, message),
             Method::Update if !message.body().is_empty() => self.offered(now, at, fork, tx, message),
             Method::Update => self.refresh(now, at, fork, tx, message),
@@ -107,6 +106,8 @@ impl Stack {
                 let fields = [(Name::Allow, write::ALLOW), (Name::Accept, "application/sdp")];
                 self.answer(now, tx, 200, &Extras { fields: &fields, ..Extras::default() });
             }
+            // We never send a reliable provisional, so no RAck can match (RFC 3262 §3).
+            Method::Prack => self.answer(now, tx, 481, &Extras::default()),
             // We subscribed to nothing, and know no event package (RFC 6665 §4.1.3, §8.3.2).
             Method::Notify => self.answer(now, tx, 489, &Extras::default()),
             Method::Refer => self.answer(now, tx, 603, &Extras::default()),
@@ -132,6 +133,20 @@ impl Stack {
         }
     }
 
+    /// An UPDATE before the 2xx. An offer in it is taken only after a reliable provisional answered ours (RFC 3311 §5.2).
+    fn early_update(&mut self, now: Mono, at: usize, fork: usize, tx: usize, message: &Message) {
+        let Some(usage) = self.tables.legs.get(at).map(|leg| &leg.usage) else { return };
+        let settled = usage.fork(fork).is_some_and(|dialog| dialog.reliable.settled != Settled::Nothing);
+        // Another dialog has answered, or we hung up: this one is no more.
+        let gone = usage.is_closed() || usage.winner().is_some();
+        match (gone, message.body().is_empty(), settled) {
+            (true, ..) => self.answer(now, tx, 481, &Extras::default()),
+            (false, true, _) => self.refresh(now, at, fork, tx, message),
+            (false, false, true) => self.offered(now, at, fork, tx, message),
+            (false, false, false) => self.answer(now, tx, 491, &Extras::default()),
+        }
+    }
+
     /// An UPDATE without an offer refreshes the target only.
     fn refresh(&mut self, now: Mono, at: usize, fork: usize, tx: usize, message: &Message) {
         let dialog = self.tables.legs.get_mut(at).and_then(|leg| leg.usage.fork_mut(fork));
@@ -139,89 +154,6 @@ impl Stack {
             dialog.remote_target = contact.uri.into();
         }
         self.answer(now, tx, 200, &Extras { contact: true, ..Extras::default() });
-    }
-
-    /// A re-INVITE, or an UPDATE with an offer (§14.2, RFC 3311 §5.2).
-    fn offered(&mut self, now: Mono, at: usize, fork: usize, tx: usize, message: &Message) {
-        let retry = self.rng.random_range(0..=10u8).to_string();
-        let Some(dialog) = self.tables.legs.get_mut(at).and_then(|leg| leg.usage.fork_mut(fork)) else { return };
-        match dialog.negotiation.collision() {
-            Collision::Glare => self.answer(now, tx, 491, &Extras::default()),
-            Collision::Busy => {
-                let fields = [(Name::RetryAfter, retry.as_str())];
-                self.answer(now, tx, 500, &Extras { fields: &fields, ..Extras::default() });
-            }
-            Collision::None => {
-                self.next_offer += 1;
-                let id = OfferId(self.next_offer);
-                let contact = message.contact().ok().map(|contact| contact.uri.into());
-                let offer = message.body().to_vec();
-                dialog.negotiation = Negotiation::Offered { id, transaction: tx, offerless: offer.is_empty(), contact };
-                self.report(at, LegEvent::Offered { id, offer });
-            }
-        }
-    }
-
-    /// The engine's answer to [`LegEvent::Offered`]. Answers that come too late are ignored.
-    pub fn answer_offer(&mut self, now: Mono, leg: LegId, offer: OfferId, reply: OfferReply) {
-        let Some(&at) = self.tables.by_id.get(&leg) else { return };
-        let Some(usage) = self.tables.legs.get_mut(at).map(|leg| &mut leg.usage) else { return };
-        let Some(fork) = usage.winner() else { return };
-        let Some(dialog) = usage.fork_mut(fork) else { return };
-        let Negotiation::Offered { id, transaction, offerless, contact } = dialog.negotiation.clone() else { return };
-        if id != offer {
-            return;
-        }
-        dialog.negotiation = Negotiation::Idle;
-        match reply {
-            OfferReply::Refuse => self.answer(now, transaction, 488, &Extras::default()),
-            OfferReply::Accept(body) => {
-                if let Some(contact) = contact {
-                    dialog.remote_target = contact;
-                }
-                let fields = [(Name::Allow, write::ALLOW)];
-                let extras = Extras { fields: &fields, contact: true, body: &body };
-                self.accept(now, at, fork, transaction, offerless, &extras);
-            }
-        }
-        self.server_timer(transaction);
-    }
-
-    fn accept(&mut self, now: Mono, at: usize, fork: usize, tx: usize, offerless: bool, extras: &Extras<'_>) {
-        let Some((is_invite, cseq, transport)) = self
-            .tables
-            .servers
-            .get(tx)
-            .map(|tx| (tx.method == Method::Invite, tx.identity.cseq, tx.to.transport.into()))
-        else {
-            return;
-        };
-        let Some(response) = self.answer_stored(now, tx, 200, extras) else { return };
-        let timers = self.config.timers;
-        let dialog = self.tables.legs.get_mut(at).and_then(|leg| leg.usage.fork_mut(fork));
-        if let (Some(dialog), true) = (dialog, is_invite) {
-            dialog.negotiation = Negotiation::await_ack(now, cseq, response, offerless, &timers, transport);
-        }
-        self.exchange_timer(at, fork);
-    }
-
-    /// An ACK: of a refused re-INVITE by its branch, of an accepted one by its dialog and CSeq number.
-    fn ack(&mut self, now: Mono, at: usize, identity: &Identity, message: &Message) {
-        if let Some(tx) = self.tables.server_of(at, identity, &Method::Invite) {
-            if let Some(ServerMachine::Invite(machine)) = self.tables.servers.get_mut(tx).map(|tx| &mut tx.machine) {
-                machine.ack(now);
-            }
-            self.server_timer(tx);
-        }
-        let Some(leg) = self.tables.legs.get_mut(at) else { return };
-        let fork =
-            tags(message).filter(|(ours, _)| **ours == *leg.local_tag).and_then(|(_, theirs)| leg.usage.find(&theirs));
-        let Some(fork) = fork else { return };
-        let taken = leg.usage.fork_mut(fork).and_then(|dialog| dialog.negotiation.ack(identity.cseq));
-        self.exchange_timer(at, fork);
-        if taken == Some(true) {
-            self.report(at, LegEvent::OfferAnswered { answer: message.body().to_vec() });
-        }
     }
 
     /// A CANCEL of a re-INVITE: means something only until we answered it (§9.2).
@@ -237,24 +169,12 @@ impl Stack {
         }
     }
 
-    /// Refuses an offer that the engine has not answered: the dialog ends, or the peer took it back.
-    pub(super) fn drop_offer(&mut self, now: Mono, at: usize, fork: usize) {
-        let dialog = self.tables.legs.get_mut(at).and_then(|leg| leg.usage.fork_mut(fork));
-        if let Some(dialog) = dialog
-            && let Negotiation::Offered { transaction, .. } = dialog.negotiation
-        {
-            dialog.negotiation = Negotiation::Idle;
-            self.answer(now, transaction, 487, &Extras::default());
-            self.server_timer(transaction);
-        }
-    }
-
     /// Gives a server transaction its final response.
-    fn answer(&mut self, now: Mono, tx: usize, status: u16, extras: &Extras<'_>) {
+    pub(super) fn answer(&mut self, now: Mono, tx: usize, status: u16, extras: &Extras<'_>) {
         self.answer_stored(now, tx, status, extras);
     }
 
-    fn answer_stored(&mut self, now: Mono, at: usize, status: u16, extras: &Extras<'_>) -> Option<Stored> {
+    pub(super) fn answer_stored(&mut self, now: Mono, at: usize, status: u16, extras: &Extras<'_>) -> Option<Stored> {
         let tx = self.tables.servers.get_mut(at)?;
         let request = tx.request.take()?;
         let tag = self.tables.legs.get(tx.leg).map(|leg| leg.local_tag.clone()).unwrap_or_default();
@@ -275,7 +195,7 @@ impl Stack {
         Some(bytes)
     }
 
-    fn server_timer(&mut self, at: usize) {
+    pub(super) fn server_timer(&mut self, at: usize) {
         let Some(tx) = self.tables.servers.get(at) else { return };
         match tx.deadline() {
             Some((when, _)) => self.timers.set(Key::Server(at), when),
@@ -305,7 +225,7 @@ impl Stack {
 }
 
 /// Our tag (of To) and the peer's (of From), as a request of the peer has them.
-fn tags(message: &Message) -> Option<(Box<str>, Box<str>)> {
+pub(super) fn tags(message: &Message) -> Option<(Box<str>, Box<str>)> {
     let ours = message.to().ok()?.tag?.into();
     let theirs = message.from().ok()?.tag.unwrap_or("").into();
     Some((ours, theirs))

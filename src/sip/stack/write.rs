@@ -9,7 +9,7 @@ use crate::sip::transaction::Stored;
 use crate::sip::wire::{self, Message, Method, Name, RequestBuilder};
 
 /// What we take inside a dialog.
-pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, NOTIFY";
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, NOTIFY";
 
 const SDP: &str = "application/sdp";
 
@@ -45,8 +45,11 @@ pub(super) fn invite(config: &StackConfig, leg: &Leg) -> Option<Stored> {
         .cseq(leg.cseq, &Method::Invite)
         .contact(&contact(config, &leg.hop))
         .header(Name::Allow, ALLOW);
-    if leg.trunk.session.is_some() {
-        builder = builder.header(Name::Supported, "timer");
+    match (leg.trunk.reliable_provisionals, leg.ask.is_some()) {
+        (true, true) => builder = builder.header(Name::Supported, "100rel, timer"),
+        (true, false) => builder = builder.header(Name::Supported, "100rel"),
+        (false, true) => builder = builder.header(Name::Supported, "timer"),
+        (false, false) => {}
     }
     if let Some(ask) = &leg.ask {
         builder =

@@ -21,7 +21,7 @@ fn a_call_is_dialled_answered_and_hung_up_by_us() {
     assert_eq!(field(&ack, "CSeq"), "1 ACK");
     assert!(field(&ack, "To").ends_with(";tag=a"));
     assert_ne!(branch(&ack), branch(&invite));
-    assert_eq!(rig.events(), [LegEvent::Answered { answer: b"v=0 answer".to_vec() }]);
+    assert_eq!(rig.events(), [LegEvent::Answered { answer: b"v=0 answer".to_vec(), by: None }]);
     rig.hang_up();
     let bye = rig.take().pop().unwrap();
     assert!(bye.starts_with("BYE sip:phone@192.0.2.1:5070 SIP/2.0\r\n"));

@@ -3,6 +3,7 @@
 mod calls;
 mod lossy;
 mod races;
+mod reliable;
 mod requests;
 mod retries;
 
@@ -95,6 +96,11 @@ impl Rig {
 
     /// Dials leg 0 and gives its INVITE.
     pub fn dial(&mut self) -> String {
+        self.dial_with(Default::default())
+    }
+
+    /// The same on a trunk with manners of its own.
+    pub fn dial_with(&mut self, trunk: crate::model::Trunk) -> String {
         self.stack.invite(
             self.now,
             Invite {
@@ -104,7 +110,7 @@ impl Rig {
                 from: "sip:+12125550199@192.0.2.100".into(),
                 from_name: Some("ABC".into()),
                 headers: Vec::new(),
-                trunk: Default::default(),
+                trunk: trunk.into(),
                 offer: b"v=0 offer".to_vec(),
             },
         );

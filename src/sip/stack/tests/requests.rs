@@ -144,7 +144,7 @@ fn the_polite_rest() {
         ("INFO", "200"),
         ("NOTIFY", "489"),
         ("REFER", "603"),
-        ("PRACK", "405"),
+        ("PRACK", "481"),
         ("MESSAGE", "405"),
         ("DANCE", "501"),
     ];
