@@ -126,6 +126,19 @@ pub enum TransferRefusal {
     TooMany,
 }
 
+impl TransferRefusal {
+    /// The word of `callbridge_rejected_total{reason}`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TransferRefusal::NotYours => "transfer_by_customer",
+            TransferRefusal::NotTalking => "transfer_without_talk",
+            TransferRefusal::Pending => "transfer_pending",
+            TransferRefusal::Barred => "transfer_barred",
+            TransferRefusal::TooMany => "transfer_too_many",
+        }
+    }
+}
+
 /// What became of a transfer: told to the one who asked.
 #[derive(Clone, PartialEq, Debug)]
 pub enum TransferReport {

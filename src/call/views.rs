@@ -1,7 +1,7 @@
 //! What others see of a call: its legs, its state in the contract's words, the call object, the durable marks. Owns the reading
 //! of the machine's state; refuses to change it, but for what the engine notes of its own.
 
-use super::{Action, Attempt, Call, Leg, State};
+use super::{Action, Attempt, CUSTOMER, Call, Leg, State};
 use crate::clock::Wall;
 use crate::model::{
     AnsweredMark, CallId, CallState, CallView, Endpoint, InitiationMessage, LegView, Outcome, Progress,
@@ -117,6 +117,15 @@ impl Call {
     /// How often the customer was transferred.
     pub fn transfers(&self) -> u64 {
         self.transferred.len() as u64
+    }
+
+    /// With whom this leg talks.
+    pub fn partner(&self, attempt: Attempt) -> Option<Attempt> {
+        match self.state {
+            State::Bridged { with, .. } if attempt == CUSTOMER => Some(with),
+            State::Bridged { with, .. } if attempt == with => Some(CUSTOMER),
+            _ => None,
+        }
     }
 
     /// The durable marks.

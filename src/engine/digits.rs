@@ -42,7 +42,8 @@ impl Engine {
     /// A party pressed a key. A bridged peer with telephone-event heard it from media already; another is told by INFO.
     pub(super) fn key_pressed(&mut self, now: Now, leg: LegId, key: Key) {
         let partner = self.calls.get(&leg.call).and_then(|live| live.call.partner(leg.attempt));
-        let Some(partner) = partner.map(|attempt| LegId { attempt, ..leg }).filter(|leg| !self.hears_events(*leg)) else {
+        let Some(partner) = partner.map(|attempt| LegId { attempt, ..leg }).filter(|leg| !self.hears_events(*leg))
+        else {
             return;
         };
         let Some(keys) = self.keys_of(partner).filter(|keys| keys.steps.len() < MAX_WAITING) else { return };

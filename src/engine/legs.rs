@@ -8,6 +8,7 @@ use super::{Engine, LegMedia, Port, TimerKey, failure};
 use crate::call::{Action, CUSTOMER, Event, FailureKind};
 use crate::clock::Now;
 use crate::media::api::{self as media, Clip, Command, Script, Spoken};
+use crate::model::trunk::DtmfForm;
 use crate::model::{CallId, Cause, Hop, LegId};
 use crate::routing;
 use crate::sdp::{self, Codec, Direction, LocalMedia};
@@ -53,7 +54,8 @@ impl Engine {
                 self.media(Command::Play { leg: leg(attempt), script });
             }
             Action::SendDigits(attempt) => self.send_digits(now, leg(attempt)),
-            Action::AnswerTransfer(..) | Action::ReportTransfer(..) => {}
+            Action::AnswerTransfer(transfer, refusal) => self.answer_transfer(now, id, transfer, refusal),
+            Action::ReportTransfer(transfer, report) => self.report_transfer(now, transfer, &report),
             Action::Bridge(a, b) => {
                 if let Some(live) = self.calls.get_mut(&id) {
                     live.bridged_at = Some(now.mono);
@@ -131,6 +133,7 @@ impl Engine {
             version: 1,
             plan: None,
             early: Vec::new(),
+            keys: Default::default(),
         };
         live.legs.insert(leg.attempt, leg_media);
         let name = switch.name.clone();
@@ -139,6 +142,7 @@ impl Engine {
     }
 
     fn release(&mut self, now: Now, leg: LegId) {
+        self.timers.cancel(&TimerKey::Keys(leg));
         let Some(live) = self.calls.get_mut(&leg.call) else { return };
         match live.legs.get_mut(&leg.attempt).map(|l| &mut l.port) {
             None => self.tell(now, leg.call, Event::Released(leg.attempt, None)),
@@ -207,7 +211,8 @@ impl Engine {
             trunk: std::sync::Arc::clone(&leg_media.trunk),
             offer: sdp::offer(&leg_media.local(local), &leg_media.codecs, Direction::BOTH),
         };
-        self.stack.invite(now.mono, invite);
+        let headers = self.referral_fields(leg);
+        self.stack.invite(now.mono, Invite { headers, ..invite });
         if leg.attempt == CUSTOMER {
             self.prepare(leg);
             let micros = u64::try_from(now.mono.since(live_due).as_micros()).unwrap_or(u64::MAX);
@@ -229,6 +234,9 @@ impl Engine {
             LegEvent::OfferAnswered { answer } => {
                 let _unusable = self.agree(leg, &answer);
             }
+            LegEvent::TransferAsked { id, refer } => self.transfer_asked(now, leg, id, refer),
+            LegEvent::Key { key } => self.media(Command::Pressed { leg, key }),
+            LegEvent::KeySent { accepted } => self.key_sent(now, leg, accepted),
             LegEvent::HungUp { cause } => self.tell(now, leg.call, Event::HungUp(leg.attempt, cause)),
         }
     }
@@ -252,7 +260,9 @@ impl Engine {
     fn agree(&mut self, leg: LegId, answer: &[u8]) -> Result<Codec, String> {
         let live = self.calls.get_mut(&leg.call).ok_or_else(|| "the call is over".to_owned())?;
         let leg_media = live.legs.get_mut(&leg.attempt).ok_or_else(|| "the leg is over".to_owned())?;
-        let plan = sdp::accept_answer(&leg_media.codecs, answer).map_err(|error| error.to_string())?;
+        let mut plan = sdp::accept_answer(&leg_media.codecs, answer).map_err(|error| error.to_string())?;
+        // What we did not offer is not agreed on, whatever the answer says.
+        plan.telephone_event = plan.telephone_event.filter(|_| leg_media.wants_events());
         let codec = plan.codec;
         leg_media.plan = Some(plan.clone());
         self.media(Command::Agree { leg, plan });
@@ -304,7 +314,18 @@ impl Engine {
 
 impl LegMedia {
     fn local(&self, local: std::net::SocketAddr) -> LocalMedia {
-        LocalMedia { address: local.ip(), port: local.port(), session_id: self.session_id, version: self.version }
+        LocalMedia {
+            address: local.ip(),
+            port: local.port(),
+            session_id: self.session_id,
+            version: self.version,
+            telephone_event: self.wants_events(),
+        }
+    }
+
+    /// A switch that wants digits as INFO is not offered telephone-event: one press shall not come twice.
+    fn wants_events(&self) -> bool {
+        self.trunk.dtmf == DtmfForm::Rfc4733
     }
 }
 

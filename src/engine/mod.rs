@@ -1,7 +1,8 @@
 //! The engine: input in, outputs out; restore after a restart. Dispatches between the rooms and holds no business rule.
 //!
 //! Owns the live calls, the timers and the order of outputs. Refuses clocks, sockets and RTP packets. See [`api`] for the
-//! contract; `accept` takes initiation messages, `legs` joins calls to SIP and media, `keep` makes things durable.
+//! contract; `accept` takes initiation messages, `legs` joins calls to SIP and media, `digits` and `transfer` what
+//! happens beside the talk, `keep` makes things durable.
 
 mod accept;
 pub mod api;
@@ -11,6 +12,7 @@ mod failure;
 mod keep;
 mod legs;
 mod record;
+mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -22,7 +24,7 @@ use rand::rngs::StdRng;
 use crate::access::{Access, Permit};
 use crate::call::{self, Attempt, Call};
 use crate::clock::{Mono, Now, Timers, Wall};
-use crate::model::{AttemptRecord, Business, BusinessId, CallId, CallRecord, CallView, Directory, Hop, Trunk};
+use crate::model::{AttemptRecord, Business, BusinessId, CallId, CallRecord, CallView, Directory, Hop, LegId, Trunk};
 use crate::routing::Routing;
 use crate::schedule::Schedule;
 use crate::sdp::{Codec, MediaPlan};
@@ -67,6 +69,10 @@ struct Live {
     /// When it became due and durable: set-up is measured from here.
     due_at: Mono,
     bridged_at: Option<Mono>,
+    /// The transfer that the call is being asked about.
+    asked: Option<transfer::Referral>,
+    /// The last transfer that it accepted.
+    referral: Option<transfer::Referral>,
 }
 
 /// How far the equipment has let a call come.
@@ -95,6 +101,8 @@ struct LegMedia {
     plan: Option<MediaPlan>,
     /// What early dialogs agreed on by offers of the peer.
     early: Vec<(OfferId, MediaPlan)>,
+    /// What it is still to be told by INFO.
+    keys: digits::Keys,
 }
 
 /// A leg's media port.
@@ -145,6 +153,8 @@ pub enum TimerKey {
     Call(CallId, call::Timer),
     /// A store operation is tried again.
     StoreRetry(CallId),
+    /// A leg is told its next key by INFO.
+    Keys(LegId),
 }
 
 /// Why `poll_timeout` names a moment.
@@ -270,6 +280,7 @@ impl Engine {
                 TimerKey::Alive => self.heartbeat(now),
                 TimerKey::Call(call, timer) => self.tell(now, call, call::Event::Timer(timer)),
                 TimerKey::StoreRetry(call) => self.retry_store(call),
+                TimerKey::Keys(leg) => self.next_key(now, leg),
             }
         }
     }

@@ -74,7 +74,10 @@ impl Engine {
             return Vec::new();
         };
         let field = |name: &str, value: &Option<String>| value.clone().map(|value| (name.to_owned(), value));
-        [field("Replaces", &referral.replaces), field("Referred-By", &referral.referred_by)].into_iter().flatten().collect()
+        [field("Replaces", &referral.replaces), field("Referred-By", &referral.referred_by)]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 }
 
@@ -102,7 +105,8 @@ fn endpoint_of(target: &str) -> Option<Endpoint> {
             }
             let number = user.split(';').next().unwrap_or_default();
             let digits = number.chars().filter(char::is_ascii_digit).count();
-            let is_number = number.chars().all(|c| c.is_ascii_digit() || matches!(c, '-' | '.' | '(' | ')' | '*' | '#'));
+            let is_number =
+                number.chars().all(|c| c.is_ascii_digit() || matches!(c, '-' | '.' | '(' | ')' | '*' | '#'));
             let as_phone = uri.param("user").is_some_and(|user| user.eq_ignore_ascii_case("phone"));
             let local = as_phone || (is_number && digits > LONGEST_EXTENSION);
             if local { None } else { Endpoint::parse(target).ok() }

@@ -115,6 +115,10 @@ impl Metrics {
             Notice::Setup { micros, .. } => inner.setup.record(seconds(*micros)),
             Notice::FirstRelay { micros, .. } => inner.bridge.record(seconds(*micros)),
             Notice::OneWayAudio { call } => tracing::warn!(%call, "audio flows in one direction only"),
+            Notice::TransferRefused { call, why } => {
+                rejected(why.as_str());
+                tracing::warn!(%call, why = why.as_str(), "a transfer was refused");
+            }
             Notice::StoreRetry { call } => tracing::warn!(%call, "the store refused; tried again"),
         }
     }

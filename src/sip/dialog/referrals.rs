@@ -121,7 +121,8 @@ mod tests {
             said.push((notice.status, notice.event, notice.state));
             referrals.answered(true);
         }
-        let expected = [(100, "active;expires=599"), (180, "active;expires=599"), (200, "terminated;reason=noresource")];
+        let expected =
+            [(100, "active;expires=599"), (180, "active;expires=599"), (200, "terminated;reason=noresource")];
         assert_eq!(said, expected.map(|(status, state)| (status, "refer".to_owned(), state.to_owned())));
         assert!(referrals.is_empty());
     }

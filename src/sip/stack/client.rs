@@ -76,6 +76,7 @@ impl Stack {
             invite: None,
             clients: 0,
             servers: Vec::new(),
+            referrals: Default::default(),
             last_source: invite.hop.clone(),
         }
     }
@@ -159,7 +160,7 @@ impl Stack {
 
     pub(super) fn client_timeout(&mut self, now: Mono, tx: usize) {
         let Some(client) = self.tables.clients.get_mut(tx) else { return };
-        let leg = client.leg;
+        let (leg, mut unanswered) = (client.leg, None);
         let event = match &mut client.machine {
             ClientMachine::Invite(machine) => {
                 let step = machine.timeout(now);
@@ -168,11 +169,15 @@ impl Stack {
             ClientMachine::Other(machine) => {
                 // Neither an unanswered BYE nor an unanswered CANCEL changes anything: the leg is closed already.
                 let step = machine.timeout(now);
+                unanswered = if step.event.is_some() { client.carried.take() } else { None };
                 self.send_step(tx, step);
                 None
             }
         };
         self.client_timer(tx);
+        if let Some(asked) = unanswered {
+            self.request_over(now, leg, &asked.method, None);
+        }
         match event {
             Some(InviteEvent::TimedOut) => {
                 let cause = Cause::local(102, "the switch did not answer");
@@ -207,7 +212,10 @@ impl Stack {
                 let asked = if step.event.is_some() { client.carried.take() } else { None };
                 self.client_timer(tx);
                 if let Some(asked) = asked {
-                    self.request_again(now, leg, *asked, message);
+                    let method = asked.method.clone();
+                    if !self.request_again(now, leg, *asked, message) {
+                        self.request_over(now, leg, &method, Some(status));
+                    }
                 }
             }
             ClientMachine::Invite(_) => self.invite_response(now, tx, leg, status, message),

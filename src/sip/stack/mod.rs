@@ -6,6 +6,8 @@
 
 mod client;
 mod exchange;
+mod info;
+mod refer;
 mod reliable;
 mod requests;
 mod retry;

@@ -38,7 +38,7 @@ impl Stack {
     /// A REFER in a dialog; the engine answers by [`Stack::answer_refer`].
     pub(super) fn refer(&mut self, at: usize, fork: usize, tx: usize, message: &Message) -> Result<(), u16> {
         let refer = read(message).map_err(|why| match why {
-            Unusable::Malformed => 400,
+            Unusable::Malformed => 400u16,
             Unusable::NoCall => 603,
         })?;
         let cseq = message.cseq().map_err(|_| 400u16)?.number;
@@ -50,9 +50,9 @@ impl Stack {
         if leg.referrals.len() >= MAX_REFERRALS {
             return Err(503);
         }
-        let quiet = message.header_str(Name::ReferSub).is_some_and(|value| {
-            value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("false")
-        });
+        let quiet = message
+            .header_str(Name::ReferSub)
+            .is_some_and(|value| value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("false"));
         self.next_offer += 1;
         let id = TransferId(self.next_offer);
         self.tables.asked.insert(id, Asked { leg: at, fork, transaction: tx, cseq, quiet });
@@ -170,7 +170,8 @@ mod tests {
 
     #[test]
     fn a_blind_transfer_names_its_target() {
-        let asked = refer("Refer-To: \"Bob\" <sip:+16465550102@192.0.2.9;user=phone>\r\nReferred-By: <sip:rep@h>\r\n").unwrap();
+        let asked =
+            refer("Refer-To: \"Bob\" <sip:+16465550102@192.0.2.9;user=phone>\r\nReferred-By: <sip:rep@h>\r\n").unwrap();
         assert_eq!(asked.target, "sip:+16465550102@192.0.2.9;user=phone");
         assert_eq!((asked.replaces, asked.referred_by.as_deref()), (None, Some("<sip:rep@h>")));
         assert_eq!(refer("r: tel:+16465550102\r\n").unwrap().target, "tel:+16465550102");
@@ -178,7 +179,8 @@ mod tests {
 
     #[test]
     fn an_attended_transfer_names_the_dialog_to_be_replaced() {
-        let asked = refer("Refer-To: <sip:b@h;method=INVITE?Replaces=1%402%3Bto-tag%3Da%3Bfrom-tag%3Db&Require=replaces>\r\n");
+        let asked =
+            refer("Refer-To: <sip:b@h;method=INVITE?Replaces=1%402%3Bto-tag%3Da%3Bfrom-tag%3Db&Require=replaces>\r\n");
         let asked = asked.unwrap();
         assert_eq!((asked.target.as_str(), asked.replaces.as_deref()), ("sip:b@h", Some("1@2;to-tag=a;from-tag=b")));
     }

@@ -5,10 +5,21 @@ use super::table::{Asked, Carried, ClientTx, Draft};
 use super::write;
 use super::{ClientMachine, Stack};
 use crate::clock::Mono;
+use crate::sip::api::LegEvent;
 use crate::sip::transaction::NonInviteClient;
 use crate::sip::wire::Method;
 
 impl Stack {
+    /// A request has its final answer, which no other try can mend, or never gets one: `status` is absent then.
+    pub(super) fn request_over(&mut self, now: Mono, at: usize, method: &Method, status: Option<u16>) {
+        let accepted = status.is_some_and(|status| (200..300).contains(&status));
+        match method {
+            Method::Notify => self.notify_over(now, at, accepted),
+            Method::Info => self.report(at, LegEvent::KeySent { accepted }),
+            _ => {}
+        }
+    }
+
     /// Sends a request in a dialog with the dialog's next CSeq number; false when it cannot be written.
     pub(super) fn start_request(&mut self, now: Mono, at: usize, fork: usize, method: Method, draft: Draft) -> bool {
         let branch = self.branch();

@@ -9,7 +9,7 @@ use crate::sip::transaction::Stored;
 use crate::sip::wire::{self, Message, Method, Name, RequestBuilder};
 
 /// What we take inside a dialog.
-pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, NOTIFY";
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, NOTIFY, REFER";
 
 const SDP: &str = "application/sdp";
 
@@ -111,7 +111,7 @@ pub(super) fn request(
         builder = builder.header(*name, value);
     }
     let bytes = match &draft.body {
-        Some(body) => builder.body(SDP, body),
+        Some(body) => builder.body(draft.content_type.unwrap_or(SDP), body),
         None => builder.finish(),
     };
     bytes.ok().map(stored)

@@ -1,8 +1,10 @@
 //! Script tests of the stack in virtual time, with a peer made of strings: it shares no code with what it judges.
 
 mod calls;
+mod keys;
 mod lossy;
 mod races;
+mod referrals;
 mod reliable;
 mod requests;
 mod retries;
