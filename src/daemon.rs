@@ -32,7 +32,6 @@ use crate::io::store::{Archive, DirectoryWatch, SqliteStore, Store, WriterBounds
 use crate::io::telemetry::{self, Metrics};
 use crate::io::tls::ServerTls;
 use crate::media::api::Prompts;
-use crate::model::Hop;
 use crate::routing::Switch;
 use crate::sip::api::Locals;
 
@@ -379,13 +378,19 @@ fn engine_config(config: &Config, sip_local: SocketAddr) -> EngineConfig {
 fn switch(config: &SwitchConfig) -> Switch {
     Switch {
         name: config.name.clone(),
-        hop: Hop::udp(config.address),
+        address: config.address.clone(),
+        tls_name: config.tls_name.clone(),
         prefixes: config.prefixes.clone(),
         weight: config.weight,
         allow: config.allow.clone(),
         sources: config.sources.clone(),
         caller_id: config.caller_id.clone(),
-        trunk: Arc::default(),
+        max_channels: config.max_channels,
+        max_calls_per_second: config.max_calls_per_second,
+        drain: config.drain,
+        answer: Duration::from_secs(u64::from(config.answer_seconds)),
+        options: (config.options_seconds > 0).then(|| Duration::from_secs(u64::from(config.options_seconds))),
+        trunk: Arc::new(config.trunk.clone()),
     }
 }
 

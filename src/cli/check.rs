@@ -4,8 +4,10 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::CliError;
-use crate::config::{self, Config, ConfigError, ConfigErrors, Place, SeedPassword};
+use crate::config::{self, Config, ConfigError, ConfigErrors, Place, SeedPassword, SwitchConfig};
 use crate::io::tls::ServerTls;
+use crate::model::SipTransport;
+use crate::model::trunk::{DtmfForm, IdentityForm};
 
 /// Prints the plan and the notes.
 pub(super) fn run(path: &Path) -> Result<(), CliError> {
@@ -75,11 +77,8 @@ fn plan(config: &Config) -> Vec<String> {
         format!("store            {}", config.store.path.display()),
     ];
     for switch in &config.switches {
-        let serves = if switch.prefixes.is_empty() { "every number".to_owned() } else { switch.prefixes.join(" ") };
-        lines.push(format!(
-            "switch           {} at {}, weight {}, serves {serves}",
-            switch.name, switch.address, switch.weight
-        ));
+        lines.push(format!("switch           {} at {}, weight {}", switch.name, switch.address, switch.weight));
+        lines.extend(manners(switch).into_iter().map(|line| format!("                 {line}")));
     }
     for business in &config.businesses {
         lines.push(format!("business         {} ({}), unless the store has it", business.id, business.name));
@@ -88,5 +87,54 @@ fn plan(config: &Config) -> Vec<String> {
         Some(file) => format!("message          {}", file.display()),
         None => format!("message          {:?}", config.prompt.text),
     });
+    lines
+}
+
+/// What a switch gets and what is asked of it; passwords are never shown.
+fn manners(switch: &SwitchConfig) -> Vec<String> {
+    let trunk = &switch.trunk;
+    let list = |words: &[String], none: &str| if words.is_empty() { none.to_owned() } else { words.join(" ") };
+    let mut lines = vec![format!("serves {}", list(&switch.prefixes, "every number"))];
+    let mut say = |wanted: bool, text: String| {
+        if wanted {
+            lines.push(text);
+        }
+    };
+    say(switch.drain, "drained: no new calls".to_owned());
+    say(!switch.allow.is_empty(), format!("and addresses at {}", list(&switch.allow, "")));
+    say(switch.address.is_name(), format!("{} is looked up by RFC 3263", switch.address.host_text()));
+    if switch.address.default_transport() == SipTransport::Tls {
+        let name = switch.tls_name.clone().unwrap_or_else(|| switch.address.host_text().to_string());
+        say(true, format!("its certificate must show {name}"));
+    }
+    let bound = |bound: Option<u32>| bound.map_or_else(|| "no bound".to_owned(), |bound| bound.to_string());
+    say(
+        true,
+        format!("channels: {}, calls a second: {}", bound(switch.max_channels), bound(switch.max_calls_per_second)),
+    );
+    say(true, format!("next candidate after {} s of silence", switch.answer_seconds));
+    say(switch.options_seconds > 0, format!("OPTIONS every {} s", switch.options_seconds));
+    if let Some(credentials) = &trunk.credentials {
+        let realm =
+            credentials.realm.as_deref().map_or_else(|| "any realm".to_owned(), |realm| format!("realm {realm}"));
+        say(true, format!("digest as {} in {realm}", credentials.username));
+    }
+    if let Some(registration) = &trunk.registration {
+        say(true, format!("registers {} for {} s", registration.aor, registration.expires.as_secs()));
+    }
+    say(trunk.reliable_provisionals, "reliable provisionals (100rel)".to_owned());
+    if let Some(session) = &trunk.session {
+        let (expires, min_se) = (session.expires.as_secs(), session.min_se.as_secs());
+        say(true, format!("session timer {expires} s, at least {min_se} s"));
+    }
+    say(trunk.identity == IdentityForm::PAsserted, "P-Asserted-Identity".to_owned());
+    say(trunk.privacy, "the caller is not shown".to_owned());
+    say(trunk.sign, "INVITEs are signed (STIR)".to_owned());
+    say(trunk.dtmf == DtmfForm::Info, "digits by INFO".to_owned());
+    for (name, template) in &trunk.headers {
+        say(true, format!("{name}: {template}"));
+    }
+    say(!trunk.allow_headers.is_empty(), format!("messages may set {}", list(&trunk.allow_headers, "")));
+    say(true, format!("redirects followed: {}", trunk.max_redirects));
     lines
 }

@@ -8,7 +8,7 @@ use toml::de::DeTable;
 
 use super::error::{ConfigError, ConfigErrors, Place};
 use super::reader::{PREFIX, Reader, Section};
-use super::{Config, lists, sections};
+use super::{Config, SwitchConfig, lists, sections, switch};
 
 /// Variables that belong to the command line, not to the file.
 const COMMAND_LINE: [&str; 2] = ["CALLBRIDGE_CONFIG", "CALLBRIDGE_PASSWORD"];
@@ -76,7 +76,7 @@ pub fn parse_with(
             prompt: open(r, root, "prompt", sections::prompt),
             speech: open(r, root, "speech", sections::speech),
             log: open(r, root, "log", sections::log),
-            switches: list(r, root, "switch", lists::switches),
+            switches: list(r, root, "switch", switch::switches),
             businesses: list(r, root, "business", lists::businesses),
         }
     };
@@ -133,11 +133,13 @@ fn together(reader: &mut Reader, config: &Config) {
         }
     }
     for sip in &config.sip.listen {
-        for switch in config.switches.iter().filter(|switch| switch.address == *sip) {
+        let literal = |switch: &SwitchConfig| switch.address.literal(None).map(|hop| hop.address);
+        for switch in config.switches.iter().filter(|switch| literal(switch) == Some(*sip)) {
             let problem = format!("{:?} has our own address {sip}", switch.name);
             reader.error(&place, "switch.address", problem, "name the address of the switch");
         }
-        for switch in config.switches.iter().filter(|switch| switch.address.is_ipv4() != sip.is_ipv4()) {
+        let other_family = |switch: &&SwitchConfig| literal(switch).is_some_and(|to| to.is_ipv4() != sip.is_ipv4());
+        for switch in config.switches.iter().filter(other_family) {
             let problem = format!("{:?} cannot be reached from {sip}: one is IPv4, the other IPv6", switch.name);
             reader.error(&place, "switch.address", problem, "use one address family");
         }
@@ -169,7 +171,10 @@ pub fn notes(config: &Config) -> Vec<String> {
         config.switches.iter().all(|switch| !switch.prefixes.is_empty()),
         "no switch serves every number (prefixes = []): numbers outside the prefixes are refused with 403",
     );
-    note(config.switches.iter().all(|switch| switch.weight == 0), "every switch has weight 0: no call can be placed");
+    note(
+        !config.switches.is_empty() && config.switches.iter().all(|switch| switch.drain),
+        "every switch is drained: no call can be placed",
+    );
     let even = usize::from(config.media.ports.1.saturating_sub(config.media.ports.0)) / 2 + 1;
     note(
         even / 2 < usize::try_from(config.call.max_calls).unwrap_or(usize::MAX),

@@ -6,8 +6,10 @@ mod lists;
 mod load;
 mod reader;
 mod sections;
+mod switch;
 #[cfg(test)]
 mod tests;
+mod trunk;
 
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use load::{load, notes, parse, parse_with};
@@ -15,7 +17,7 @@ pub use load::{load, notes, parse, parse_with};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use crate::model::{BusinessId, Limits, Tariff, business::PasswordHash};
+use crate::model::{BusinessId, Limits, SwitchAddress, Tariff, Trunk, business::PasswordHash};
 
 /// The whole file (contract.md). Every key has a default but `switch`.
 #[derive(Clone, Debug)]
@@ -178,18 +180,32 @@ pub struct LogConfig {
 pub struct SwitchConfig {
     /// Its name in records.
     pub name: String,
-    /// Where INVITEs go (UDP; an IP address in this version).
-    pub address: SocketAddr,
+    /// Where it is.
+    pub address: SwitchAddress,
+    /// The name that its certificate must show, instead of the address's host.
+    pub tls_name: Option<String>,
     /// E.164 prefixes it serves; empty = any.
     pub prefixes: Vec<String>,
-    /// Share among switches with one prefix.
+    /// Share among switches with one prefix; 0 = only when no other serves it.
     pub weight: u32,
     /// Hosts of SIP and IP endpoints that may be dialled through it; empty = none.
     pub allow: Vec<String>,
     /// Source addresses besides its own that SIP is accepted from.
     pub sources: Vec<IpAddr>,
-    /// Where its RTP may come from besides what SDP says: none in this version.
+    /// The number shown where the business names none.
     pub caller_id: Option<String>,
+    /// Legs at once; absent: no bound but `call.max_calls`.
+    pub max_channels: Option<u32>,
+    /// New legs a second; absent: no bound.
+    pub max_calls_per_second: Option<u32>,
+    /// In maintenance: takes no new calls, live ones go on.
+    pub drain: bool,
+    /// Without any response to an INVITE for so long, the next switch is tried, where there is one.
+    pub answer_seconds: u32,
+    /// OPTIONS is sent this often; 0 = never.
+    pub options_seconds: u32,
+    /// How it wants SIP spoken.
+    pub trunk: Trunk,
 }
 
 /// `[[business]]`

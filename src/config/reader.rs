@@ -120,6 +120,14 @@ impl<'t> Section<'t> {
         self.table.as_ref().is_some_and(|(table, _)| table.contains_key(key))
     }
 
+    /// From now on variables may override the keys of this entry of a list: `CALLBRIDGE_SWITCH_<NAME>_<KEY>`, the name in
+    /// capitals, anything but letters and digits as `_`.
+    pub(super) fn variables_of(&mut self, name: &str) {
+        let list = self.path.split('[').next().unwrap_or_default().to_ascii_uppercase();
+        let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+        self.variable = Some(format!("{PREFIX}{list}_{}_", name.chars().map(plain).collect::<String>()));
+    }
+
     fn take(&mut self, reader: &mut Reader, key: &'static str) -> Option<At<Raw<'t>>> {
         self.known.push(key);
         if let Some(prefix) = &self.variable {
@@ -282,6 +290,31 @@ impl<'t> Section<'t> {
         let table = self.table(reader, key, mend);
         let variable = self.variable.as_ref().map(|prefix| format!("{prefix}{}_", key.to_ascii_uppercase()));
         Section { path: self.key(key), table, known: Vec::new(), variable }
+    }
+
+    /// A table of texts whose keys are not ours to know, in the order of the file; absent: none.
+    pub(super) fn pairs(
+        &mut self,
+        reader: &mut Reader,
+        key: &'static str,
+        mend: &str,
+    ) -> Vec<(At<String>, At<String>)> {
+        let Some((table, _)) = self.table(reader, key, mend) else { return Vec::new() };
+        let mut pairs = Vec::new();
+        for (name, value) in table.iter() {
+            let place = reader.line(&value.span());
+            match value.get_ref().as_str() {
+                Some(text) => {
+                    let name = At { place: reader.line(&name.span()), value: name.get_ref().to_string() };
+                    pairs.push((name, At { place, value: text.to_owned() }));
+                }
+                None => {
+                    let value = At { place, value: Raw::Toml(value.get_ref()) };
+                    self.wrong_type(reader, &value, key, "a text in quotes", mend);
+                }
+            }
+        }
+        pairs
     }
 
     /// Whether the table is in the file.

@@ -26,7 +26,8 @@ fn a_switch_is_all_that_must_be_said() {
     assert_eq!(config.sip.listen, vec!["127.0.0.1:5060".parse().unwrap()]);
     assert_eq!(config.media.ports, (20_000, 29_999));
     assert_eq!(config.call, CallConfig::default());
-    assert_eq!(config.switches[0].address.to_string(), "127.0.0.1:5070");
+    assert_eq!(config.switches[0].address.to_string(), "sip:127.0.0.1:5070;transport=udp");
+    assert_eq!(config.switches[0].trunk, crate::model::Trunk::default());
     assert!(config.prompt.text.contains("{company}"));
     assert!(notes(&config).is_empty(), "{:?}", notes(&config));
 }
@@ -37,7 +38,11 @@ fn the_example_of_the_contract_and_the_shipped_example_are_understood() {
     let config = parse(shipped, "config.example.toml").unwrap();
     assert_eq!(config.call, CallConfig::default(), "the example shows the defaults");
     assert_eq!(config.switches[0].name, "ssp-62");
-    assert_eq!(config.switches[0].prefixes, vec!["+1"]);
+    let switch = &config.switches[0];
+    assert_eq!(switch.prefixes, vec!["+1"]);
+    let least = &parse(LEAST, "callbridge.toml").unwrap().switches[0];
+    assert_eq!(switch.trunk, least.trunk, "the example shows the defaults");
+    assert_eq!((switch.options_seconds, switch.answer_seconds), (least.options_seconds, least.answer_seconds));
 }
 
 #[test]
@@ -75,6 +80,45 @@ fn variables_override_scalar_keys_and_are_checked_like_them() {
         ("CALLBRIDGE_COLOUR", "blue"),
     ]);
     insta::assert_snapshot!(wrong.map(|_| ()).unwrap_err().to_string());
+}
+
+#[test]
+fn every_key_of_a_switch_is_understood() {
+    let config = parse(include_str!("tests/full_switch.toml"), "callbridge.toml").unwrap();
+    insta::assert_debug_snapshot!(config.switches);
+}
+
+#[test]
+fn every_error_of_a_switch_is_told_with_line_and_mend_and_no_password() {
+    let told = errors(include_str!("tests/wrong_switches.toml"));
+    assert!(!told.contains("hunter2"), "{told}");
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn a_variable_overrides_the_key_of_one_switch() {
+    let config = with(&[
+        ("CALLBRIDGE_SWITCH_SSP_62_USERNAME", "callbridge"),
+        ("CALLBRIDGE_SWITCH_SSP_62_PASSWORD", "hunter2"),
+        ("CALLBRIDGE_SWITCH_SSP_62_DRAIN", "true"),
+    ])
+    .unwrap();
+    let switch = &config.switches[0];
+    assert!(switch.drain);
+    assert_eq!(switch.trunk.credentials.as_ref().map(|c| c.password.as_str()), Some("hunter2"));
+    assert!(!format!("{config:?}").contains("hunter2"));
+    let unknown = with(&[("CALLBRIDGE_SWITCH_SSP_63_DRAIN", "true")]).map(|_| ()).unwrap_err().to_string();
+    assert!(unknown.contains("did you mean CALLBRIDGE_SWITCH_SSP_62_DRAIN"), "{unknown}");
+}
+
+#[test]
+fn a_password_is_the_first_line_of_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("ssp.password"), "hunter2\nmore\n").unwrap();
+    let text = format!("{LEAST}username = \"callbridge\"\npassword_file = \"ssp.password\"\n");
+    let config = parse_with(&text, "callbridge.toml", folder.path(), BTreeMap::new()).unwrap();
+    let credentials = config.switches[0].trunk.credentials.clone().unwrap();
+    assert_eq!((credentials.username.as_str(), credentials.password.as_str()), ("callbridge", "hunter2"));
 }
 
 #[test]

@@ -1,19 +1,16 @@
 //! Joins the three rooms of a leg: the call decides, SIP signals, media speaks. Owns the translation between their
 //! vocabularies (SDP offers and answers, ports, statuses to kinds of failure) and nothing else.
 
-use rand::RngCore;
-
 use super::api::{Notice, Output};
 use super::{Engine, LegMedia, Port, TimerKey, failure};
-use crate::call::{Action, CUSTOMER, Event, FailureKind};
+use crate::call::{Action, Event, FailureKind};
 use crate::clock::Now;
 use crate::media::api::{self as media, Clip, Command, Script, Spoken};
 use crate::model::trunk::DtmfForm;
-use crate::model::{CallId, Cause, Hop, LegId};
-use crate::routing;
+use crate::model::{CallId, Cause, LegId};
 use crate::sdp::{self, Codec, Direction, LocalMedia};
 use crate::sip::HangUpReason;
-use crate::sip::api::{Invite, LegEvent, OfferId, OfferReply, SipOutput};
+use crate::sip::api::{LegEvent, OfferId, OfferReply, SipOutput};
 
 /// Most plans of early dialogs that are kept for one leg; an older one was most likely changed since.
 const MAX_EARLY: usize = 16;
@@ -93,52 +90,10 @@ impl Engine {
     }
 
     /// The phone begins to ring: time enough to render what its owner will hear.
-    fn prepare(&mut self, leg: LegId) {
+    pub(super) fn prepare(&mut self, leg: LegId) {
         if let Some(spoken) = self.spoken(leg.call) {
             self.outputs.push_back(Output::Prepare(spoken));
         }
-    }
-
-    /// Chooses the switch and asks for a port; the INVITE follows when the port is there.
-    fn dial(&mut self, now: Now, leg: LegId) {
-        let draw = self.rng.next_u64();
-        let session_id = u64::from(self.rng.next_u32());
-        let Some(live) = self.calls.get_mut(&leg.call) else { return };
-        let Some(address) = live.call.leg(leg.attempt).map(|l| l.address.clone()) else { return };
-        let Some(switch) = self.routing.choose(&address, draw) else {
-            let cause = Cause::local(3, "no switch serves this destination");
-            return self.tell(now, leg.call, Event::Failed(leg.attempt, FailureKind::Unreachable, cause));
-        };
-        let message = live.call.message();
-        let shown = message.caller_id.as_ref().or(live.business.caller_ids.first());
-        let from = match (shown, &switch.caller_id) {
-            (Some(number), _) => routing::target(number, &own_address(switch, self.config.sip.of(&switch.hop))),
-            (None, Some(id)) => id.clone(),
-            (None, None) => format!("sip:callbridge@{}", self.config.sip.of(&switch.hop)),
-        };
-        let agreed = live.legs.get(&CUSTOMER).and_then(|l| l.plan.as_ref()).map(|plan| plan.codec);
-        let codecs = match agreed {
-            Some(Codec::Pcma) => [Codec::Pcma, Codec::Pcmu],
-            Some(Codec::Pcmu) | None => [Codec::Pcmu, Codec::Pcma],
-        };
-        let leg_media = LegMedia {
-            hop: switch.hop.clone(),
-            trunk: std::sync::Arc::clone(&switch.trunk),
-            target: routing::target(&address, switch),
-            from,
-            from_name: Some(live.business.name.clone()).filter(|name| !name.is_empty()),
-            codecs,
-            port: Port::Opening,
-            session_id,
-            version: 1,
-            plan: None,
-            early: Vec::new(),
-            keys: Default::default(),
-        };
-        live.legs.insert(leg.attempt, leg_media);
-        let name = switch.name.clone();
-        live.call.set_switch(leg.attempt, &name);
-        self.media(Command::Open { leg });
     }
 
     fn release(&mut self, now: Now, leg: LegId) {
@@ -188,43 +143,11 @@ impl Engine {
         }
     }
 
-    /// The port is there: the INVITE goes out.
-    fn opened(&mut self, now: Now, leg: LegId, local: std::net::SocketAddr) {
-        let live = self.calls.get_mut(&leg.call);
-        let Some((live_due, leg_media)) =
-            live.and_then(|live| live.legs.get_mut(&leg.attempt).map(|l| (live.due_at, l)))
-        else {
-            return self.media(Command::Close { leg });
-        };
-        if leg_media.port != Port::Opening {
-            leg_media.port = Port::Closing;
-            return self.media(Command::Close { leg });
-        }
-        leg_media.port = Port::Open(local);
-        let invite = Invite {
-            leg,
-            hop: leg_media.hop.clone(),
-            target: leg_media.target.clone(),
-            from: leg_media.from.clone(),
-            from_name: leg_media.from_name.clone(),
-            headers: Vec::new(),
-            trunk: std::sync::Arc::clone(&leg_media.trunk),
-            offer: sdp::offer(&leg_media.local(local), &leg_media.codecs, Direction::BOTH),
-        };
-        let headers = self.referral_fields(leg);
-        self.stack.invite(now.mono, Invite { headers, ..invite });
-        if leg.attempt == CUSTOMER {
-            self.prepare(leg);
-            let micros = u64::try_from(now.mono.since(live_due).as_micros()).unwrap_or(u64::MAX);
-            self.notice(Notice::Setup { call: leg.call, micros });
-        }
-    }
-
     fn leg_event(&mut self, now: Now, leg: LegId, event: LegEvent) {
         match event {
             LegEvent::Ringing => self.tell(now, leg.call, Event::Ringing(leg.attempt)),
             LegEvent::Answered { answer, by } => self.answered(now, leg, &answer, by),
-            LegEvent::Failed { cause } => {
+            LegEvent::Failed { cause, why: _ } => {
                 let live = self.calls.get(&leg.call);
                 let rang = live.and_then(|l| l.call.leg(leg.attempt)).is_some_and(|l| l.ringing_at.is_some());
                 let kind = failure::kind_of(&cause, rang);
@@ -313,7 +236,7 @@ impl Engine {
 }
 
 impl LegMedia {
-    fn local(&self, local: std::net::SocketAddr) -> LocalMedia {
+    pub(super) fn local(&self, local: std::net::SocketAddr) -> LocalMedia {
         LocalMedia {
             address: local.ip(),
             port: local.port(),
@@ -327,9 +250,4 @@ impl LegMedia {
     fn wants_events(&self) -> bool {
         self.trunk.dtmf == DtmfForm::Rfc4733
     }
-}
-
-/// A caller identity is written as a number at our own address.
-fn own_address(switch: &routing::Switch, sip_local: std::net::SocketAddr) -> routing::Switch {
-    routing::Switch { hop: Hop::udp(sip_local), ..switch.clone() }
 }

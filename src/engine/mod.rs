@@ -7,6 +7,7 @@
 mod accept;
 pub mod api;
 mod config;
+mod dial;
 mod digits;
 mod failure;
 mod keep;

@@ -4,11 +4,13 @@
 pub mod business;
 pub mod digits;
 pub mod endpoint;
+pub mod header_name;
 pub mod ids;
 pub mod message;
 pub mod money;
 pub mod outcome;
 pub mod record;
+pub mod switch;
 pub mod transport;
 pub mod trunk;
 
@@ -20,5 +22,6 @@ pub use message::{AnsweredMark, Idempotency, InitiationMessage, Progress, Stored
 pub use money::{Currency, Money, Tariff};
 pub use outcome::{CallState, Cause, LegState, Outcome, Role};
 pub use record::{AttemptRecord, CallRecord, CallView, LegView, Quality};
+pub use switch::{Host, SwitchAddress, SwitchAddressError, Target};
 pub use transport::{Hop, SipTransport};
 pub use trunk::Trunk;

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::model::{Cause, Hop, Key, LegId, SipTransport, TransferId, Trunk};
 
@@ -111,7 +112,7 @@ pub enum LegEvent {
     /// the others are ACKed and BYEd inside.
     Answered { answer: Vec<u8>, by: Option<OfferId> },
     /// A final refusal, a time-out, a transport failure or a malformed answer, before any 2xx.
-    Failed { cause: Cause },
+    Failed { cause: Cause, why: FailedWhy },
     /// A re-INVITE or UPDATE of the peer; must be answered by `answer_offer`. Empty offer: the peer wants ours. Before
     /// `Answered` it is an UPDATE in one of the early dialogs: what is agreed holds only if that dialog answers.
     Offered { id: OfferId, offer: Vec<u8> },
@@ -125,6 +126,21 @@ pub enum LegEvent {
     KeySent { accepted: bool },
     /// The peer's BYE (answered already), or the dialog died (2xx to our BYE is not waited for).
     HungUp { cause: Cause },
+}
+
+/// How a leg failed: what decides whether another switch may do better.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FailedWhy {
+    /// The peer refused; its Retry-After (RFC 3261 §20.33), where it gave one.
+    Refused { retry_after: Option<Duration> },
+    /// Not even a provisional came (timer B).
+    Silent,
+    /// A provisional came, and then nothing.
+    RangTooLong,
+    /// The transport could not carry the INVITE (RFC 3261 §8.1.3.1).
+    Unreachable,
+    /// Our own fault or bound, or an answer that makes no dialog: another switch would do no better.
+    Local,
 }
 
 /// Which way a message went.

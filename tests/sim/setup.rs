@@ -47,14 +47,8 @@ pub fn directory(tariff: Tariff) -> Directory {
 
 pub fn engine_config(plan: &Plan) -> EngineConfig {
     let switch = |name: &str, text: &str, prefixes: &[&str]| Switch {
-        name: name.to_owned(),
-        hop: Hop::udp(address(text)),
         prefixes: prefixes.iter().map(|p| (*p).to_owned()).collect(),
-        weight: 1,
-        allow: Vec::new(),
-        sources: Vec::new(),
-        caller_id: None,
-        trunk: Arc::default(),
+        ..Switch::at(name, Hop::udp(address(text)))
     };
     let switches = if plan.two_switches {
         vec![switch("ssp-a", SWITCH_A, &["+1"]), switch("ssp-b", SWITCH_B, &["+1646"])]

@@ -1,6 +1,8 @@
 //! The calling side: INVITE, CANCEL, ACK, BYE, and what their responses mean for a leg. Owns the races between a hang-up and
 //! an answer; refuses requests of the peer.
 
+use std::time::Duration;
+
 use rand::RngCore;
 
 use super::table::{Carried, ClientTx, Draft, Key, Leg};
@@ -8,7 +10,7 @@ use super::write;
 use super::{ClientMachine, HangUpReason, Stack};
 use crate::clock::Mono;
 use crate::model::{Cause, LegId};
-use crate::sip::api::{Invite, LegEvent, RefusedWhy, SipOutput};
+use crate::sip::api::{FailedWhy, Invite, LegEvent, RefusedWhy, SipOutput};
 use crate::sip::dialog::reliable::{Reliable, Settled};
 use crate::sip::dialog::session::Ask;
 use crate::sip::dialog::{Dialog, MAX_ROUTES, Negotiation, State, Success, Usage};
@@ -27,12 +29,12 @@ impl Stack {
         let leg = self.new_leg(&invite);
         if full {
             let cause = Cause::local(42, "too many legs at once");
-            return self.output.push_back(SipOutput::Leg(id, LegEvent::Failed { cause }));
+            return self.output.push_back(SipOutput::Leg(id, LegEvent::Failed { cause, why: FailedWhy::Local }));
         }
         let leg = self.tables.add_leg(leg);
         if !self.send_invite(now, leg) {
             let cause = Cause::local(28, "this address cannot be written into an INVITE");
-            self.report_last(leg, LegEvent::Failed { cause });
+            self.report_last(leg, LegEvent::Failed { cause, why: FailedWhy::Local });
             self.settle(leg);
         }
     }
@@ -181,10 +183,11 @@ impl Stack {
         match event {
             Some(InviteEvent::TimedOut) => {
                 let cause = Cause::local(102, "the switch did not answer");
-                self.report_last(leg, LegEvent::Failed { cause });
+                self.report_last(leg, LegEvent::Failed { cause, why: FailedWhy::Silent });
             }
             Some(InviteEvent::RangTooLong) => {
-                self.report_last(leg, LegEvent::Failed { cause: Cause::local(19, "rang for too long") });
+                let cause = Cause::local(19, "rang for too long");
+                self.report_last(leg, LegEvent::Failed { cause, why: FailedWhy::RangTooLong });
                 self.hang_up_leg(now, leg, HangUpReason { q850: 19, text: "rang for too long".into() });
             }
             _ => {}
@@ -246,7 +249,9 @@ impl Stack {
             Some(InviteEvent::Refused) if self.invite_again(now, leg, status, message) => {}
             Some(InviteEvent::Refused) => {
                 self.end_early(now, leg);
-                self.report_last(leg, LegEvent::Failed { cause: cause_of(status, message) });
+                let retry_after = message.retry_after().ok().map(|seconds| Duration::from_secs(seconds.into()));
+                let (cause, why) = (cause_of(status, message), FailedWhy::Refused { retry_after });
+                self.report_last(leg, LegEvent::Failed { cause, why });
             }
             Some(InviteEvent::TimedOut | InviteEvent::RangTooLong) | None => {}
         }
@@ -275,7 +280,7 @@ impl Stack {
         let ack_to = dialog.next_hop(&leg.hop, &self.config.sources);
         let Some(ack) = write::ack_success(&self.config, leg, &dialog, &ack_to, branch) else {
             let cause = Cause::local(111, "malformed answer");
-            return self.report_last(at, LegEvent::Failed { cause });
+            return self.report_last(at, LegEvent::Failed { cause, why: FailedWhy::Local });
         };
         dialog.state = State::Confirmed { ack: ack.clone(), ack_to: ack_to.clone() };
         if let Some(displaced) = displaced {
@@ -293,7 +298,7 @@ impl Stack {
             (Success::Winner, false) => {
                 self.bye(now, at, fork, &HangUpReason { q850: 111, text: "malformed answer".into() });
                 let cause = Cause { sip_status: message.status(), q850: Some(111), text: "malformed answer".into() };
-                self.report_last(at, LegEvent::Failed { cause });
+                self.report_last(at, LegEvent::Failed { cause, why: FailedWhy::Local });
             }
             _ => {
                 let surplus = || HangUpReason { q850: 26, text: "answered elsewhere".into() };

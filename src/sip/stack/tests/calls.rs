@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::Cause;
+use crate::sip::api::FailedWhy;
 
 #[test]
 fn a_call_is_dialled_answered_and_hung_up_by_us() {
@@ -56,7 +57,7 @@ fn a_busy_phone_is_acked_each_time_and_told_once() {
         assert!(field(&ack, "To").ends_with(";tag=a"));
     }
     let cause = Cause { sip_status: Some(486), q850: Some(17), text: "Word".into() };
-    assert_eq!(rig.events(), [LegEvent::Failed { cause }]);
+    assert_eq!(rig.events(), [LegEvent::Failed { cause, why: FailedWhy::Refused { retry_after: None } }]);
     rig.assert_freed();
 }
 
@@ -65,7 +66,7 @@ fn the_reason_field_of_a_refusal_is_believed() {
     let mut rig = Rig::new(4);
     let invite = rig.dial();
     rig.receive(&reply(&invite, 480, "a", "Reason: Q.850;cause=20\r\n"));
-    assert!(matches!(&rig.events()[..], [LegEvent::Failed { cause }] if cause.q850 == Some(20)));
+    assert!(matches!(&rig.events()[..], [LegEvent::Failed { cause, .. }] if cause.q850 == Some(20)));
 }
 
 #[test]
@@ -77,7 +78,7 @@ fn a_silent_switch_fails_the_leg_after_64_t1() {
     assert_eq!(times, [500, 1_500, 3_500, 7_500, 15_500, 31_500]);
     assert_eq!(rig.events(), []);
     rig.until(32_000);
-    assert!(matches!(&rig.events()[..], [LegEvent::Failed { cause }] if cause.sip_status.is_none()));
+    assert!(matches!(&rig.events()[..], [LegEvent::Failed { cause, .. }] if cause.sip_status.is_none()));
     assert!(rig.stack.is_idle());
 }
 

@@ -47,7 +47,7 @@ fn a_422_that_asks_for_nothing_new_or_never_has_enough_fails_the_leg() {
             tries += 1;
         }
         assert_eq!(tries, if step == 0 { 2 } else { 6 });
-        assert!(matches!(&rig.events()[..], [LegEvent::Failed { cause }] if cause.sip_status == Some(422)));
+        assert!(matches!(&rig.events()[..], [LegEvent::Failed { cause, .. }] if cause.sip_status == Some(422)));
         rig.assert_freed();
     }
 }
