@@ -54,6 +54,7 @@ fn a_key_that_is_never_answered_is_told_once() {
     assert_eq!(rig.events(), []);
     rig.until(80_000);
     assert_eq!(rig.events(), [LegEvent::KeySent { accepted: false }]);
+    rig.take();
     rig.hang_up();
     rig.stack.press(rig.now, leg(0), Key::of('*').unwrap());
     rig.drain();
