@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rand::RngCore;
 
 use super::api::Notice;
+use super::identity::{self, Asking};
 use super::{Engine, LegMedia, Port};
 use crate::call::{CUSTOMER, Event, FailureKind};
 use crate::clock::Now;
@@ -26,14 +27,15 @@ impl Engine {
             let cause = Cause::local(3, "no switch serves this destination");
             return self.tell(now, leg.call, Event::Failed(leg.attempt, FailureKind::Unreachable, cause));
         };
-        let message = live.call.message();
-        let shown = message.caller_id.as_ref().or(live.business.caller_ids.first());
-        let own = self.config.sip.of(hop).to_string();
-        let from = match (shown, &switch.caller_id) {
-            (Some(number), _) => routing::uri(number, &own),
-            (None, Some(id)) => format!("sip:{id}@{own};user=phone"),
-            (None, None) => format!("sip:callbridge@{own}"),
-        };
+        let caller = identity::caller(&Asking {
+            leg,
+            message: live.call.message(),
+            business: &live.business,
+            trunk: &switch.trunk,
+            switch_caller_id: switch.caller_id.as_deref(),
+            own: self.config.sip.of(hop),
+            default_attestation: identity::attestation_of_switches(self.config.stir.as_ref()),
+        });
         let agreed = live.legs.get(&CUSTOMER).and_then(|l| l.plan.as_ref()).map(|plan| plan.codec);
         let codecs = match agreed {
             Some(Codec::Pcma) => [Codec::Pcma, Codec::Pcmu],
@@ -43,8 +45,8 @@ impl Engine {
             hop: hop.clone(),
             trunk: Arc::clone(&switch.trunk),
             target: routing::uri(&address, &switch.address.authority()),
-            from,
-            from_name: Some(live.business.name.clone()).filter(|name| !name.is_empty()),
+            caller,
+            called: identity::number_of(&address),
             codecs,
             port: Port::Opening,
             session_id,
@@ -72,13 +74,17 @@ impl Engine {
             return self.media(Command::Close { leg });
         }
         leg_media.port = Port::Open(local);
+        let Ok(headers) = identity::headers(self.config.stir.as_ref(), leg, leg_media, now.wall) else {
+            let cause = Cause::local(identity::UNSIGNED, "the call could not be signed");
+            return self.tell(now, leg.call, Event::Failed(leg.attempt, FailureKind::Fault, cause));
+        };
         let invite = Invite {
             leg,
             hop: leg_media.hop.clone(),
             target: leg_media.target.clone(),
-            from: leg_media.from.clone(),
-            from_name: leg_media.from_name.clone(),
-            headers: Vec::new(),
+            from: leg_media.caller.from.clone(),
+            from_name: leg_media.caller.from_name.clone(),
+            headers,
             trunk: Arc::clone(&leg_media.trunk),
             offer: sdp::offer(&leg_media.local(local), &leg_media.codecs, Direction::BOTH),
         };

@@ -21,7 +21,7 @@ pub(super) struct Keys {
     /// An INFO is on the way.
     asked: bool,
     /// The call waits for the end of it.
-    awaited: bool,
+    wanted: bool,
 }
 
 impl Engine {
@@ -34,7 +34,7 @@ impl Engine {
             return self.media(Command::SendDigits { leg, digits, after: SETTLING });
         }
         if let Some(keys) = self.keys_of(leg) {
-            *keys = Keys { steps: digits.steps().iter().copied().collect(), asked: false, awaited: true };
+            *keys = Keys { steps: digits.steps().iter().copied().collect(), asked: false, wanted: true };
             self.timers.set(TimerKey::Keys(leg), now.mono + SETTLING);
         }
     }
@@ -63,7 +63,7 @@ impl Engine {
                 self.stack.press(now.mono, leg, key);
             }
             Some(Step::Pause) => self.timers.set(TimerKey::Keys(leg), now.mono + PAUSE),
-            None if std::mem::take(&mut keys.awaited) => self.tell(now, leg.call, Event::DigitsSent(leg.attempt)),
+            None if std::mem::take(&mut keys.wanted) => self.tell(now, leg.call, Event::DigitsSent(leg.attempt)),
             None => {}
         }
     }
@@ -77,7 +77,7 @@ impl Engine {
         }
         // Who refuses one key refuses all.
         keys.steps.clear();
-        if std::mem::take(&mut keys.awaited) {
+        if std::mem::take(&mut keys.wanted) {
             self.tell(now, leg.call, Event::DigitsFailed(leg.attempt));
         }
     }

@@ -10,6 +10,7 @@ mod config;
 mod dial;
 mod digits;
 mod failure;
+mod identity;
 mod keep;
 mod legs;
 mod record;
@@ -33,7 +34,7 @@ use crate::sip::api::OfferId;
 use crate::sip::{Stack, StackConfig};
 
 use api::{Input, Notice, Output, Reply, ReplyTo, StoreOp, StoreToken};
-pub use config::EngineConfig;
+pub use config::{EngineConfig, Stir};
 
 /// While calls are live the store is told so this often.
 const HEARTBEAT: Duration = Duration::from_secs(5);
@@ -93,8 +94,9 @@ struct LegMedia {
     hop: Hop,
     trunk: Arc<Trunk>,
     target: String,
-    from: String,
-    from_name: Option<String>,
+    caller: identity::Caller,
+    /// The number called, in E.164, where it is one.
+    called: Option<String>,
     codecs: [Codec; 2],
     port: Port,
     session_id: u64,

@@ -75,10 +75,15 @@ fn the_representative_holds_both_ways_and_resumes() {
 
 /// A phone that asks something in the middle of the talk, which goes on, and hangs up.
 fn asks_and_talks_on(who: Tone, scenario: &'static str, answered: impl Fn(&Phone)) {
+    asks_whom(who, scenario, "phone-answers-and-is-hung-up", answered);
+}
+
+/// The same with another listener.
+fn asks_whom(who: Tone, scenario: &'static str, listener: &'static str, answered: impl Fn(&Phone)) {
     let story = Story::begin();
     let other = if who == Tone::Customer { Tone::Representative } else { Tone::Customer };
     let mut asker = story.phone(who, scenario, |_| {});
-    let listener = story.phone(other, "phone-answers-and-is-hung-up", |_| {});
+    let listener = story.phone(other, listener, |_| {});
     let call = story.call();
     call.until("bridged");
     let both = if who == Tone::Customer { (&asker, &listener) } else { (&listener, &asker) };
@@ -113,7 +118,8 @@ fn an_update_with_and_without_an_offer_is_answered() {
 
 #[test]
 fn options_and_info_in_the_dialog_are_answered() {
-    asks_and_talks_on(Tone::Customer, "phone-asks-options-and-info", |phone| {
+    // The INFO is a key, which the other side hears.
+    asks_whom(Tone::Customer, "phone-asks-options-and-info", "phone-hears-digits", |phone| {
         phone.until("the answer to INFO", |m| m.is_response(200, "INFO"));
     });
 }

@@ -2,8 +2,9 @@
 //! transactions, their timers and their bounds. Refuses sockets, clocks and SDP. `client` calls and hangs up, `reliable` hears
 //! provisionals, `requests` are those of ours inside dialogs, `retry` sends refused ones again, `exchange` is offer and answer
 //! inside a dialog, `server` answers
-//! requests inside dialogs, `stranger` those out of the blue, `write` makes the bytes.
+//! requests inside dialogs, `stranger` those out of the blue, `challenge` has the credentials, `write` makes the bytes.
 
+mod challenge;
 mod client;
 mod exchange;
 mod info;
@@ -32,6 +33,7 @@ use super::transaction::{Stored, TimerConfig};
 use super::wire::{Message, Method};
 use crate::clock::{Mono, Timers};
 use crate::model::{Hop, LegId};
+use challenge::Keyring;
 use table::{Key, Leg, Tables};
 
 /// How the stack is set up.
@@ -91,6 +93,7 @@ pub struct Stack {
     secret: u64,
     next_offer: u64,
     tables: Tables,
+    keyring: Keyring,
     timers: Timers<Key>,
     output: VecDeque<SipOutput>,
 }
@@ -111,12 +114,14 @@ impl Stack {
     /// A stack that has nothing to do. All branches, tags and Call-IDs come from `rng`: seed it from the system.
     pub fn new(config: StackConfig, mut rng: StdRng) -> Stack {
         let secret = rng.next_u64();
+        let keyring = Keyring::new(&mut rng);
         Stack {
             config,
             rng,
             secret,
             next_offer: 0,
             tables: Tables::default(),
+            keyring,
             timers: Timers::default(),
             output: VecDeque::new(),
         }
