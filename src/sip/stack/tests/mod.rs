@@ -1,11 +1,8 @@
 //! Script tests of the stack in virtual time, with a peer made of strings: it shares no code with what it judges.
 
 mod calls;
-<<<<<<< HEAD
-mod keys;
-=======
 mod challenges;
->>>>>>> main
+mod keys;
 mod lossy;
 mod races;
 mod referrals;
