@@ -78,7 +78,7 @@ impl Engine {
             let cause = Cause::local(identity::UNSIGNED, "the call could not be signed");
             return self.tell(now, leg.call, Event::Failed(leg.attempt, FailureKind::Fault, cause));
         };
-        let invite = Invite {
+        let mut invite = Invite {
             leg,
             hop: leg_media.hop.clone(),
             target: leg_media.target.clone(),
@@ -88,8 +88,8 @@ impl Engine {
             trunk: Arc::clone(&leg_media.trunk),
             offer: sdp::offer(&leg_media.local(local), &leg_media.codecs, Direction::BOTH),
         };
-        let headers = self.referral_fields(leg);
-        self.stack.invite(now.mono, Invite { headers, ..invite });
+        invite.headers.extend(self.referral_fields(leg));
+        self.stack.invite(now.mono, invite);
         if leg.attempt == CUSTOMER {
             self.prepare(leg);
             let micros = u64::try_from(now.mono.since(live_due).as_micros()).unwrap_or(u64::MAX);
