@@ -54,10 +54,12 @@ impl Engine {
             plan: None,
             early: Vec::new(),
             keys: Default::default(),
+            sdp: Vec::new(),
         };
         live.legs.insert(leg.attempt, leg_media);
         let name = switch.name.clone();
         live.call.set_switch(leg.attempt, &name);
+        self.see_dialled(now, leg, &name);
         self.media(Command::Open { leg });
     }
 
@@ -74,6 +76,7 @@ impl Engine {
             return self.media(Command::Close { leg });
         }
         leg_media.port = Port::Open(local);
+        leg_media.sdp = sdp::offer(&leg_media.local(local), &leg_media.codecs, Direction::BOTH);
         let Ok(headers) = identity::headers(self.config.stir.as_ref(), leg, leg_media, now.wall) else {
             let cause = Cause::local(identity::UNSIGNED, "the call could not be signed");
             return self.tell(now, leg.call, Event::Failed(leg.attempt, FailureKind::Fault, cause));
@@ -86,7 +89,7 @@ impl Engine {
             from_name: leg_media.caller.from_name.clone(),
             headers,
             trunk: Arc::clone(&leg_media.trunk),
-            offer: sdp::offer(&leg_media.local(local), &leg_media.codecs, Direction::BOTH),
+            offer: leg_media.sdp.clone(),
         };
         invite.headers.extend(self.referral_fields(leg));
         self.stack.invite(now.mono, invite);

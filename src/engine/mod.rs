@@ -1,8 +1,8 @@
 //! The engine: input in, outputs out; restore after a restart. Dispatches between the rooms and holds no business rule.
 //!
 //! Owns the live calls, the timers and the order of outputs. Refuses clocks, sockets and RTP packets. See [`api`] for the
-//! contract; `accept` takes initiation messages, `legs` joins calls to SIP and media, `digits` and `transfer` what
-//! happens beside the talk, `keep` makes things durable.
+//! contract; `accept` takes initiation messages, `legs` joins calls to SIP and media, `digits` and `transfer` what happens beside
+//! the talk, `keep` makes things durable, `seen` keeps the ladders.
 
 mod accept;
 pub mod api;
@@ -13,7 +13,9 @@ mod failure;
 mod identity;
 mod keep;
 mod legs;
+mod offers;
 mod record;
+mod seen;
 mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -26,6 +28,7 @@ use rand::rngs::StdRng;
 use crate::access::{Access, Permit};
 use crate::call::{self, Attempt, Call};
 use crate::clock::{Mono, Now, Timers, Wall};
+use crate::ladder::Moment;
 use crate::model::{AttemptRecord, Business, BusinessId, CallId, CallRecord, CallView, Directory, Hop, LegId, Trunk};
 use crate::routing::Routing;
 use crate::schedule::Schedule;
@@ -58,6 +61,7 @@ pub struct Engine {
     timers: Timers<TimerKey>,
     outputs: VecDeque<Output>,
     pending: BTreeMap<StoreToken, Pending>,
+    seen: seen::Seen,
     next_token: u64,
     drain: Drain,
 }
@@ -106,6 +110,8 @@ struct LegMedia {
     early: Vec<(OfferId, MediaPlan)>,
     /// What it is still to be told by INFO.
     keys: digits::Keys,
+    /// The description that we sent last.
+    sdp: Vec<u8>,
 }
 
 /// A leg's media port.
@@ -133,6 +139,7 @@ enum Pending {
     Accept { call: CallId, reply: ReplyTo },
     Progress { call: CallId },
     Finish { call: CallId },
+    Ladder { call: CallId },
     Alive,
 }
 
@@ -158,6 +165,8 @@ pub enum TimerKey {
     StoreRetry(CallId),
     /// A leg is told its next key by INFO.
     Keys(LegId),
+    /// A call's ladder is stored.
+    Ladder(CallId),
 }
 
 /// Why `poll_timeout` names a moment.
@@ -188,6 +197,8 @@ pub struct Census {
     pub pending_store: usize,
     /// SIP transactions and dialogs.
     pub sip: usize,
+    /// Ladders not in the store.
+    pub ladders: usize,
 }
 
 impl Engine {
@@ -211,6 +222,7 @@ impl Engine {
             timers: Timers::default(),
             outputs: VecDeque::new(),
             pending: BTreeMap::new(),
+            seen: seen::Seen::default(),
             next_token: 0,
             drain: Drain::No,
         }
@@ -218,19 +230,27 @@ impl Engine {
 
     /// Takes exactly one input. Drain `poll_output` before the next.
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
+        self.seen.hears_from(None);
         match input {
-            Input::Sip { from, bytes } => self.stack.receive(now.mono, from, bytes),
+            Input::Sip { from, bytes } => {
+                self.seen.hears_from(Some(from));
+                self.stack.receive(now.mono, from, bytes);
+            }
             Input::Initiate { reply, message } => self.initiate(now, reply, *message),
             Input::Get { reply, business, call } => {
                 let view = self.view(&business, call).map(Box::new);
                 self.reply(reply, Reply::Call(view));
             }
+            Input::Ladder { reply, business, call } => self.show_ladder(reply, &business, call),
             Input::List { reply, business } => self.list(reply, &business),
             Input::Delete { reply, business, call } => self.delete(now, reply, &business, call),
             Input::Media(event) => self.media_event(now, event),
             Input::Stored { token, result } => self.stored(now, token, result),
             Input::Directory(directory) => self.replace_directory(directory),
-            Input::Drain => self.drain = if self.drain == Drain::No { Drain::Asked } else { self.drain },
+            Input::Drain => {
+                self.drain = if self.drain == Drain::No { Drain::Asked } else { self.drain };
+                self.see_drain(now);
+            }
             Input::HangUpAll => self.hang_up_all(now),
             Input::Timeout => self.timeout(now),
         }
@@ -271,6 +291,7 @@ impl Engine {
             timers: self.timers.len(),
             pending_store: self.pending.len(),
             sip: self.stack.live(),
+            ladders: self.seen.len(),
         }
     }
 
@@ -284,6 +305,7 @@ impl Engine {
                 TimerKey::Call(call, timer) => self.tell(now, call, call::Event::Timer(timer)),
                 TimerKey::StoreRetry(call) => self.retry_store(call),
                 TimerKey::Keys(leg) => self.next_key(now, leg),
+                TimerKey::Ladder(call) => self.look_at_ladder(now, call),
             }
         }
     }
@@ -291,6 +313,9 @@ impl Engine {
     /// Gives one event to a call and does what it wants.
     fn tell(&mut self, now: Now, id: CallId, event: call::Event) {
         if let Some(live) = self.calls.get_mut(&id) {
+            if !live.call.is_ending() {
+                self.seen.event(now, id, &event);
+            }
             live.call.handle(now, event);
             self.drive(now, id);
         }
@@ -304,6 +329,7 @@ impl Engine {
             return self.reply(reply, Reply::Deleted(None));
         }
         self.queued.remove(&id);
+        self.see(now, id, Moment::Deleted);
         self.tell(now, id, call::Event::Cancel);
         let view = self.view(business, id).map(Box::new);
         self.reply(reply, Reply::Deleted(view));
@@ -345,7 +371,11 @@ impl Engine {
 
     fn say_drained(&mut self) {
         let busy = |live: &Live| matches!(live.standing, Standing::Accepting { .. } | Standing::Placed { .. });
-        if self.drain == Drain::Asked && self.recording.is_empty() && !self.calls.values().any(busy) {
+        if self.drain == Drain::Asked
+            && self.recording.is_empty()
+            && !self.owes_ladders()
+            && !self.calls.values().any(busy)
+        {
             self.drain = Drain::Said;
             self.outputs.push_back(Output::Drained);
         }

@@ -7,8 +7,11 @@ mod lossy;
 mod races;
 mod referrals;
 mod reliable;
+mod reoffers;
 mod requests;
 mod retries;
+mod scripts;
+mod timers;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
