@@ -3,8 +3,10 @@
 mod calls;
 mod challenges;
 mod connection;
+mod keys;
 mod lossy;
 mod races;
+mod referrals;
 mod reliable;
 mod reoffers;
 mod requests;
