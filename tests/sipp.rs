@@ -12,6 +12,8 @@ mod customer;
 mod dialog;
 #[path = "sipp/equipment.rs"]
 mod equipment;
+#[path = "sipp/identity.rs"]
+mod identity;
 #[path = "sipp/loss.rs"]
 mod loss;
 #[path = "sipp/malformed.rs"]

@@ -3,6 +3,7 @@
 pub mod api;
 pub mod dialog;
 mod note;
+pub mod registration;
 pub mod stack;
 pub mod transaction;
 pub mod wire;
