@@ -4,6 +4,7 @@ pub mod api;
 pub mod dialog;
 mod note;
 pub mod registration;
+mod sources;
 pub mod stack;
 pub mod transaction;
 pub mod wire;
