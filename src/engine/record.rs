@@ -217,6 +217,7 @@ mod tests {
             note: None,
             reference: None,
             caller_id: None,
+            withhold_caller_id: false,
             headers: Vec::new(),
             idempotency: None,
         };
