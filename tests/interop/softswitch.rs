@@ -105,3 +105,36 @@ fn a_trunk_whose_password_we_do_not_have_refuses() {
     customers.assert_never_called();
     story.end();
 }
+
+/// A call through a Kamailio that wants to know our password.
+fn is_let_through(office: &Office, password: &str) -> Kamailio {
+    let kamailio = Kamailio::start(office);
+    let keys = vec![("username", "\"callbridge\"".to_owned()), ("password", format!("\"{password}\""))];
+    let switch = Switch { keys, ..Switch::new("kamailio", office.port, &["+1"]) };
+    let story = Story::behind(Setup { switches: vec![switch], ..Setup::default() }, office.phones);
+    let mut customer = story.customer("phone-answers-and-hangs-up");
+    let representative = story.representative("phone-answers-and-is-hung-up");
+    let call = story.call();
+    call.until("bridged");
+    until_both_hear_each_other(&customer, &representative);
+    customer.act();
+    assert_eq!(call.record()["outcome"], "completed");
+    customer.finish();
+    representative.finish();
+    story.end();
+    kamailio
+}
+
+#[test]
+fn kamailio_asks_for_our_password_with_md5() {
+    let kamailio = is_let_through(&Office::before([ports::port(), ports::port()]).asking("MD5", 300), "open sesame");
+    assert!(kamailio.logged("challenged INVITE") >= 1);
+    assert_eq!(kamailio.logged("authenticated INVITE of callbridge"), 2);
+}
+
+#[test]
+fn kamailio_asks_for_our_password_with_sha_256() {
+    let kamailio =
+        is_let_through(&Office::before([ports::port(), ports::port()]).asking("SHA-256", 300), "open sesame");
+    assert_eq!(kamailio.logged("authenticated INVITE of callbridge"), 2);
+}
