@@ -7,6 +7,7 @@ use crate::kamailio::{Kamailio, Office};
 use crate::support::daemon::{Setup, Switch};
 use crate::support::ports;
 use crate::support::story::{CUSTOMER, REPRESENTATIVES, Story, assert_bridged_by_content, until_both_hear_each_other};
+use crate::support::tls::Authority;
 use crate::support::tone::Tone;
 use crate::support::wait::{PATIENCE, eventually};
 
@@ -157,4 +158,33 @@ fn kamailio_asks_for_our_password_with_sha_256() {
     let kamailio =
         is_let_through(&Office::before([ports::port(), ports::port()]).asking("SHA-256", 300), "open sesame");
     assert_eq!(kamailio.logged("authenticated INVITE of callbridge"), 2);
+}
+
+#[test]
+fn kamailio_proves_its_name_over_tls() {
+    let folder = tempfile::tempdir().expect("a folder for certificates");
+    let authority = Authority::new(folder.path());
+    let file = |name: &str| folder.path().join(name);
+    authority.sign("own", &["callbridge.example"]);
+    authority.sign("kamailio", &["kamailio.example"]);
+    let tls = Some([file("kamailio.pem"), file("kamailio.key")]);
+    let office = Office { tls, ..Office::before([ports::port(), ports::port()]) };
+    let kamailio = Kamailio::start(&office);
+    let keys = vec![("tls_name", "\"kamailio.example\"".to_owned())];
+    let switch = Switch { transport: "tls", keys, ..Switch::new("kamailio", office.port + 1, &["+1"]) };
+    let pair = format!("{{ certificate = {:?}, key = {:?} }}", file("own.pem"), file("own.key"));
+    let sip = vec![("tls", pair), ("ca", format!("{:?}", file("ca.pem")))];
+    let setup = Setup { switches: vec![switch], listen: vec!["udp", "tls"], sip, ..Setup::default() };
+    let story = Story::behind(setup, office.phones);
+    let customer = story.customer("phone-answers-and-is-hung-up");
+    let representative = story.representative("phone-answers-and-is-hung-up");
+    let call = story.call();
+    call.until("bridged");
+    until_both_hear_each_other(&customer, &representative);
+    call.delete();
+    assert_eq!(call.record()["outcome"], "completed");
+    customer.finish();
+    representative.finish();
+    kamailio.until("from tls:127.0.0.1:");
+    story.end();
 }
