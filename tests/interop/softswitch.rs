@@ -126,6 +126,26 @@ fn is_let_through(office: &Office, password: &str) -> Kamailio {
 }
 
 #[test]
+fn kamailio_is_spoken_to_over_tcp() {
+    let office = Office::before([ports::port(), ports::port()]);
+    let kamailio = Kamailio::start(&office);
+    let switch = Switch { transport: "tcp", ..Switch::new("kamailio", office.port, &["+1"]) };
+    let setup = Setup { switches: vec![switch], listen: vec!["udp", "tcp"], ..Setup::default() };
+    let story = Story::behind(setup, office.phones);
+    let mut customer = story.customer("phone-answers-and-hangs-up");
+    let representative = story.representative("phone-answers-and-is-hung-up");
+    let call = story.call();
+    call.until("bridged");
+    until_both_hear_each_other(&customer, &representative);
+    customer.act();
+    assert_eq!(call.record()["outcome"], "completed");
+    customer.finish();
+    representative.finish();
+    kamailio.until("from tcp:127.0.0.1:");
+    story.end();
+}
+
+#[test]
 fn kamailio_asks_for_our_password_with_md5() {
     let kamailio = is_let_through(&Office::before([ports::port(), ports::port()]).asking("MD5", 300), "open sesame");
     assert!(kamailio.logged("challenged INVITE") >= 1);
