@@ -162,7 +162,7 @@ impl Call {
     }
 
     /// NOTIFYs may come after the end of the call.
-    pub(super) fn awaits_notify(&self) -> bool {
+    pub(super) fn expects_notify(&self) -> bool {
         !self.subscriptions.is_empty()
     }
 }
