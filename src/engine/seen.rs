@@ -130,6 +130,19 @@ impl Engine {
         }
     }
 
+    /// What was agreed with a leg may have changed: does it hear us?
+    pub(super) fn see_hold(&mut self, now: Now, leg: LegId) {
+        let live = self.calls.get(&leg.call).filter(|live| live.call.bridged_at().is_some());
+        let plan = live.and_then(|live| live.legs.get(&leg.attempt)?.plan.as_ref());
+        let (Some(plan), Some(ladder)) = (plan, self.seen.of(leg.call)) else { return };
+        let by = leg.attempt;
+        match (ladder.is_holding(by), plan.direction.send) {
+            (false, false) => ladder.moment(now, Moment::Held { by }),
+            (true, true) => ladder.moment(now, Moment::Resumed { by }),
+            _ => {}
+        }
+    }
+
     /// A message of a leg; `to` where we sent it.
     pub(super) fn see_message(&mut self, now: Now, note: &Note, to: Option<&Hop>) {
         let Some(leg) = note.leg else { return };
