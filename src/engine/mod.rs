@@ -12,6 +12,7 @@ mod failure;
 mod identity;
 mod keep;
 mod legs;
+mod offers;
 mod record;
 mod seen;
 
@@ -101,6 +102,8 @@ struct LegMedia {
     plan: Option<MediaPlan>,
     /// What early dialogs agreed on by offers of the peer.
     early: Vec<(OfferId, MediaPlan)>,
+    /// The description that we sent last.
+    sdp: Vec<u8>,
 }
 
 /// A leg's media port.
