@@ -85,10 +85,9 @@ fn a_talks_ladder_is_what_both_phones_saw_while_it_lives_after_it_and_after_a_re
 fn a_busy_representative_has_a_column_and_a_cause_of_its_own() {
     let story = Story::begin();
     let customer = story.customer("phone-answers-and-is-hung-up");
-    let representatives =
-        story.phone(Tone::Representative, "representative-busy-then-next-answers", |setup| {
-            setup.calls = 2;
-        });
+    let representatives = story.phone(Tone::Representative, "representative-busy-then-next-answers", |setup| {
+        setup.calls = 2;
+    });
     let call = story.call_with(json!({ "representative": &REPRESENTATIVES[..2] }));
     call.until("bridged");
     let answer = ladder(&story.daemon, &call.id, "json").json();
