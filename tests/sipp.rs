@@ -14,6 +14,8 @@ mod dialog;
 mod digits;
 #[path = "sipp/equipment.rs"]
 mod equipment;
+#[path = "sipp/identity.rs"]
+mod identity;
 #[path = "sipp/loss.rs"]
 mod loss;
 #[path = "sipp/malformed.rs"]
