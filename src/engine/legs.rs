@@ -26,7 +26,10 @@ impl Engine {
                     self.notice(Notice::SipReceived(note));
                 }
                 SipOutput::Refused(why) => self.notice(Notice::SipRefused(why)),
-                SipOutput::Leg(leg, event) => self.leg_event(now, leg, event),
+                SipOutput::Leg(leg, event) => {
+                    self.leg_event(now, leg, event);
+                    self.see_hold(now, leg);
+                }
             }
         }
     }

@@ -131,7 +131,7 @@ impl Daemon {
         eventually("the daemon to say `ready`", PATIENCE, || {
             let gone = self.process.try_wait().ok().flatten();
             assert!(gone.is_none(), "the daemon left at once ({gone:?}):\n{}", self.log.text());
-            self.log.lines().iter().any(|line| line.split_whitespace().any(|w| w == "ready")).then_some(())
+            self.log.lines().iter().any(|line| line.split([' ', '"']).any(|w| w == "ready")).then_some(())
         });
     }
 
