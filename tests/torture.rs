@@ -3,6 +3,8 @@
 
 #[path = "parsers/sip.rs"]
 mod bodies;
+#[path = "torture/on_streams.rs"]
+mod on_streams;
 #[path = "torture/on_the_wire.rs"]
 mod on_the_wire;
 #[path = "torture/properties.rs"]
