@@ -10,7 +10,7 @@ use crate::sip::dialog::negotiation::{Proposal, Purpose};
 use crate::sip::dialog::session::{DEFAULT_MIN_SE, Due, Reply, Session, Wish};
 use crate::sip::wire::{Message, Method, Name, SessionExpires};
 
-use super::client::cause_of;
+use super::answers::cause_of;
 
 impl Stack {
     /// What a 2xx to a request of ours decides; it also says whether the peer takes UPDATE.

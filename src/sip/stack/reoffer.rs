@@ -17,13 +17,16 @@ use crate::sip::transaction::Stored;
 use crate::sip::transaction::invite_client::{Event as InviteEvent, Response};
 use crate::sip::wire::{Message, Method};
 
-use super::client::cause_of;
+use super::answers::cause_of;
 
 /// Most times that one offer is sent because of 491 or 500 with Retry-After.
 const MAX_TRIES: u8 = 10;
 
 /// While a refusal of ours waits for its ACK, an offer of ours looks again after this.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// However long a 500 says that we should wait, we try again after this.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 impl Stack {
     /// Offers the peer another session description. It goes out when no other exchange is under way; one that has not gone
@@ -171,7 +174,7 @@ impl Stack {
     pub(super) fn wait_of(&mut self, status: u16, message: &Message) -> Option<Duration> {
         match status {
             491 => Some(Duration::from_millis(10) * self.rng.random_range(210..=400)),
-            500 => message.retry_after().ok().map(|seconds| Duration::from_secs(seconds.into())),
+            500 => message.retry_after().ok().map(|seconds| Duration::from_secs(seconds.into()).min(LONGEST_WAIT)),
             _ => None,
         }
     }
