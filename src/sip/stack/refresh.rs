@@ -95,7 +95,7 @@ impl Stack {
         self.exchange_timer(now, at, fork);
     }
 
-    fn session_refused(&mut self, now: Mono, at: usize, fork: usize, wait: Option<std::time::Duration>) {
+    pub(super) fn session_refused(&mut self, now: Mono, at: usize, fork: usize, wait: Option<std::time::Duration>) {
         let dialog = self.tables.legs.get_mut(at).and_then(|leg| leg.usage.fork_mut(fork));
         if let Some(dialog) = dialog {
             dialog.session.refused(now, wait);

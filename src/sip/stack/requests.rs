@@ -5,7 +5,7 @@ use super::table::{Asked, Carried, ClientTx, Draft};
 use super::write;
 use super::{ClientMachine, Stack};
 use crate::clock::Mono;
-use crate::model::Cause;
+use crate::model::{Cause, Hop};
 use crate::sip::dialog::Negotiation;
 use crate::sip::transaction::{InviteClient, NonInviteClient, Step, Stored, Transport};
 use crate::sip::wire::{Message, Method};
@@ -26,17 +26,19 @@ impl Stack {
         let Some(dialog) = leg.usage.fork_mut(fork) else { return false };
         dialog.local_cseq = dialog.local_cseq.saturating_add(1);
         let cseq = dialog.local_cseq;
+        let Some(leg) = self.tables.legs.get(at) else { return false };
         let Some(dialog) = leg.usage.fork(fork) else { return false };
         let to = dialog.next_hop(&leg.hop, &self.config.sources);
         let (uri, _) = dialog.way();
         draft.retry_fields = self.keyring.authorize(&leg.hop, leg.trunk.credentials.as_ref(), &method, uri);
-        let Some(bytes) = write::request(&self.config, leg, dialog, &to, &method, branch, &draft) else { return false };
+        let written = |to: &Hop| write::request(&self.config, leg, dialog, to, &method, branch, &draft);
+        let Some((to, bytes, spare)) = self.road(now, &to, written) else { return false };
         let is_invite = method == Method::Invite;
         let refusal_ack = is_invite.then(|| write::ack_refused(&self.config, leg, dialog, &to, branch)).flatten();
         let (machine, step) = self.machine(now, bytes, is_invite, to.transport.into());
         let asked = Asked { method: method.clone(), fork, invite, cseq, ack: refusal_ack, draft };
         let carried = Carried::Request(Some(Box::new(asked)));
-        let tx = self.tables.add_client(ClientTx { machine, leg: at, carried, to, method, branch, ack: None });
+        let tx = self.tables.add_client(ClientTx { machine, leg: at, carried, to, method, branch, ack: None, spare });
         let dialog = self.tables.legs.get_mut(at).and_then(|leg| leg.usage.fork_mut(fork)).filter(|_| is_invite);
         if let Some(Negotiation::Ours { transaction, .. }) = dialog.map(|dialog| &mut dialog.negotiation) {
             *transaction = Some(tx);
@@ -66,6 +68,18 @@ impl Stack {
         }
         if asked.method == Method::Update {
             self.update_answered(now, at, &asked, message);
+        }
+    }
+
+    /// No connection carried it: as good as a 503, which ends no dialog.
+    pub(super) fn request_unreached(&mut self, now: Mono, at: usize, asked: &Asked) {
+        match asked.method {
+            Method::Update => {
+                self.session_refused(now, at, asked.fork, None);
+                self.exchange_timer(now, at, asked.fork);
+            }
+            Method::Invite => self.offer_unreached(now, at, asked.fork),
+            _ => {}
         }
     }
 
