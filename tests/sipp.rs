@@ -10,6 +10,8 @@ mod answered;
 mod customer;
 #[path = "sipp/dialog.rs"]
 mod dialog;
+#[path = "sipp/digits.rs"]
+mod digits;
 #[path = "sipp/early.rs"]
 mod early;
 #[path = "sipp/equipment.rs"]
@@ -24,3 +26,5 @@ mod representative;
 mod scenarios;
 #[path = "sipp/session.rs"]
 mod session;
+#[path = "sipp/transfer.rs"]
+mod transfer;
