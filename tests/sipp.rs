@@ -16,6 +16,8 @@ mod digits;
 mod early;
 #[path = "sipp/equipment.rs"]
 mod equipment;
+#[path = "sipp/identity.rs"]
+mod identity;
 #[path = "sipp/loss.rs"]
 mod loss;
 #[path = "sipp/malformed.rs"]

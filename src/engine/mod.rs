@@ -207,7 +207,8 @@ impl Engine {
     pub fn new(config: EngineConfig, mut rng: StdRng) -> Engine {
         use rand::SeedableRng;
         let routing = Routing::new(config.switches.clone());
-        let stack_config = StackConfig::new(config.sip.clone(), door::sources(&routing), config.user_agent.clone());
+        let mut stack_config = StackConfig::new(config.sip.clone(), door::sources(&routing), config.user_agent.clone());
+        stack_config.strays_per_second = config.strays_per_second;
         let doors = Output::Sources(Arc::new(stack_config.sources.clone()));
         let stack = Stack::new(stack_config, StdRng::from_rng(&mut rng));
         Engine {
@@ -280,6 +281,7 @@ impl Engine {
     pub fn reconfigure(&mut self, config: EngineConfig) {
         self.routing = Routing::new(config.switches.clone());
         self.know_sources();
+        self.stack.set_strays_per_second(config.strays_per_second);
         self.config = config;
     }
 

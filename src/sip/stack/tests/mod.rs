@@ -2,6 +2,7 @@
 
 mod calls;
 mod challenges;
+mod connection;
 mod keys;
 mod lossy;
 mod races;
