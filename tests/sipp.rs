@@ -24,6 +24,8 @@ mod loss;
 mod malformed;
 #[path = "sipp/questions.rs"]
 mod questions;
+#[path = "sipp/provisional.rs"]
+mod provisional;
 #[path = "sipp/refusals.rs"]
 mod refusals;
 #[path = "sipp/representative.rs"]
@@ -32,5 +34,7 @@ mod representative;
 mod scenarios;
 #[path = "sipp/switch.rs"]
 mod switch;
+#[path = "sipp/session.rs"]
+mod session;
 #[path = "sipp/transfer.rs"]
 mod transfer;

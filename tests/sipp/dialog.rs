@@ -9,7 +9,7 @@ use crate::support::tone::Tone;
 use crate::support::wait::{PATIENCE, eventually};
 
 /// Waits for so many more frames of a tone from now on.
-fn until_heard_anew(phone: &Phone, voice: Tone) {
+pub fn until_heard_anew(phone: &Phone, voice: Tone) {
     let since = Instant::now();
     eventually(&format!("{voice:?} to be heard anew"), PATIENCE, || {
         let frames = phone.media.count(|f| f.at > since && f.tone() == Some(voice));

@@ -1,10 +1,11 @@
 //! The user agent core: legs in, messages out, and back (RFC 3261 §8, §13–15, §17). Owns demultiplexing, the tables of legs and
-//! transactions, their timers and their bounds. Refuses sockets, clocks and SDP. `client` calls and hangs up, `reliable` hears
-//! provisionals, `requests` are those of ours inside dialogs, `retry` sends refused ones again, `exchange` and
+//! transactions, their timers and their bounds. Refuses sockets, clocks and SDP. `client` calls and hangs up, `answers` and
+//! `reliable` hear what comes back, `requests` are those of ours inside dialogs, `retry` sends refused ones again, `exchange` and
 //! `reoffer` are offer and answer inside a dialog, theirs and ours, `refresh` the session timer, `connection` chooses a
 //! request's transport and bears the loss of one, `server` answers requests inside dialogs, `stranger` those out of the blue,
 //! `challenge` has the credentials, `write` makes the bytes.
 
+mod answers;
 mod challenge;
 mod client;
 mod connection;
