@@ -3,16 +3,14 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 
 use serde_json::Value;
 
 use super::http::{self, Credentials, Response};
+use super::log::Log;
 use super::ports::{self, loopback};
 use super::tone::Tone;
 use super::wait::{PATIENCE, eventually};
@@ -285,42 +283,5 @@ fn configuration(folder: &Path, setup: &Setup, [http, admin, sip]: [SocketAddr; 
 fn push_keys(text: &mut String, keys: &[(&'static str, String)]) {
     for (key, value) in keys {
         writeln!(text, "{key} = {value}").expect("a string takes all");
-    }
-}
-
-/// The daemon's stderr, read as it comes.
-#[derive(Debug)]
-struct Log {
-    lines: Arc<Mutex<Vec<String>>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Log {
-    fn follow(pipe: impl std::io::Read + Send + 'static) -> Log {
-        let lines = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&lines);
-        let thread = std::thread::spawn(move || {
-            for line in BufReader::new(pipe).lines().map_while(Result::ok) {
-                kept.lock().unwrap_or_else(PoisonError::into_inner).push(line);
-            }
-        });
-        Log { lines, thread: Some(thread) }
-    }
-
-    fn lines(&self) -> Vec<String> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn text(&self) -> String {
-        self.lines().join("\n")
-    }
-}
-
-impl Drop for Log {
-    fn drop(&mut self) {
-        // Ends with the pipe, that is with the process, which is ended first.
-        if let Some(thread) = self.thread.take() {
-            thread.join().ok();
-        }
     }
 }

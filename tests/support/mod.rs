@@ -5,6 +5,7 @@
 pub mod daemon;
 pub mod g711;
 pub mod http;
+pub mod log;
 pub mod ports;
 pub mod relay;
 pub mod rtp;

@@ -43,12 +43,17 @@ impl Story {
 
     /// With another configuration; the two switches are added.
     pub fn with(mut setup: Setup) -> Story {
-        let (customer_switch, representative_switch) = (ports::port(), ports::port());
-        setup.call.push(("drain_seconds", 10));
-        for (name, port, prefix) in [("ssp-62", customer_switch, "+1212"), ("ssp-64", representative_switch, "+1646")] {
+        let phones = [ports::port(), ports::port()];
+        for (name, port, prefix) in [("ssp-62", phones[0], "+1212"), ("ssp-64", phones[1], "+1646")] {
             let (transport, keys) = (setup.transport, setup.trunk.clone());
             setup.switches.push(Switch { transport, keys, ..Switch::new(name, port, &[prefix]) });
         }
+        Story::behind(setup, phones)
+    }
+
+    /// With switches of the story's own; the phones (the customer's, the representatives') are at these ports behind them.
+    pub fn behind(mut setup: Setup, [customer_switch, representative_switch]: [u16; 2]) -> Story {
+        setup.call.push(("drain_seconds", 10));
         let daemon = Daemon::start(&setup);
         // The first verification of a password is slow on purpose; no story is about that.
         assert_eq!(daemon.api("GET", "/v1/calls", None).status, 200);
