@@ -34,7 +34,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ),
     ("config", &["model", "clock"]),
     // The prompt library renders and keeps audio; what the engine says of messages is in the words of `sip::api`.
-    ("io", &["engine", "media", "config", "model", "clock", "sip::wire", "sip::api", "audio"]),
+    ("io", &["engine", "media", "config", "model", "clock", "sip::wire", "sip::api", "audio", "routing::Failure"]),
     // Besides, the types of the settings that it hands to the engine, and the face of the prompt library.
     (
         "daemon",

@@ -10,8 +10,9 @@ use crate::media::api as media;
 
 use crate::model::{
     AttemptRecord, BusinessId, CallId, CallRecord, CallState, CallView, Directory, Hop, InitiationMessage, Outcome,
-    Progress, StoredCall,
+    Progress, StoredCall, Target,
 };
+use crate::routing::Failure;
 use crate::sip::api::{Note, RefusedWhy};
 
 /// Names the one who waits for a reply (an HTTP request).
@@ -41,6 +42,8 @@ pub enum Input<'a> {
     Stored { token: StoreToken, result: Result<(), StoreFailure> },
     /// The accounts changed.
     Directory(Arc<Directory>),
+    /// A switch's name was looked up: these are its places from now on.
+    Resolved { switch: String, targets: Vec<Target> },
     /// Take no new calls; say [`Output::Drained`] when the last live one is over. Scheduled calls stay in the store.
     Drain,
     /// End every live call now (the drain took too long).
@@ -214,4 +217,8 @@ pub enum Notice {
     OneWayAudio { call: CallId },
     /// A store operation failed and will be tried again.
     StoreRetry { call: CallId },
+    /// A switch failed a call or a probe.
+    SwitchFailed { switch: String, reason: Failure },
+    /// A switch works now, or does not any more.
+    Switch { switch: String, up: bool },
 }

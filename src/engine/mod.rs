@@ -11,6 +11,10 @@ mod failure;
 mod keep;
 mod legs;
 mod record;
+mod redirect;
+mod switches;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -22,11 +26,11 @@ use rand::rngs::StdRng;
 use crate::access::{Access, Permit};
 use crate::call::{self, Attempt, Call};
 use crate::clock::{Mono, Now, Timers, Wall};
-use crate::model::{AttemptRecord, Business, BusinessId, CallId, CallRecord, CallView, Directory, Hop, Trunk};
+use crate::model::{AttemptRecord, Business, BusinessId, CallId, CallRecord, CallView, Directory, Hop, LegId, Trunk};
 use crate::routing::Routing;
 use crate::schedule::Schedule;
 use crate::sdp::{Codec, MediaPlan};
-use crate::sip::api::OfferId;
+use crate::sip::api::{AskId, OfferId};
 use crate::sip::{Stack, StackConfig};
 
 use api::{Input, Notice, Output, Reply, ReplyTo, StoreOp, StoreToken};
@@ -55,6 +59,8 @@ pub struct Engine {
     outputs: VecDeque<Output>,
     pending: BTreeMap<StoreToken, Pending>,
     next_token: u64,
+    asked: BTreeMap<AskId, switches::Purpose>,
+    next_ask: u64,
     drain: Drain,
 }
 
@@ -85,9 +91,6 @@ enum Standing {
 struct LegMedia {
     hop: Hop,
     trunk: Arc<Trunk>,
-    target: String,
-    from: String,
-    from_name: Option<String>,
     codecs: [Codec; 2],
     port: Port,
     session_id: u64,
@@ -95,6 +98,8 @@ struct LegMedia {
     plan: Option<MediaPlan>,
     /// What early dialogs agreed on by offers of the peer.
     early: Vec<(OfferId, MediaPlan)>,
+    /// The try under way, and what is left to try.
+    tries: dial::Tries,
 }
 
 /// A leg's media port.
@@ -145,6 +150,12 @@ pub enum TimerKey {
     Call(CallId, call::Timer),
     /// A store operation is tried again.
     StoreRetry(CallId),
+    /// A leg looks for a free channel again.
+    Dial(LegId),
+    /// A switch has been silent for long enough.
+    Answer(LegId),
+    /// Some switch is asked whether it lives.
+    Probe,
 }
 
 /// Why `poll_timeout` names a moment.
@@ -175,6 +186,8 @@ pub struct Census {
     pub pending_store: usize,
     /// SIP transactions and dialogs.
     pub sip: usize,
+    /// Channels of switches in use.
+    pub channels: usize,
 }
 
 impl Engine {
@@ -184,7 +197,7 @@ impl Engine {
         let routing = Routing::new(config.switches.clone());
         let stack_config = StackConfig::new(config.sip.clone(), routing.sources(), config.user_agent.clone());
         let stack = Stack::new(stack_config, StdRng::from_rng(&mut rng));
-        Engine {
+        let mut engine = Engine {
             config,
             rng,
             stack,
@@ -199,8 +212,12 @@ impl Engine {
             outputs: VecDeque::new(),
             pending: BTreeMap::new(),
             next_token: 0,
+            asked: BTreeMap::new(),
+            next_ask: 0,
             drain: Drain::No,
-        }
+        };
+        engine.watch_switches();
+        engine
     }
 
     /// Takes exactly one input. Drain `poll_output` before the next.
@@ -217,6 +234,7 @@ impl Engine {
             Input::Media(event) => self.media_event(now, event),
             Input::Stored { token, result } => self.stored(now, token, result),
             Input::Directory(directory) => self.replace_directory(directory),
+            Input::Resolved { switch, targets } => self.resolved(&switch, targets),
             Input::Drain => self.drain = if self.drain == Drain::No { Drain::Asked } else { self.drain },
             Input::HangUpAll => self.hang_up_all(now),
             Input::Timeout => self.timeout(now),
@@ -242,9 +260,10 @@ impl Engine {
 
     /// Replaces switches and bounds of time; live calls keep what they began with.
     pub fn reconfigure(&mut self, config: EngineConfig) {
-        self.routing = Routing::new(config.switches.clone());
+        self.routing.reconfigure(config.switches.clone());
         self.stack.set_sources(self.routing.sources());
         self.config = config;
+        self.watch_switches();
     }
 
     /// What is held.
@@ -258,6 +277,7 @@ impl Engine {
             timers: self.timers.len(),
             pending_store: self.pending.len(),
             sip: self.stack.live(),
+            channels: usize::try_from(self.routing.channels_out()).unwrap_or(usize::MAX),
         }
     }
 
@@ -270,6 +290,9 @@ impl Engine {
                 TimerKey::Alive => self.heartbeat(now),
                 TimerKey::Call(call, timer) => self.tell(now, call, call::Event::Timer(timer)),
                 TimerKey::StoreRetry(call) => self.retry_store(call),
+                TimerKey::Dial(leg) => self.dial(now, leg),
+                TimerKey::Answer(leg) => self.try_is_silent(now, leg),
+                TimerKey::Probe => self.probe_switches(now),
             }
         }
     }

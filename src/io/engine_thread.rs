@@ -21,7 +21,7 @@ use super::clock::SystemClock;
 use crate::engine::api::{Input, Notice, Output, Refusal, Reply, ReplyTo, StoreFailure, StoreOp, StoreToken};
 use crate::engine::{Engine, EngineConfig};
 use crate::media::api::{Command, Event, Spoken};
-use crate::model::{BusinessId, CallId, Directory, Hop, InitiationMessage};
+use crate::model::{BusinessId, CallId, Directory, Hop, InitiationMessage, Target};
 use crate::sip::api::Note;
 
 /// Requests that may wait for the engine; one more is answered 503.
@@ -74,6 +74,7 @@ enum News {
     Media(Event),
     Stored(StoreToken, Result<(), StoreFailure>),
     Directory(Arc<Directory>),
+    Resolved(String, Vec<Target>),
     Reconfigure(Box<EngineConfig>),
     Drain,
     HangUpAll,
@@ -152,6 +153,11 @@ impl EngineHandle {
     /// The accounts changed.
     pub fn directory(&self, directory: Arc<Directory>) {
         self.tell(News::Directory(directory));
+    }
+
+    /// A switch's name was looked up.
+    pub fn resolved(&self, switch: String, targets: Vec<Target>) {
+        self.tell(News::Resolved(switch, targets));
     }
 
     /// Switches or bounds changed.
@@ -329,7 +335,11 @@ impl Runner {
             News::Media(event) => self.give(Input::Media(event)),
             News::Stored(token, result) => self.give(Input::Stored { token, result }),
             News::Directory(directory) => self.give(Input::Directory(directory)),
-            News::Reconfigure(config) => self.engine.reconfigure(*config),
+            News::Resolved(switch, targets) => self.give(Input::Resolved { switch, targets }),
+            News::Reconfigure(config) => {
+                self.engine.reconfigure(*config);
+                self.carry_out();
+            }
             News::Drain => self.give(Input::Drain),
             News::HangUpAll => self.give(Input::HangUpAll),
             News::Stop => {}

@@ -10,5 +10,6 @@ pub mod passwords;
 pub mod prompts;
 pub mod speech;
 pub mod store;
+mod switch_metrics;
 pub mod telemetry;
 pub mod tls;

@@ -14,6 +14,7 @@ use metrics::{
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
+use super::switch_metrics;
 use crate::config::LogConfig;
 use crate::engine::api::Notice;
 use crate::io::media_thread::MediaCounters;
@@ -116,6 +117,8 @@ impl Metrics {
             Notice::FirstRelay { micros, .. } => inner.bridge.record(seconds(*micros)),
             Notice::OneWayAudio { call } => tracing::warn!(%call, "audio flows in one direction only"),
             Notice::StoreRetry { call } => tracing::warn!(%call, "the store refused; tried again"),
+            Notice::SwitchFailed { switch, reason } => switch_metrics::failed(switch, *reason),
+            Notice::Switch { switch, up } => switch_metrics::is_up(switch, *up),
         }
     }
 
@@ -170,6 +173,7 @@ fn rejected(reason: &'static str) {
 }
 
 fn describe() {
+    switch_metrics::describe();
     describe_counter!("callbridge_calls_total", "Calls ended, by outcome.");
     describe_gauge!("callbridge_calls_active", "Calls that have not ended, by state.");
     describe_histogram!(

@@ -42,7 +42,8 @@ pub(super) struct Line {
 #[derive(Clone, Copy, Debug)]
 struct Probe {
     next: Mono,
-    under_way: bool,
+    /// The one whose answer is waited for.
+    sent_at: Option<Mono>,
 }
 
 impl Line {
@@ -81,7 +82,7 @@ impl Line {
         self.probes.retain(|hop, _| stays(hop));
         if self.switch.options.is_some() {
             for target in &targets {
-                self.probes.entry(target.hop.clone()).or_insert(Probe { next: self.at, under_way: false });
+                self.probes.entry(target.hop.clone()).or_insert(Probe { next: self.at, sent_at: None });
             }
         }
         self.targets = targets;
@@ -153,10 +154,10 @@ impl Line {
         let mut due = Vec::new();
         let mut silent = Vec::new();
         for (hop, probe) in self.probes.iter_mut().filter(|(_, probe)| probe.next <= now) {
-            if probe.under_way {
+            if probe.sent_at.is_some() {
                 silent.push(hop.clone());
             }
-            *probe = Probe { next: now + every, under_way: true };
+            *probe = Probe { next: now + every, sent_at: Some(now) };
             due.push(hop.clone());
         }
         for hop in silent {
@@ -165,10 +166,17 @@ impl Line {
         due
     }
 
-    pub(super) fn probed(&mut self, now: Mono, hop: &Hop, alive: bool) {
-        if let Some(probe) = self.probes.get_mut(hop).filter(|probe| probe.under_way) {
-            probe.under_way = false;
-            if alive { self.health_mut(hop).succeeded() } else { self.probe_failed(now, hop) }
+    /// What came of the probe that was sent at this moment. The silence of one that has a follower was counted with that.
+    pub(super) fn probed(&mut self, now: Mono, hop: &Hop, sent_at: Mono, alive: bool) {
+        let Some(probe) = self.probes.get_mut(hop) else { return };
+        let latest = probe.sent_at == Some(sent_at);
+        if latest {
+            probe.sent_at = None;
+        }
+        match alive {
+            true => self.health_mut(hop).succeeded(),
+            false if latest => self.probe_failed(now, hop),
+            false => {}
         }
     }
 

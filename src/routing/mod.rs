@@ -147,12 +147,7 @@ impl Routing {
 
     /// Those that may carry a leg to this destination, in the order to be tried. Where all of them are broken they are tried
     /// all the same: a breaker chooses among switches, it never refuses the last one.
-    pub fn candidates(
-        &self,
-        now: Mono,
-        endpoint: &Endpoint,
-        rng: &mut dyn RngCore,
-    ) -> Result<Vec<Candidate>, Blocked> {
+    pub fn candidates(&self, now: Mono, endpoint: &Endpoint, rng: &mut dyn RngCore) -> Result<Vec<Candidate>, Blocked> {
         let ready: Vec<&Line> = self.serving(endpoint)?.filter(|line| line.has_room(now)).collect();
         let mut found: Vec<(Fit, Candidate)> = Vec::new();
         for line in by_weight(ready, |line| line.switch.weight, rng) {
@@ -164,7 +159,8 @@ impl Routing {
         found.retain(|(fit, _)| *fit != Fit::Resting);
         let best = found.iter().map(|(fit, _)| *fit).min().ok_or(Blocked::Busy)?;
         // The one trial call of a place that was broken goes there first: if it fails again, a sound one takes over.
-        let trial = found.iter().position(|(fit, _)| *fit == Fit::Trial).filter(|_| best == Fit::Well && found.len() > 1);
+        let trial =
+            found.iter().position(|(fit, _)| *fit == Fit::Trial).filter(|_| best == Fit::Well && found.len() > 1);
         let trial = trial.map(|at| found.remove(at).1);
         found.retain(|(fit, _)| best == Fit::Broken || *fit <= Fit::Trial);
         found.sort_by_key(|(fit, _)| *fit);
@@ -180,6 +176,12 @@ impl Routing {
         let longest = open().filter_map(|line| reach(line, endpoint)).max().ok_or(Blocked::Busy)?;
         let serving: Vec<&Line> = open().filter(|line| reach(line, endpoint) == Some(longest)).collect();
         Ok(serving.into_iter())
+    }
+
+    /// Whether [`Routing::take`] would find a channel.
+    pub fn is_ready(&self, now: Mono, candidate: &Candidate) -> bool {
+        let line = self.lines.iter().find(|line| line.switch.name == candidate.switch.name);
+        line.is_some_and(|line| !line.switch.drain && line.has_room(now))
     }
 
     /// Takes a channel of a candidate; none when it has become full meanwhile, or is gone.
@@ -220,16 +222,16 @@ impl Routing {
         due
     }
 
-    /// What came of a probe.
-    pub fn probed(&mut self, now: Mono, switch: &str, hop: &Hop, alive: bool) {
+    /// What came of the probe that was sent at this moment.
+    pub fn probed(&mut self, now: Mono, switch: &str, hop: &Hop, sent_at: Mono, alive: bool) {
         if let Some(line) = self.place(switch, hop) {
-            line.probed(now, hop, alive);
+            line.probed(now, hop, sent_at, alive);
         }
     }
 
     /// Switches that went up or down since this was last asked.
     pub fn news(&mut self) -> Vec<(String, bool)> {
-        let news = |line: &mut Line| Some((line.switch.name.clone(), line.news()?));
+        let news = |line: &mut Line| line.news().map(|up| (line.switch.name.clone(), up));
         self.lines.iter_mut().filter_map(news).collect()
     }
 

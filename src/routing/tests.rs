@@ -117,7 +117,10 @@ fn a_broken_place_is_left_out_tried_once_and_comes_back() {
     }
     assert_eq!(routing.news(), [("a".to_owned(), false), ("b".to_owned(), true)]);
     assert!((0..50).all(|seed| names(&routing, s(1), seed) == ["b"]));
-    assert!((0..50).all(|seed| names(&routing, s(10), seed) == ["a", "b"]), "the trial goes first, a sound one behind it");
+    assert!(
+        (0..50).all(|seed| names(&routing, s(10), seed) == ["a", "b"]),
+        "the trial goes first, a sound one behind it"
+    );
     let trial = first(&routing, s(10));
     let _channel = routing.take(s(10), &trial).unwrap();
     assert_eq!(names(&routing, s(10), 1), ["b"], "one trial at a time");
@@ -155,11 +158,10 @@ fn a_reload_keeps_channels_and_what_was_learnt_of_switches_whose_name_stays() {
     assert_eq!(routing.channels_out(), 1);
     assert_eq!(names(&routing, s(1), 1), ["b"]);
     let views = routing.views(s(1));
-    assert_eq!(views.iter().map(|view| (view.name.as_str(), view.up)).collect::<Vec<_>>(), [
-        ("b", true),
-        ("a", false),
-        ("d", true)
-    ]);
+    assert_eq!(
+        views.iter().map(|view| (view.name.as_str(), view.up)).collect::<Vec<_>>(),
+        [("b", true), ("a", false), ("d", true)]
+    );
 }
 
 #[test]
@@ -169,11 +171,11 @@ fn probes_go_out_in_their_time_and_their_silence_counts() {
         assert_eq!(routing.next_probe(), Some(s(30 * round)));
         assert_eq!(routing.due_probes(s(30 * round)).len(), 1);
         assert!(routing.due_probes(s(30 * round)).is_empty());
-        routing.probed(s(30 * round), "a", &hop(b'a'), false);
+        routing.probed(s(30 * round), "a", &hop(b'a'), s(30 * round), false);
     }
     assert!(!routing.views(s(90))[0].up);
     routing.due_probes(s(90));
-    routing.probed(s(90), "a", &hop(b'a'), true);
+    routing.probed(s(90), "a", &hop(b'a'), s(90), true);
     assert!(routing.views(s(90))[0].up);
 }
 

@@ -1,11 +1,13 @@
 //! The user agent core: legs in, messages out, and back (RFC 3261 §8, §13–15, §17). Owns demultiplexing, the tables of legs and
 //! transactions, their timers and their bounds. Refuses sockets, clocks and SDP. `client` calls and hangs up, `reliable` hears
 //! provisionals, `requests` are those of ours inside dialogs, `retry` sends refused ones again, `exchange` is offer and answer
-//! inside a dialog, `server` answers
+//! inside a dialog, `outside` those outside all dialogs, `server` answers
 //! requests inside dialogs, `stranger` those out of the blue, `write` makes the bytes.
 
 mod client;
 mod exchange;
+mod outside;
+mod redirect;
 mod reliable;
 mod requests;
 mod retry;
@@ -30,6 +32,7 @@ use super::transaction::{Stored, TimerConfig};
 use super::wire::{Message, Method};
 use crate::clock::{Mono, Timers};
 use crate::model::{Hop, LegId};
+use outside::Outside;
 use table::{Key, Leg, Tables};
 
 /// How the stack is set up.
@@ -89,6 +92,7 @@ pub struct Stack {
     secret: u64,
     next_offer: u64,
     tables: Tables,
+    outside: Outside,
     timers: Timers<Key>,
     output: VecDeque<SipOutput>,
 }
@@ -115,6 +119,7 @@ impl Stack {
             secret,
             next_offer: 0,
             tables: Tables::default(),
+            outside: Outside::default(),
             timers: Timers::default(),
             output: VecDeque::new(),
         }
@@ -136,6 +141,7 @@ impl Stack {
         let deadline = match *key {
             Key::Client(tx) => self.tables.clients.get(tx).and_then(|tx| tx.deadline()),
             Key::Server(tx) => self.tables.servers.get(tx).and_then(|tx| tx.deadline()),
+            Key::Outside(at) => self.outside.deadline(at),
             Key::Exchange { leg, fork } => {
                 self.tables.legs.get(leg).and_then(|leg| leg.usage.fork(fork)?.negotiation.deadline())
             }
@@ -160,7 +166,7 @@ impl Stack {
             legs: self.tables.by_id.len(),
             usages: self.tables.legs.len(),
             dialogs: self.tables.legs.iter().map(|(_, leg)| leg.usage.forks()).sum(),
-            clients: self.tables.clients.len(),
+            clients: self.tables.clients.len() + self.outside.len(),
             servers: self.tables.servers.len(),
             timers: self.timers.len(),
         }
@@ -188,6 +194,7 @@ impl Stack {
             match key {
                 Key::Client(tx) => self.client_timeout(now, tx),
                 Key::Server(tx) => self.server_timeout(now, tx),
+                Key::Outside(at) => self.outside_timeout(now, at),
                 Key::Exchange { leg, fork } => self.exchange_timeout(now, leg, fork),
             }
         }

@@ -13,7 +13,7 @@ pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE,
 
 const SDP: &str = "application/sdp";
 
-fn branch_text(branch: u128) -> String {
+pub(super) fn branch_text(branch: u128) -> String {
     format!("{BRANCH_COOKIE}{branch:032x}")
 }
 

@@ -113,6 +113,18 @@ impl InviteClient {
         Step { send: None, event }
     }
 
+    /// Sends the INVITE no more, while nothing has come; false when something has. The transaction waits on: what comes late
+    /// still belongs to it.
+    pub fn hush(&mut self) -> bool {
+        match &mut self.state {
+            State::Calling { a, .. } => {
+                *a = None;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// When to call [`InviteClient::timeout`], and why.
     pub fn deadline(&self) -> Option<Deadline> {
         match &self.state {
@@ -124,6 +136,11 @@ impl InviteClient {
             State::Completed { d, .. } => Some((*d, "timer D")),
             State::Terminated => None,
         }
+    }
+
+    /// Nothing has come.
+    pub fn is_unanswered(&self) -> bool {
+        matches!(self.state, State::Calling { .. })
     }
 
     /// Only now may a CANCEL be sent: a provisional came, no final (§9.1).
