@@ -33,6 +33,8 @@ fn accept(number: u64) -> StoreOp {
             note: None,
             reference: Some(format!("order {number}")),
             caller_id: None,
+            withhold_caller_id: false,
+            headers: Vec::new(),
             idempotency: None,
         },
         progress: Progress::default(),

@@ -19,7 +19,7 @@ use tokio::sync::{Notify, watch};
 use crate::call::CallLimits;
 use crate::config::{self, Config, ConfigErrors, SwitchConfig};
 use crate::engine::api::Input;
-use crate::engine::{Engine, EngineConfig};
+use crate::engine::{Engine, EngineConfig, Stir};
 use crate::io::clock::SystemClock;
 use crate::io::engine_thread::{self, EngineHandle, Hands};
 use crate::io::http::adapters::ArchivePort;
@@ -28,6 +28,7 @@ use crate::io::http::{App, Health, Patience, Phase, admin_router, router};
 use crate::io::media_thread::{MediaHandle, MediaSettings};
 use crate::io::passwords::{Verifier, VerifierLimits};
 use crate::io::prompts::PromptLibrary;
+use crate::io::stir::StirError;
 use crate::io::store::{Archive, DirectoryWatch, SqliteStore, Store, WriterBounds, seed_businesses, watch_directory};
 use crate::io::telemetry::{self, Metrics};
 use crate::io::tls::ServerTls;
@@ -48,6 +49,9 @@ pub enum DaemonError {
     /// The configuration is wrong: exit code 2.
     #[error("{0}")]
     Config(#[from] ConfigErrors),
+    /// The key that calls are signed with: exit code 2 as well.
+    #[error("{0}")]
+    Stir(#[from] StirError),
     /// A listener's address cannot be taken.
     #[error("cannot listen on {address} for {what}: {error}; is another callbridge, or another program, on this port?")]
     Listen {
@@ -70,7 +74,7 @@ impl DaemonError {
     /// The contract's exit code: 2 for a wrong configuration, 1 otherwise.
     pub fn exit_code(&self) -> u8 {
         match self {
-            DaemonError::Config(_) => 2,
+            DaemonError::Config(_) | DaemonError::Stir(_) => 2,
             DaemonError::Listen { .. } | DaemonError::Part(_) | DaemonError::System(_) => 1,
         }
     }
@@ -129,7 +133,7 @@ impl Daemon {
 
         let (socket, sip) = sip_socket(&config)?;
         let directory = Arc::new(store.directory().map_err(part)?);
-        let mut pure = Engine::new(engine_config(&config, sip), StdRng::from_os_rng());
+        let mut pure = Engine::new(engine_config(&config, sip, stir(&config)?), StdRng::from_os_rng());
         pure.handle(clock.now(), Input::Directory(Arc::clone(&directory)));
         let open = store.open_calls().map_err(part)?;
         pure.restore(clock.now(), open, store.last_alive().map_err(part)?);
@@ -191,8 +195,9 @@ impl Daemon {
         if let (Some(tls), Some(files)) = (&self.tls, &new.http.tls) {
             tls.reload(Some(files)).map_err(part)?;
         }
+        let stir = stir(&new)?;
         seed_businesses(&*self.store, &new.businesses).map_err(part)?;
-        self.engine.reconfigure(engine_config(&new, self.addresses.sip));
+        self.engine.reconfigure(engine_config(&new, self.addresses.sip, stir));
         let old = &self.config;
         let fixed = [
             ("[http] listen", old.http.listen != new.http.listen || old.http.tls.is_some() != new.http.tls.is_some()),
@@ -353,7 +358,13 @@ fn media_settings(config: &Config) -> MediaSettings {
     MediaSettings { address: media.address, ports: media.ports, threads: media.threads, tick_ms: media.tick_ms }
 }
 
-fn engine_config(config: &Config, sip_local: SocketAddr) -> EngineConfig {
+fn stir(config: &Config) -> Result<Option<Stir>, StirError> {
+    let Some(stir) = &config.stir else { return Ok(None) };
+    let default_attestation = stir.default_attestation;
+    Ok(Some(Stir { signer: crate::io::stir::load(stir)?, default_attestation, required: stir.required }))
+}
+
+fn engine_config(config: &Config, sip_local: SocketAddr, stir: Option<Stir>) -> EngineConfig {
     let seconds = |s: u32| Duration::from_secs(u64::from(s));
     let call = &config.call;
     EngineConfig {
@@ -372,6 +383,7 @@ fn engine_config(config: &Config, sip_local: SocketAddr) -> EngineConfig {
         max_ahead: seconds(call.max_ahead_seconds),
         max_calls: usize::try_from(call.max_calls).unwrap_or(usize::MAX),
         switches: config.switches.iter().map(switch).collect(),
+        stir,
     }
 }
 

@@ -34,6 +34,8 @@ fn call(number: i64) -> StoredCall {
             note: Some("x".repeat(usize::try_from(number % 4000).unwrap_or(0))),
             reference: None,
             caller_id: None,
+            withhold_caller_id: false,
+            headers: Vec::new(),
             idempotency: None,
         },
         progress: Progress::default(),

@@ -34,6 +34,8 @@ fn call(representatives: &[&str]) -> Call {
         note: None,
         reference: None,
         caller_id: None,
+        withhold_caller_id: false,
+        headers: Vec::new(),
         idempotency: None,
     };
     Call::new(CallId::new(Wall(0), CALL), Wall(0), message, limits(), true)

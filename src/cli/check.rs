@@ -40,6 +40,11 @@ fn files(path: &Path, config: &Config) -> Result<(), ConfigErrors> {
             "name PEM files that this user may read; certs/ has a script that makes some",
         );
     }
+    if let Some(stir) = &config.stir
+        && let Err(error) = crate::io::stir::load(stir)
+    {
+        wrong("stir.key", error.to_string(), "name a PEM file that this user may read");
+    }
     for seed in &config.businesses {
         if let SeedPassword::File(file) = &seed.password
             && let Err(error) = std::fs::File::open(file)

@@ -70,6 +70,7 @@ pub fn parse_with(
             http: open(r, root, "http", sections::http),
             admin: open(r, root, "admin", sections::admin),
             sip: open(r, root, "sip", sections::sip),
+            stir: open(r, root, "stir", super::stir::stir),
             media: open(r, root, "media", sections::media),
             store: open(r, root, "store", sections::store),
             call: open(r, root, "call", sections::call),
@@ -174,6 +175,10 @@ pub fn notes(config: &Config) -> Vec<String> {
     note(
         !config.switches.is_empty() && config.switches.iter().all(|switch| switch.drain),
         "every switch is drained: no call can be placed",
+    );
+    note(
+        config.stir.is_none() && config.switches.iter().any(|switch| switch.trunk.sign),
+        "a switch has sign = true, but there is no [stir]: its calls go unsigned",
     );
     let even = usize::from(config.media.ports.1.saturating_sub(config.media.ports.0)) / 2 + 1;
     note(

@@ -6,6 +6,7 @@ mod lists;
 mod load;
 mod reader;
 mod sections;
+mod stir;
 mod switch;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ mod trunk;
 
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use load::{load, notes, parse, parse_with};
+pub use stir::StirConfig;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -28,6 +30,8 @@ pub struct Config {
     pub admin: AdminConfig,
     /// `[sip]`
     pub sip: SipConfig,
+    /// `[stir]`; absent: calls are not signed.
+    pub stir: Option<StirConfig>,
     /// `[media]`
     pub media: MediaConfig,
     /// `[store]`

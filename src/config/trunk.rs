@@ -10,9 +10,8 @@ use crate::model::trunk::{Credentials, DtmfForm, IdentityForm, Registration, Ses
 use crate::model::{Endpoint, Trunk};
 
 /// What a template of `headers` may hold.
-const PLACEHOLDERS: [&str; 4] = ["{call_id}", "{business_id}", "{reference}", "{company}"];
-const TEMPLATE: &str =
-    "write printable text; {call_id}, {business_id}, {reference} and {company} are replaced, other braces are refused";
+const PLACEHOLDERS: [&str; 5] = ["{call_id}", "{attempt}", "{business_id}", "{reference}", "{company}"];
+const TEMPLATE: &str = "write printable text; {call_id}, {attempt}, {business_id}, {reference} and {company} are replaced, no other braces";
 const HEADER: &str = "name a field that callbridge does not write itself, such as X-Account";
 /// More fields, and a UDP INVITE would no longer fit its datagram.
 const MAX_HEADERS: usize = 16;

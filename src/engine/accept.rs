@@ -44,6 +44,7 @@ impl Engine {
         if message.caller_id.as_ref().is_some_and(|id| !business.caller_ids.contains(id)) {
             return Err(Refusal::CallerIdBarred);
         }
+        self.check_headers(message)?;
         if self.key_in_flight(message) {
             return Err(Refusal::KeyInFlight);
         }
@@ -75,6 +76,15 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// A header field that no switch takes would never be seen by anybody: better said now.
+    fn check_headers(&self, message: &InitiationMessage) -> Result<(), Refusal> {
+        let taken = |name: &str| self.config.switches.iter().any(|switch| switch.trunk.allows_header(name));
+        match message.headers.iter().find(|(name, _)| !taken(name)) {
+            Some((name, _)) => Err(Refusal::HeaderBarred { pointer: format!("/headers/{name}") }),
+            None => Ok(()),
+        }
     }
 
     /// Only messages that are not durable yet are in flight; durable keys are the store's to judge.

@@ -136,6 +136,12 @@ pub enum Refusal {
     /// The caller id is not one of the business's verified numbers.
     #[error("this caller id is not verified for this business")]
     CallerIdBarred,
+    /// No switch takes this header field of the message. `pointer` names it.
+    #[error("{pointer}: no switch takes this header field")]
+    HeaderBarred {
+        /// JSON pointer of the field.
+        pointer: String,
+    },
     /// No representative was named and call distribution has none to choose.
     #[error("no representative: name one")]
     NoRepresentative,
@@ -184,6 +190,7 @@ impl Refusal {
             Refusal::Disabled => "disabled",
             Refusal::DestinationBarred { .. } => "destination_barred",
             Refusal::CallerIdBarred => "caller_id_barred",
+            Refusal::HeaderBarred { .. } => "header_barred",
             Refusal::NoRepresentative => "no_representative",
             Refusal::RateExceeded { .. } => "rate",
             Refusal::ConcurrencyExceeded { .. } => "concurrency",

@@ -1,10 +1,13 @@
 //! What the engine is told at start: bounds and switches. Owns no file format (that is `config`'s).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::call::CallLimits;
+use crate::model::trunk::Attestation;
 use crate::routing::Switch;
 use crate::sip::api::Locals;
+use crate::sip::wire::passport::Signer;
 
 /// The engine's configuration.
 #[derive(Clone, Debug)]
@@ -23,4 +26,17 @@ pub struct EngineConfig {
     pub max_calls: usize,
     /// The switches.
     pub switches: Vec<Switch>,
+    /// How callers are vouched for; `None`: no INVITE carries an Identity.
+    pub stir: Option<Stir>,
+}
+
+/// STIR/SHAKEN (RFC 8224, RFC 8588).
+#[derive(Clone, Debug)]
+pub struct Stir {
+    /// Has the key.
+    pub signer: Arc<dyn Signer>,
+    /// Of a switch's own number, which nobody verified.
+    pub default_attestation: Attestation,
+    /// A call that a signature is due for and cannot be had fails; else it goes unsigned.
+    pub required: bool,
 }

@@ -9,7 +9,8 @@ use rand::RngCore;
 
 use super::api::Notice;
 use super::failure::{self, failure_of};
-use super::{Engine, LegMedia, Port, TURN, TimerKey};
+use super::identity::{self, Asking, Caller};
+use super::{Engine, EngineConfig, LegMedia, Live, Port, TURN, TimerKey};
 use crate::call::leg::Phase;
 use crate::call::{CUSTOMER, Event, FailureKind};
 use crate::clock::{Mono, Now};
@@ -69,6 +70,7 @@ impl Engine {
             return self.timers.set(TimerKey::Dial(leg), now.mono + TURN);
         };
         let Some(live) = self.calls.get_mut(&leg.call) else { return };
+        let caller = caller_of(&self.config, live, leg, &taken.next.candidate);
         let agreed = live.legs.get(&CUSTOMER).and_then(|l| l.plan.as_ref()).map(|plan| plan.codec);
         let codecs = match agreed {
             Some(Codec::Pcma) => [Codec::Pcma, Codec::Pcmu],
@@ -79,6 +81,8 @@ impl Engine {
         let leg_media = LegMedia {
             hop: candidate.hop.clone(),
             trunk: Arc::clone(&candidate.switch.trunk),
+            caller,
+            called: identity::number_of(&address),
             codecs,
             port: Port::Opening,
             session_id,
@@ -146,21 +150,19 @@ impl Engine {
         let tries = &mut leg_media.tries;
         tries.sent_at = now.mono;
         let waits = (!tries.rest.is_empty()).then(|| now.mono + tries.switch.answer);
-        let own = self.config.sip.of(&tries.hop).to_string();
-        let shown = live.call.message().caller_id.as_ref().or(live.business.caller_ids.first());
-        let from = match (shown, &tries.switch.caller_id) {
-            (Some(number), _) => routing::uri(number, &own),
-            (None, Some(id)) => format!("sip:{id}@{own};user=phone"),
-            (None, None) => format!("sip:callbridge@{own}"),
+        let target = routing::uri(&tries.address, &tries.switch.address.authority());
+        let Ok(headers) = identity::headers(self.config.stir.as_ref(), leg, leg_media, now.wall) else {
+            let cause = Cause::local(identity::UNSIGNED, "the call could not be signed");
+            return self.tell(now, leg.call, Event::Failed(leg.attempt, FailureKind::Fault, cause));
         };
         let invite = Invite {
             leg,
-            hop: tries.hop.clone(),
-            target: routing::uri(&tries.address, &tries.switch.address.authority()),
-            from,
-            from_name: Some(live.business.name.clone()).filter(|name| !name.is_empty()),
-            headers: Vec::new(),
-            trunk: Arc::clone(&tries.switch.trunk),
+            hop: leg_media.hop.clone(),
+            target,
+            from: leg_media.caller.from.clone(),
+            from_name: leg_media.caller.from_name.clone(),
+            headers,
+            trunk: Arc::clone(&leg_media.trunk),
             offer: sdp::offer(&leg_media.local(local), &leg_media.codecs, Direction::BOTH),
         };
         match waits {
@@ -253,12 +255,17 @@ impl Engine {
     pub(super) fn go_on(&mut self, now: Now, leg: LegId, rest: VecDeque<Next>) -> bool {
         let Some(taken) = self.take_next(now, rest) else { return false };
         let Some(live) = self.calls.get_mut(&leg.call) else { return false };
+        if !live.legs.get(&leg.attempt).is_some_and(|leg_media| matches!(leg_media.port, Port::Open(_))) {
+            return false;
+        }
+        let caller = caller_of(&self.config, live, leg, &taken.next.candidate);
         let Some(leg_media) = live.legs.get_mut(&leg.attempt) else { return false };
-        let Port::Open(_) = leg_media.port else { return false };
         let Candidate { switch, hop } = taken.next.candidate;
         live.call.set_switch(leg.attempt, &switch.name);
         leg_media.hop = hop.clone();
         leg_media.trunk = Arc::clone(&switch.trunk);
+        leg_media.caller = caller;
+        leg_media.called = identity::number_of(&taken.next.address);
         leg_media.early.clear();
         let tries = &mut leg_media.tries;
         tries.switch = switch;
@@ -270,4 +277,17 @@ impl Engine {
         self.send_invite(now, leg);
         true
     }
+}
+
+/// Who calls, as this switch is shown it.
+fn caller_of(config: &EngineConfig, live: &Live, leg: LegId, candidate: &Candidate) -> Caller {
+    identity::caller(&Asking {
+        leg,
+        message: live.call.message(),
+        business: &live.business,
+        trunk: &candidate.switch.trunk,
+        switch_caller_id: candidate.switch.caller_id.as_deref(),
+        own: config.sip.of(&candidate.hop),
+        default_attestation: identity::attestation_of_switches(config.stir.as_ref()),
+    })
 }

@@ -25,6 +25,8 @@ pub fn failure_of(cause: &Cause, why: FailedWhy) -> Option<Failure> {
 pub fn kind_of(cause: &Cause, rang: bool) -> FailureKind {
     let quiet = if rang { FailureKind::NoAnswer } else { FailureKind::Unreachable };
     match (cause.sip_status, cause.q850) {
+        // The switch wants better credentials of ours: nobody was called, nobody rejected anything.
+        (Some(401 | 407), _) => FailureKind::Unreachable,
         (Some(486 | 600), _) | (_, Some(17)) => FailureKind::Busy,
         (Some(603 | 607 | 608), _) | (_, Some(21)) => FailureKind::Rejected,
         // Request timeout, temporarily unavailable, terminated: after ringing that is a phone nobody picked up.
@@ -50,6 +52,8 @@ mod tests {
         assert_eq!(kind(480, 18, false), FailureKind::Unreachable);
         assert_eq!(kind(480, 18, true), FailureKind::NoAnswer);
         assert_eq!(kind(408, 102, true), FailureKind::NoAnswer);
+        assert_eq!(kind(401, 21, false), FailureKind::Unreachable);
+        assert_eq!(kind(407, 21, false), FailureKind::Unreachable);
         assert_eq!(kind(404, 1, false), FailureKind::Unreachable);
         assert_eq!(kind(503, 41, false), FailureKind::Unreachable);
         assert_eq!(kind(503, 17, false), FailureKind::Busy);

@@ -8,6 +8,7 @@ pub mod api;
 mod config;
 mod dial;
 mod failure;
+mod identity;
 mod keep;
 mod legs;
 mod record;
@@ -34,7 +35,7 @@ use crate::sip::api::{AskId, OfferId};
 use crate::sip::{Stack, StackConfig};
 
 use api::{Input, Notice, Output, Reply, ReplyTo, StoreOp, StoreToken};
-pub use config::EngineConfig;
+pub use config::{EngineConfig, Stir};
 
 /// While calls are live the store is told so this often.
 const HEARTBEAT: Duration = Duration::from_secs(5);
@@ -91,6 +92,9 @@ enum Standing {
 struct LegMedia {
     hop: Hop,
     trunk: Arc<Trunk>,
+    caller: identity::Caller,
+    /// The number called, in E.164, where it is one.
+    called: Option<String>,
     codecs: [Codec; 2],
     port: Port,
     session_id: u64,

@@ -9,6 +9,7 @@ pub mod media_thread;
 pub mod passwords;
 pub mod prompts;
 pub mod speech;
+pub mod stir;
 pub mod store;
 mod switch_metrics;
 pub mod telemetry;

@@ -57,7 +57,6 @@ const OURS: &[&str] = &[
     "to",
     "unsupported",
     "user-agent",
-    "user-to-user",
     "via",
     "warning",
     "www-authenticate",
@@ -110,7 +109,7 @@ mod tests {
         for name in ["", "X Y", "X-A:", "X-A\r\n", "é"] {
             assert!(!may_be_set(name), "{name:?}");
         }
-        for name in ["X-Account", "P-Charging-Vector", "Subject", "Call-Info"] {
+        for name in ["X-Account", "User-to-User", "P-Charging-Vector", "Subject", "Call-Info"] {
             assert!(may_be_set(name), "{name}");
         }
     }

@@ -27,6 +27,13 @@ pub struct InitiationMessage {
     pub reference: Option<String>,
     /// Which of its verified numbers to show.
     pub caller_id: Option<Endpoint>,
+    /// Do not show a number to those who are called (RFC 3323); a switch that trusts us still hears it.
+    #[serde(default)]
+    pub withhold_caller_id: bool,
+    /// Header fields for the INVITEs of this call, name and value, such as User-to-User (RFC 7433). Towards a switch that does
+    /// not allow a name it is left out.
+    #[serde(default)]
+    pub headers: Vec<(String, String)>,
     /// The `Idempotency-Key` of the request, with a hash of its body.
     #[serde(default)]
     pub idempotency: Option<Idempotency>,

@@ -23,12 +23,19 @@ pub struct Trunk {
     pub sign: bool,
     /// How digits are sent.
     pub dtmf: DtmfForm,
-    /// Header fields of every INVITE: name and template (`{call_id}`, `{business_id}`, `{reference}`, `{company}`).
+    /// Header fields of every INVITE: name and template (`{call_id}`, `{attempt}`, `{business_id}`, `{reference}`, `{company}`).
     pub headers: Vec<(String, String)>,
     /// Names that an initiation message may set.
     pub allow_headers: Vec<String>,
     /// 3xx answers followed per leg.
     pub max_redirects: u8,
+}
+
+impl Trunk {
+    /// Whether an initiation message may set this field towards the switch.
+    pub fn allows_header(&self, name: &str) -> bool {
+        self.allow_headers.iter().any(|allowed| allowed.eq_ignore_ascii_case(name))
+    }
 }
 
 impl Default for Trunk {
@@ -111,4 +118,29 @@ pub enum DtmfForm {
     Rfc4733,
     /// INFO with `application/dtmf-relay`.
     Info,
+}
+
+/// How well the caller's right to the number shown is known (RFC 8588 §4, ATIS-1000074).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Attestation {
+    /// A: the caller is our customer and the number is verified to be theirs.
+    Full,
+    /// B: the caller is our customer; the right to the number is not verified.
+    Partial,
+    /// C: the call came to us and that is all we know.
+    Gateway,
+}
+
+impl Attestation {
+    /// Every one.
+    pub const ALL: [Attestation; 3] = [Attestation::Full, Attestation::Partial, Attestation::Gateway];
+
+    /// `A`, `B` or `C`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Attestation::Full => "A",
+            Attestation::Partial => "B",
+            Attestation::Gateway => "C",
+        }
+    }
 }

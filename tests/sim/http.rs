@@ -31,6 +31,8 @@ impl World {
             note: None,
             reference: Some(format!("wish-{wish}")),
             caller_id: None,
+            withhold_caller_id: false,
+            headers: Vec::new(),
             idempotency: Some(Idempotency { key: format!("key-{wish}"), body_hash: format!("body-{wish}") }),
         };
         let again = w.again.filter(|_| !self.fates[wish].posted);

@@ -56,6 +56,7 @@ pub fn engine_config(plan: &Plan) -> EngineConfig {
         vec![switch("ssp-a", SWITCH_A, &[])]
     };
     EngineConfig {
+        stir: None,
         sip: Locals::udp(address(EQUIPMENT)),
         user_agent: "callbridge".to_owned(),
         limits: LIMITS,

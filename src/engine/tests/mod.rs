@@ -63,6 +63,7 @@ pub fn config(switches: Vec<Switch>) -> EngineConfig {
         max_ahead: Duration::from_secs(3600),
         max_calls: 100,
         switches,
+        stir: None,
     }
 }
 

@@ -14,6 +14,7 @@ use super::json::{self, Json};
 use super::problem::{FieldError, Problem};
 use crate::clock::Wall;
 use crate::io::passwords::Password;
+use crate::model::header_name::may_be_set;
 use crate::model::{BusinessId, Endpoint, InitiationMessage, WebPage};
 
 /// Most representatives to be hunted.
@@ -28,6 +29,10 @@ pub const MAX_REFERENCE_CHARS: usize = 128;
 pub const MAX_URL_CHARS: usize = 2048;
 /// Characters of `web_page.title`.
 pub const MAX_TITLE_CHARS: usize = 300;
+/// Members of `headers`.
+pub const MAX_HEADERS: usize = 16;
+/// Characters of one value of `headers`.
+pub const MAX_HEADER_CHARS: usize = 256;
 /// A desired contact time may have passed by so much: clocks differ and requests take time. It means now.
 pub const PAST_TOLERANCE: Duration = Duration::from_secs(60);
 
@@ -76,6 +81,8 @@ impl RawMessage {
             note: fields.text("note", MAX_NOTE_CHARS, Lines::Many),
             reference: fields.text("reference", MAX_REFERENCE_CHARS, Lines::One),
             caller_id: fields.optional("caller_id").and_then(|json| fields.endpoint("/caller_id", json)),
+            withhold_caller_id: fields.flag("withhold_caller_id"),
+            headers: fields.headers(),
             idempotency: None,
             // Only reached with a customer: without one there is an error below.
             customer: customer.unwrap_or(Endpoint::Ip(std::net::Ipv4Addr::UNSPECIFIED.into(), None)),
@@ -189,6 +196,46 @@ impl Fields {
         None
     }
 
+    /// Absent is false.
+    fn flag(&mut self, name: &str) -> bool {
+        match self.optional(name) {
+            None => false,
+            Some(Json::Bool(flag)) => flag,
+            Some(other) => {
+                self.malformed(format!("/{name}"), format!("must be a boolean, not {}", other.kind()));
+                false
+            }
+        }
+    }
+
+    /// Names that nobody but the stack may set are refused here; whether a switch takes a name is the engine's to say.
+    fn headers(&mut self) -> Vec<(String, String)> {
+        let members = match self.optional("headers") {
+            None => return Vec::new(),
+            Some(Json::Object(members)) => members,
+            Some(other) => {
+                self.malformed("/headers", format!("must be an object, not {}", other.kind()));
+                return Vec::new();
+            }
+        };
+        if members.len() > MAX_HEADERS {
+            self.malformed("/headers", format!("more than {MAX_HEADERS} header fields"));
+            return Vec::new();
+        }
+        let mut headers: Vec<(String, String)> = Vec::new();
+        for (name, value) in members {
+            let pointer = format!("/headers/{}", escape(&name));
+            if !may_be_set(&name) {
+                self.malformed(pointer, "not a header field that a message may set");
+            } else if headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(&name)) {
+                self.malformed(pointer, "the same header field twice");
+            } else if let Some(value) = self.bounded(&pointer, value, MAX_HEADER_CHARS, Lines::One) {
+                headers.push((name, value));
+            }
+        }
+        headers
+    }
+
     fn web_page(&mut self) -> Option<WebPage> {
         let mut page = match self.optional("web_page")? {
             Json::Object(page) => page,
@@ -299,6 +346,30 @@ mod tests {
             let text = format!(r#"{{"customer":"+12125550100","web_page":{page}}}"#);
             assert_eq!(judge(&text).unwrap_err().status(), StatusCode::BAD_REQUEST, "{text}");
         }
+    }
+
+    #[test]
+    fn header_fields_are_read_and_those_of_the_stack_are_refused() {
+        let message = |headers: &str| judge(&format!(r#"{{"customer":"+12125550100","headers":{headers}}}"#));
+        let uui = "56a390f3d2b7310023a2;encoding=hex;purpose=foo";
+        let good = message(&format!(r#"{{"X-Order":"321","User-to-User":"{uui}"}}"#)).unwrap();
+        assert_eq!(good.headers, [("User-to-User".into(), uui.into()), ("X-Order".into(), "321".to_owned())]);
+        let many: Vec<String> = (0..17).map(|n| format!(r#""X-{n}":"1""#)).collect();
+        let many = format!("{{{}}}", many.join(","));
+        for bad in [
+            r#"[]"#,
+            r#"{"Via":"x"}"#,
+            r#"{"X-A":5}"#,
+            r#"{"X-A":"a\r\nVia: x"}"#,
+            r#"{"X A":"1"}"#,
+            r#"{"X-A":"1","x-a":"2"}"#,
+            &format!(r#"{{"X-A":"{}"}}"#, "1".repeat(257)),
+            &many,
+        ] {
+            assert_eq!(message(bad).unwrap_err().status(), StatusCode::BAD_REQUEST, "{bad}");
+        }
+        assert!(message(r#"{},"withhold_caller_id":true"#).unwrap().withhold_caller_id);
+        assert!(message(r#"{},"withhold_caller_id":"yes""#).is_err());
     }
 
     #[test]

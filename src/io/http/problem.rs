@@ -124,6 +124,9 @@ impl From<Refusal> for Problem {
                 Problem::of(StatusCode::FORBIDDEN, "no switch serves this destination").at(pointer)
             }
             Refusal::CallerIdBarred => Problem::of(StatusCode::FORBIDDEN, detail).at("/caller_id"),
+            Refusal::HeaderBarred { pointer } => {
+                Problem::of(StatusCode::UNPROCESSABLE_ENTITY, "no switch takes this header field").at(pointer)
+            }
             Refusal::NoRepresentative => Problem::of(StatusCode::UNPROCESSABLE_ENTITY, detail).at("/representative"),
             Refusal::TooFar => Problem::of(StatusCode::UNPROCESSABLE_ENTITY, detail).at("/desired_contact_time"),
             Refusal::RateExceeded { retry_after }

@@ -258,6 +258,7 @@ async fn every_refusal_of_the_engine_has_its_status() {
         (Refusal::Disabled, 403, ""),
         (barred, 403, "/representative/0"),
         (Refusal::CallerIdBarred, 403, "/caller_id"),
+        (Refusal::HeaderBarred { pointer: "/headers/X-Order".into() }, 422, "/headers/X-Order"),
         (Refusal::NoRepresentative, 422, "/representative"),
         (Refusal::TooFar, 422, "/desired_contact_time"),
         (Refusal::KeyReused, 422, ""),

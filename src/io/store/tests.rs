@@ -44,6 +44,8 @@ fn call(number: i64) -> StoredCall {
             note: None,
             reference: Some(format!("order {number}")),
             caller_id: None,
+            withhold_caller_id: false,
+            headers: Vec::new(),
             idempotency: None,
         },
         progress: Progress::default(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rand::RngCore;
 
+use super::challenge::Tried;
 use super::table::{Carried, ClientTx, Draft, Key, Leg};
 use super::{ClientMachine, HangUpReason, Stack};
 use super::{redirect, write};
@@ -41,7 +42,9 @@ impl Stack {
 
     /// Starts the transaction of a leg's INVITE; false when a value of it cannot be written.
     pub(super) fn send_invite(&mut self, now: Mono, at: usize) -> bool {
-        let Some(leg) = self.tables.legs.get(at) else { return false };
+        let Some(leg) = self.tables.legs.get_mut(at) else { return false };
+        let credentials = leg.trunk.credentials.as_ref();
+        leg.retry_fields = self.keyring.authorize(&leg.hop, credentials, &Method::Invite, &leg.target);
         let Some(bytes) = write::invite(&self.config, leg) else { return false };
         let (to, branch) = (leg.hop.clone(), leg.branch);
         let (machine, step) = InviteClient::start(now, bytes, self.config.timers, to.transport.into());
@@ -71,6 +74,8 @@ impl Stack {
             offer: Stored::from(invite.offer.as_slice()),
             ask: invite.trunk.session.as_ref().map(Ask::of),
             retry_fields: Vec::new(),
+            tried: Tried::default(),
+            unanswered: None,
             retries: 0,
             cseq: 1,
             branch: self.branch(),
@@ -269,15 +274,16 @@ impl Stack {
             Some(InviteEvent::Refused) => {
                 self.end_early(now, leg);
                 let retry_after = message.retry_after().ok().map(|seconds| Duration::from_secs(seconds.into()));
-                let (cause, why) = (cause_of(status, message), FailedWhy::Refused { retry_after });
+                let (mut cause, why) = (cause_of(status, message), FailedWhy::Refused { retry_after });
+                if let Some(unanswered) = self.tables.legs.get(leg).and_then(|leg| leg.unanswered) {
+                    cause.text = unanswered.to_string();
+                }
                 let contacts = redirect::contacts(status, message);
-                self.report_last(
-                    leg,
-                    match contacts.is_empty() {
-                        true => LegEvent::Failed { cause, why },
-                        false => LegEvent::Redirected { contacts, cause },
-                    },
-                );
+                let event = match contacts.is_empty() {
+                    true => LegEvent::Failed { cause, why },
+                    false => LegEvent::Redirected { contacts, cause },
+                };
+                self.report_last(leg, event);
             }
             Some(InviteEvent::TimedOut | InviteEvent::RangTooLong) | None => {}
         }

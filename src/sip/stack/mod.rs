@@ -1,9 +1,10 @@
 //! The user agent core: legs in, messages out, and back (RFC 3261 §8, §13–15, §17). Owns demultiplexing, the tables of legs and
 //! transactions, their timers and their bounds. Refuses sockets, clocks and SDP. `client` calls and hangs up, `reliable` hears
 //! provisionals, `requests` are those of ours inside dialogs, `retry` sends refused ones again, `exchange` is offer and answer
-//! inside a dialog, `outside` those outside all dialogs, `server` answers
-//! requests inside dialogs, `stranger` those out of the blue, `write` makes the bytes.
+//! inside a dialog, `outside` those outside all dialogs, `server` answers requests inside dialogs, `stranger` those out of the
+//! blue, `redirect` reads a 3xx, `challenge` has the credentials, `write` makes the bytes.
 
+mod challenge;
 mod client;
 mod exchange;
 mod outside;
@@ -32,6 +33,7 @@ use super::transaction::{Stored, TimerConfig};
 use super::wire::{Message, Method};
 use crate::clock::{Mono, Timers};
 use crate::model::{Hop, LegId};
+use challenge::Keyring;
 use outside::Outside;
 use table::{Key, Leg, Tables};
 
@@ -93,6 +95,7 @@ pub struct Stack {
     next_offer: u64,
     tables: Tables,
     outside: Outside,
+    keyring: Keyring,
     timers: Timers<Key>,
     output: VecDeque<SipOutput>,
 }
@@ -113,6 +116,7 @@ impl Stack {
     /// A stack that has nothing to do. All branches, tags and Call-IDs come from `rng`: seed it from the system.
     pub fn new(config: StackConfig, mut rng: StdRng) -> Stack {
         let secret = rng.next_u64();
+        let keyring = Keyring::new(&mut rng);
         Stack {
             config,
             rng,
@@ -120,6 +124,7 @@ impl Stack {
             next_offer: 0,
             tables: Tables::default(),
             outside: Outside::default(),
+            keyring,
             timers: Timers::default(),
             output: VecDeque::new(),
         }

@@ -10,7 +10,14 @@ use crate::sip::wire::Method;
 
 impl Stack {
     /// Sends a request in a dialog with the dialog's next CSeq number; false when it cannot be written.
-    pub(super) fn start_request(&mut self, now: Mono, at: usize, fork: usize, method: Method, draft: Draft) -> bool {
+    pub(super) fn start_request(
+        &mut self,
+        now: Mono,
+        at: usize,
+        fork: usize,
+        method: Method,
+        mut draft: Draft,
+    ) -> bool {
         let branch = self.branch();
         let Some(leg) = self.tables.legs.get_mut(at) else { return false };
         let invite = leg.cseq;
@@ -18,6 +25,8 @@ impl Stack {
         dialog.local_cseq = dialog.local_cseq.saturating_add(1);
         let Some(dialog) = leg.usage.fork(fork) else { return false };
         let to = dialog.next_hop(&leg.hop, &self.config.sources);
+        let (uri, _) = dialog.way();
+        draft.retry_fields = self.keyring.authorize(&leg.hop, leg.trunk.credentials.as_ref(), &method, uri);
         let Some(bytes) = write::request(&self.config, leg, dialog, &to, &method, branch, &draft) else { return false };
         let (machine, step) = NonInviteClient::start(now, bytes, self.config.timers, to.transport.into());
         let machine = ClientMachine::Other(machine);

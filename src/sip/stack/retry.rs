@@ -24,6 +24,9 @@ impl Stack {
     /// The INVITE was refused: sends it again where another try can help. The ACK of the refusal is on the way already.
     /// False: the refusal stands.
     pub(super) fn invite_again(&mut self, now: Mono, at: usize, status: u16, message: &Message) -> bool {
+        if matches!(status, 401 | 407) {
+            return self.invite_challenged(now, at, message);
+        }
         let Some(leg) = self.tables.legs.get(at) else { return false };
         let changes = match status {
             422 => {
@@ -55,6 +58,9 @@ impl Stack {
 
     /// A request inside a dialog was refused with this response: sends it again where another try can help.
     pub(super) fn request_again(&mut self, now: Mono, at: usize, asked: Asked, message: &Message) -> bool {
+        if matches!(message.status(), Some(401 | 407)) {
+            return self.request_challenged(now, at, asked, message);
+        }
         let changes = match message.status() {
             Some(422) => {
                 let longer = message.min_se().ok().and_then(|min_se| asked.draft.ask()?.after_422(min_se));

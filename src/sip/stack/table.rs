@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use slab::Slab;
 
+use super::challenge::{Tried, Unanswered};
 use super::{ClientMachine, ServerMachine};
 use crate::model::{Hop, LegId, Trunk};
 use crate::sip::dialog::Usage;
@@ -43,6 +44,10 @@ pub(super) struct Leg {
     pub(super) ask: Option<Ask>,
     /// Fields that a retry of the INVITE had to add, such as credentials.
     pub(super) retry_fields: Vec<(Name, String)>,
+    /// The challenges that the INVITE has answered.
+    pub(super) tried: Tried,
+    /// Why its last challenge was not answered.
+    pub(super) unanswered: Option<Unanswered>,
     /// How often the INVITE was sent anew.
     pub(super) retries: u8,
     /// CSeq number of the INVITE.
@@ -73,6 +78,8 @@ pub(super) struct Draft {
     pub(super) fields: Vec<(Name, String)>,
     /// Fields that a repetition had to add, such as credentials.
     pub(super) retry_fields: Vec<(Name, String)>,
+    /// The challenges that it has answered.
+    pub(super) tried: Tried,
     /// How often it was written again.
     pub(super) retries: u8,
     /// A session description.

@@ -76,14 +76,15 @@ pub(super) fn cancel(config: &StackConfig, leg: &Leg, reason: &HangUpReason) -> 
         .map(stored)
 }
 
-/// The ACK of a refusal: the INVITE's branch, the response's To (§17.1.1.3).
+/// The ACK of a refusal: the INVITE's branch, the response's To (§17.1.1.3), its credentials (§22.1).
 pub(super) fn ack_refusal(config: &StackConfig, leg: &Leg, response: &Message) -> Option<Stored> {
-    head(config, leg, &leg.hop, &Method::Ack, &leg.target, leg.branch)
+    let mut builder = head(config, leg, &leg.hop, &Method::Ack, &leg.target, leg.branch)
         .header(Name::To, response.header(Name::To)?)
-        .cseq(leg.cseq, &Method::Ack)
-        .finish()
-        .ok()
-        .map(stored)
+        .cseq(leg.cseq, &Method::Ack);
+    for (name, value) in &leg.retry_fields {
+        builder = builder.header(*name, value);
+    }
+    builder.finish().ok().map(stored)
 }
 
 /// The ACK of a 2xx: a request of the dialog with the INVITE's CSeq number (§13.2.2.4), and its credentials (§22.1).

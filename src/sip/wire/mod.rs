@@ -8,12 +8,14 @@
 //! parsed may still be faulty (a wrong Content-Length, say): only `judge` says so, because a faulty request deserves a 400.
 
 mod build;
+pub mod digest;
 mod fields;
 mod grammar;
 mod judge;
 mod message;
 mod method;
 mod name;
+pub mod passport;
 mod scan;
 mod session;
 mod status;

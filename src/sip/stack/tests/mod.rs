@@ -1,6 +1,7 @@
 //! Script tests of the stack in virtual time, with a peer made of strings: it shares no code with what it judges.
 
 mod calls;
+mod challenges;
 mod lossy;
 mod races;
 mod reliable;
@@ -12,7 +13,7 @@ use rand::rngs::StdRng;
 
 use super::{HangUpReason, Stack, StackConfig};
 use crate::clock::{Mono, Wall};
-use crate::model::{CallId, Hop, LegId};
+use crate::model::{CallId, Hop, LegId, Trunk};
 use crate::sip::api::{Invite, LegEvent, Locals, RefusedWhy, SipOutput};
 
 pub fn switch() -> Hop {
@@ -100,7 +101,7 @@ impl Rig {
     }
 
     /// The same on a trunk with manners of its own.
-    pub fn dial_with(&mut self, trunk: crate::model::Trunk) -> String {
+    pub fn dial_with(&mut self, trunk: Trunk) -> String {
         self.stack.invite(
             self.now,
             Invite {
