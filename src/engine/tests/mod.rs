@@ -59,7 +59,7 @@ pub fn config(switches: Vec<Switch>) -> EngineConfig {
             farewell: Duration::from_secs(20),
             audio_proof: Duration::from_secs(5),
         },
-        late: Duration::from_secs(60),
+        late: Duration::from_secs(30),
         max_ahead: Duration::from_secs(3600),
         max_calls: 100,
         switches,
