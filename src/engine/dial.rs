@@ -89,6 +89,7 @@ impl Engine {
             version: 1,
             plan: None,
             early: Vec::new(),
+            sdp: Vec::new(),
             tries: Tries {
                 switch: Arc::clone(&candidate.switch),
                 hop: candidate.hop.clone(),
@@ -101,7 +102,9 @@ impl Engine {
                 sent_at: now.mono,
             },
         };
+        let name = candidate.switch.name.clone();
         live.legs.insert(leg.attempt, leg_media);
+        self.see_dialled(now, leg, &name);
         self.media(Command::Open { leg });
     }
 
@@ -151,6 +154,7 @@ impl Engine {
         tries.sent_at = now.mono;
         let waits = (!tries.rest.is_empty()).then(|| now.mono + tries.switch.answer);
         let target = routing::uri(&tries.address, &tries.switch.address.authority());
+        leg_media.sdp = sdp::offer(&leg_media.local(local), &leg_media.codecs, Direction::BOTH);
         let Ok(headers) = identity::headers(self.config.stir.as_ref(), leg, leg_media, now.wall) else {
             let cause = Cause::local(identity::UNSIGNED, "the call could not be signed");
             return self.tell(now, leg.call, Event::Failed(leg.attempt, FailureKind::Fault, cause));
@@ -163,7 +167,7 @@ impl Engine {
             from_name: leg_media.caller.from_name.clone(),
             headers,
             trunk: Arc::clone(&leg_media.trunk),
-            offer: sdp::offer(&leg_media.local(local), &leg_media.codecs, Direction::BOTH),
+            offer: leg_media.sdp.clone(),
         };
         match waits {
             Some(at) => self.timers.set(TimerKey::Answer(leg), at),
@@ -192,7 +196,7 @@ impl Engine {
     pub(super) fn try_is_silent(&mut self, now: Now, leg: LegId) {
         let Some(tries) = self.tries(leg) else { return };
         let other = tries.rest.iter().any(|next| self.routing.is_ready(now.mono, &next.candidate));
-        if self.wanted(leg).is_some() && other && self.stack.abandon(now.mono, leg) {
+        if self.wanted(leg).is_some() && other && self.stack.give_up(now.mono, leg) {
             let cause = Cause::local(102, "the switch did not answer");
             self.leg_failed(now, leg, cause, FailedWhy::Silent);
         }
@@ -261,7 +265,8 @@ impl Engine {
         let caller = caller_of(&self.config, live, leg, &taken.next.candidate);
         let Some(leg_media) = live.legs.get_mut(&leg.attempt) else { return false };
         let Candidate { switch, hop } = taken.next.candidate;
-        live.call.set_switch(leg.attempt, &switch.name);
+        let name = switch.name.clone();
+        live.call.set_switch(leg.attempt, &name);
         leg_media.hop = hop.clone();
         leg_media.trunk = Arc::clone(&switch.trunk);
         leg_media.caller = caller;
@@ -274,6 +279,7 @@ impl Engine {
         tries._channel = taken.channel;
         tries.rest = taken.rest;
         tries.rang = false;
+        self.see_dialled(now, leg, &name);
         self.send_invite(now, leg);
         true
     }

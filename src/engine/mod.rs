@@ -1,7 +1,8 @@
 //! The engine: input in, outputs out; restore after a restart. Dispatches between the rooms and holds no business rule.
 //!
 //! Owns the live calls, the timers and the order of outputs. Refuses clocks, sockets and RTP packets. See [`api`] for the
-//! contract; `accept` takes initiation messages, `legs` joins calls to SIP and media, `keep` makes things durable.
+//! contract; `accept` takes initiation messages, `legs` joins calls to SIP and media, `keep` makes things durable, `seen` keeps the
+//! ladders.
 
 mod accept;
 pub mod api;
@@ -11,8 +12,10 @@ mod failure;
 mod identity;
 mod keep;
 mod legs;
+mod offers;
 mod record;
 mod redirect;
+mod seen;
 mod switches;
 #[cfg(test)]
 mod tests;
@@ -27,6 +30,7 @@ use rand::rngs::StdRng;
 use crate::access::{Access, Permit};
 use crate::call::{self, Attempt, Call};
 use crate::clock::{Mono, Now, Timers, Wall};
+use crate::ladder::Moment;
 use crate::model::{AttemptRecord, Business, BusinessId, CallId, CallRecord, CallView, Directory, Hop, LegId, Trunk};
 use crate::routing::Routing;
 use crate::schedule::Schedule;
@@ -59,6 +63,7 @@ pub struct Engine {
     timers: Timers<TimerKey>,
     outputs: VecDeque<Output>,
     pending: BTreeMap<StoreToken, Pending>,
+    seen: seen::Seen,
     next_token: u64,
     asked: BTreeMap<AskId, switches::Purpose>,
     next_ask: u64,
@@ -104,6 +109,8 @@ struct LegMedia {
     early: Vec<(OfferId, MediaPlan)>,
     /// The try under way, and what is left to try.
     tries: dial::Tries,
+    /// The description that we sent last.
+    sdp: Vec<u8>,
 }
 
 /// A leg's media port.
@@ -131,6 +138,7 @@ enum Pending {
     Accept { call: CallId, reply: ReplyTo },
     Progress { call: CallId },
     Finish { call: CallId },
+    Ladder { call: CallId },
     Alive,
 }
 
@@ -160,6 +168,8 @@ pub enum TimerKey {
     Answer(LegId),
     /// Some switch is asked whether it lives.
     Probe,
+    /// A call's ladder is stored.
+    Ladder(CallId),
 }
 
 /// Why `poll_timeout` names a moment.
@@ -192,6 +202,8 @@ pub struct Census {
     pub sip: usize,
     /// Channels of switches in use.
     pub channels: usize,
+    /// Ladders not in the store.
+    pub ladders: usize,
 }
 
 impl Engine {
@@ -215,6 +227,7 @@ impl Engine {
             timers: Timers::default(),
             outputs: VecDeque::new(),
             pending: BTreeMap::new(),
+            seen: seen::Seen::default(),
             next_token: 0,
             asked: BTreeMap::new(),
             next_ask: 0,
@@ -226,20 +239,28 @@ impl Engine {
 
     /// Takes exactly one input. Drain `poll_output` before the next.
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
+        self.seen.hears_from(None);
         match input {
-            Input::Sip { from, bytes } => self.stack.receive(now.mono, from, bytes),
+            Input::Sip { from, bytes } => {
+                self.seen.hears_from(Some(from));
+                self.stack.receive(now.mono, from, bytes);
+            }
             Input::Initiate { reply, message } => self.initiate(now, reply, *message),
             Input::Get { reply, business, call } => {
                 let view = self.view(&business, call).map(Box::new);
                 self.reply(reply, Reply::Call(view));
             }
+            Input::Ladder { reply, business, call } => self.show_ladder(reply, &business, call),
             Input::List { reply, business } => self.list(reply, &business),
             Input::Delete { reply, business, call } => self.delete(now, reply, &business, call),
             Input::Media(event) => self.media_event(now, event),
             Input::Stored { token, result } => self.stored(now, token, result),
             Input::Directory(directory) => self.replace_directory(directory),
             Input::Resolved { switch, targets } => self.resolved(&switch, targets),
-            Input::Drain => self.drain = if self.drain == Drain::No { Drain::Asked } else { self.drain },
+            Input::Drain => {
+                self.drain = if self.drain == Drain::No { Drain::Asked } else { self.drain };
+                self.see_drain(now);
+            }
             Input::HangUpAll => self.hang_up_all(now),
             Input::Timeout => self.timeout(now),
         }
@@ -282,6 +303,7 @@ impl Engine {
             pending_store: self.pending.len(),
             sip: self.stack.live(),
             channels: usize::try_from(self.routing.channels_out()).unwrap_or(usize::MAX),
+            ladders: self.seen.len(),
         }
     }
 
@@ -297,6 +319,7 @@ impl Engine {
                 TimerKey::Dial(leg) => self.dial(now, leg),
                 TimerKey::Answer(leg) => self.try_is_silent(now, leg),
                 TimerKey::Probe => self.probe_switches(now),
+                TimerKey::Ladder(call) => self.look_at_ladder(now, call),
             }
         }
     }
@@ -304,6 +327,9 @@ impl Engine {
     /// Gives one event to a call and does what it wants.
     fn tell(&mut self, now: Now, id: CallId, event: call::Event) {
         if let Some(live) = self.calls.get_mut(&id) {
+            if !live.call.is_ending() {
+                self.seen.event(now, id, &event);
+            }
             live.call.handle(now, event);
             self.drive(now, id);
         }
@@ -317,6 +343,7 @@ impl Engine {
             return self.reply(reply, Reply::Deleted(None));
         }
         self.queued.remove(&id);
+        self.see(now, id, Moment::Deleted);
         self.tell(now, id, call::Event::Cancel);
         let view = self.view(business, id).map(Box::new);
         self.reply(reply, Reply::Deleted(view));
@@ -358,7 +385,11 @@ impl Engine {
 
     fn say_drained(&mut self) {
         let busy = |live: &Live| matches!(live.standing, Standing::Accepting { .. } | Standing::Placed { .. });
-        if self.drain == Drain::Asked && self.recording.is_empty() && !self.calls.values().any(busy) {
+        if self.drain == Drain::Asked
+            && self.recording.is_empty()
+            && !self.owes_ladders()
+            && !self.calls.values().any(busy)
+        {
             self.drain = Drain::Said;
             self.outputs.push_back(Output::Drained);
         }

@@ -1,4 +1,4 @@
-//! What is counted and logged of switches. Labels are configured names only, so no stranger can grow them. Refuses to judge.
+//! What is counted of switches. Labels are configured names only, so no stranger can grow them. Refuses to judge.
 
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 
@@ -7,16 +7,11 @@ use crate::routing::Failure;
 /// `callbridge_switch_failures_total`: calls and probes that a switch failed.
 pub(super) fn failed(switch: &str, reason: Failure) {
     let (switch, reason) = (switch.to_owned(), reason.as_str());
-    tracing::debug!(%switch, reason, "switch failed");
     counter!("callbridge_switch_failures_total", "switch" => switch, "reason" => reason).increment(1);
 }
 
 /// `callbridge_switch_up`: whether some place of a switch works.
 pub(super) fn is_up(switch: &str, up: bool) {
-    match up {
-        true => tracing::info!(switch, "switch is up"),
-        false => tracing::warn!(switch, "switch is down: it failed too often, or was not found"),
-    }
     gauge!("callbridge_switch_up", "switch" => switch.to_owned()).set(f64::from(u8::from(up)));
 }
 

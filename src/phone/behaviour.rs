@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use super::manners::{Challenge, OnReinvite, Refusal, Reliable, SessionManner, Transfer};
+
 /// One phone's manners towards one call. Times count from the INVITE unless said otherwise.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Behaviour {
@@ -24,6 +26,22 @@ pub struct Behaviour {
     pub rtp_from_elsewhere: bool,
     /// False: a BYE ends the call but is never answered.
     pub answer_bye: bool,
+    /// Early dialogs that ring, each with a tag of its own; at least one.
+    pub rings: u8,
+    /// Provisionals are reliable (RFC 3262).
+    pub reliable: Option<Reliable>,
+    /// A session timer is kept (RFC 4028).
+    pub session: Option<SessionManner>,
+    /// INVITEs are challenged first.
+    pub challenge: Option<Challenge>,
+    /// What a refusal carries.
+    pub refusal: Refusal,
+    /// How re-INVITEs of the equipment are taken.
+    pub on_reinvite: OnReinvite,
+    /// What [`Act::Refer`] does.
+    pub transfer: Transfer,
+    /// The INVITE must carry this Replaces (RFC 3891).
+    pub replaces: Option<String>,
     /// Acts, each so long after the 200 was sent. In time order.
     pub talk: Vec<(Duration, Act)>,
 }
@@ -110,16 +128,35 @@ pub enum Act {
     Vanish,
     /// re-INVITE, sendonly.
     Hold,
+    /// re-INVITE, inactive.
+    HoldInactive,
+    /// re-INVITE, sendonly from 0.0.0.0, as RFC 2543 had it.
+    HoldNull,
     /// re-INVITE, sendrecv.
     Resume,
     /// re-INVITE without an offer.
     OfferlessReinvite,
     /// UPDATE with an offer.
     Update,
+    /// UPDATE without a body: a refresh of the session timer.
+    Refresh,
+    /// re-INVITE with the offer as it was: a refresh of the session timer.
+    RefreshByInvite,
     /// OPTIONS inside the dialog.
     Options,
     /// INFO inside the dialog.
     Info,
+    /// INFO with a digit, `application/dtmf-relay` or (bare) `application/dtmf`.
+    InfoDigit {
+        /// Event code 0 to 15.
+        digit: u8,
+        /// The body is the digit alone.
+        bare: bool,
+    },
+    /// MESSAGE, SUBSCRIBE and an unknown method, which the equipment must refuse.
+    Oddities,
+    /// The next REFER of [`Behaviour::transfer`].
+    Refer,
     /// No more RTP from here on.
     Mute,
     /// A digit by RFC 4733, where it was agreed: event code 0 to 15.
@@ -139,6 +176,14 @@ impl Behaviour {
             sound: Sound::Tone(tone),
             rtp_from_elsewhere: false,
             answer_bye: true,
+            rings: 1,
+            reliable: None,
+            session: None,
+            challenge: None,
+            refusal: Refusal::default(),
+            on_reinvite: OnReinvite::Accept,
+            transfer: Transfer::default(),
+            replaces: None,
             talk: talk.map(|after| (after, Act::HangUp)).into_iter().collect(),
         }
     }

@@ -1,7 +1,7 @@
-//! One call at the phone, as a user agent server: rings, answers or refuses by its script, retransmits until the ACK, obeys
-//! CANCEL and BYE, and judges their order. The phone's own requests are in `client`, its sound in `voice`.
+//! One call at the phone: its state, its script, its end. The INVITE is `invite`'s, the equipment's other requests are `peer`'s,
+//! the phone's own are `client`'s, its sound is `voice`'s.
 
-use std::fmt::Write;
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -10,73 +10,39 @@ use smallvec::{SmallVec, smallvec};
 
 use super::behaviour::{Act, AnswerWith, Behaviour, Codecs, Sound, Then};
 use super::client::Client;
-use super::message::{Message, Start, finish, parameter, reason};
+use super::early::Fork;
+use super::guard::Guard;
+use super::invite::{Invited, Refused};
+use super::message::{Message, Start, parameter};
+use super::refer::Subscription;
+use super::refresh::Keeping;
+use super::reinvite::Again;
 use super::session::{Flow, Session};
 use super::sound::Law;
-use super::story::{Ending, Fault, Story};
+use super::story::{Ending, Story};
 use super::voice::Voice;
-use super::{Desk, Due, PhoneMove, PhoneOutput, contact_of};
+use super::{Desk, Due, PhoneMove, PhoneOutput};
+use crate::clock::Mono;
 
 /// RFC 3261 T2.
-const T2: Duration = Duration::from_secs(4);
-
-/// What is kept of the INVITE.
-pub(super) struct Invited {
-    pub from: SocketAddr,
-    pub branch: String,
-    pub uri: String,
-    vias: String,
-    pub from_header: String,
-    pub to_header: String,
-    pub cseq: u32,
-    /// Where requests to the peer go, and their Request-URI.
-    pub target: (String, SocketAddr),
-    offer: Option<Session>,
-    offer_error: Option<String>,
-}
-
-impl Invited {
-    /// Reads an INVITE; none when it lacks what a response needs.
-    pub fn read(from: SocketAddr, message: &Message<'_>) -> Option<Invited> {
-        let Start::Request { uri, .. } = message.start else { return None };
-        let offer = if message.body.is_empty() { None } else { Some(Session::parse(message.body)) };
-        Some(Invited {
-            from,
-            branch: message.branch()?.to_owned(),
-            uri: uri.to_owned(),
-            vias: vias(message, from),
-            from_header: message.get("From")?.to_owned(),
-            to_header: message.get("To")?.to_owned(),
-            cseq: message.cseq()?.0,
-            target: contact_of(message).unwrap_or_else(|| (format!("sip:{from}"), from)),
-            offer_error: offer.as_ref().and_then(|o| o.as_ref().err()).map(ToString::to_string),
-            offer: offer.and_then(Result::ok),
-        })
-    }
-}
+pub(super) const T2: Duration = Duration::from_secs(4);
 
 /// One dialog that a 200 made: forks make several.
 pub(super) struct Dialog {
     pub tag: String,
-    ok: Vec<u8>,
-    sent_faithfully: u32,
+    pub ok: Vec<u8>,
+    pub sent_faithfully: u32,
     pub acked: bool,
     pub over: bool,
-    pub heard_cseq: u32,
-}
-
-impl Dialog {
     /// The highest CSeq number of the peer in this dialog.
-    pub fn heard_cseq(&self) -> u32 {
-        self.heard_cseq
-    }
+    pub heard_cseq: u32,
 }
 
 pub(super) enum Phase {
     /// Not decided.
     Open,
-    /// A final refusal was sent.
-    Refused { status: u16, bytes: Vec<u8>, acked: bool, sent_faithfully: u32 },
+    /// The last INVITE was refused; after some refusals another one is welcome.
+    Refused { again: bool },
     /// At least one 200 was sent.
     Answered,
 }
@@ -90,14 +56,22 @@ pub(super) struct Call {
     pub provisional: Option<Vec<u8>>,
     pub cancelled: bool,
     pub deaf: bool,
-    interval: Duration,
+    pub interval: Duration,
+    pub refusals: SmallVec<[Refused; 1]>,
+    pub forks: SmallVec<[Fork; 1]>,
     pub dialogs: SmallVec<[Dialog; 1]>,
+    pub guard: Guard,
+    pub keeping: Option<Keeping>,
+    pub again: Again,
+    pub subscriptions: Vec<Subscription>,
+    /// Answers to the equipment's requests, by branch.
+    pub replies: VecDeque<(String, Vec<u8>)>,
     pub client: Client,
     pub voice: Option<Voice>,
-    local: Option<SocketAddr>,
-    last_word: crate::clock::Mono,
+    pub local: Option<SocketAddr>,
+    last_word: Mono,
     /// From then on the peer knows that no RTP is wanted any more.
-    pub hushed_at: Option<crate::clock::Mono>,
+    pub hushed_at: Option<Mono>,
 }
 
 impl Call {
@@ -112,7 +86,14 @@ impl Call {
             cancelled: false,
             deaf: false,
             interval: Duration::ZERO,
+            refusals: smallvec![],
+            forks: smallvec![],
             dialogs: smallvec![],
+            guard: Guard::default(),
+            keeping: None,
+            again: Again::default(),
+            subscriptions: Vec::new(),
+            replies: VecDeque::new(),
             client: Client::default(),
             voice: None,
             local: None,
@@ -120,26 +101,44 @@ impl Call {
         }
     }
 
-    /// CSeq number of the INVITE.
-    pub fn invited_cseq(&self) -> u32 {
-        self.invited.cseq
+    /// True when the tags or the branch of this message are of this call; a Call-ID may be shared by the branches of a
+    /// redirection.
+    pub fn owns(&self, message: &Message<'_>) -> bool {
+        let of_branch = message.branch().is_some_and(|branch| {
+            branch == self.invited.branch
+                || self.refusals.iter().any(|r| r.branch == branch)
+                || self.client.owns(branch)
+        });
+        let tag = message.get("To").and_then(|to| parameter(to, "tag"));
+        of_branch || tag.is_some_and(|tag| self.knows(tag))
+    }
+
+    /// The tag is one that this phone gave in this call.
+    pub fn knows(&self, tag: &str) -> bool {
+        self.dialogs.iter().any(|d| d.tag == tag) || self.forks.iter().any(|f| f.tag == tag)
     }
 
     /// Starts the script.
-    pub fn begin(&mut self, desk: &mut Desk<'_>, local: Option<SocketAddr>) {
+    pub fn begin(&mut self, desk: &mut Desk<'_>, local: Option<SocketAddr>, message: &Message<'_>) {
         desk.moved(PhoneMove::Invited);
         self.local = local;
         self.story.rtp_port = local.map(|l| l.port());
         if let Some(local) = local {
             desk.out.push_back(PhoneOutput::OpenRtp { call: super::PhoneCall(desk.key), local });
         }
-        if let Some(error) = self.invited.offer_error.take() {
-            self.story.blame(desk.now, Fault::Body, format!("the offer: {error}"));
-        }
         desk.wake(Due::Patience, desk.now + desk.config.patience);
+        self.ladder(desk, message);
         if self.behaviour.then == Then::Silent {
             self.deaf = true;
             return;
+        }
+        self.enter(desk, message);
+    }
+
+    /// The INVITE is in: rings and decides in its time.
+    pub fn script(&mut self, desk: &mut Desk<'_>) {
+        if self.behaviour.trying {
+            self.provisionally(desk, 100);
         }
         if let Some(after) = self.behaviour.ring_after {
             desk.wake(Due::Ring, desk.now + after);
@@ -150,48 +149,29 @@ impl Call {
         }
     }
 
-    /// A SIP message of this call.
-    pub fn message(&mut self, desk: &mut Desk<'_>, from: SocketAddr, message: &Message<'_>) {
-        let cseq_method = message.cseq().map_or("", |(_, m)| m);
+    fn ladder(&self, desk: &mut Desk<'_>, message: &Message<'_>) {
         match message.start {
             Start::Request { method, .. } => desk.ladder(false, || method.to_owned()),
-            Start::Response { status } => desk.ladder(false, || format!("{status} ({cseq_method})")),
+            Start::Response { status } => {
+                let method = message.cseq().map_or("", |(_, m)| m);
+                desk.ladder(false, || format!("{status} ({method})"));
+            }
         }
+    }
+
+    /// A SIP message of this call, after the INVITE that began it.
+    pub fn message(&mut self, desk: &mut Desk<'_>, from: SocketAddr, message: &Message<'_>) {
+        self.ladder(desk, message);
         self.last_word = desk.now;
         if self.deaf {
             return;
         }
         match message.start {
             Start::Response { status } => self.response(desk, status, message),
-            Start::Request { method: "INVITE", .. } => self.invite(desk, from, message),
+            Start::Request { method: "INVITE", .. } if !tagged(message) => self.invite(desk, from, message),
             Start::Request { method: "ACK", uri } => self.ack(desk, uri, message),
             Start::Request { method: "CANCEL", uri } => self.cancel(desk, from, uri, message),
             Start::Request { method, uri } => self.in_dialog(desk, from, method, uri, message),
-        }
-    }
-
-    fn invite(&mut self, desk: &mut Desk<'_>, from: SocketAddr, message: &Message<'_>) {
-        if message.get("To").and_then(|to| parameter(to, "tag")).is_some() {
-            return self.in_dialog(desk, from, "INVITE", "", message);
-        }
-        if message.branch() != Some(&self.invited.branch) {
-            let over = self.story.ended_at.is_some();
-            let fault = if over { Fault::AfterEnd } else { Fault::Sequence };
-            return self.story.blame(desk.now, fault, "another INVITE with the Call-ID of this call");
-        }
-        // A retransmission: the last response again; a 2xx is its own retransmitter (RFC 6026 §7.1).
-        match &self.phase {
-            Phase::Open if self.provisional.is_none() && self.behaviour.trying => self.provisionally(desk, 100),
-            Phase::Open => {
-                if let Some(bytes) = self.provisional.clone() {
-                    desk.send(self.invited.from, bytes, || "the provisional again".to_owned());
-                }
-            }
-            Phase::Refused { status, bytes, .. } => {
-                let (status, bytes) = (*status, bytes.clone());
-                desk.send(self.invited.from, bytes, || format!("{status} (INVITE) again"));
-            }
-            Phase::Answered => {}
         }
     }
 
@@ -200,54 +180,54 @@ impl Call {
         match due {
             Due::Patience => self.lose_patience(desk),
             _ if self.deaf => {}
-            Due::Ring if matches!(self.phase, Phase::Open) => {
-                let status = if self.behaviour.early_media { 183 } else { 180 };
-                self.provisionally(desk, status);
-                self.story.ringing_at = Some(desk.now);
-                desk.moved(PhoneMove::Ringing);
-                if self.behaviour.early_media {
-                    self.start_voice(desk);
-                }
-            }
-            Due::Decide if matches!(self.phase, Phase::Open) => match self.behaviour.then {
-                Then::Answer { with, forks, .. } => self.answer(desk, with, forks.max(1)),
-                Then::Refuse { status, .. } => self.refuse(desk, status, Ending::Refused(status)),
-                Then::NeverAnswer | Then::Silent => {}
-            },
+            Due::Ring if matches!(self.phase, Phase::Open) => self.ring(desk),
+            Due::Decide if matches!(self.phase, Phase::Open) => self.decide(desk),
             Due::Retransmit => self.retransmit(desk),
+            Due::Refusal(at) => self.refusal_due(desk, at),
             Due::GiveUp => self.give_up(desk),
+            Due::Early(fork) => self.early_due(desk, fork),
+            Due::Again => self.again_due(desk),
+            Due::Refresh => self.refresh_due(desk),
+            Due::Lapse => self.lapse(desk),
+            Due::Told(index) => self.told_nothing(desk, index),
             Due::Act(index) => self.act(desk, index),
             Due::Frame => self.frame(desk),
             Due::Client(index) => self.retransmit_request(desk, index),
+            Due::Retry => self.retry_request(desk),
             Due::Ring | Due::Decide | Due::Linger => {}
         }
     }
 
-    fn provisionally(&mut self, desk: &mut Desk<'_>, status: u16) {
-        let body = if status == 183 { self.our_answer(AnswerWith::Session) } else { String::new() };
-        let tag = (status != 100).then(|| tag(desk, 0));
-        let bytes = self.respond(desk, status, tag.as_deref(), &body);
-        self.provisional = Some(bytes.clone());
-        desk.send(self.invited.from, bytes, || format!("{status} (INVITE)"));
+    fn ring(&mut self, desk: &mut Desk<'_>) {
+        self.story.ringing_at = Some(desk.now);
+        let reliably = self.behaviour.reliable.is_some() && self.invited.reliable;
+        if reliably {
+            self.ring_reliably(desk);
+        } else {
+            self.provisionally(desk, if self.behaviour.early_media { 183 } else { 180 });
+        }
+        desk.moved(PhoneMove::Ringing);
+        if self.behaviour.early_media {
+            self.start_voice(desk);
+        }
     }
 
-    fn respond(&self, desk: &Desk<'_>, status: u16, tag: Option<&str>, body: &str) -> Vec<u8> {
-        let i = &self.invited;
-        let mut head =
-            format!("SIP/2.0 {status} {}\r\n{}From: {}\r\nTo: {}", reason(status), i.vias, i.from_header, i.to_header);
-        if let Some(tag) = tag {
-            let _ = write!(head, ";tag={tag}");
+    fn decide(&mut self, desk: &mut Desk<'_>) {
+        match self.behaviour.then {
+            // RFC 3262 §3: no 2xx while a provisional with a description is unacknowledged.
+            Then::Answer { forks, .. } if self.must_wait_for_prack(forks) => {
+                desk.wake(Due::Decide, desk.now + Duration::from_millis(20));
+            }
+            Then::Answer { with, forks, .. } => self.answer(desk, with, forks.max(1)),
+            Then::Refuse { status, .. } => self.refuse(desk, status, Ending::Refused(status)),
+            Then::NeverAnswer | Then::Silent => {}
         }
-        let _ = write!(head, "\r\nCall-ID: {}\r\nCSeq: {} INVITE\r\n", self.story.call_id, i.cseq);
-        if tag.is_some() && status < 300 {
-            let _ = write!(head, "Contact: <{}>\r\n", self.contact(desk));
-        }
-        finish(head, body)
     }
 
     /// The phone's Contact in this call.
     pub fn contact(&self, desk: &Desk<'_>) -> String {
-        format!("sip:phone{}@{}", desk.key, desk.config.address)
+        let transport = if desk.config.stream { ";transport=tcp" } else { "" };
+        format!("sip:phone{}@{}{transport}", desk.key, desk.config.address)
     }
 
     /// The payload types of the offer (static order of ours where none was made) that this phone knows.
@@ -280,42 +260,7 @@ impl Call {
         }
     }
 
-    pub fn answer(&mut self, desk: &mut Desk<'_>, with: AnswerWith, forks: u8) {
-        if self.common_codecs().is_empty() && with == AnswerWith::Session {
-            return self.refuse(desk, 488, Ending::Refused(488));
-        }
-        let body = self.our_answer(with);
-        for fork in 0..forks {
-            let tag = tag(desk, fork);
-            let told = if with == AnswerWith::BrokenHeaders { None } else { Some(tag.as_str()) };
-            let ok = self.respond(desk, 200, told, &body);
-            desk.send(self.invited.from, ok.clone(), || "200 (INVITE)".to_owned());
-            let sent_faithfully = u32::from(desk.now >= desk.config.faithful_from);
-            // A 200 without To tag makes no dialog: there is nothing to wait for.
-            let nothing = told.is_none();
-            self.dialogs.push(Dialog {
-                tag: if nothing { String::new() } else { tag },
-                ok,
-                sent_faithfully,
-                acked: nothing,
-                over: nothing,
-                heard_cseq: self.invited.cseq,
-            });
-        }
-        self.phase = Phase::Answered;
-        self.story.answered_at = Some(desk.now);
-        desk.moved(PhoneMove::Answered);
-        self.wait_for_ack(desk);
-        if self.dialogs.iter().all(|d| d.over) {
-            return self.over(desk, Ending::NoAck);
-        }
-        self.start_voice(desk);
-        for (index, (after, _)) in (0..).zip(&self.behaviour.talk) {
-            desk.wake(Due::Act(index), desk.now + *after);
-        }
-    }
-
-    fn start_voice(&mut self, desk: &mut Desk<'_>) {
+    pub fn start_voice(&mut self, desk: &mut Desk<'_>) {
         let (Some(local), Some(offer)) = (self.local, &self.invited.offer) else { return };
         let Some(law) = self.common_codecs().first().copied().and_then(Law::of) else { return };
         if self.voice.is_some() {
@@ -330,64 +275,6 @@ impl Call {
         self.voice = Some(voice);
         if self.behaviour.sound != Sound::Nothing {
             desk.wake(Due::Frame, desk.now);
-        }
-    }
-
-    pub fn refuse(&mut self, desk: &mut Desk<'_>, status: u16, ending: Ending) {
-        let tag = tag(desk, 0);
-        let bytes = self.respond(desk, status, Some(&tag), "");
-        desk.send(self.invited.from, bytes.clone(), || format!("{status} (INVITE)"));
-        let sent_faithfully = u32::from(desk.now >= desk.config.faithful_from);
-        self.phase = Phase::Refused { status, bytes, acked: false, sent_faithfully };
-        self.wait_for_ack(desk);
-        self.over(desk, ending);
-    }
-
-    fn wait_for_ack(&mut self, desk: &mut Desk<'_>) {
-        self.interval = desk.config.t1;
-        desk.wake(Due::Retransmit, desk.now + self.interval);
-        desk.wake(Due::GiveUp, desk.now + desk.config.t1 * 64);
-    }
-
-    fn retransmit(&mut self, desk: &mut Desk<'_>) {
-        let faithful = u32::from(desk.now >= desk.config.faithful_from);
-        let mut waiting = false;
-        if let Phase::Refused { status, bytes, acked: false, sent_faithfully } = &mut self.phase {
-            waiting = true;
-            *sent_faithfully += faithful;
-            let status = *status;
-            desk.send(self.invited.from, bytes.clone(), || format!("{status} (INVITE) again"));
-        }
-        for dialog in self.dialogs.iter_mut().filter(|d| !d.acked && !d.over) {
-            waiting = true;
-            dialog.sent_faithfully += faithful;
-            desk.send(self.invited.from, dialog.ok.clone(), || "200 (INVITE) again".to_owned());
-        }
-        if waiting {
-            self.interval = (self.interval * 2).min(T2);
-            desk.wake(Due::Retransmit, desk.now + self.interval);
-        }
-    }
-
-    /// 64·T1 after the final response: RFC 3261 timer H, and §13.3.1.4 for a 2xx.
-    fn give_up(&mut self, desk: &mut Desk<'_>) {
-        desk.forget(Due::Retransmit);
-        let now = desk.now;
-        if let Phase::Refused { acked: acked @ false, sent_faithfully: 2.., status, .. } = &mut self.phase {
-            *acked = true;
-            let text = format!("no ACK for the {status}");
-            self.story.blame(now, Fault::AckMissing, text);
-        }
-        if self.dialogs.iter().any(|d| !d.acked && !d.over && d.sent_faithfully >= 2) {
-            self.story.blame(now, Fault::AckMissing, "no ACK for the 200");
-        }
-        let unacked: SmallVec<[usize; 2]> =
-            (0..self.dialogs.len()).filter(|at| self.dialogs.get(*at).is_some_and(|d| !d.acked && !d.over)).collect();
-        for at in unacked {
-            self.bye(desk, at);
-        }
-        if self.story.off_hook() && self.dialogs.iter().all(|d| d.over) {
-            self.over(desk, Ending::NoAck);
         }
     }
 
@@ -411,9 +298,8 @@ impl Call {
                     voice.digit(digit);
                 }
             }
-            Act::Hold | Act::Resume | Act::OfferlessReinvite | Act::Update | Act::Options | Act::Info => {
-                self.request(desk, act);
-            }
+            Act::Refer => self.refer(desk),
+            _ => self.request(desk, act),
         }
     }
 
@@ -443,7 +329,7 @@ impl Call {
     }
 
     /// Word that the peer lives: a packet that carried sound.
-    pub fn hears_peer(&mut self, now: crate::clock::Mono) {
+    pub fn hears_peer(&mut self, now: Mono) {
         self.last_word = now;
     }
 
@@ -454,52 +340,31 @@ impl Call {
         }
         self.story.ended_at = Some(desk.now);
         self.story.ending = Some(ending);
+        if let Some((_, until @ None)) = self.story.holds.last_mut() {
+            *until = Some(desk.now);
+        }
         if matches!(ending, Ending::Refused(_) | Ending::Cancelled | Ending::WasHungUp) {
             self.hushed_at = Some(desk.now);
         }
-        desk.forget(Due::Frame);
-        desk.forget(Due::Patience);
+        for due in [Due::Frame, Due::Patience, Due::Refresh, Due::Lapse, Due::Retry] {
+            desk.forget(due);
+        }
         desk.moved(PhoneMove::Ended(ending));
         desk.wake(Due::Linger, desk.now + desk.config.linger.max(desk.config.t1 * 64 + T2));
     }
 }
 
-/// The phone's tag in this call; forks differ.
-pub(super) fn tag(desk: &mut Desk<'_>, fork: u8) -> String {
-    format!("{:x}-{}-{fork}", desk.config.seed, desk.key)
+/// A request inside a dialog names both tags.
+fn tagged(message: &Message<'_>) -> bool {
+    message.get("To").and_then(|to| parameter(to, "tag")).is_some()
+}
+
+/// The phone's tag in this call; forks and tries differ.
+pub(super) fn tag(desk: &Desk<'_>, tries: u32, fork: u8) -> String {
+    format!("{:x}-{}-{}", desk.config.seed, desk.key, (tries - 1) * 10 + u32::from(fork))
 }
 
 /// A fresh branch.
 pub(super) fn branch(desk: &mut Desk<'_>) -> String {
     format!("z9hG4bK-ph-{:016x}", desk.rng.random::<u64>())
-}
-
-/// The Via headers of a request as its responses carry them (RFC 3261 §18.2.1, RFC 3581).
-fn vias(message: &Message<'_>, from: SocketAddr) -> String {
-    let mut out = String::with_capacity(128);
-    for (at, via) in message.all("Via").enumerate() {
-        let _ = match via.split_once(";rport") {
-            Some((head, tail)) if at == 0 && !tail.starts_with('=') => {
-                write!(out, "Via: {head};rport={};received={}{tail}\r\n", from.port(), from.ip())
-            }
-            _ => write!(out, "Via: {via}\r\n"),
-        };
-    }
-    out
-}
-
-/// The head of a response to a request inside or outside of a dialog.
-pub(super) fn echo(message: &Message<'_>, status: u16, from: SocketAddr, tag: &str) -> String {
-    let to = message.get("To").unwrap_or_default();
-    let tagged = parameter(to, "tag").is_some();
-    format!(
-        "SIP/2.0 {status} {}\r\n{}From: {}\r\nTo: {to}{}{}\r\nCall-ID: {}\r\nCSeq: {}\r\n",
-        reason(status),
-        vias(message, from),
-        message.get("From").unwrap_or_default(),
-        if tagged { "" } else { ";tag=" },
-        if tagged { "" } else { tag },
-        message.get("Call-ID").unwrap_or_default(),
-        message.get("CSeq").unwrap_or_default(),
-    )
 }

@@ -4,8 +4,8 @@
 use super::message::{Message, Start, address_of, parameter, uri_of};
 use super::story::Fault;
 
-/// Everything wrong with the message as such.
-pub fn message(message: &Message<'_>, blame: &mut dyn FnMut(Fault, String)) {
+/// Everything wrong with the message as such; `via` is the transport it came over.
+pub fn message(message: &Message<'_>, via: &str, blame: &mut dyn FnMut(Fault, String)) {
     let mut header = |text: String| blame(Fault::Header, text);
     for name in ["From", "To", "Call-ID", "CSeq"] {
         match message.all(name).count() {
@@ -17,9 +17,9 @@ pub fn message(message: &Message<'_>, blame: &mut dyn FnMut(Fault, String)) {
         Some(branch) if branch.starts_with("z9hG4bK") && branch.len() > 7 => {}
         other => header(format!("Via branch {other:?} is no RFC 3261 branch")),
     }
-    let via_known = message.get("Via").is_some_and(|via| via.starts_with("SIP/2.0/UDP "));
-    if !via_known {
-        header("Via is not SIP/2.0/UDP".to_owned());
+    let sent_by = message.get("Via").and_then(|value| value.strip_prefix("SIP/2.0/"));
+    if !sent_by.and_then(|rest| rest.strip_prefix(via)).is_some_and(|rest| rest.starts_with(' ')) {
+        header(format!("Via is not SIP/2.0/{via}"));
     }
     if message.get("From").and_then(|from| parameter(from, "tag")).is_none_or(str::is_empty) {
         header("From has no tag".to_owned());

@@ -78,6 +78,11 @@ impl<'a> Message<'a> {
         parameter(self.get("Via")?.split(',').next()?, "branch")
     }
 
+    /// Whether a header that lists tokens (Supported, Require, Allow) names this one.
+    pub fn lists(&self, name: &'a str, token: &str) -> bool {
+        self.all(name).flat_map(|value| value.split(',')).any(|word| word.trim().eq_ignore_ascii_case(token))
+    }
+
     /// The method of a request.
     pub fn method(&self) -> Option<&'a str> {
         match self.start {
@@ -110,6 +115,9 @@ fn long_name(name: &str) -> &str {
         "m" | "M" => "Contact",
         "l" | "L" => "Content-Length",
         "c" | "C" => "Content-Type",
+        "k" | "K" => "Supported",
+        "x" | "X" => "Session-Expires",
+        "o" | "O" => "Event",
         other => other,
     }
 }
@@ -151,10 +159,15 @@ pub fn address_of(uri: &str) -> Option<SocketAddr> {
 }
 
 /// Adds Content-Type (with a body), Content-Length, the empty line and the body.
-pub fn finish(mut head: String, body: &str) -> Vec<u8> {
+pub fn finish(head: String, body: &str) -> Vec<u8> {
+    finish_as(head, "application/sdp", body)
+}
+
+/// The same with a body of another kind.
+pub fn finish_as(mut head: String, kind: &str, body: &str) -> Vec<u8> {
     use std::fmt::Write;
     if !body.is_empty() {
-        head.push_str("Content-Type: application/sdp\r\n");
+        let _ = write!(head, "Content-Type: {kind}\r\n");
     }
     let _ = write!(head, "Content-Length: {}\r\n\r\n{body}", body.len());
     head.into_bytes()
@@ -167,12 +180,15 @@ pub fn reason(status: u16) -> &'static str {
         180 => "Ringing",
         183 => "Session Progress",
         200 => "OK",
+        202 => "Accepted",
         302 => "Moved Temporarily",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",
         404 => "Not Found",
+        407 => "Proxy Authentication Required",
         408 => "Request Timeout",
+        422 => "Session Interval Too Small",
         480 => "Temporarily Unavailable",
         481 => "Call/Transaction Does Not Exist",
         482 => "Loop Detected",

@@ -13,9 +13,19 @@
 mod behaviour;
 mod call;
 mod client;
+mod digits;
+mod early;
+mod guard;
+mod invite;
 mod judge;
+pub mod manners;
 pub mod message;
 mod peer;
+mod refer;
+mod refresh;
+mod registrar;
+mod reinvite;
+mod reply;
 mod session;
 mod sound;
 mod story;
@@ -32,12 +42,15 @@ use rand::rngs::StdRng;
 use slab::Slab;
 
 use crate::clock::{Mono, Timers};
-use call::{Call, Invited};
+use call::Call;
+use invite::Invited;
 use message::{Message, Start, parameter, uri_of, user_of};
+use registrar::Register;
 
 pub use behaviour::{Act, AnswerWith, Behaviour, Codecs, OnCancel, Sound, Then};
+pub use registrar::{Binding, OnOptions, Registrar, RegistrarFlaw};
 pub use sound::{Law, tone_frame, tone_of};
-pub use story::{Ending, Fault, Heard, Story, Violation};
+pub use story::{Digit, Ending, Fault, Heard, Story, Violation};
 
 /// How a phone is set up.
 #[derive(Clone, Debug)]
@@ -62,6 +75,12 @@ pub struct PhoneConfig {
     pub faithful_from: Mono,
     /// A call that stands so long without a packet or message from the peer is given up (the peer has died).
     pub patience: Duration,
+    /// Messages come over a stream that loses nothing (TCP), not in datagrams.
+    pub stream: bool,
+    /// How OPTIONS outside of a call are answered.
+    pub on_options: OnOptions,
+    /// It takes registrations.
+    pub registrar: Option<Registrar>,
     /// Keep what is heard.
     pub record: bool,
     /// Tell [`PhoneOutput::Ladder`].
@@ -82,9 +101,17 @@ impl PhoneConfig {
             linger: Duration::from_secs(32),
             faithful_from: Mono(0),
             patience: Duration::from_secs(3600),
+            stream: false,
+            on_options: OnOptions::Answer(200),
+            registrar: None,
             record: false,
             ladder: false,
         }
+    }
+
+    /// The transport's word in a Via.
+    fn via(&self) -> &'static str {
+        if self.stream { "TCP" } else { "UDP" }
     }
 }
 
@@ -128,16 +155,24 @@ pub enum PhoneMove {
     Ended(Ending),
 }
 
-/// What a deadline is for. One of each per call, but frames of script and client transactions, which are numbered.
+/// What a deadline is for. One of each per call, but acts, refusals, forks, subscriptions and client transactions are
+/// numbered.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Due {
     Ring,
     Decide,
     Retransmit,
+    Refusal(usize),
     GiveUp,
+    Early(u8),
+    Again,
+    Refresh,
+    Lapse,
+    Told(u16),
     Act(u16),
     Frame,
     Client(u16),
+    Retry,
     Patience,
     Linger,
 }
@@ -171,6 +206,11 @@ impl Desk<'_> {
         }
     }
 
+    /// From now on nothing is lost.
+    fn faithful(&self) -> bool {
+        self.now >= self.config.faithful_from
+    }
+
     fn send(&mut self, to: SocketAddr, bytes: Vec<u8>, text: impl FnOnce() -> String) {
         self.ladder(true, text);
         self.out.push_back(PhoneOutput::SendSip { to, bytes });
@@ -182,7 +222,8 @@ pub struct Phone {
     config: PhoneConfig,
     expected: BTreeMap<String, Behaviour>,
     calls: Slab<Call>,
-    by_id: HashMap<String, usize>,
+    by_id: HashMap<String, Vec<usize>>,
+    register: Register,
     by_port: HashMap<u16, usize>,
     next_port: u16,
     timers: Timers<(usize, Due)>,
@@ -201,6 +242,7 @@ impl Phone {
             expected: BTreeMap::new(),
             calls: Slab::new(),
             by_id: HashMap::new(),
+            register: Register::default(),
             by_port: HashMap::new(),
             timers: Timers::default(),
             out: VecDeque::new(),
@@ -224,6 +266,16 @@ impl Phone {
         self.calls.get(call.0).map(|c| &c.story)
     }
 
+    /// What is registered here, by address of record.
+    pub fn bindings(&self) -> &BTreeMap<String, Binding> {
+        &self.register.bindings
+    }
+
+    /// Its set-up, to change its manners while it runs.
+    pub fn config(&mut self) -> &mut PhoneConfig {
+        &mut self.config
+    }
+
     /// What was wrong with messages that belong to no call.
     pub fn strays(&self) -> &[Violation] {
         &self.strays
@@ -239,19 +291,27 @@ impl Phone {
             Ok(message) => message,
             Err(error) => return self.stray(now, Fault::Malformed, error.to_string()),
         };
-        let id = message.get("Call-ID").unwrap_or_default();
-        let known = self.by_id.get(id).copied();
-        let key = match known {
-            Some(key) => key,
-            None => match self.first_invite(now, from, &message) {
-                Some(key) => key,
-                None => return self.out_of_the_blue(now, from, &message),
-            },
+        if let Some(key) = self.call_of(&message) {
+            return self.with(key, now, |call, desk| {
+                judge::message(&message, desk.config.via(), &mut |fault, text| call.story.blame(now, fault, text));
+                call.message(desk, from, &message);
+            });
+        }
+        if !self.first_invite(now, from, &message) {
+            self.out_of_the_blue(now, from, &message);
+        }
+    }
+
+    /// Whose message this is. The branches of a redirection may share a Call-ID; then tags, branches and numbers tell.
+    fn call_of(&self, message: &Message<'_>) -> Option<usize> {
+        let keys = self.by_id.get(message.get("Call-ID")?)?;
+        let calls = || keys.iter().filter_map(|key| Some((*key, self.calls.get(*key)?)));
+        let owner = calls().find(|(_, call)| call.owns(message)).map(|(key, _)| key);
+        let user = match message.start {
+            Start::Request { method: "INVITE", uri } => Some(user_of(uri)),
+            _ => return owner.or_else(|| keys.last().copied()),
         };
-        self.with(key, now, |call, desk| {
-            judge::message(&message, &mut |fault, text| call.story.blame(now, fault, text));
-            call.message(desk, from, &message);
-        });
+        owner.or_else(|| calls().find(|(_, call)| Some(call.story.user.as_str()) == user).map(|(key, _)| key))
     }
 
     /// A packet came to the RTP address `local`.
@@ -289,23 +349,29 @@ impl Phone {
         }
     }
 
-    fn first_invite(&mut self, now: Mono, from: SocketAddr, message: &Message<'_>) -> Option<usize> {
-        let Start::Request { method: "INVITE", uri } = message.start else { return None };
-        parameter(message.get("To")?, "tag").is_none().then_some(())?;
-        let user = user_of(uri);
+    /// Begins a call, if this is an INVITE that can.
+    fn first_invite(&mut self, now: Mono, from: SocketAddr, message: &Message<'_>) -> bool {
+        let Start::Request { method: "INVITE", uri } = message.start else { return false };
+        let tagged = message.get("To").is_none_or(|to| parameter(to, "tag").is_some());
+        let (Some(id), Some(invited)) = (message.get("Call-ID"), Invited::read(from, message)) else { return false };
+        if tagged {
+            return false;
+        }
+        let (id, user) = (id.to_owned(), user_of(uri));
         let behaviour = self.expected.get(user).unwrap_or(&self.config.behaviour).clone();
-        let id = message.get("Call-ID")?.to_owned();
-        let invited = Invited::read(from, message)?;
         let port = self.take_port();
         let call = Call::new(Story::new(&id, user, now), behaviour, invited);
         let key = self.calls.insert(call);
-        self.by_id.insert(id, key);
+        self.by_id.entry(id).or_default().push(key);
         if let Some(port) = port {
             self.by_port.insert(port, key);
         }
         let local = port.map(|port| SocketAddr::new(self.config.rtp_address, port));
-        self.with(key, now, |call, desk| call.begin(desk, local));
-        Some(key)
+        self.with(key, now, |call, desk| {
+            judge::message(message, desk.config.via(), &mut |fault, text| call.story.blame(now, fault, text));
+            call.begin(desk, local, message);
+        });
+        true
     }
 
     fn take_port(&mut self) -> Option<u16> {
@@ -320,33 +386,57 @@ impl Phone {
         None
     }
 
-    /// Nobody's dialog: 481, and nothing for an ACK or a response.
+    /// Nobody's dialog: OPTIONS and REGISTER have their answers; 481 for the rest, and nothing for an ACK or a response.
     fn out_of_the_blue(&mut self, now: Mono, from: SocketAddr, message: &Message<'_>) {
         let Start::Request { method, uri } = message.start else {
             return self.stray(now, Fault::Dialog, "a response to nothing".to_owned());
         };
-        self.stray(now, Fault::Dialog, format!("{method} {uri} belongs to no call"));
-        if method != "ACK" && method != "OPTIONS" {
-            let bytes = message::finish(call::echo(message, 481, from, "stray"), "");
+        let via = self.config.via();
+        let answer = match (method, self.config.on_options, &self.config.registrar) {
+            ("OPTIONS", OnOptions::Silent, _) => None,
+            ("OPTIONS", OnOptions::Answer(status), _) => {
+                judge::message(message, via, &mut |fault, text| blame(&mut self.strays, now, fault, text));
+                Some(message::finish(reply::echo(message, status, from, "options"), ""))
+            }
+            ("REGISTER", _, Some(manner)) => {
+                judge::message(message, via, &mut |fault, text| blame(&mut self.strays, now, fault, text));
+                self.register.take(now, manner, &mut self.rng, from, message, &mut self.strays)
+            }
+            _ => {
+                self.stray(now, Fault::Dialog, format!("{method} {uri} belongs to no call"));
+                (method != "ACK").then(|| message::finish(reply::echo(message, 481, from, "stray"), ""))
+            }
+        };
+        if let Some(bytes) = answer {
             self.out.push_back(PhoneOutput::SendSip { to: from, bytes });
         }
     }
 
     fn stray(&mut self, at: Mono, fault: Fault, text: String) {
-        if self.strays.len() < 50 {
-            self.strays.push(Violation { at, fault, text });
-        }
+        blame(&mut self.strays, at, fault, text);
     }
 
     fn remove(&mut self, key: usize) {
         let Some(call) = self.calls.try_remove(key) else { return };
-        self.by_id.remove(&call.story.call_id);
+        if let Some(keys) = self.by_id.get_mut(&call.story.call_id) {
+            keys.retain(|other| *other != key);
+            if keys.is_empty() {
+                self.by_id.remove(&call.story.call_id);
+            }
+        }
         if let Some(port) = call.story.rtp_port {
             self.by_port.remove(&port);
             let local = SocketAddr::new(self.config.rtp_address, port);
             self.out.push_back(PhoneOutput::CloseRtp { local });
         }
         self.out.push_back(PhoneOutput::Told(Box::new(call.story)));
+    }
+}
+
+/// At most 50 of them.
+fn blame(strays: &mut Vec<Violation>, at: Mono, fault: Fault, text: String) {
+    if strays.len() < 50 {
+        strays.push(Violation { at, fault, text });
     }
 }
 

@@ -32,6 +32,20 @@ pub struct Story {
     pub rtp_lost: u64,
     /// RTP packets sent.
     pub rtp_sent: u64,
+    /// INVITEs that this call took: more than one after a challenge or a 422.
+    pub tries: u32,
+    /// Digits heard, in order, by RFC 4733 or INFO.
+    pub digits: Vec<Digit>,
+    /// PRACKs that were in order.
+    pub pracks: u32,
+    /// Refreshes of the session by the equipment.
+    pub refreshes: u32,
+    /// From when to when the phone held the other side.
+    pub holds: Vec<(Mono, Option<Mono>)>,
+    /// What NOTIFYs told of the transfers, in order.
+    pub transfers: Vec<u16>,
+    /// REFERs that were accepted by a 2xx.
+    pub referred: u32,
     /// What the peer did wrong.
     pub violations: Vec<Violation>,
     /// Everything heard at 8 kHz, when the phone records.
@@ -55,6 +69,17 @@ pub enum Ending {
     NoAck,
     /// It heard no word of the call for far too long: the caller is gone.
     Forgotten,
+}
+
+/// One digit that was heard.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Digit {
+    /// `0` to `9`, `*`, `#`, `A` to `D`.
+    pub key: char,
+    /// By INFO, not RFC 4733.
+    pub by_info: bool,
+    /// Its beginning.
+    pub at: Mono,
 }
 
 /// A stretch of one sound.
@@ -102,6 +127,22 @@ pub enum Fault {
     Unanswered,
     /// Signalling for a call that is over.
     AfterEnd,
+    /// A PRACK that acknowledges nothing, or a reliable provisional without its PRACK.
+    Prack,
+    /// A session timer that is not kept.
+    Refresh,
+    /// A re-INVITE too soon after a 491 or a Retry-After.
+    Glare,
+    /// A digest answer that is wrong, or credentials for nobody.
+    Credentials,
+    /// NOTIFYs of a transfer that are out of order, or missing.
+    Transfer,
+    /// A digit that is no proper event.
+    Digit,
+    /// Another request after a refusal that must not be repeated, or repeated in the wrong way.
+    Retry,
+    /// A request repeated over a transport that loses nothing.
+    Repeated,
     /// RTP before the phone told anybody its port, or before it answered.
     RtpEarly,
     /// RTP after the end.
@@ -129,6 +170,13 @@ impl Story {
             rtp_received: 0,
             rtp_lost: 0,
             rtp_sent: 0,
+            tries: 1,
+            digits: Vec::new(),
+            pracks: 0,
+            refreshes: 0,
+            holds: Vec::new(),
+            transfers: Vec::new(),
+            referred: 0,
             violations: Vec::new(),
             recording: Vec::new(),
         }
@@ -152,6 +200,11 @@ impl Story {
     /// When this tone was last heard.
     pub fn last_heard(&self, tone: u16) -> Option<Mono> {
         self.heard.iter().rev().find(|h| h.tone == Some(tone)).map(|h| h.last)
+    }
+
+    /// The digits heard, as one dials them.
+    pub fn dialled(&self) -> String {
+        self.digits.iter().map(|digit| digit.key).collect()
     }
 
     /// Writes a violation down, at most 50 of them.

@@ -9,10 +9,12 @@ use rand::rngs::StdRng;
 
 use super::behaviour::Sound;
 use super::call::Call;
+use super::digits::Keypad;
 use super::session::{Flow, Session};
 use super::sound::{FRAME, Law, Packet, tone_frame, tone_of};
-use super::story::{Fault, Heard, Story};
+use super::story::{Digit, Fault, Heard, Story};
 use super::{Desk, Due, PhoneMove, PhoneOutput};
+use crate::clock::Mono;
 
 /// Both directions of one call's sound.
 pub(super) struct Voice {
@@ -26,6 +28,9 @@ pub(super) struct Voice {
     timestamp: u32,
     frame: Option<[u8; FRAME]>,
     digit: Option<(u8, u8)>,
+    keypad: Keypad,
+    /// Since when the phone wants nothing.
+    holds: Option<Mono>,
     ear: Ear,
 }
 
@@ -53,6 +58,8 @@ impl Voice {
             timestamp: rng.random(),
             frame: None,
             digit: None,
+            keypad: Keypad::default(),
+            holds: None,
             ear: Ear::default(),
         }
     }
@@ -72,9 +79,23 @@ impl Voice {
     }
 
     /// A re-INVITE or UPDATE of ours was answered.
-    pub fn agreed(&mut self, answer: &Session, offered: Flow) {
+    pub fn agreed(&mut self, now: Mono, answer: &Session, offered: Flow) {
         self.to = answer.address;
         self.sends = offered.sends() && answer.flow.receives();
+        self.holds = if offered.receives() { None } else { self.holds.or(Some(now)) };
+    }
+
+    /// The phone offers this: from now on it takes what it says it takes.
+    pub fn offers(&mut self, flow: Flow) {
+        if flow.receives() {
+            self.holds = None;
+        }
+    }
+
+    /// The peer describes itself anew.
+    pub fn offered(&mut self, offer: &Session) {
+        self.to = offer.address;
+        self.sends = offer.flow.receives() && !offer.address.ip().is_unspecified();
     }
 
     /// Begins a digit of 100 ms.
@@ -118,7 +139,7 @@ impl Voice {
 
 impl Ear {
     /// Judges one packet against the stream; returns whether it is the newest.
-    fn place(&mut self, packet: &Packet<'_>, story: &mut Story, now: crate::clock::Mono) -> bool {
+    fn place(&mut self, packet: &Packet<'_>, story: &mut Story, now: Mono) -> bool {
         let Some(ssrc) = self.ssrc else {
             self.ssrc = Some(packet.ssrc);
             self.first = u32::from(packet.sequence) | 0x1_0000;
@@ -190,7 +211,17 @@ impl Call {
         self.story.rtp_received += 1;
         let newest = voice.ear.place(&packet, &mut self.story, now);
         self.story.rtp_lost = voice.ear.expected().saturating_sub(self.story.rtp_received);
+        if voice.holds.is_some_and(|since| now.since(since) > desk.config.grace) {
+            self.story.blame(now, Fault::RtpForeign, "RTP while the phone holds");
+        }
         if Some(packet.payload_type) == voice.event {
+            match voice.keypad.press(packet.timestamp, packet.payload) {
+                Err(text) => self.story.blame(now, Fault::Digit, text),
+                Ok(Some(key)) if self.story.digits.len() < 200 => {
+                    self.story.digits.push(Digit { key, by_info: false, at: now });
+                }
+                Ok(_) => {}
+            }
             return;
         }
         if packet.payload_type != voice.law.payload_type() {

@@ -5,8 +5,12 @@
 //! * `SIM_SEED=n cargo test --release --test sim -- one_seed --nocapture` shows one with its ladder and trace;
 //! * `UPDATE_LADDERS=1` rewrites docs/ladders.
 
+mod case;
+mod equipment;
+mod exchange;
 mod http;
 mod ladders;
+mod manners;
 mod media;
 mod model;
 mod network;
@@ -32,7 +36,7 @@ use world::World;
 /// Seeds of the ordinary run.
 const SEEDS: u64 = 10_000;
 /// Each planted bug is caught within so many seeds.
-const BUG_SEEDS: u64 = 400;
+const BUG_SEEDS: u64 = 2_000;
 
 fn run(seed: u64, prompts: &Arc<dyn Prompts>, bug: Bug) -> Vec<Broken> {
     let mut world = World::new(Plan::draw(seed), Arc::clone(prompts), bug, false);

@@ -4,8 +4,10 @@
 use std::time::Duration;
 
 use callbridge::model::Outcome;
+use callbridge::phone::manners::ReliableFlaw;
 use callbridge::phone::{Act, AnswerWith, Behaviour, Ending, Story, Then};
 
+use crate::manners::{Upset, upset};
 use crate::plan::{LIMITS, Wish};
 
 /// Closer than this to a bound, either outcome is right.
@@ -30,6 +32,11 @@ fn dial(behaviour: &Behaviour, limit: Duration) -> Dialled {
             Dialled::TooClose
         }
     };
+    match upset(behaviour) {
+        Some(Upset::Refuses(after, status)) => return bounded(after, Dialled::Refused(after, status)),
+        Some(Upset::Unclear) => return Dialled::TooClose,
+        None => {}
+    }
     match behaviour.then {
         Then::Answer { after, with: AnswerWith::Session, .. } => bounded(after, Dialled::Up(after)),
         Then::Answer { after, .. } => bounded(after, Dialled::Broken(after)),
@@ -47,7 +54,8 @@ pub fn expected(wish: &Wish) -> Option<Outcome> {
         Dialled::Broken(_) => return Some(Outcome::CustomerUnreachable),
         Dialled::TooClose => return None,
         Dialled::Refused(after, status) => {
-            let rang = customer.ring_after.is_some_and(|ring| ring <= after);
+            let garbled = customer.reliable.as_ref().is_some_and(|r| r.flaw == Some(ReliableFlaw::Garbage));
+            let rang = customer.ring_after.is_some_and(|ring| ring <= after) && !garbled;
             return Some(match status {
                 486 | 600 => Outcome::CustomerBusy,
                 603 => Outcome::CustomerRejected,

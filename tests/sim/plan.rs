@@ -8,6 +8,7 @@ use callbridge::phone::{Act, AnswerWith, Behaviour, Codecs, OnCancel, Sound, The
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use crate::manners;
 use crate::network::Weather;
 
 /// The equipment's SIP address.
@@ -100,7 +101,12 @@ impl Plan {
             _ => draw_faults(&mut rng, until),
         };
         let calls = rng.random_range(1..=3);
-        let wishes = (0..calls).map(|n| draw_wish(&mut rng, n, until)).collect();
+        let mut wishes: Vec<Wish> = (0..calls).map(|n| draw_wish(&mut rng, n, until)).collect();
+        let mut further = StdRng::seed_from_u64(seed ^ 0x3262_4028);
+        for wish in &mut wishes {
+            manners::adorn(&mut further, &mut wish.customer.behaviour);
+            wish.representatives.iter_mut().for_each(|party| manners::adorn(&mut further, &mut party.behaviour));
+        }
         Plan {
             seed,
             ports: if rng.random_bool(0.1) { rng.random_range(1..4) } else { 64 },
@@ -226,6 +232,7 @@ fn draw_behaviour(rng: &mut StdRng, tone: u16) -> Behaviour {
         rtp_from_elsewhere: rng.random_bool(0.03),
         answer_bye: rng.random_bool(0.95),
         talk: draw_talk(rng, talk),
+        ..Behaviour::silent()
     }
 }
 

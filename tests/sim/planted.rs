@@ -1,8 +1,11 @@
 //! Planted bugs: a layer between the engine and the world that drops, doubles or alters single outputs and inputs, as a bug of
 //! the equipment would. Production code knows nothing of them. Each must be caught by a named promise.
 
+mod carrier;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use callbridge::clock::Wall;
 use callbridge::engine::api::{Output, StoreOp, StoreToken};
@@ -67,6 +70,22 @@ pub enum Bug {
     NoMaxForwards,
     /// The bridge joins a customer with the representative of another call.
     CrossedLines,
+    /// Reliable provisionals are not acknowledged.
+    NoPrack,
+    /// PRACK names another RSeq.
+    PrackWithWrongRack,
+    /// Each PRACK is followed by another one.
+    PrackTwice,
+    /// The INVITE after a 422 has the number of the first.
+    RetryWithOldCseq,
+    /// The INVITE after a 422 has another From tag.
+    RetryWithAnotherTag,
+    /// A hold is answered as if nothing had been held.
+    HoldAnsweredBySendRecv,
+    /// A method that does not exist is accepted.
+    OddMethodAccepted,
+    /// A CANCEL is followed by an INVITE, as by a failover of a call that nobody wants any more.
+    InviteAfterCancel,
 }
 
 impl Bug {
@@ -97,6 +116,14 @@ impl Bug {
         (Bug::WrongOutcome, Promise::BothEndsAgree),
         (Bug::NoMaxForwards, Promise::ProperSip),
         (Bug::CrossedLines, Promise::NoCrosstalk),
+        (Bug::NoPrack, Promise::PrackedOnce),
+        (Bug::PrackWithWrongRack, Promise::PrackedOnce),
+        (Bug::PrackTwice, Promise::PrackedOnce),
+        (Bug::RetryWithOldCseq, Promise::NothingAfterTheEnd),
+        (Bug::RetryWithAnotherTag, Promise::NothingAfterTheEnd),
+        (Bug::HoldAnsweredBySendRecv, Promise::ProperSip),
+        (Bug::OddMethodAccepted, Promise::ProperSip),
+        (Bug::InviteAfterCancel, Promise::NothingAfterTheEnd),
     ];
 }
 
@@ -117,6 +144,8 @@ pub struct Planted {
     muted: BTreeSet<StoreToken>,
     bridged: Vec<(LegId, LegId)>,
     doubled: BTreeSet<CallId>,
+    /// What the engine puts out so much later, out of turn.
+    pub later: Vec<(Duration, Output)>,
 }
 
 impl Planted {
@@ -130,6 +159,7 @@ impl Planted {
             muted: BTreeSet::new(),
             bridged: Vec::new(),
             doubled: BTreeSet::new(),
+            later: Vec::new(),
         }
     }
 
@@ -189,7 +219,7 @@ impl Planted {
             }
             _ => {}
         }
-        vec![output]
+        carrier::send(self, output)
     }
 
     fn media(&mut self, command: Command) -> (Vec<Output>, Vec<Told>) {

@@ -22,6 +22,9 @@ use crate::world::Who;
 /// Wall time at the beginning of every world: 2026-11-24T12:00:00Z.
 pub const EPOCH: i64 = 1_795_521_600_000;
 
+/// First RTP port of the equipment.
+pub const EQUIPMENT_RTP: &str = "192.0.2.1:20000";
+
 /// Reads an address constant.
 pub fn address(text: &str) -> SocketAddr {
     text.parse().expect("a constant")

@@ -2,7 +2,7 @@
 //! virtual time and the order of things; what must hold is judged in `promises`.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,21 +11,17 @@ use callbridge::clock::{Mono, Now, Wall};
 use callbridge::engine::Engine;
 use callbridge::engine::api::{Input, Output, ReplyTo};
 use callbridge::media::api::{self as media_api, Prompts};
-use callbridge::model::{CallId, Hop, InitiationMessage, Tariff};
-use callbridge::phone::{Phone, PhoneCall, PhoneMove, PhoneOutput, Story};
+use callbridge::model::{CallId, Hop, InitiationMessage};
+use callbridge::phone::{Phone, Story};
 use rand::rngs::StdRng;
-use rand::{Rng, RngCore, SeedableRng};
+use rand::{RngCore, SeedableRng};
 
-use crate::media::{Media, Sent};
-use crate::network::Weather;
-use crate::plan::{EQUIPMENT, Plan, SWITCH_A, SWITCH_B};
-use crate::planted::{Bug, Planted, Told};
+use crate::media::Media;
+use crate::plan::{EQUIPMENT, Plan};
+use crate::planted::{Bug, Planted};
 use crate::promises::{Broken, Promise};
-use crate::setup::{EPOCH, address, business, directory, engine_config, phones, whose};
+use crate::setup::{EPOCH, EQUIPMENT_RTP, address, business, phones, whose};
 use crate::store::Store;
-
-/// First RTP port of the equipment.
-const EQUIPMENT_RTP: &str = "192.0.2.1:20000";
 
 /// What can happen.
 pub(crate) enum Event {
@@ -45,6 +41,8 @@ pub(crate) enum Event {
     Get(usize, CallId),
     /// The equipment comes up again.
     Restart,
+    /// A planted bug puts this out now.
+    Late(Box<Output>),
     /// The wall clock jumps.
     Jump(i64),
     /// The liveness phase begins.
@@ -102,22 +100,26 @@ pub struct World {
     /// Ladder lines, when a trace is wanted.
     pub ladder: Vec<String>,
     pub(crate) engine: Option<Engine>,
-    media: Media,
-    phones: Vec<(SocketAddr, Phone)>,
-    whose: BTreeMap<String, Who>,
-    dialled_before: Vec<usize>,
+    pub(crate) media: Media,
+    pub(crate) phones: Vec<(SocketAddr, Phone)>,
+    pub(crate) whose: BTreeMap<String, Who>,
+    /// Calls whose record was made.
+    pub(crate) over: BTreeSet<CallId>,
+    /// INVITEs that were sent already.
+    pub(crate) invites: BTreeSet<Arc<[u8]>>,
+    pub(crate) dialled_before: Vec<usize>,
     pub(crate) asked: BTreeMap<ReplyTo, Asked>,
     heap: BinaryHeap<Reverse<(Mono, u64, Slot)>>,
     events: BTreeMap<u64, Event>,
-    rng: StdRng,
-    prompts: Arc<dyn Prompts>,
-    planted: Planted,
-    faulty: bool,
+    pub(crate) rng: StdRng,
+    pub(crate) prompts: Arc<dyn Prompts>,
+    pub(crate) planted: Planted,
+    pub(crate) faulty: bool,
     shift: i64,
-    life: u32,
-    outputs: u32,
-    crashes: VecDeque<u32>,
-    committing: bool,
+    pub(crate) life: u32,
+    pub(crate) outputs: u32,
+    pub(crate) crashes: VecDeque<u32>,
+    pub(crate) committing: bool,
     pub(crate) count: u64,
 }
 
@@ -143,6 +145,8 @@ impl World {
             media,
             phones: phones(&plan, faulty, traced, &mut rng),
             whose: whose(&plan),
+            over: BTreeSet::new(),
+            invites: BTreeSet::new(),
             dialled_before: Vec::new(),
             asked: BTreeMap::new(),
             heap: BinaryHeap::new(),
@@ -285,6 +289,7 @@ impl World {
                 let reply = self.ask(Asked::Get(wish));
                 self.tell_engine(Input::Get { reply, business: business(), call });
             }
+            Event::Late(output) => self.perform(*output, &mut VecDeque::new()),
             Event::Restart => self.start_engine(),
             Event::Jump(by) => self.shift += by,
             Event::FaultsEnd => {
@@ -304,228 +309,6 @@ impl World {
             self.phones[index].1.rtp(self.now, to, from, &bytes);
             self.drain_phone(index);
         }
-    }
-
-    // ---- the equipment -------------------------------------------------------------------------------------------
-
-    fn start_engine(&mut self) {
-        let mut engine = Engine::new(engine_config(&self.plan), StdRng::seed_from_u64(self.rng.next_u64()));
-        let now = self.now_pair();
-        let tariff = Tariff {
-            customer_per_minute_micros: 20_000,
-            representative_per_minute_micros: 10_000,
-            increment_seconds: self.plan.tariff.0,
-            minimum_seconds: self.plan.tariff.1,
-            ..Tariff::default()
-        };
-        engine.handle(now, Input::Directory(Arc::new(directory(tariff))));
-        let (mut open, mut last_alive) = self.store.restart();
-        let began = |call: &callbridge::model::StoredCall| call.progress.started_at.is_some();
-        self.dialled_before =
-            open.iter().filter(|call| began(call)).filter_map(|call| self.wish_of(&call.message)).collect();
-        self.planted.restore(&mut open, &mut last_alive);
-        engine.restore(now, open, last_alive);
-        self.engine = Some(engine);
-        self.drain_engine();
-        // Clients that got no answer ask again: that is what the key is for.
-        for wish in 0..self.fates.len() {
-            let fate = &self.fates[wish];
-            if self.life > 0 && fate.posted && fate.calls.is_empty() && fate.refused.is_none() {
-                self.after(Duration::from_millis(20), Event::Post(wish));
-            }
-        }
-    }
-
-    pub(crate) fn tell_engine(&mut self, input: Input<'_>) {
-        let now = self.now_pair();
-        if let Some(engine) = &mut self.engine {
-            engine.handle(now, input);
-            self.drain_engine();
-        }
-    }
-
-    fn drain_engine(&mut self) {
-        let mut answers = VecDeque::new();
-        loop {
-            while let Some(output) = self.engine.as_mut().and_then(Engine::poll_output) {
-                self.outputs += 1;
-                if self.crashes.front().is_some_and(|limit| self.outputs >= *limit) {
-                    return self.crash();
-                }
-                let (outputs, told) = self.planted.output(output);
-                outputs.into_iter().for_each(|output| self.perform(output, &mut answers));
-                answers.extend(told);
-            }
-            let Some(answer) = answers.pop_front() else { return };
-            let now = self.now_pair();
-            let Some(engine) = &mut self.engine else { return };
-            match answer {
-                Told::Media(event) => engine.handle(now, Input::Media(event)),
-                Told::Stored(token) => engine.handle(now, Input::Stored { token, result: Ok(()) }),
-            }
-        }
-    }
-
-    fn perform(&mut self, output: Output, answers: &mut VecDeque<Told>) {
-        match output {
-            Output::Send { to, bytes, note } => {
-                self.note(|| format!("→ {to} {} {:?} {:?}", note.method, note.status, note.leg.map(|l| l.attempt)));
-                let to_address = to.address;
-                if ![SWITCH_A, SWITCH_B].map(address).contains(&to_address) {
-                    self.blame(Promise::NothingToStrangers, format!("SIP sent to {to}"));
-                }
-                self.carry(|world, delay| {
-                    let bytes = Arc::clone(&bytes);
-                    world.after(delay, Event::Sip { to: to_address, from: address(EQUIPMENT), bytes });
-                });
-            }
-            Output::Media(command) => {
-                self.note(|| format!("media {command:?}"));
-                answers.extend(self.media.command(self.now, command).map(Told::Media));
-                self.hear_media();
-            }
-            Output::Store { token, op } => {
-                self.note(|| format!("store {op:?}").chars().take(160).collect());
-                self.store.submit(token, op);
-                self.begin_commit();
-            }
-            Output::Reply { to, reply } => self.reply(to, reply),
-            Output::Prepare(_) | Output::Drained => {}
-            Output::Notice(notice) => self.note(|| format!("notice {notice:?}")),
-        }
-    }
-
-    fn crash(&mut self) {
-        self.note(|| "the equipment crashes".to_owned());
-        self.crashes.pop_front();
-        self.crashed.push(self.now);
-        self.outputs = 0;
-        self.life += 1;
-        self.engine = None;
-        self.committing = false;
-        self.store.crash(self.rng.random());
-        self.asked.clear();
-        let seed = self.rng.next_u64();
-        // The daemon begins anywhere in its row of ports, so that peers of the life before do not meet new calls.
-        let mut first = address(EQUIPMENT_RTP);
-        first.set_port(first.port() + 2_000 * u16::try_from(self.life % 8).unwrap_or(0));
-        self.media = Media::new(Arc::clone(&self.prompts), first, self.plan.ports, seed);
-        let down = Duration::from_millis(self.rng.random_range(5..2_000));
-        self.after(down, Event::Restart);
-    }
-
-    fn hear_media(&mut self) {
-        while let Some(event) = self.media.poll_event() {
-            if self.planted.hears(&event) {
-                self.note(|| format!("media says {event:?}"));
-                self.after(Duration::from_micros(200), Event::Media(self.life, event));
-            }
-        }
-    }
-
-    fn begin_commit(&mut self) {
-        if !self.committing && self.store.begin() {
-            self.committing = true;
-            let most = if self.faulty { self.plan.faults.store_delay } else { Duration::from_millis(2) };
-            let micros = self.rng.random_range(200..=most.as_micros().max(1_000) as u64);
-            self.after(Duration::from_micros(micros), Event::Commit(self.life));
-        }
-    }
-
-    fn commit(&mut self) {
-        let fails = self.plan.faults.store_failure;
-        let success = !(self.faulty && fails > 0.0 && self.rng.random_bool(fails));
-        self.committing = false;
-        for (token, result) in self.store.finish(success) {
-            if self.planted.tells_stored(token) {
-                self.tell_engine(Input::Stored { token, result });
-            }
-        }
-        self.begin_commit();
-    }
-
-    // ---- phones and network --------------------------------------------------------------------------------------
-
-    fn drain_phone(&mut self, index: usize) {
-        let phone_address = self.phones[index].0;
-        while let Some(output) = self.phones[index].1.poll_output() {
-            match output {
-                PhoneOutput::SendSip { to, bytes } => {
-                    let bytes: Arc<[u8]> = bytes.into();
-                    self.carry(|world, delay| {
-                        let bytes = Arc::clone(&bytes);
-                        world.after(delay, Event::Sip { to, from: phone_address, bytes });
-                    });
-                }
-                PhoneOutput::SendRtp { from, to, bytes } => self.send_rtp((from, to, bytes)),
-                PhoneOutput::Moved { call, what, .. } => self.moved(index, call, what),
-                PhoneOutput::Ladder { call, sent, text, .. } => self.rung(index, call, sent, &text),
-                PhoneOutput::Told(story) => self.told.push(*story),
-                PhoneOutput::OpenRtp { .. } | PhoneOutput::CloseRtp { .. } => {}
-            }
-        }
-    }
-
-    fn send_rtp(&mut self, (from, to, bytes): Sent) {
-        if from.ip() == address(EQUIPMENT).ip() && ![SWITCH_A, SWITCH_B].map(|a| address(a).ip()).contains(&to.ip()) {
-            self.blame(Promise::NothingToStrangers, format!("RTP sent to {to}"));
-        }
-        self.carry(|world, delay| world.after(delay, Event::Rtp { to, from, bytes: bytes.clone() }));
-    }
-
-    fn carry(&mut self, mut deliver: impl FnMut(&mut World, Duration)) {
-        let weather = self.plan.faults.weather.filter(|_| self.faulty).unwrap_or(Weather::CALM);
-        let mut delays = smallvec::SmallVec::<[Duration; 2]>::new();
-        weather.carry(&mut self.rng, |delay| delays.push(delay));
-        delays.into_iter().for_each(|delay| deliver(self, delay));
-    }
-
-    fn moved(&mut self, index: usize, call: PhoneCall, what: PhoneMove) {
-        let Some(story) = self.phones[index].1.story(call) else { return };
-        let who = self.whose.get(&story.user).copied();
-        let user = story.user.clone();
-        self.note(|| format!("phone {user} {what:?}"));
-        if self.trace.is_some()
-            && let PhoneMove::Hears(tone) = what
-        {
-            let sound = crate::ladders::sound(tone);
-            self.ladder_line(&format!("{:<14}   hears {sound}", crate::ladders::name(who)));
-        }
-        if what == PhoneMove::Invited {
-            match who {
-                None => self.blame(Promise::NothingToStrangers, format!("{user} was dialled: nobody asked for it")),
-                // An INVITE of the life before may still have been on its way.
-                Some(Who::Customer(wish))
-                    if self.dialled_before.contains(&wish)
-                        && self.crashed.last().is_some_and(|at| self.now.since(*at) > Duration::from_millis(400)) =>
-                {
-                    self.blame(Promise::DialledOnce, format!("customer {user} was dialled again after the restart"));
-                }
-                Some(Who::Customer(_)) => {}
-                Some(Who::Representative(wish, _)) => self.representative_dialled(wish, &user),
-            }
-        }
-    }
-
-    fn representative_dialled(&mut self, wish: usize, number: &str) {
-        let customer = &self.plan.wishes[wish].customer.number;
-        let answered = self.stories().any(|s| s.user == *customer && s.answered_at.is_some());
-        if !answered {
-            self.blame(Promise::CustomerFirst, format!("{number} was dialled, {customer} had not answered"));
-        }
-    }
-
-    fn rung(&mut self, index: usize, call: PhoneCall, sent: bool, text: &str) {
-        let who = self.phones[index].1.story(call).and_then(|s| self.whose.get(&s.user).copied());
-        let name = crate::ladders::name(who);
-        let arrow = if sent { "-->" } else { "<--" };
-        self.ladder_line(&format!("{name:<14} {arrow} {text}"));
-    }
-
-    fn ladder_line(&mut self, line: &str) {
-        let tenths = self.now.0.saturating_sub(1_000_000) / 100_000;
-        self.ladder.push(format!("{:>3}.{}  {line}", tenths / 10, tenths % 10));
-        self.note(|| line.to_owned());
     }
 
     /// The wish that a message came from.

@@ -1,5 +1,10 @@
 //! The phone against hand-written messages: what it sends, what it judges.
 
+mod challenge;
+mod dialog;
+mod reliable;
+mod transfer;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -26,10 +31,76 @@ fn request(method: &str, uri: &str, branch: &str, cseq: u32, to_tag: &str, body:
     .into_bytes()
 }
 
-fn invite() -> Vec<u8> {
-    let sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 20000 RTP/AVP 0 8 101\r\n\
+const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 20000 RTP/AVP 0 8 101\r\n\
                a=rtpmap:101 telephone-event/8000\r\na=sendrecv\r\n";
-    request("INVITE", "sip:+12125550100@127.0.0.1:5070", "1", 1, "", sdp)
+const URI: &str = "sip:+12125550100@127.0.0.1:5070";
+const CONTACT: &str = "sip:phone0@127.0.0.1:5070";
+
+fn invite() -> Vec<u8> {
+    request("INVITE", URI, "1", 1, "", OFFER)
+}
+
+/// The same message with further header lines.
+fn with(message: Vec<u8>, lines: &str) -> Vec<u8> {
+    String::from_utf8(message).unwrap().replacen("Max-Forwards", &format!("{lines}Max-Forwards"), 1).into_bytes()
+}
+
+/// Runs to `until` and returns whole messages.
+fn sent(phone: &mut Phone, until: Mono) -> Vec<String> {
+    let mut texts = Vec::new();
+    loop {
+        while let Some(output) = phone.poll_output() {
+            if let PhoneOutput::SendSip { bytes, .. } = output {
+                texts.push(String::from_utf8(bytes).unwrap());
+            }
+        }
+        match phone.poll_timeout() {
+            Some(at) if at <= until => phone.timeout(at),
+            _ => return texts,
+        }
+    }
+}
+
+/// The value of a header of a message that was sent.
+fn header<'a>(text: &'a str, name: &str) -> &'a str {
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).unwrap_or("")
+}
+
+fn status(text: &str) -> &str {
+    text.get(8..11).unwrap_or("")
+}
+
+/// The last request of this method, answered.
+fn answer(texts: &[String], method: &str, status: u16, lines: &str) -> Vec<u8> {
+    let request = texts.iter().rev().find(|text| text.starts_with(method)).expect("it was sent");
+    let take = |name: &str| format!("{name}: {}\r\n", header(request, name));
+    let head: String = ["Via", "From", "To", "Call-ID", "CSeq"].iter().map(|name| take(name)).collect();
+    format!("SIP/2.0 {status} Whatever\r\n{head}{lines}Content-Length: 0\r\n\r\n").into_bytes()
+}
+
+fn faults(phone: &Phone) -> Vec<Fault> {
+    phone.stories().flat_map(|s| &s.violations).map(|v| v.fault).collect()
+}
+
+fn story(phone: &Phone) -> &Story {
+    phone.stories().next().unwrap()
+}
+
+fn ms(millis: u64) -> Mono {
+    Mono(millis * 1000)
+}
+
+/// A phone that has answered at once, was acknowledged, and whose messages so far were taken.
+fn talking(behaviour: Behaviour, lines: &str) -> (Phone, Vec<String>) {
+    let mut phone = phone(behaviour);
+    phone.datagram(ms(0), far(), &with(invite(), lines));
+    let texts = sent(&mut phone, ms(1));
+    phone.datagram(ms(2), far(), &request("ACK", CONTACT, "ack", 1, ";tag=7-0-0", ""));
+    (phone, texts)
+}
+
+fn at_once() -> Behaviour {
+    Behaviour::answering(Duration::ZERO, 1000, None)
 }
 
 /// Runs to `until` and returns the first lines of what was sent, and the number of RTP packets.

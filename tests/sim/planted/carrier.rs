@@ -1,0 +1,50 @@
+//! Bugs planted in what a carrier's switch relies on: PRACK, session timers, digest, another try, transfer, hold. Owns the
+//! alterations of single SIP messages; which bug is planted and how it must be caught is `planted`'s.
+
+use std::time::Duration;
+
+use callbridge::engine::api::Output;
+use callbridge::sip::api::Way;
+
+use super::{Bug, Planted, altered};
+
+/// What the world sees of a message that the engine sends.
+pub(super) fn send(planted: &mut Planted, output: Output) -> Vec<Output> {
+    let Output::Send { note, bytes, .. } = &output else { return vec![output] };
+    if note.way != Way::Out {
+        return vec![output];
+    }
+    let request = note.status.is_none();
+    let is = |method: &str| request && note.method == method;
+    let answers = |method: &str| !request && note.method == method && note.status.is_some_and(|s| s >= 200);
+    let says = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+    match planted.bug {
+        Bug::NoPrack if is("PRACK") => vec![],
+        Bug::PrackWithWrongRack if is("PRACK") => vec![altered(&output, "RAck: ", "RAck: 1")],
+        Bug::PrackTwice if is("PRACK") => {
+            let again = next_cseq(&altered(&output, "branch=z9hG4bK", "branch=z9hG4bKx"));
+            vec![output, again]
+        }
+        Bug::RetryWithOldCseq if is("INVITE") && note.cseq == 2 && !says(">;tag=") => {
+            vec![altered(&output, "CSeq: 2 INVITE", "CSeq: 1 INVITE")]
+        }
+        Bug::RetryWithAnotherTag if is("INVITE") && note.cseq == 2 => vec![altered(&output, ";tag=", ";tag=x")],
+        Bug::HoldAnsweredBySendRecv if answers("INVITE") && says("a=recvonly") => {
+            vec![altered(&output, "a=recvonly", "a=sendrecv")]
+        }
+        Bug::OddMethodAccepted if answers("OTHER") => vec![altered(&output, "SIP/2.0 501", "SIP/2.0 200")],
+        Bug::InviteAfterCancel if is("CANCEL") => {
+            let invite = altered(&altered(&output, "CANCEL", "INVITE"), "Call-ID: ", "Call-ID: y");
+            planted.later.push((Duration::from_millis(1_200), invite));
+            vec![output]
+        }
+        _ => vec![output],
+    }
+}
+
+/// The same request with the next CSeq number, as another transaction would have it.
+fn next_cseq(output: &Output) -> Output {
+    let Output::Send { note, .. } = output else { return Output::Drained };
+    let line = |number: u32| format!("CSeq: {number} {}", note.method);
+    altered(output, &line(note.cseq), &line(note.cseq + 1))
+}
