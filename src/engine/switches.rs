@@ -29,7 +29,7 @@ impl Engine {
     /// A look-up named other places of a switch.
     pub(super) fn resolved(&mut self, switch: &str, targets: Vec<Target>) {
         self.routing.locate(switch, targets);
-        self.stack.set_sources(self.routing.sources());
+        self.know_sources();
         self.watch_switches();
     }
 

@@ -15,7 +15,13 @@ pub(super) fn is_up(switch: &str, up: bool) {
     gauge!("callbridge_switch_up", "switch" => switch.to_owned()).set(f64::from(u8::from(up)));
 }
 
+/// `callbridge_switch_lookup_failures_total`: look-ups that failed; what was known of the switch stays.
+pub(super) fn lookup_failed(switch: &str) {
+    counter!("callbridge_switch_lookup_failures_total", "switch" => switch.to_owned()).increment(1);
+}
+
 pub(super) fn describe() {
+    describe_counter!("callbridge_switch_lookup_failures_total", "Look-ups of a switch's name that failed, by switch.");
     describe_counter!(
         "callbridge_switch_failures_total",
         "Calls and OPTIONS that a switch failed, by switch and reason: silent, unreachable, out_of_service, behind, probe."

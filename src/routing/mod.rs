@@ -247,12 +247,12 @@ impl Routing {
         self.lines.iter().map(view).collect()
     }
 
-    /// Every address that SIP is accepted from.
-    pub fn sources(&self) -> Vec<IpAddr> {
-        let mut sources: Vec<IpAddr> = self.lines.iter().flat_map(Line::sources).collect();
-        sources.sort_unstable();
-        sources.dedup();
-        sources
+    /// For each switch, the addresses that SIP is accepted from and the name in its certificate.
+    pub fn doors(&self) -> impl Iterator<Item = (Vec<IpAddr>, Option<Arc<str>>)> {
+        self.lines.iter().map(|line| {
+            let name = line.targets.iter().find_map(|target| target.hop.name.clone());
+            (line.sources().collect(), name)
+        })
     }
 
     /// The places of a switch, the preferred first; none when it was not found yet.

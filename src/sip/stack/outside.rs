@@ -104,6 +104,17 @@ impl Stack {
         self.step_asked(at, step, None);
     }
 
+    /// The connection that carries some of them is gone.
+    pub(super) fn outside_lost(&mut self, hop: &Hop) {
+        let lost: Vec<usize> =
+            self.outside.asked.iter().filter(|(_, asked)| asked.hop == *hop).map(|(at, _)| at).collect();
+        for at in lost {
+            // One that waits for stragglers has had its answer.
+            let waits = self.outside.asked.get(at).filter(|asked| !asked.answered).map(|asked| asked.id);
+            self.forget_asked(at, waits);
+        }
+    }
+
     fn step_asked(&mut self, at: usize, step: Step<Event>, message: Option<&Message>) {
         let Some(asked) = self.outside.asked.get(at) else { return };
         let (id, deadline) = (asked.id, asked.machine.deadline());
