@@ -20,3 +20,5 @@ mod malformed;
 mod representative;
 #[path = "sipp/scenarios.rs"]
 mod scenarios;
+#[path = "sipp/switches.rs"]
+mod switches;
