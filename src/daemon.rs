@@ -37,7 +37,7 @@ use crate::io::telemetry::{self, Metrics};
 use crate::io::tls::ServerTls;
 use crate::media::api::Prompts;
 use crate::routing::Switch;
-use crate::sip::api::Locals;
+use crate::sip::api::{Locals, RefusedWhy};
 
 /// How often the store is asked whether the accounts changed.
 const ACCOUNTS: Duration = Duration::from_millis(500);
@@ -335,6 +335,7 @@ fn hands(
         media: Box::new(move |command| media.command(command)),
         store: Box::new(move |token, op| store.submit(token, op)),
         prepare: Box::new(move |spoken| prompts.prepare(&spoken)),
+        strangers: Box::new(move |count| telemetry::refused(RefusedWhy::Stranger, count)),
         notice: Box::new(move |notice| {
             counts.observe(notice);
             log.notice(notice);
@@ -422,6 +423,7 @@ fn engine_config(config: &Config, locals: &Locals, stir: Option<Stir>) -> Engine
         late: seconds(call.late_seconds),
         max_ahead: seconds(call.max_ahead_seconds),
         max_calls: usize::try_from(call.max_calls).unwrap_or(usize::MAX),
+        strays_per_second: config.sip.max_strays_per_second,
         switches: config.switches.iter().map(switch).collect(),
         stir,
     }

@@ -10,8 +10,12 @@ mod answered;
 mod customer;
 #[path = "sipp/dialog.rs"]
 mod dialog;
+#[path = "sipp/digits.rs"]
+mod digits;
 #[path = "sipp/equipment.rs"]
 mod equipment;
+#[path = "sipp/identity.rs"]
+mod identity;
 #[path = "sipp/loss.rs"]
 mod loss;
 #[path = "sipp/malformed.rs"]
@@ -22,3 +26,5 @@ mod representative;
 mod scenarios;
 #[path = "sipp/switches.rs"]
 mod switches;
+#[path = "sipp/transfer.rs"]
+mod transfer;

@@ -38,7 +38,7 @@ pub(super) fn sip(reader: &mut Reader, mut section: Section<'_>) -> SipConfig {
         max_connections_per_source: get("max_connections_per_source", 1..=100_000, 256),
         idle_seconds: get("idle_seconds", 10..=86_400, 900),
         keepalive_seconds: get("keepalive_seconds", 0..=3600, 30),
-        max_strays_per_second: get("max_strays_per_second", 1..=1_000_000, 50),
+        max_strays_per_second: get("max_strays_per_second", 1..=1_000_000, 100),
     };
     section.finish(reader);
     config

@@ -89,6 +89,7 @@ impl Engine {
             version: 1,
             plan: None,
             early: Vec::new(),
+            keys: Default::default(),
             sdp: Vec::new(),
             tries: Tries {
                 switch: Arc::clone(&candidate.switch),
@@ -159,7 +160,7 @@ impl Engine {
             let cause = Cause::local(identity::UNSIGNED, "the call could not be signed");
             return self.tell(now, leg.call, Event::Failed(leg.attempt, FailureKind::Fault, cause));
         };
-        let invite = Invite {
+        let mut invite = Invite {
             leg,
             hop: leg_media.hop.clone(),
             target,
@@ -169,6 +170,7 @@ impl Engine {
             trunk: Arc::clone(&leg_media.trunk),
             offer: leg_media.sdp.clone(),
         };
+        invite.headers.extend(self.referral_fields(leg));
         match waits {
             Some(at) => self.timers.set(TimerKey::Answer(leg), at),
             None => self.timers.cancel(&TimerKey::Answer(leg)),

@@ -1,13 +1,14 @@
 //! The engine: input in, outputs out; restore after a restart. Dispatches between the rooms and holds no business rule.
 //!
 //! Owns the live calls, the timers and the order of outputs. Refuses clocks, sockets and RTP packets. See [`api`] for the
-//! contract; `accept` takes initiation messages, `legs` joins calls to SIP and media, `keep` makes things durable, `seen` keeps the
-//! ladders.
+//! contract; `accept` takes initiation messages, `legs` joins calls to SIP and media, `digits` and `transfer` what happens beside
+//! the talk, `keep` makes things durable, `seen` keeps the ladders.
 
 mod accept;
 pub mod api;
 mod config;
 mod dial;
+mod digits;
 mod door;
 mod failure;
 mod identity;
@@ -20,6 +21,7 @@ mod seen;
 mod switches;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -80,6 +82,10 @@ struct Live {
     /// When it became due and durable: set-up is measured from here.
     due_at: Mono,
     bridged_at: Option<Mono>,
+    /// The transfer that the call is being asked about.
+    asked: Option<transfer::Referral>,
+    /// The last transfer that it accepted.
+    referral: Option<transfer::Referral>,
 }
 
 /// How far the equipment has let a call come.
@@ -110,6 +116,8 @@ struct LegMedia {
     early: Vec<(OfferId, MediaPlan)>,
     /// The try under way, and what is left to try.
     tries: dial::Tries,
+    /// What it is still to be told by INFO.
+    keys: digits::Keys,
     /// The description that we sent last.
     sdp: Vec<u8>,
 }
@@ -169,6 +177,8 @@ pub enum TimerKey {
     Answer(LegId),
     /// Some switch is asked whether it lives.
     Probe,
+    /// A leg is told its next key by INFO.
+    Keys(LegId),
     /// A call's ladder is stored.
     Ladder(CallId),
 }
@@ -212,7 +222,8 @@ impl Engine {
     pub fn new(config: EngineConfig, mut rng: StdRng) -> Engine {
         use rand::SeedableRng;
         let routing = Routing::new(config.switches.clone());
-        let stack_config = StackConfig::new(config.sip.clone(), door::sources(&routing), config.user_agent.clone());
+        let mut stack_config = StackConfig::new(config.sip.clone(), door::sources(&routing), config.user_agent.clone());
+        stack_config.strays_per_second = config.strays_per_second;
         let doors = Output::Sources(Arc::new(stack_config.sources.clone()));
         let stack = Stack::new(stack_config, StdRng::from_rng(&mut rng));
         let mut engine = Engine {
@@ -290,6 +301,7 @@ impl Engine {
     pub fn reconfigure(&mut self, config: EngineConfig) {
         self.routing.reconfigure(config.switches.clone());
         self.know_sources();
+        self.stack.set_strays_per_second(config.strays_per_second);
         self.config = config;
         self.watch_switches();
     }
@@ -322,6 +334,7 @@ impl Engine {
                 TimerKey::Dial(leg) => self.dial(now, leg),
                 TimerKey::Answer(leg) => self.try_is_silent(now, leg),
                 TimerKey::Probe => self.probe_switches(now),
+                TimerKey::Keys(leg) => self.next_key(now, leg),
                 TimerKey::Ladder(call) => self.look_at_ladder(now, call),
             }
         }

@@ -53,6 +53,8 @@ pub struct Hands {
     pub store: Box<dyn Fn(StoreToken, StoreOp) -> Result<(), StoreFailure> + Send>,
     /// Renders messages that will soon be played.
     pub prepare: Box<dyn Fn(Spoken) + Send>,
+    /// Counts datagrams of strangers, which the engine never sees.
+    pub strangers: Box<dyn Fn(u64) + Send>,
     /// Counts and logs.
     pub notice: Box<dyn Fn(&Notice) + Send>,
     /// Counts, logs and exports SIP messages.
@@ -316,12 +318,19 @@ impl Runner {
 
     fn datagrams(&mut self, buffer: &mut [u8]) -> bool {
         let mut worked = false;
+        let second = self.clock.now().mono.0 / 1_000_000;
+        self.wires.udp.second(second);
         for socket in 0..self.wires.udp.len() {
             for _ in 0..SIP_BURST {
                 let Some((length, from)) = self.wires.udp.receive(socket, buffer) else { break };
+                worked = true;
+                let strangers = self.wires.udp.strangers(from, second);
+                if strangers > 0 {
+                    (self.hands.strangers)(strangers);
+                    continue;
+                }
                 let bytes = buffer.get(..length).unwrap_or_default();
                 self.give(Input::Sip { from: &Hop::udp(from), bytes });
-                worked = true;
             }
         }
         worked
@@ -428,7 +437,10 @@ impl Runner {
                         SipTransport::Tcp | SipTransport::Tls => self.wires.streams.send(&to, bytes),
                     }
                 }
-                Output::Sources(sources) => self.wires.streams.set_sources(sources),
+                Output::Sources(sources) => {
+                    self.wires.udp.set_sources(Arc::clone(&sources));
+                    self.wires.streams.set_sources(sources);
+                }
                 Output::Media(command) => self.opened.extend((self.hands.media)(command)),
                 Output::Prepare(spoken) => (self.hands.prepare)(spoken),
                 Output::Store { token, op } => {

@@ -15,7 +15,7 @@ use super::switch_metrics;
 use crate::engine::api::Notice;
 use crate::io::media_thread::MediaCounters;
 use crate::model::{CallState, Outcome};
-use crate::sip::api::{Note, Way};
+use crate::sip::api::{Note, RefusedWhy, Way};
 
 /// Upper bounds in seconds of the two histograms.
 const BUCKETS: &[f64] = &[0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
@@ -109,6 +109,7 @@ impl Metrics {
             }
             Notice::Setup { micros, .. } => inner.setup.record(seconds(*micros)),
             Notice::FirstRelay { micros, .. } => inner.bridge.record(seconds(*micros)),
+            Notice::TransferRefused { why, .. } => rejected(why.as_str()),
             Notice::OneWayAudio { .. } | Notice::Failover { .. } => {}
             Notice::LadderLost { .. } | Notice::StoreRetry { .. } => {}
             Notice::SwitchFailed { switch, reason } => switch_metrics::failed(switch, *reason),
@@ -160,6 +161,11 @@ impl Metrics {
 
 fn seconds(micros: u64) -> f64 {
     Duration::from_micros(micros).as_secs_f64()
+}
+
+/// Counts SIP that got nowhere, where the engine did not see it.
+pub fn refused(why: RefusedWhy, count: u64) {
+    counter!("callbridge_rejected_total", "reason" => why.as_str()).increment(count);
 }
 
 fn rejected(reason: &'static str) {

@@ -145,15 +145,16 @@ fn a_switch_with_a_name_is_found_by_naptr_and_srv_and_kept_when_the_name_server_
         (story.daemon.metric("callbridge_switch_lookup_failures_total", "switch=\"ssp-66\"") > 0.0).then_some(())
     });
     assert_eq!(up(&story), 0.0);
-    let server = NameServer::start(dns, &[
-        "--naptr-record=sbc.test,10,10,S,SIP+D2U,,_sip._udp.sbc.test".to_owned(),
-        format!("--srv-host=_sip._udp.sbc.test,a.sbc.test,{sip},10,1"),
-        "--address=/a.sbc.test/127.0.0.1".to_owned(),
-    ]);
+    let server = NameServer::start(
+        dns,
+        &[
+            "--naptr-record=sbc.test,10,10,S,SIP+D2U,,_sip._udp.sbc.test".to_owned(),
+            format!("--srv-host=_sip._udp.sbc.test,a.sbc.test,{sip},10,1"),
+            "--address=/a.sbc.test/127.0.0.1".to_owned(),
+        ],
+    );
     eventually("the switch to be found", PATIENCE, || (up(&story) == 1.0).then_some(()));
-    let failures = |story: &Story| {
-        story.daemon.metric("callbridge_switch_lookup_failures_total", "switch=\"ssp-66\"")
-    };
+    let failures = |story: &Story| story.daemon.metric("callbridge_switch_lookup_failures_total", "switch=\"ssp-66\"");
     let before = failures(&story);
     drop(server);
     eventually("another failed look-up", PATIENCE, || (failures(&story) > before).then_some(()));

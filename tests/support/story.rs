@@ -60,6 +60,12 @@ impl Story {
         Story { daemon, customer_switch, representative_switch, transport: setup.transport, relays: Vec::new() }
     }
 
+    /// A stage whose switches somebody else plays.
+    pub fn at(daemon: Daemon) -> Story {
+        assert_eq!(daemon.api("GET", "/v1/calls", None).status, 200);
+        Story { daemon, customer_switch: 0, representative_switch: 0, transport: "udp", relays: Vec::new() }
+    }
+
     /// A phone at the customer's number.
     pub fn customer(&self, scenario: &'static str) -> Phone {
         self.phone(Tone::Customer, scenario, |_| {})

@@ -44,8 +44,8 @@ fn call(number: i64) -> StoredCall {
             note: None,
             reference: Some(format!("order {number}")),
             caller_id: None,
-            withhold_caller_id: false,
-            headers: Vec::new(),
+            withhold_caller_id: true,
+            headers: vec![("User-to-User".into(), "56a3;encoding=hex".into())],
             idempotency: None,
         },
         progress: Progress::default(),
@@ -95,6 +95,8 @@ fn finish(call: &StoredCall) -> StoreOp {
         quality_representative: None,
         one_way_audio: false,
         detail: "busy".to_owned(),
+        transferred_to: None,
+        transfers: 0,
     };
     let attempt = AttemptRecord {
         call_id: call.id,

@@ -10,8 +10,11 @@ mod challenge;
 mod client;
 mod connection;
 mod exchange;
+mod info;
 mod outside;
+mod rates;
 mod redirect;
+mod refer;
 mod refresh;
 mod reliable;
 mod reoffer;
@@ -40,6 +43,7 @@ use crate::model::{Hop, LegId};
 use challenge::Keyring;
 use connection::WithoutTcp;
 use outside::Outside;
+use rates::Rates;
 use table::{Key, Leg, Tables};
 
 /// How the stack is set up.
@@ -57,6 +61,8 @@ pub struct StackConfig {
     pub max_legs: usize,
     /// Most live server transactions per leg; above, a request gets a stateless 503.
     pub max_requests_per_leg: usize,
+    /// Requests outside of dialogs that one source may make each second; above, silence.
+    pub strays_per_second: u32,
 }
 
 impl StackConfig {
@@ -69,6 +75,7 @@ impl StackConfig {
             timers: TimerConfig::default(),
             max_legs: 20_000,
             max_requests_per_leg: 64,
+            strays_per_second: 100,
         }
     }
 }
@@ -103,6 +110,7 @@ pub struct Stack {
     keyring: Keyring,
     timers: Timers<Key>,
     without_tcp: WithoutTcp,
+    rates: Rates,
     output: VecDeque<SipOutput>,
 }
 
@@ -122,6 +130,7 @@ impl Stack {
     /// A stack that has nothing to do. All branches, tags and Call-IDs come from `rng`: seed it from the system.
     pub fn new(config: StackConfig, mut rng: StdRng) -> Stack {
         let secret = rng.next_u64();
+        let rates = Rates::new(config.strays_per_second);
         let keyring = Keyring::new(&mut rng);
         Stack {
             config,
@@ -133,8 +142,14 @@ impl Stack {
             keyring,
             timers: Timers::default(),
             without_tcp: WithoutTcp::default(),
+            rates,
             output: VecDeque::new(),
         }
+    }
+
+    /// Another rate for requests outside of dialogs.
+    pub fn set_strays_per_second(&mut self, per_second: u32) {
+        self.rates.set(per_second);
     }
 
     /// Other switches from now on.

@@ -16,13 +16,13 @@ use crate::sip::transaction::{InviteServer, NonInviteServer, Stored};
 use crate::sip::wire::{Message, Method, Name, Verdict, judge_supporting};
 
 /// `100rel` binds who sends provisional responses; we send none but 100.
-const EXTENSIONS: &[&str] = &["100rel", "timer"];
+const EXTENSIONS: &[&str] = &["100rel", "timer", "norefersub"];
 
 impl Stack {
     pub(super) fn request(&mut self, now: Mono, from: &Hop, message: Message) {
         let Some(method) = message.method().cloned() else { return };
         if let verdict @ (Verdict::Refuse { .. } | Verdict::Drop) = judge_supporting(&message, EXTENSIONS) {
-            return self.refuse_judged(from, &message, &method, verdict);
+            return self.refuse_judged(now, from, &message, &method, verdict);
         }
         // On a stream only Content-Length says where a body ends (§18.3, §20.14).
         if from.transport.is_reliable() && message.header(Name::ContentLength).is_none() {
@@ -31,12 +31,12 @@ impl Stack {
                 Method::Ack => Verdict::Drop,
                 _ => Verdict::Refuse { status: 400, reason: "Missing Content-Length", headers },
             };
-            return self.refuse_judged(from, &message, &method, verdict);
+            return self.refuse_judged(now, from, &message, &method, verdict);
         }
         let leg = message.call_id().and_then(|call_id| self.tables.leg_of_call(call_id));
         let identity = Identity::of(&message);
         let (Some(leg), Some(identity)) = (leg, identity) else {
-            return self.out_of_the_blue(from, &message, &method);
+            return self.out_of_the_blue(now, from, &message, &method);
         };
         self.received(&message, Some(leg));
         if method == Method::Ack {
@@ -67,7 +67,7 @@ impl Stack {
         let Some(leg) = self.tables.legs.get_mut(at) else { return };
         let fork =
             tags(&message).filter(|(ours, _)| **ours == *leg.local_tag).and_then(|(_, theirs)| leg.usage.find(&theirs));
-        let Some(fork) = fork else { return self.out_of_the_blue(from, &message, &method) };
+        let Some(fork) = fork else { return self.out_of_the_blue(now, from, &message, &method) };
         if leg.servers.len() >= self.config.max_requests_per_leg {
             return self.overloaded(from, &message, &method);
         }
@@ -114,14 +114,19 @@ impl Stack {
             Method::Invite => self.offered(now, at, fork, tx, message),
             Method::Update if !message.body().is_empty() => self.offered(now, at, fork, tx, message),
             Method::Update => self.refresh(now, at, fork, tx, message),
-            Method::Options | Method::Info => {
+            Method::Info => self.info(now, at, fork, tx, message),
+            Method::Options => {
                 self.answer(now, tx, 200, &Extras { fields: write::CAPABLE, ..Extras::default() });
             }
             // We never send a reliable provisional, so no RAck can match (RFC 3262 §3).
             Method::Prack => self.answer(now, tx, 481, &Extras::default()),
             // We subscribed to nothing, and know no event package (RFC 6665 §4.1.3, §8.3.2).
             Method::Notify => self.answer(now, tx, 489, &Extras::default()),
-            Method::Refer => self.answer(now, tx, 603, &Extras::default()),
+            Method::Refer => {
+                if let Err(status) = self.refer(at, fork, tx, message) {
+                    self.answer(now, tx, status, &Extras::default());
+                }
+            }
             method => {
                 let status = if method.is_unknown() { 501 } else { 405 };
                 self.answer(now, tx, status, &Extras { fields: write::ALLOWED, ..Extras::default() });

@@ -2,8 +2,11 @@
 
 mod calls;
 mod challenges;
+mod connection;
+mod keys;
 mod lossy;
 mod races;
+mod referrals;
 mod reliable;
 mod reoffers;
 mod requests;
