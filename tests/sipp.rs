@@ -36,5 +36,7 @@ mod scenarios;
 mod switch;
 #[path = "sipp/session.rs"]
 mod session;
+#[path = "sipp/switches.rs"]
+mod switches;
 #[path = "sipp/transfer.rs"]
 mod transfer;

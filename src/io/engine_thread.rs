@@ -25,7 +25,7 @@ use super::sip_udp::UdpSockets;
 use crate::engine::api::{Input, Notice, Output, Refusal, Reply, ReplyTo, StoreFailure, StoreOp, StoreToken};
 use crate::engine::{Engine, EngineConfig};
 use crate::media::api::{Command, Event, Spoken};
-use crate::model::{BusinessId, CallId, Directory, Hop, InitiationMessage, SipTransport};
+use crate::model::{BusinessId, CallId, Directory, Hop, InitiationMessage, SipTransport, Target};
 use crate::sip::api::Note;
 
 /// Requests that may wait for the engine; one more is answered 503.
@@ -89,6 +89,7 @@ enum News {
     Media(Event),
     Stored(StoreToken, Result<(), StoreFailure>),
     Directory(Arc<Directory>),
+    Resolved(String, Vec<Target>),
     Reconfigure(Box<EngineConfig>),
     Drain,
     HangUpAll,
@@ -172,6 +173,11 @@ impl EngineHandle {
     /// The accounts changed.
     pub fn directory(&self, directory: Arc<Directory>) {
         self.tell(News::Directory(directory));
+    }
+
+    /// A switch's name was looked up.
+    pub fn resolved(&self, switch: String, targets: Vec<Target>) {
+        self.tell(News::Resolved(switch, targets));
     }
 
     /// Switches or bounds changed.
@@ -367,6 +373,7 @@ impl Runner {
             News::Media(event) => self.give(Input::Media(event)),
             News::Stored(token, result) => self.give(Input::Stored { token, result }),
             News::Directory(directory) => self.give(Input::Directory(directory)),
+            News::Resolved(switch, targets) => self.give(Input::Resolved { switch, targets }),
             News::Reconfigure(config) => {
                 self.engine.reconfigure(*config);
                 self.carry_out();

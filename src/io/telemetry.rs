@@ -11,6 +11,7 @@ use metrics::{
 };
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
+use super::switch_metrics;
 use crate::engine::api::Notice;
 use crate::io::media_thread::MediaCounters;
 use crate::model::{CallState, Outcome};
@@ -111,6 +112,8 @@ impl Metrics {
             Notice::TransferRefused { why, .. } => rejected(why.as_str()),
             Notice::OneWayAudio { .. } | Notice::Failover { .. } => {}
             Notice::LadderLost { .. } | Notice::StoreRetry { .. } => {}
+            Notice::SwitchFailed { switch, reason } => switch_metrics::failed(switch, *reason),
+            Notice::Switch { switch, up } => switch_metrics::is_up(switch, *up),
         }
     }
 
@@ -170,6 +173,7 @@ fn rejected(reason: &'static str) {
 }
 
 fn describe() {
+    switch_metrics::describe();
     describe_counter!("callbridge_calls_total", "Calls ended, by outcome.");
     describe_gauge!("callbridge_calls_active", "Calls that have not ended, by state.");
     describe_histogram!(

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::table::Leg;
-use super::write;
+use super::{redirect, write};
 use super::{ClientMachine, HangUpReason, Stack};
 use crate::clock::Mono;
 use crate::model::Cause;
@@ -43,7 +43,12 @@ impl Stack {
                 if let Some(unanswered) = self.tables.legs.get(leg).and_then(|leg| leg.unanswered) {
                     cause.text = unanswered.to_string();
                 }
-                self.report_last(leg, LegEvent::Failed { cause, why });
+                let contacts = redirect::contacts(status, message);
+                let event = match contacts.is_empty() {
+                    true => LegEvent::Failed { cause, why },
+                    false => LegEvent::Redirected { contacts, cause },
+                };
+                self.report_last(leg, event);
             }
             Some(InviteEvent::TimedOut | InviteEvent::RangTooLong) | None => {}
         }

@@ -6,8 +6,8 @@ use rand::RngCore;
 use super::challenge::Tried;
 use super::connection::Spare;
 use super::table::{Carried, ClientTx, Draft, Key, Leg};
-use super::write;
 use super::{ClientMachine, HangUpReason, Stack};
+use super::write;
 use crate::clock::Mono;
 use crate::model::{Cause, LegId};
 use crate::sip::api::{FailedWhy, Invite, LegEvent, RefusedWhy, SipOutput};
@@ -101,6 +101,29 @@ impl Stack {
         let Some(leg) = self.tables.by_id.remove(&id) else { return };
         self.hang_up_leg(now, leg, reason);
         self.settle(leg);
+    }
+
+    /// Gives up a leg to whose INVITE not even a provisional has come: it is sent no more, and what comes late is released
+    /// (CANCEL, or ACK and BYE). False when something has come: then the leg stays as it is.
+    pub fn give_up(&mut self, now: Mono, id: LegId) -> bool {
+        let tx = self.tables.by_id.get(&id).and_then(|leg| self.tables.legs.get(*leg)?.invite);
+        let Some(client) = tx.and_then(|tx| self.tables.clients.get_mut(tx)) else { return false };
+        let ClientMachine::Invite(machine) = &mut client.machine else { return false };
+        if !machine.hush() {
+            return false;
+        }
+        if let Some(tx) = tx {
+            self.client_timer(tx);
+        }
+        self.hang_up(now, id, HangUpReason { q850: 102, text: "no response in time".into() });
+        true
+    }
+
+    /// True while not even a provisional has come to a leg's INVITE.
+    pub fn is_unanswered(&self, id: LegId) -> bool {
+        let tx = self.tables.by_id.get(&id).and_then(|leg| self.tables.legs.get(*leg)?.invite);
+        let machine = tx.and_then(|tx| self.tables.clients.get(tx)).map(|client| &client.machine);
+        matches!(machine, Some(ClientMachine::Invite(machine)) if machine.is_unanswered())
     }
 
     fn hang_up_leg(&mut self, now: Mono, leg: usize, reason: HangUpReason) {
@@ -223,7 +246,11 @@ impl Stack {
         let single = message.headers(Name::Via).count() == 1;
         let found = tx.filter(|_| single).and_then(|tx| Some((tx, self.tables.clients.get(tx)?.leg)));
         let Some((tx, leg)) = found else {
-            return self.refused(RefusedWhy::OutOfTheBlue);
+            let branch = via.branch.filter(|_| single).unwrap_or_default();
+            if !self.outside_response(now, branch, &cseq.method, message) {
+                self.refused(RefusedWhy::OutOfTheBlue);
+            }
+            return;
         };
         self.received(message, Some(leg));
         let Some(client) = self.tables.clients.get_mut(tx) else { return };

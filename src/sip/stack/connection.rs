@@ -73,6 +73,7 @@ impl Stack {
         for tx in waiting {
             self.lost_one(now, tx, loss);
         }
+        self.outside_lost(hop);
     }
 
     fn lost_one(&mut self, now: Mono, at: usize, loss: Loss) {

@@ -2,7 +2,8 @@
 //! transactions, their timers and their bounds. Refuses sockets, clocks and SDP. `client` calls and hangs up, `answers` and
 //! `reliable` hear what comes back, `requests` are those of ours inside dialogs, `retry` sends refused ones again, `exchange` and
 //! `reoffer` are offer and answer inside a dialog, theirs and ours, `refresh` the session timer, `connection` chooses a
-//! request's transport and bears the loss of one, `server` answers requests inside dialogs, `stranger` those out of the blue,
+//! request's transport and bears the loss of one, `outside` is what we ask outside all dialogs, `server` answers requests inside
+//! dialogs, `stranger` those out of the blue, `redirect` reads a 3xx,
 //! `challenge` has the credentials, `write` makes the bytes.
 
 mod answers;
@@ -11,7 +12,9 @@ mod client;
 mod connection;
 mod exchange;
 mod info;
+mod outside;
 mod rates;
+mod redirect;
 mod refer;
 mod refresh;
 mod reliable;
@@ -40,6 +43,7 @@ use crate::clock::{Mono, Timers};
 use crate::model::{Hop, LegId};
 use challenge::Keyring;
 use connection::WithoutTcp;
+use outside::Outside;
 use rates::Rates;
 use table::{Key, Leg, Tables};
 
@@ -103,6 +107,7 @@ pub struct Stack {
     secret: u64,
     next_offer: u64,
     tables: Tables,
+    outside: Outside,
     keyring: Keyring,
     timers: Timers<Key>,
     without_tcp: WithoutTcp,
@@ -134,6 +139,7 @@ impl Stack {
             secret,
             next_offer: 0,
             tables: Tables::default(),
+            outside: Outside::default(),
             keyring,
             timers: Timers::default(),
             without_tcp: WithoutTcp::default(),
@@ -163,6 +169,7 @@ impl Stack {
         let deadline = match *key {
             Key::Client(tx) => self.tables.clients.get(tx).and_then(|tx| tx.deadline()),
             Key::Server(tx) => self.tables.servers.get(tx).and_then(|tx| tx.deadline()),
+            Key::Outside(at) => self.outside.deadline(at),
             Key::Exchange { leg, fork } => self.tables.legs.get(leg).and_then(|leg| leg.usage.fork(fork)?.deadline()),
         };
         Some((at, deadline.map_or("sip timer", |(_, why)| why)))
@@ -185,7 +192,7 @@ impl Stack {
             legs: self.tables.by_id.len(),
             usages: self.tables.legs.len(),
             dialogs: self.tables.legs.iter().map(|(_, leg)| leg.usage.forks()).sum(),
-            clients: self.tables.clients.len(),
+            clients: self.tables.clients.len() + self.outside.len(),
             servers: self.tables.servers.len(),
             timers: self.timers.len(),
         }
@@ -213,6 +220,7 @@ impl Stack {
             match key {
                 Key::Client(tx) => self.client_timeout(now, tx),
                 Key::Server(tx) => self.server_timeout(now, tx),
+                Key::Outside(at) => self.outside_timeout(now, at),
                 Key::Exchange { leg, fork } => self.exchange_timeout(now, leg, fork),
             }
         }

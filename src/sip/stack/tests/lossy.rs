@@ -209,7 +209,7 @@ fn lawful(events: &[LegEvent]) -> bool {
             && match event {
                 LegEvent::Ringing => !answered,
                 LegEvent::Answered { .. } => !std::mem::replace(&mut answered, true),
-                LegEvent::Failed { .. } => !answered,
+                LegEvent::Failed { .. } | LegEvent::Redirected { .. } => !answered,
                 LegEvent::HungUp { .. } => answered,
                 LegEvent::Offered { .. } | LegEvent::OfferAnswered { .. } | LegEvent::OfferRefused { .. } => false,
                 LegEvent::TransferAsked { .. } | LegEvent::Key { .. } | LegEvent::KeySent { .. } => false,

@@ -60,7 +60,7 @@ impl Rig {
                 }
                 SipOutput::Leg(_, event) => self.events.push(event),
                 SipOutput::Refused(why) => self.refused.push(why),
-                SipOutput::Received(_) => {}
+                SipOutput::Received(_) | SipOutput::Asked { .. } => {}
             }
         }
     }
