@@ -72,7 +72,7 @@ impl Call {
         if subscription.quiet && !self.behaviour.transfer.unsubscribed {
             self.story.blame(desk.now, Fault::Transfer, "Refer-Sub: false, and nobody asked for it");
         }
-        self.story.referred += 1;
+        self.story.referred.push(desk.now);
         if let Ok(index) = u16::try_from(at) {
             desk.wake(Due::Told(index), desk.now + FIRST_NOTIFY);
         }
