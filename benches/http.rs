@@ -17,6 +17,7 @@ use callbridge::io::http::{
     App, CallFilter, EnginePort, Health, Patience, Pending, RecordFilter, StorePort, StoreUnreadable, router,
 };
 use callbridge::io::passwords::{Verifier, VerifierLimits, hash_password};
+use callbridge::ladder::Ladder;
 use callbridge::model::{
     Business, BusinessId, CallId, CallRecord, CallState, CallView, Directory, Endpoint, InitiationMessage, LegView,
     Limits, Tariff,
@@ -53,6 +54,9 @@ impl EnginePort for Instantly {
     fn get(&self, _: BusinessId, _: CallId) -> Pending<'_, Reply> {
         Box::pin(async { Reply::Call(None) })
     }
+    fn ladder(&self, _: BusinessId, _: CallId) -> Pending<'_, Reply> {
+        Box::pin(async { Reply::Ladder(None) })
+    }
     fn list(&self, _: BusinessId) -> Pending<'_, Reply> {
         Box::pin(async { Reply::Calls(Vec::new()) })
     }
@@ -63,6 +67,9 @@ impl EnginePort for Instantly {
 
 impl StorePort for Instantly {
     fn find_call(&self, _: BusinessId, _: CallId) -> Pending<'_, Result<Option<CallView>, StoreUnreadable>> {
+        Box::pin(async { Ok(None) })
+    }
+    fn ladder(&self, _: BusinessId, _: CallId) -> Pending<'_, Result<Option<Ladder>, StoreUnreadable>> {
         Box::pin(async { Ok(None) })
     }
     fn ended_calls(&self, _: BusinessId, _: CallFilter) -> Pending<'_, Result<Vec<CallView>, StoreUnreadable>> {

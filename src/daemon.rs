@@ -22,9 +22,11 @@ use crate::engine::api::Input;
 use crate::engine::{Engine, EngineConfig, Stir};
 use crate::io::clock::SystemClock;
 use crate::io::engine_thread::{self, EngineHandle, Hands};
+use crate::io::hep::Hep;
 use crate::io::http::adapters::ArchivePort;
 use crate::io::http::server::{Server, ServerLimits};
 use crate::io::http::{App, Health, Patience, Phase, admin_router, router};
+use crate::io::logs::{self, CallLog};
 use crate::io::media_thread::{MediaHandle, MediaSettings};
 use crate::io::passwords::{Verifier, VerifierLimits};
 use crate::io::prompts::PromptLibrary;
@@ -119,7 +121,9 @@ impl Daemon {
 
         let to_engine = engine.clone();
         let stored = Box::new(move |token, result| to_engine.stored(token, result));
-        let store = SqliteStore::open(&config.store.path, WriterBounds::default(), stored).map_err(part)?;
+        let days = Duration::from_secs(u64::from(config.store.ladder_days) * 86_400);
+        let bounds = WriterBounds { ladders_kept: days, ..WriterBounds::default() };
+        let store = SqliteStore::open(&config.store.path, bounds, stored).map_err(part)?;
         let store = Arc::new(store);
         seed_businesses(&*store, &config.businesses).map_err(part)?;
         let folder = config.store.path.parent().map(Path::to_path_buf).unwrap_or_default();
@@ -133,14 +137,16 @@ impl Daemon {
 
         let (socket, sip) = sip_socket(&config)?;
         let directory = Arc::new(store.directory().map_err(part)?);
-        let mut pure = Engine::new(engine_config(&config, sip, stir(&config)?), StdRng::from_os_rng());
+        let settings = engine_config(&config, sip, stir(&config)?);
+        let eyes = Eyes::open(&config, &metrics, settings.sip.clone())?;
+        let mut pure = Engine::new(settings, StdRng::from_os_rng());
         pure.handle(clock.now(), Input::Directory(Arc::clone(&directory)));
         let open = store.open_calls().map_err(part)?;
         pure.restore(clock.now(), open, store.last_alive().map_err(part)?);
         prompts.businesses_changed(&directory);
 
         let drained = Arc::new(Notify::new());
-        let hands = hands(&media, &store, &prompts, &metrics, &drained);
+        let hands = hands(&media, &store, &prompts, eyes, &drained);
         let engine_thread = starting.run(pure, socket, clock, hands)?;
 
         let accounts = Arc::new(ArcSwap::new(directory));
@@ -205,6 +211,7 @@ impl Daemon {
             ("[sip] listen", old.sip.listen != new.sip.listen),
             ("[media]", old.media.ports != new.media.ports || old.media.address != new.media.address),
             ("[store] url", old.store.path != new.store.path),
+            ("[hep]", old.hep != new.hep),
         ];
         self.config.call = new.call;
         Ok(fixed.into_iter().filter_map(|(key, changed)| changed.then_some(key)).collect())
@@ -238,7 +245,7 @@ impl Daemon {
 /// Runs the daemon until SIGTERM or SIGINT; reloads at SIGHUP. The one `ready` line goes to stderr.
 pub fn serve(path: &Path) -> Result<(), DaemonError> {
     let config = config::load(path)?;
-    telemetry::init_logging(&config.log);
+    logs::init_logging(&config.log);
     crate::io::allocator::give_back_large_blocks();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(run(config, path.to_path_buf()))
@@ -281,22 +288,46 @@ fn wall() -> crate::clock::Wall {
     SystemClock::start().now().wall
 }
 
+/// Whoever looks at what happens.
+struct Eyes {
+    metrics: Metrics,
+    log: CallLog,
+    hep: Option<Hep>,
+}
+
+impl Eyes {
+    fn open(config: &Config, metrics: &Metrics, locals: Locals) -> Result<Eyes, DaemonError> {
+        let hep = config.hep.as_ref().map(|hep| Hep::start(hep, locals)).transpose()?;
+        Ok(Eyes { metrics: metrics.clone(), log: CallLog::new(&config.log), hep })
+    }
+}
+
 fn hands(
     media: &Arc<MediaHandle>,
     store: &Arc<SqliteStore>,
     prompts: &Arc<PromptLibrary>,
-    metrics: &Metrics,
+    eyes: Eyes,
     drained: &Arc<Notify>,
 ) -> Hands {
     let (media, store, prompts, drained) =
         (Arc::clone(media), Arc::clone(store), Arc::clone(prompts), Arc::clone(drained));
-    let (seen, sent) = (metrics.clone(), metrics.clone());
+    let Eyes { metrics, log, hep } = eyes;
+    let counts = metrics.clone();
     Hands {
         media: Box::new(move |command| media.command(command)),
         store: Box::new(move |token, op| store.submit(token, op)),
         prepare: Box::new(move |spoken| prompts.prepare(&spoken)),
-        notice: Box::new(move |notice| seen.observe(notice)),
-        sip: Box::new(move |message| sent.sip(message.note)),
+        notice: Box::new(move |notice| {
+            counts.observe(notice);
+            log.notice(notice);
+        }),
+        sip: Box::new(move |message| {
+            metrics.sip(message.note);
+            log.sip(message);
+            if let Some(hep) = &hep {
+                hep.capture(message);
+            }
+        }),
         drained: Box::new(move || drained.notify_one()),
     }
 }

@@ -23,6 +23,7 @@ pub mod demo;
 pub mod engine;
 #[allow(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod io;
+pub mod ladder;
 pub mod media;
 pub mod model;
 pub mod phone;

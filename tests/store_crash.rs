@@ -55,7 +55,8 @@ fn the_victim_writes_until_it_is_killed() {
         }
     });
     let path = Path::new(&folder).join("store.db");
-    let store = SqliteStore::open(&path, WriterBounds { queue: 64, group: 16 }, stored).expect("the store");
+    let store = SqliteStore::open(&path, WriterBounds { queue: 64, group: 16, ..WriterBounds::default() }, stored)
+        .expect("the store");
     for number in first.. {
         let token = StoreToken(u64::try_from(number).expect("positive"));
         while store.submit(token, StoreOp::Accept(Box::new(call(number)))).is_err() {

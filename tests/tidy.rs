@@ -25,16 +25,17 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("routing", &["model", "clock"]),
     ("billing", &["model", "clock"]),
     ("call", &["model", "clock"]),
+    ("ladder", &["model", "clock"]),
     (
         "engine",
         &[
-            "sip", "sdp", "rtp", "audio", "media", "access", "schedule", "acd", "routing", "billing", "call", "model",
-            "clock",
+            "sip", "sdp", "rtp", "audio", "media", "access", "schedule", "acd", "routing", "billing", "call", "ladder",
+            "model", "clock",
         ],
     ),
     ("config", &["model", "clock"]),
     // The prompt library renders and keeps audio; what the engine says of messages is in the words of `sip::api`.
-    ("io", &["engine", "media", "config", "model", "clock", "sip::wire", "sip::api", "audio"]),
+    ("io", &["engine", "media", "config", "model", "clock", "sip::wire", "sip::api", "audio", "ladder"]),
     // Besides, the types of the settings that it hands to the engine, and the face of the prompt library.
     (
         "daemon",
@@ -55,7 +56,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
 /// Rooms that replay exactly from one seed.
 const PURE: &[&str] = &[
     "clock", "model", "sip", "sdp", "rtp", "audio", "media", "access", "schedule", "acd", "routing", "billing", "call",
-    "engine", "phone",
+    "engine", "ladder", "phone",
 ];
 
 /// What they may not say, in code.

@@ -59,6 +59,9 @@ pub struct CallArgs {
     /// The same key never makes a second call; a random one when absent
     #[arg(long)]
     pub idempotency_key: Option<String>,
+    /// At the end show the call's ladder: every SIP message of both legs
+    #[arg(long)]
+    pub ladder: bool,
     /// PEM file of the authorities to trust for https; the system's when absent
     #[arg(long)]
     pub ca: Option<PathBuf>,
@@ -109,6 +112,9 @@ async fn follow(args: &CallArgs) -> Result<Outcome, CallError> {
         show(&view, &mut shown);
         if let (CallState::Ended, Some(outcome)) = (view.state, view.outcome) {
             println!("{outcome}, {} s billed", view.billable_seconds.unwrap_or(0));
+            if args.ladder {
+                print!("\n{}", client.ladder(&path).await?);
+            }
             return Ok(outcome);
         }
         tokio::time::sleep(LOOK_EVERY).await;
@@ -221,6 +227,12 @@ impl Client {
         }
     }
 
+    /// The ladder as text. Its last answers may still be on their way; that is no reason to wait.
+    async fn ladder(&self, path: &str) -> Result<String, CallError> {
+        let bytes = self.send(Method::GET, &format!("{path}/ladder?format=text"), None, None).await?;
+        String::from_utf8(bytes.into()).map_err(http)
+    }
+
     async fn ask(
         &self,
         method: Method,
@@ -228,6 +240,17 @@ impl Client {
         body: Option<String>,
         key: Option<&str>,
     ) -> Result<CallView, CallError> {
+        serde_json::from_slice(&self.send(method, path, body, key).await?).map_err(http)
+    }
+
+    /// The body of a good answer.
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+        key: Option<&str>,
+    ) -> Result<Bytes, CallError> {
         let mut request = Request::builder().method(method).uri(path).header(HOST, &self.authority);
         request = request.header(AUTHORIZATION, self.authorization.expose());
         if body.is_some() {
@@ -240,7 +263,7 @@ impl Client {
         tokio::time::timeout(PATIENCE, self.exchange(request)).await.map_err(|_| CallError::Late)?
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<CallView, CallError> {
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Bytes, CallError> {
         let stream = TcpStream::connect((self.host.as_str(), self.port)).await;
         let stream = stream.map_err(|error| CallError::Connect(self.authority.clone(), error))?;
         match &self.tls {
@@ -250,7 +273,7 @@ impl Client {
     }
 }
 
-async fn talk<S>(stream: S, request: Request<Full<Bytes>>) -> Result<CallView, CallError>
+async fn talk<S>(stream: S, request: Request<Full<Bytes>>) -> Result<Bytes, CallError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -262,7 +285,7 @@ where
     drop(sender);
     driver.abort();
     if head.status.is_success() {
-        return serde_json::from_slice(&body).map_err(http);
+        return Ok(body);
     }
     let retry_after = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
     Err(CallError::Refused { status: head.status, text: explain(&body), retry_after })

@@ -8,7 +8,7 @@ use toml::de::DeTable;
 
 use super::error::{ConfigError, ConfigErrors, Place};
 use super::reader::{PREFIX, Reader, Section};
-use super::{Config, SwitchConfig, lists, sections, switch};
+use super::{Config, SwitchConfig, hep, lists, sections, switch};
 
 /// Variables that belong to the command line, not to the file.
 const COMMAND_LINE: [&str; 2] = ["CALLBRIDGE_CONFIG", "CALLBRIDGE_PASSWORD"];
@@ -77,6 +77,7 @@ pub fn parse_with(
             prompt: open(r, root, "prompt", sections::prompt),
             speech: open(r, root, "speech", sections::speech),
             log: open(r, root, "log", sections::log),
+            hep: open(r, root, "hep", hep::hep),
             switches: list(r, root, "switch", switch::switches),
             businesses: list(r, root, "business", lists::businesses),
         }

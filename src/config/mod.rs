@@ -2,6 +2,7 @@
 //! them (that is the daemon's).
 
 mod error;
+mod hep;
 mod lists;
 mod load;
 mod reader;
@@ -16,6 +17,7 @@ pub use error::{ConfigError, ConfigErrors, Place};
 pub use load::{load, notes, parse, parse_with};
 pub use stir::StirConfig;
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -44,6 +46,8 @@ pub struct Config {
     pub speech: SpeechConfig,
     /// `[log]`
     pub log: LogConfig,
+    /// `[hep]`; absent: nothing is captured.
+    pub hep: Option<HepConfig>,
     /// `[[switch]]`
     pub switches: Vec<SwitchConfig>,
     /// `[[business]]`: seeds of the store.
@@ -104,6 +108,8 @@ pub struct MediaConfig {
 pub struct StoreConfig {
     /// The SQLite file, from `sqlite:PATH`. Its folder also keeps rendered prompts and uploaded recordings.
     pub path: PathBuf,
+    /// Ladders are forgotten after so many days.
+    pub ladder_days: u32,
 }
 
 /// `[call]`, all in seconds.
@@ -177,6 +183,27 @@ pub struct LogConfig {
     pub json: bool,
     /// A tracing filter, such as `info`.
     pub filter: String,
+    /// Numbers are logged in clear.
+    pub numbers: bool,
+}
+
+/// `[hep]`: SIP messages are copied to a Homer collector.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HepConfig {
+    /// Where it listens.
+    pub collector: SocketAddr,
+    /// Over TCP; else UDP.
+    pub reliable: bool,
+    /// What it calls us.
+    pub capture_id: u32,
+    /// What it knows us by.
+    pub password: Option<String>,
+}
+
+impl fmt::Debug for HepConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HepConfig").field("collector", &self.collector).finish_non_exhaustive()
+    }
 }
 
 /// `[[switch]]`

@@ -161,8 +161,9 @@ pub(super) fn store(reader: &mut Reader, mut section: Section<'_>) -> StoreConfi
         Some(("postgres" | "postgresql", _)) => Err("PostgreSQL, which is not in this version"),
         _ => Err("not a store that this version knows"),
     });
+    let ladder_days = section.integer(reader, "ladder_days", 1..=3650).unwrap_or(30);
     section.finish(reader);
-    StoreConfig { path: reader.path(url.as_ref().map_or("callbridge.db", |at| &at.value)) }
+    StoreConfig { path: reader.path(url.as_ref().map_or("callbridge.db", |at| &at.value)), ladder_days }
 }
 
 pub(super) fn call(reader: &mut Reader, mut section: Section<'_>) -> CallConfig {
@@ -246,6 +247,11 @@ pub(super) fn log(reader: &mut Reader, mut section: Section<'_>) -> LogConfig {
     let filter = section.read(reader, "filter", mend, |text| {
         tracing_subscriber::EnvFilter::builder().parse(text).map(|_| text.to_owned()).map_err(|_| "no log filter")
     });
+    let numbers = section.flag(reader, "numbers").unwrap_or(false);
     section.finish(reader);
-    LogConfig { json: json.is_some_and(|at| at.value), filter: filter.map_or_else(|| "info".to_owned(), |at| at.value) }
+    LogConfig {
+        json: json.is_some_and(|at| at.value),
+        filter: filter.map_or_else(|| "info".to_owned(), |at| at.value),
+        numbers,
+    }
 }

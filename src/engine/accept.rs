@@ -21,6 +21,7 @@ impl Engine {
                 let stored =
                     StoredCall { id, created_at: now.wall, message: message.clone(), progress: Progress::default() };
                 let call = Call::new(id, now.wall, message, self.config.limits, due);
+                self.see_asked(now, id, &business.id);
                 self.insert(now, call, business, Standing::Accepting { permit });
                 self.store(StoreOp::Accept(Box::new(stored)), Pending::Accept { call: id, reply });
             }
@@ -94,7 +95,7 @@ impl Engine {
                 let other = live.call.message();
                 other.business_id == message.business_id && other.idempotency.as_ref().is_some_and(|i| i.key == *key)
             }),
-            Pending::Progress { .. } | Pending::Finish { .. } | Pending::Alive => false,
+            Pending::Progress { .. } | Pending::Finish { .. } | Pending::Ladder { .. } | Pending::Alive => false,
         })
     }
 
@@ -113,6 +114,7 @@ impl Engine {
     pub(super) fn accepted(&mut self, now: Now, id: CallId, reply: ReplyTo, result: Result<(), StoreFailure>) {
         if let Err(failure) = result {
             self.calls.remove(&id);
+            self.seen.forget(id);
             return match failure {
                 StoreFailure::KeyReplayed(call) => self.reply(reply, Reply::Replayed(call)),
                 StoreFailure::KeyReused => self.refuse(reply, Refusal::KeyReused),
@@ -129,6 +131,7 @@ impl Engine {
         live.due_at = now.mono;
         let Standing::Accepting { permit } = live.standing else { return };
         let at = live.call.message().desired_contact_time;
+        self.see_accepted(now, id, at.filter(|_| state == crate::model::CallState::Scheduled));
         if let (crate::model::CallState::Scheduled, Some(at)) = (state, at) {
             live.standing = Standing::Scheduled { _permit: permit };
             self.calls.insert(id, live);
@@ -213,6 +216,7 @@ impl Engine {
                 self.record_interrupted(&stored, &business, last_alive, now);
                 continue;
             }
+            self.see_restored(now, &stored);
             let at = stored.message.desired_contact_time.unwrap_or(stored.created_at);
             let waits = at > now.wall;
             let call = Call::new(stored.id, stored.created_at, stored.message, self.config.limits, !waits);

@@ -6,11 +6,12 @@
 use std::sync::Arc;
 
 use crate::clock::Wall;
+use crate::ladder::Ladder;
 use crate::media::api as media;
 
 use crate::model::{
-    AttemptRecord, BusinessId, CallId, CallRecord, CallState, CallView, Directory, Hop, InitiationMessage, Outcome,
-    Progress, StoredCall,
+    AttemptRecord, BusinessId, CallId, CallRecord, CallState, CallView, Directory, Hop, InitiationMessage, Progress,
+    StoredCall,
 };
 use crate::sip::api::{Note, RefusedWhy};
 
@@ -31,6 +32,8 @@ pub enum Input<'a> {
     Initiate { reply: ReplyTo, message: Box<InitiationMessage> },
     /// What is known of this live call.
     Get { reply: ReplyTo, business: BusinessId, call: CallId },
+    /// The ladder of a call of this business, while it is not in the store.
+    Ladder { reply: ReplyTo, business: BusinessId, call: CallId },
     /// All live calls of a business.
     List { reply: ReplyTo, business: BusinessId },
     /// Cancel or hang up.
@@ -80,6 +83,8 @@ pub enum StoreOp {
     /// The equipment is alive with live calls at this moment: after a crash, calls that were in progress are billed up to
     /// the last such mark and no further.
     Alive { at: Wall },
+    /// The ladder of a call whose record is durable. Storing it twice changes nothing.
+    Ladder(Arc<Ladder>),
 }
 
 /// Why an operation is not durable.
@@ -109,6 +114,8 @@ pub enum Reply {
     Call(Option<Box<CallView>>),
     /// Live calls.
     Calls(Vec<CallView>),
+    /// `Ladder`: as it is now, or none that the store does not have.
+    Ladder(Option<Arc<Ladder>>),
     /// `Delete`: the call as it is now, or none that lives.
     Deleted(Option<Box<CallView>>),
     /// `Delete`: it is already ended, its record being stored.
@@ -211,8 +218,8 @@ pub enum Notice {
     Refused(Refusal),
     /// A call entered a state (also its first); `from` is what it left.
     State { call: CallId, from: Option<CallState>, to: CallState },
-    /// Ended: counted once per call.
-    Ended { call: CallId, outcome: Outcome },
+    /// Ended, its record durable: counted once per call.
+    Ended(Box<CallRecord>),
     /// Microseconds from the durable acceptance (or due time) to the customer's INVITE.
     Setup { call: CallId, micros: u64 },
     /// Microseconds from the representative's 200 to the first packet relayed.
@@ -221,4 +228,8 @@ pub enum Notice {
     OneWayAudio { call: CallId },
     /// A store operation failed and will be tried again.
     StoreRetry { call: CallId },
+    /// A leg is tried through another switch.
+    Failover { call: CallId, attempt: u16, switch: Box<str> },
+    /// The store would not take a call's ladder; it is given up. The record is safe.
+    LadderLost { call: CallId },
 }

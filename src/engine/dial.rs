@@ -53,10 +53,12 @@ impl Engine {
             version: 1,
             plan: None,
             early: Vec::new(),
+            sdp: Vec::new(),
         };
         live.legs.insert(leg.attempt, leg_media);
         let name = switch.name.clone();
         live.call.set_switch(leg.attempt, &name);
+        self.see_dialled(now, leg, &name);
         self.media(Command::Open { leg });
     }
 
@@ -73,6 +75,7 @@ impl Engine {
             return self.media(Command::Close { leg });
         }
         leg_media.port = Port::Open(local);
+        leg_media.sdp = sdp::offer(&leg_media.local(local), &leg_media.codecs, Direction::BOTH);
         let Ok(headers) = identity::headers(self.config.stir.as_ref(), leg, leg_media, now.wall) else {
             let cause = Cause::local(identity::UNSIGNED, "the call could not be signed");
             return self.tell(now, leg.call, Event::Failed(leg.attempt, FailureKind::Fault, cause));
@@ -85,7 +88,7 @@ impl Engine {
             from_name: leg_media.caller.from_name.clone(),
             headers,
             trunk: Arc::clone(&leg_media.trunk),
-            offer: sdp::offer(&leg_media.local(local), &leg_media.codecs, Direction::BOTH),
+            offer: leg_media.sdp.clone(),
         };
         self.stack.invite(now.mono, invite);
         if leg.attempt == CUSTOMER {

@@ -13,9 +13,11 @@ impl Engine {
             (Pending::Accept { call, reply }, result) => self.accepted(now, call, reply, result),
             (Pending::Finish { call }, Ok(())) => {
                 if let Some(recorded) = self.recording.remove(&call) {
-                    self.notice(Notice::Ended { call, outcome: recorded.record.outcome });
+                    self.notice(Notice::Ended(Box::new(recorded.record)));
+                    self.see_recorded(now, call);
                 }
             }
+            (Pending::Ladder { call }, result) => self.ladder_stored(now, call, &result),
             (Pending::Finish { call } | Pending::Progress { call }, Err(_)) => {
                 self.notice(Notice::StoreRetry { call });
                 self.timers.set(TimerKey::StoreRetry(call), now.mono + STORE_RETRY);
@@ -71,6 +73,7 @@ impl Engine {
         last_alive: Option<Wall>,
         now: Now,
     ) {
+        self.see_restored(now, stored);
         let (record, attempts) = record::interrupted(stored, business, last_alive, now.wall);
         let view = CallView::from_record(&record, &attempts);
         self.recording.insert(stored.id, Recorded { record, attempts, view });

@@ -7,20 +7,23 @@ use crate::call::{Action, Event, FailureKind};
 use crate::clock::Now;
 use crate::media::api::{self as media, Clip, Command, Script, Spoken};
 use crate::model::{CallId, Cause, LegId};
-use crate::sdp::{self, Codec, Direction, LocalMedia};
+use crate::sdp::{self, Codec, LocalMedia};
 use crate::sip::HangUpReason;
-use crate::sip::api::{LegEvent, OfferId, OfferReply, SipOutput};
-
-/// Most plans of early dialogs that are kept for one leg; an older one was most likely changed since.
-const MAX_EARLY: usize = 16;
+use crate::sip::api::{LegEvent, OfferId, SipOutput};
 
 impl Engine {
     /// Hands on everything the stack has to say; its words may make calls act, which may make the stack speak again.
     pub(super) fn pump(&mut self, now: Now) {
         while let Some(output) = self.stack.poll_output() {
             match output {
-                SipOutput::Send { to, bytes, note } => self.outputs.push_back(Output::Send { to, bytes, note }),
-                SipOutput::Received(note) => self.notice(Notice::SipReceived(note)),
+                SipOutput::Send { to, bytes, note } => {
+                    self.see_message(now, &note, Some(&to));
+                    self.outputs.push_back(Output::Send { to, bytes, note });
+                }
+                SipOutput::Received(note) => {
+                    self.see_message(now, &note, None);
+                    self.notice(Notice::SipReceived(note));
+                }
                 SipOutput::Refused(why) => self.notice(Notice::SipRefused(why)),
                 SipOutput::Leg(leg, event) => self.leg_event(now, leg, event),
             }
@@ -36,6 +39,7 @@ impl Engine {
 
     fn perform(&mut self, now: Now, id: CallId, action: Action) {
         let leg = |attempt| LegId { call: id, attempt };
+        self.see_action(now, id, &action);
         match action {
             Action::Dial(attempt) => self.dial(now, leg(attempt)),
             Action::HangUp(attempt, cause) => {
@@ -143,9 +147,9 @@ impl Engine {
                 self.tell(now, leg.call, Event::Failed(leg.attempt, kind, cause));
             }
             LegEvent::Offered { id, offer } => self.offered(now, leg, id, &offer),
-            LegEvent::OfferAnswered { answer } => {
-                let _unusable = self.agree(leg, &answer);
-            }
+            LegEvent::OfferAnswered { answer } => self.offer_answered(leg, &answer),
+            // Nothing but session refreshes is offered by us so far, and those change nothing.
+            LegEvent::OfferRefused { .. } => {}
             LegEvent::HungUp { cause } => self.tell(now, leg.call, Event::HungUp(leg.attempt, cause)),
         }
     }
@@ -174,48 +178,6 @@ impl Engine {
         leg_media.plan = Some(plan.clone());
         self.media(Command::Agree { leg, plan });
         Ok(codec)
-    }
-
-    /// The dialog that answered had agreed on something before, by the peer's offer.
-    fn agree_early(&mut self, leg: LegId, offer: OfferId) -> Result<Codec, String> {
-        let live = self.calls.get_mut(&leg.call).ok_or_else(|| "the call is over".to_owned())?;
-        let leg_media = live.legs.get_mut(&leg.attempt).ok_or_else(|| "the leg is over".to_owned())?;
-        let early = std::mem::take(&mut leg_media.early);
-        let (_, plan) = early.into_iter().find(|(id, _)| *id == offer).ok_or_else(|| "no such offer".to_owned())?;
-        let codec = plan.codec;
-        leg_media.plan = Some(plan.clone());
-        self.media(Command::Agree { leg, plan });
-        Ok(codec)
-    }
-
-    /// A re-INVITE or UPDATE of the peer: hold, resume, another address or codec.
-    fn offered(&mut self, now: Now, leg: LegId, id: OfferId, offer: &[u8]) {
-        let reply = self.answer_to(leg, id, offer).unwrap_or(OfferReply::Refuse);
-        self.stack.answer_offer(now.mono, leg, id, reply);
-    }
-
-    fn answer_to(&mut self, leg: LegId, id: OfferId, offer: &[u8]) -> Option<OfferReply> {
-        let live = self.calls.get_mut(&leg.call)?;
-        let leg_media = live.legs.get_mut(&leg.attempt)?;
-        let Port::Open(local) = leg_media.port else { return None };
-        leg_media.version += 1;
-        let local = leg_media.local(local);
-        let current = leg_media.plan.as_ref().map(|plan| plan.codec);
-        if offer.is_empty() {
-            return Some(OfferReply::Accept(sdp::offer(&local, &leg_media.codecs, Direction::BOTH)));
-        }
-        let (answer, plan) = sdp::answer(&local, offer, current).ok()?;
-        // Before the answer every early dialog agrees for itself; media hears of the one that answers (field.md 5, 6).
-        if leg_media.plan.is_none() {
-            if leg_media.early.len() >= MAX_EARLY {
-                leg_media.early.remove(0);
-            }
-            leg_media.early.push((id, plan));
-            return Some(OfferReply::Accept(answer));
-        }
-        leg_media.plan = Some(plan.clone());
-        self.media(Command::Agree { leg, plan });
-        Some(OfferReply::Accept(answer))
     }
 }
 

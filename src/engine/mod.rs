@@ -1,7 +1,8 @@
 //! The engine: input in, outputs out; restore after a restart. Dispatches between the rooms and holds no business rule.
 //!
 //! Owns the live calls, the timers and the order of outputs. Refuses clocks, sockets and RTP packets. See [`api`] for the
-//! contract; `accept` takes initiation messages, `legs` joins calls to SIP and media, `keep` makes things durable.
+//! contract; `accept` takes initiation messages, `legs` joins calls to SIP and media, `keep` makes things durable, `seen` keeps the
+//! ladders.
 
 mod accept;
 pub mod api;
@@ -11,7 +12,9 @@ mod failure;
 mod identity;
 mod keep;
 mod legs;
+mod offers;
 mod record;
+mod seen;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -23,6 +26,7 @@ use rand::rngs::StdRng;
 use crate::access::{Access, Permit};
 use crate::call::{self, Attempt, Call};
 use crate::clock::{Mono, Now, Timers, Wall};
+use crate::ladder::Moment;
 use crate::model::{AttemptRecord, Business, BusinessId, CallId, CallRecord, CallView, Directory, Hop, Trunk};
 use crate::routing::Routing;
 use crate::schedule::Schedule;
@@ -55,6 +59,7 @@ pub struct Engine {
     timers: Timers<TimerKey>,
     outputs: VecDeque<Output>,
     pending: BTreeMap<StoreToken, Pending>,
+    seen: seen::Seen,
     next_token: u64,
     drain: Drain,
 }
@@ -97,6 +102,8 @@ struct LegMedia {
     plan: Option<MediaPlan>,
     /// What early dialogs agreed on by offers of the peer.
     early: Vec<(OfferId, MediaPlan)>,
+    /// The description that we sent last.
+    sdp: Vec<u8>,
 }
 
 /// A leg's media port.
@@ -124,6 +131,7 @@ enum Pending {
     Accept { call: CallId, reply: ReplyTo },
     Progress { call: CallId },
     Finish { call: CallId },
+    Ladder { call: CallId },
     Alive,
 }
 
@@ -147,6 +155,8 @@ pub enum TimerKey {
     Call(CallId, call::Timer),
     /// A store operation is tried again.
     StoreRetry(CallId),
+    /// A call's ladder is stored.
+    Ladder(CallId),
 }
 
 /// Why `poll_timeout` names a moment.
@@ -177,6 +187,8 @@ pub struct Census {
     pub pending_store: usize,
     /// SIP transactions and dialogs.
     pub sip: usize,
+    /// Ladders not in the store.
+    pub ladders: usize,
 }
 
 impl Engine {
@@ -200,6 +212,7 @@ impl Engine {
             timers: Timers::default(),
             outputs: VecDeque::new(),
             pending: BTreeMap::new(),
+            seen: seen::Seen::default(),
             next_token: 0,
             drain: Drain::No,
         }
@@ -207,19 +220,27 @@ impl Engine {
 
     /// Takes exactly one input. Drain `poll_output` before the next.
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
+        self.seen.hears_from(None);
         match input {
-            Input::Sip { from, bytes } => self.stack.receive(now.mono, from, bytes),
+            Input::Sip { from, bytes } => {
+                self.seen.hears_from(Some(from));
+                self.stack.receive(now.mono, from, bytes);
+            }
             Input::Initiate { reply, message } => self.initiate(now, reply, *message),
             Input::Get { reply, business, call } => {
                 let view = self.view(&business, call).map(Box::new);
                 self.reply(reply, Reply::Call(view));
             }
+            Input::Ladder { reply, business, call } => self.show_ladder(reply, &business, call),
             Input::List { reply, business } => self.list(reply, &business),
             Input::Delete { reply, business, call } => self.delete(now, reply, &business, call),
             Input::Media(event) => self.media_event(now, event),
             Input::Stored { token, result } => self.stored(now, token, result),
             Input::Directory(directory) => self.replace_directory(directory),
-            Input::Drain => self.drain = if self.drain == Drain::No { Drain::Asked } else { self.drain },
+            Input::Drain => {
+                self.drain = if self.drain == Drain::No { Drain::Asked } else { self.drain };
+                self.see_drain(now);
+            }
             Input::HangUpAll => self.hang_up_all(now),
             Input::Timeout => self.timeout(now),
         }
@@ -260,6 +281,7 @@ impl Engine {
             timers: self.timers.len(),
             pending_store: self.pending.len(),
             sip: self.stack.live(),
+            ladders: self.seen.len(),
         }
     }
 
@@ -272,6 +294,7 @@ impl Engine {
                 TimerKey::Alive => self.heartbeat(now),
                 TimerKey::Call(call, timer) => self.tell(now, call, call::Event::Timer(timer)),
                 TimerKey::StoreRetry(call) => self.retry_store(call),
+                TimerKey::Ladder(call) => self.look_at_ladder(now, call),
             }
         }
     }
@@ -279,6 +302,9 @@ impl Engine {
     /// Gives one event to a call and does what it wants.
     fn tell(&mut self, now: Now, id: CallId, event: call::Event) {
         if let Some(live) = self.calls.get_mut(&id) {
+            if !live.call.is_ending() {
+                self.seen.event(now, id, &event);
+            }
             live.call.handle(now, event);
             self.drive(now, id);
         }
@@ -292,6 +318,7 @@ impl Engine {
             return self.reply(reply, Reply::Deleted(None));
         }
         self.queued.remove(&id);
+        self.see(now, id, Moment::Deleted);
         self.tell(now, id, call::Event::Cancel);
         let view = self.view(business, id).map(Box::new);
         self.reply(reply, Reply::Deleted(view));
@@ -333,7 +360,11 @@ impl Engine {
 
     fn say_drained(&mut self) {
         let busy = |live: &Live| matches!(live.standing, Standing::Accepting { .. } | Standing::Placed { .. });
-        if self.drain == Drain::Asked && self.recording.is_empty() && !self.calls.values().any(busy) {
+        if self.drain == Drain::Asked
+            && self.recording.is_empty()
+            && !self.owes_ladders()
+            && !self.calls.values().any(busy)
+        {
             self.drain = Drain::Said;
             self.outputs.push_back(Output::Drained);
         }

@@ -64,6 +64,7 @@ pub struct Seen<'a> {
 enum Request {
     Initiate(Box<InitiationMessage>, oneshot::Sender<Reply>),
     Get(BusinessId, CallId, oneshot::Sender<Reply>),
+    Ladder(BusinessId, CallId, oneshot::Sender<Reply>),
     List(BusinessId, oneshot::Sender<Reply>),
     Delete(BusinessId, CallId, oneshot::Sender<Reply>),
 }
@@ -113,6 +114,11 @@ impl EngineHandle {
     /// Asks for a live call.
     pub async fn get(&self, business: BusinessId, call: CallId) -> Reply {
         self.ask(|reply| Request::Get(business, call, reply)).await
+    }
+
+    /// Asks for the ladder of a call that the store does not have yet.
+    pub async fn ladder(&self, business: BusinessId, call: CallId) -> Reply {
+        self.ask(|reply| Request::Ladder(business, call, reply)).await
     }
 
     /// Asks for every live call of a business.
@@ -342,6 +348,7 @@ impl Runner {
         let (input, sender) = match request {
             Request::Initiate(message, sender) => (Input::Initiate { reply, message }, sender),
             Request::Get(business, call, sender) => (Input::Get { reply, business, call }, sender),
+            Request::Ladder(business, call, sender) => (Input::Ladder { reply, business, call }, sender),
             Request::List(business, sender) => (Input::List { reply, business }, sender),
             Request::Delete(business, call, sender) => (Input::Delete { reply, business, call }, sender),
         };

@@ -1,10 +1,8 @@
-//! Metrics and logs: the contract's names and labels, counted cheaply and rendered by our own `/metrics`.
+//! Metrics: the contract's names and labels, counted cheaply and rendered by our own `/metrics`.
 //!
-//! Owns every metric's help text, its labels (all bounded: no stranger can grow them) and how logs are written. Refuses to log
-//! numbers, passwords and messages.
+//! Owns every metric's help text and its labels (all bounded: no stranger can grow them). Logs are `logs`'s.
 
 use std::collections::HashMap;
-use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -12,9 +10,7 @@ use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::EnvFilter;
 
-use crate::config::LogConfig;
 use crate::engine::api::Notice;
 use crate::io::media_thread::MediaCounters;
 use crate::model::{CallState, Outcome};
@@ -103,19 +99,17 @@ impl Metrics {
             Notice::SipReceived(note) => self.sip(note),
             Notice::SipRefused(why) => rejected(why.as_str()),
             Notice::Refused(refusal) => rejected(refusal.reason()),
-            Notice::State { call, from, to } => {
+            Notice::State { from, to, .. } => {
                 from.and_then(|state| inner.active.get(&state)).inspect(|gauge| gauge.decrement(1.0));
                 inner.active.get(to).inspect(|gauge| gauge.increment(1.0));
-                tracing::debug!(%call, state = to.as_str(), "call");
             }
-            Notice::Ended { call, outcome } => {
-                inner.ended.get(outcome).inspect(|counter| counter.increment(1));
-                tracing::info!(%call, outcome = outcome.as_str(), "call ended");
+            Notice::Ended(record) => {
+                inner.ended.get(&record.outcome).inspect(|counter| counter.increment(1));
             }
             Notice::Setup { micros, .. } => inner.setup.record(seconds(*micros)),
             Notice::FirstRelay { micros, .. } => inner.bridge.record(seconds(*micros)),
-            Notice::OneWayAudio { call } => tracing::warn!(%call, "audio flows in one direction only"),
-            Notice::StoreRetry { call } => tracing::warn!(%call, "the store refused; tried again"),
+            Notice::OneWayAudio { .. } | Notice::Failover { .. } => {}
+            Notice::LadderLost { .. } | Notice::StoreRetry { .. } => {}
         }
     }
 
@@ -193,25 +187,6 @@ fn describe() {
     describe_gauge!("callbridge_inbox_depth", "Requests that wait for the engine.");
 }
 
-/// Starts logging to stderr, as text or JSON. A filter that cannot be read becomes `info` and is said so. The line `ready` is
-/// always written. Only the first call in a process has an effect.
-pub fn init_logging(config: &LogConfig) {
-    let parsed = EnvFilter::try_new(&config.filter);
-    let wrong = parsed.is_err();
-    let mut filter = parsed.unwrap_or_else(|_| EnvFilter::new("info"));
-    if let Ok(always) = "ready=info".parse() {
-        filter = filter.add_directive(always);
-    }
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started = match config.json {
-        true => logs.json().try_init(),
-        false => logs.with_ansi(std::io::stderr().is_terminal()).try_init(),
-    };
-    if wrong && started.is_ok() {
-        tracing::warn!("[log] filter cannot be read; info is used");
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -227,7 +202,7 @@ mod tests {
         for (from, to) in states.into_iter().zip([CallState::Queued, CallState::CallingCustomer, CallState::Ended]) {
             metrics.observe(&Notice::State { call, from, to });
         }
-        metrics.observe(&Notice::Ended { call, outcome: Outcome::CustomerBusy });
+        metrics.observe(&Notice::Ended(Box::new(crate::io::logs::tests::record(Outcome::CustomerBusy))));
         metrics.observe(&Notice::Setup { call, micros: 1_500 });
         metrics.observe(&Notice::FirstRelay { call, micros: 1_500 });
         metrics.observe(&Notice::SipReceived(Note::new(Way::In, "INVITE", Some(486), None)));

@@ -10,7 +10,7 @@ mod tests;
 
 use std::net::{IpAddr, SocketAddr};
 
-pub use negotiate::{accept_answer, answer, offer};
+pub use negotiate::{accept_answer, accept_answer_to, answer, offer};
 
 /// The payload type we name `telephone-event` (RFC 4733) in our own offers.
 pub const TELEPHONE_EVENT: u8 = 101;

@@ -29,6 +29,21 @@ pub fn accept_answer(offered: &[Codec], answer: &[u8]) -> Result<MediaPlan, SdpE
     })
 }
 
+/// Reads the answer to a later offer of ours, which may repeat an answer of ours with the peer's payload types.
+pub fn accept_answer_to(offer: &[u8], answer: &[u8]) -> Result<MediaPlan, SdpError> {
+    let description = read(offer)?;
+    let known = [Codec::Pcmu, Codec::Pcma];
+    let (_, ours) = usable(description.streams.iter().map(|stream| &stream.audio), &known)?;
+    let offered: Vec<Codec> = ours.codecs.iter().map(|(codec, _)| *codec).collect();
+    let plan = accept_answer(&offered, answer)?;
+    let payload_type = ours.codecs.iter().find(|(codec, _)| *codec == plan.codec).map(|(_, number)| *number);
+    Ok(MediaPlan {
+        receive_payload_type: payload_type.unwrap_or(plan.receive_payload_type),
+        telephone_event: plan.telephone_event.zip(ours.telephone_event).map(|((theirs, _), ours)| (theirs, ours)),
+        ..plan
+    })
+}
+
 /// Answers a peer's offer (a re-INVITE: hold, resume, a moved address). One audio stream is taken with one codec:
 /// `preferred` where it is offered, else the peer's first; all other streams are refused in place.
 pub fn answer(local: &LocalMedia, offer: &[u8], preferred: Option<Codec>) -> Result<(Vec<u8>, MediaPlan), SdpError> {

@@ -222,3 +222,13 @@ proptest! {
         prop_assert_eq!(accepted.telephone_event, Some((101, 101)));
     }
 }
+
+#[test]
+fn the_answer_to_a_repeated_description_is_read_with_its_payload_types() {
+    let theirs =
+        body(&[C, T, "m=audio 40004 RTP/AVP 97 96", "a=rtpmap:97 PCMA/8000", "a=rtpmap:96 telephone-event/8000"]);
+    let (ours, before) = answer(&local(), &theirs, None).unwrap();
+    let after = accept_answer_to(&ours, &theirs).unwrap();
+    assert_eq!(after, before);
+    assert_eq!((after.receive_payload_type, after.telephone_event), (97, Some((96, 96))));
+}

@@ -96,8 +96,11 @@ pub enum LegEvent {
     /// A re-INVITE or UPDATE of the peer; must be answered by `answer_offer`. Empty offer: the peer wants ours. Before
     /// `Answered` it is an UPDATE in one of the early dialogs: what is agreed holds only if that dialog answers.
     Offered { id: OfferId, offer: Vec<u8> },
-    /// The ACK of an accepted offerless re-INVITE brought the peer's answer.
+    /// The peer's answer to an offer of ours inside the dialog: in the 2xx to our re-INVITE (`reoffer`, or a session refresh,
+    /// whose answer most often says nothing new), or in the ACK of an accepted offerless re-INVITE.
     OfferAnswered { answer: Vec<u8> },
+    /// The peer refused what `reoffer` offered; the session stays as it was (RFC 3261 §14.1).
+    OfferRefused { cause: Cause },
     /// The peer's BYE (answered already), or the dialog died (2xx to our BYE is not waited for).
     HungUp { cause: Cause },
 }

@@ -98,6 +98,7 @@ impl Store {
                 }
                 kept.attempts = attempts;
             }
+            StoreOp::Ladder(_) => {}
             StoreOp::Alive { at } => self.last_alive = self.last_alive.max(Some(at)),
         }
         Ok(())

@@ -227,6 +227,16 @@ pub struct Nobody {
 }
 
 impl Nobody {
+    /// Where it is.
+    pub fn address(&self) -> std::net::SocketAddr {
+        self.socket.local_addr().expect("a bound socket")
+    }
+
+    /// It speaks all the same.
+    pub fn send(&self, to: std::net::SocketAddr, bytes: &[u8]) {
+        self.socket.send_to(bytes, to).expect("loopback takes a datagram");
+    }
+
     /// Every datagram that came since the last look.
     pub fn datagrams(&self) -> Vec<String> {
         let mut datagram = [0; 65_536];

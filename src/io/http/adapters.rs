@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 
 use crate::io::engine_thread::EngineHandle;
 use crate::io::store::{self, Archive, FoundCall, StoreError};
+use crate::ladder::Ladder;
 use crate::model::{BusinessId, CallId, CallRecord, CallState, CallView, InitiationMessage};
 
 use super::port::{CallFilter, EnginePort, Pending, RecordFilter, StorePort, StoreUnreadable};
@@ -24,6 +25,10 @@ impl EnginePort for EngineHandle {
 
     fn get(&self, business: BusinessId, call: CallId) -> Pending<'_, Reply> {
         Box::pin(EngineHandle::get(self, business, call))
+    }
+
+    fn ladder(&self, business: BusinessId, call: CallId) -> Pending<'_, Reply> {
+        Box::pin(EngineHandle::ladder(self, business, call))
     }
 
     fn list(&self, business: BusinessId) -> Pending<'_, Reply> {
@@ -61,6 +66,10 @@ impl ArchivePort {
 impl StorePort for ArchivePort {
     fn find_call(&self, business: BusinessId, call: CallId) -> Pending<'_, Result<Option<CallView>, StoreUnreadable>> {
         self.read(move |archive| Ok(archive.find_call(&business, call)?.and_then(ended)))
+    }
+
+    fn ladder(&self, business: BusinessId, call: CallId) -> Pending<'_, Result<Option<Ladder>, StoreUnreadable>> {
+        self.read(move |archive| archive.ladder(&business, call))
     }
 
     fn ended_calls(

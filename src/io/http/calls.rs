@@ -150,7 +150,7 @@ async fn current(app: &App, business: &BusinessId, id: CallId) -> Result<Option<
 }
 
 /// An identifier of a wrong form names no call: 404 as for any other.
-fn call_id(text: &str) -> Result<CallId, Problem> {
+pub(super) fn call_id(text: &str) -> Result<CallId, Problem> {
     text.parse().map_err(|_| Problem::no_such_call())
 }
 
@@ -182,12 +182,12 @@ fn json(body: &impl Serialize) -> Response {
     }
 }
 
-fn unreadable(error: StoreUnreadable) -> Problem {
+pub(super) fn unreadable(error: StoreUnreadable) -> Problem {
     tracing::warn!(%error, "a request could not read the store");
     Problem::from(Refusal::Unavailable { retry_after: 2, why: "the store cannot be read" })
 }
 
 /// The engine answered another question than the one asked: a fault of ours.
-fn mismatch() -> Problem {
+pub(super) fn mismatch() -> Problem {
     Problem::of(StatusCode::INTERNAL_SERVER_ERROR, "a fault of the equipment")
 }

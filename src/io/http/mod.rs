@@ -8,6 +8,7 @@ pub mod app;
 pub mod calls;
 pub mod credentials;
 pub mod json;
+pub mod ladder;
 pub mod message;
 pub mod port;
 pub mod problem;
@@ -37,6 +38,7 @@ pub fn router(app: Arc<App>) -> Router {
     let api = Router::new()
         .route("/v1/calls", post(calls::create).get(calls::list))
         .route("/v1/calls/{id}", get(calls::show).delete(calls::delete))
+        .route("/v1/calls/{id}/ladder", get(ladder::show))
         .route("/v1/cdrs", get(calls::records))
         .with_state(app);
     surround(api.merge(health_routes(health)))

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::clock::Wall;
 use crate::engine::api::Reply;
+use crate::ladder::Ladder;
 use crate::model::{BusinessId, CallId, CallRecord, CallState, CallView, InitiationMessage};
 
 /// An answer that is waited for.
@@ -19,6 +20,8 @@ pub trait EnginePort: Send + Sync + 'static {
     fn initiate(&self, message: InitiationMessage) -> Pending<'_, Reply>;
     /// One live call: [`Reply::Call`].
     fn get(&self, business: BusinessId, call: CallId) -> Pending<'_, Reply>;
+    /// The ladder of a call that the store does not have yet: [`Reply::Ladder`].
+    fn ladder(&self, business: BusinessId, call: CallId) -> Pending<'_, Reply>;
     /// All live calls of a business: [`Reply::Calls`].
     fn list(&self, business: BusinessId) -> Pending<'_, Reply>;
     /// Cancel or hang up: [`Reply::Deleted`] or [`Reply::AlreadyEnded`].
@@ -34,6 +37,8 @@ pub struct StoreUnreadable(pub String);
 pub trait StorePort: Send + Sync + 'static {
     /// An ended call.
     fn find_call(&self, business: BusinessId, call: CallId) -> Pending<'_, Result<Option<CallView>, StoreUnreadable>>;
+    /// The ladder of an ended call.
+    fn ladder(&self, business: BusinessId, call: CallId) -> Pending<'_, Result<Option<Ladder>, StoreUnreadable>>;
     /// Ended calls, the newest first.
     fn ended_calls(
         &self,

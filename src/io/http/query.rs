@@ -7,6 +7,7 @@ use std::str::FromStr;
 use axum::extract::Query;
 use axum::http::Uri;
 
+use super::ladder::Face;
 use super::port::{CallFilter, RecordFilter};
 use super::problem::{FieldError, Problem};
 use crate::clock::Wall;
@@ -37,6 +38,13 @@ pub fn records(uri: &Uri) -> Result<RecordFilter, Problem> {
     let filter =
         RecordFilter { from: query.time("from"), to: query.time("to"), after: query.cursor(), limit: query.limit() };
     query.finish().map(|()| filter)
+}
+
+/// `GET /v1/calls/{id}/ladder?format`
+pub fn ladder(uri: &Uri) -> Result<Option<Face>, Problem> {
+    let mut query = Parameters::read(uri)?;
+    let face = query.take("format", "text, svg or json", Face::parse);
+    query.finish().map(|()| face)
 }
 
 /// No parameter at all.

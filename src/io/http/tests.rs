@@ -15,6 +15,7 @@ use super::*;
 use crate::clock::Wall;
 use crate::engine::api::{Refusal, Reply};
 use crate::io::passwords::{Cost, Verifier, VerifierLimits, hash_with};
+use crate::ladder::Ladder;
 use crate::model::{
     Business, BusinessId, CallId, CallRecord, CallState, CallView, Directory, Endpoint, InitiationMessage, LegView,
     Limits, Tariff,
@@ -58,6 +59,9 @@ impl EnginePort for Scripted {
     fn get(&self, _: BusinessId, _: CallId) -> Pending<'_, Reply> {
         self.next()
     }
+    fn ladder(&self, _: BusinessId, _: CallId) -> Pending<'_, Reply> {
+        self.next()
+    }
     fn list(&self, _: BusinessId) -> Pending<'_, Reply> {
         self.next()
     }
@@ -69,6 +73,9 @@ impl EnginePort for Scripted {
 impl StorePort for Scripted {
     fn find_call(&self, _: BusinessId, call: CallId) -> Pending<'_, Result<Option<CallView>, StoreUnreadable>> {
         self.read(self.ended.lock().unwrap().iter().find(|view| view.id == call).cloned())
+    }
+    fn ladder(&self, _: BusinessId, _: CallId) -> Pending<'_, Result<Option<Ladder>, StoreUnreadable>> {
+        self.read(None)
     }
     fn ended_calls(&self, _: BusinessId, filter: CallFilter) -> Pending<'_, Result<Vec<CallView>, StoreUnreadable>> {
         let mut calls: Vec<_> = self.ended.lock().unwrap().iter().filter(|view| filter.takes(view)).cloned().collect();

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod error;
+mod ladders;
 mod reads;
 mod schema;
 mod seed;
@@ -19,6 +20,7 @@ use std::ops::ControlFlow;
 
 use crate::clock::Wall;
 use crate::engine::api::{StoreFailure, StoreOp, StoreToken};
+use crate::ladder::Ladder;
 use crate::model::business::PasswordHash;
 use crate::model::{AttemptRecord, Business, BusinessId, CallId, CallRecord, CallState, Directory, StoredCall};
 
@@ -96,6 +98,9 @@ pub trait Archive: Send + Sync {
 
     /// A call of this business; another's is not found.
     fn find_call(&self, business: &BusinessId, call: CallId) -> Result<Option<FoundCall>, StoreError>;
+
+    /// The ladder of an ended call of this business, while it is kept.
+    fn ladder(&self, business: &BusinessId, call: CallId) -> Result<Option<Ladder>, StoreError>;
 
     /// Calls of this business, newest first, after `cursor`, at most `limit` (bounded to 1000).
     fn list_calls(

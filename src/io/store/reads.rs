@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use super::writer::key;
 use super::{Archive, CallFilter, FoundCall, Page, RecordFilter, SqliteArchive, SqliteStore, StoreError};
 use crate::clock::Wall;
+use crate::ladder::Ladder;
 use crate::model::business::PasswordHash;
 use crate::model::{AttemptRecord, Business, BusinessId, CallId, CallRecord, CallState, Directory, StoredCall};
 
@@ -59,6 +60,10 @@ impl Archive for SqliteArchive {
             let Some(row) = rows.next().map_err(fail)? else { return Ok(None) };
             self.listed(&snapshot, row).map(Some)
         })
+    }
+
+    fn ladder(&self, business: &BusinessId, call: CallId) -> Result<Option<Ladder>, StoreError> {
+        self.read_ladder(business, call)
     }
 
     fn list_calls(
@@ -230,6 +235,10 @@ impl Archive for SqliteStore {
 
     fn find_call(&self, business: &BusinessId, call: CallId) -> Result<Option<FoundCall>, StoreError> {
         self.archive().find_call(business, call)
+    }
+
+    fn ladder(&self, business: &BusinessId, call: CallId) -> Result<Option<Ladder>, StoreError> {
+        self.archive().ladder(business, call)
     }
 
     fn list_calls(

@@ -9,7 +9,8 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use super::error::StoreError;
 
 /// One step each; a step is never edited once it was released.
-const MIGRATIONS: [&str; 1] = ["
+pub(super) const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     INSERT INTO meta (key, value) VALUES ('generation', 1);
     CREATE TABLE businesses (
@@ -50,7 +51,17 @@ const MIGRATIONS: [&str; 1] = ["
         PRIMARY KEY (business_id, key)
     ) WITHOUT ROWID;
     CREATE INDEX idempotency_by_age ON idempotency (created_at);
-"];
+",
+    "
+    -- Row numbers grow with time: the oldest are found without an index.
+    CREATE TABLE ladders (
+        call_id BLOB NOT NULL UNIQUE,
+        business_id TEXT NOT NULL,
+        stored_at INTEGER NOT NULL,
+        ladder TEXT NOT NULL
+    );
+",
+];
 
 /// A writer of another process is waited for so long.
 const BUSY: Duration = Duration::from_secs(5);

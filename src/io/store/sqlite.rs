@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use rusqlite::Connection;
 
@@ -21,11 +22,13 @@ pub struct WriterBounds {
     pub queue: usize,
     /// Operations in one transaction.
     pub group: usize,
+    /// Ladders are kept so long.
+    pub ladders_kept: Duration,
 }
 
 impl Default for WriterBounds {
     fn default() -> WriterBounds {
-        WriterBounds { queue: 16_384, group: 512 }
+        WriterBounds { queue: 16_384, group: 512, ladders_kept: Duration::from_secs(30 * 86_400) }
     }
 }
 

@@ -205,7 +205,7 @@ fn a_full_queue_refuses_at_once() {
     let gate = Arc::new(Mutex::new(()));
     let (closed, waits) = (gate.lock().unwrap(), Arc::clone(&gate));
     let stored = Box::new(move |_, _| drop(waits.lock()));
-    let bounds = WriterBounds { queue: 4, group: 1 };
+    let bounds = WriterBounds { queue: 4, group: 1, ..WriterBounds::default() };
     let store = SqliteStore::open(&folder.path().join("store.db"), bounds, stored).unwrap();
     let refused = (0..100).find_map(|number| store.submit(StoreToken(0), accept(&call(number))).err());
     assert_eq!(refused, Some(StoreFailure::Unavailable("too many operations wait".to_owned())));
@@ -345,4 +345,69 @@ fn the_businesses_of_the_file_seed_an_empty_place_only() {
     archive.put_business(&renamed).unwrap();
     assert_eq!(seed_businesses(&archive, &seeds).unwrap(), 0);
     assert_eq!(archive.business(&renamed.id).unwrap().unwrap().name, "Renamed");
+}
+
+fn ladder(number: i64) -> Ladder {
+    let call = call(number);
+    let now = crate::clock::Now { wall: call.created_at, ..Default::default() };
+    let mut ladder = Ladder::new(call.id, call.message.business_id, now);
+    ladder.moment(now, crate::ladder::Moment::Asked);
+    ladder
+}
+
+#[test]
+fn a_ladder_is_kept_once_and_shown_to_its_business_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let (store, answers) = open(&path);
+    let first = ladder(1);
+    let mut other = first.clone();
+    other.moment(Default::default(), crate::ladder::Moment::Deleted);
+    for each in [&first, &other] {
+        done(&store, &answers, StoreOp::Ladder(Arc::new(each.clone()))).unwrap();
+    }
+    let (abc, xyz) = ("abc".parse().unwrap(), "xyz".parse().unwrap());
+    assert_eq!(store.ladder(&abc, first.call()).unwrap().unwrap().to_text(), first.to_text());
+    assert_eq!(store.ladder(&xyz, first.call()).unwrap(), None);
+    drop(store);
+    let (store, _) = open(&path);
+    assert_eq!(store.ladder(&abc, first.call()).unwrap().unwrap().to_json(), first.to_json());
+}
+
+#[test]
+fn a_file_of_the_first_version_gets_a_place_for_ladders_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let old = rusqlite::Connection::open(&path).unwrap();
+    old.execute_batch(schema::MIGRATIONS[0]).unwrap();
+    old.pragma_update(None, "user_version", 1).unwrap();
+    old.execute("INSERT INTO meta (key, value) VALUES ('alive', 77)", []).unwrap();
+    drop(old);
+    let (store, answers) = open(&path);
+    assert_eq!(store.last_alive().unwrap(), Some(Wall(77)));
+    let ladder = ladder(1);
+    done(&store, &answers, StoreOp::Ladder(Arc::new(ladder.clone()))).unwrap();
+    assert!(store.ladder(ladder.business(), ladder.call()).unwrap().is_some());
+}
+
+#[test]
+fn old_ladders_are_forgotten_and_records_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let (store, answers) = open(&path);
+    for number in 1..=3 {
+        done(&store, &answers, accept(&call(number))).unwrap();
+        done(&store, &answers, finish(&call(number))).unwrap();
+        done(&store, &answers, StoreOp::Ladder(Arc::new(ladder(number)))).unwrap();
+    }
+    drop(store);
+    let file = rusqlite::Connection::open(&path).unwrap();
+    file.execute("UPDATE ladders SET stored_at = stored_at - 31 * 86400 WHERE rowid < 3", []).unwrap();
+    drop(file);
+    let (store, answers) = open(&path);
+    // The writer forgets before it takes its first operation.
+    done(&store, &answers, StoreOp::Alive { at: Wall(1) }).unwrap();
+    let kept = |number| store.ladder(ladder(number).business(), call(number).id).unwrap().is_some();
+    assert_eq!([kept(1), kept(2), kept(3)], [false, false, true]);
+    assert!(store.record(call(1).id).unwrap().is_some());
 }

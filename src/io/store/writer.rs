@@ -8,14 +8,16 @@ use std::time::{Duration, Instant, SystemTime};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::sqlite::WriterBounds;
-use super::{OnStored, StoreError};
+use super::{OnStored, StoreError, ladders};
 use crate::engine::api::{StoreFailure, StoreOp, StoreToken};
 use crate::model::{AttemptRecord, BusinessId, CallId, CallRecord, Idempotency, StoredCall};
 
 /// An idempotency key is remembered so long.
 const KEYS_KEPT: Duration = Duration::from_secs(7 * 86_400);
-/// How often old keys are forgotten.
+/// How often old keys and ladders are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(3600);
+/// And how soon again where more are left.
+const FORGET_MORE: Duration = Duration::from_secs(1);
 
 /// The queue's end and the thread behind it.
 pub(super) struct Writer {
@@ -26,8 +28,7 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn start(connection: Connection, bounds: WriterBounds, stored: OnStored) -> Result<Writer, StoreError> {
         let (queue, waiting) = sync_channel(bounds.queue);
-        let group = bounds.group.max(1);
-        let run = move || run(&connection, &waiting, group, &stored);
+        let run = move || run(&connection, &waiting, bounds, &stored);
         let thread = std::thread::Builder::new().name("store".to_owned()).spawn(run).map_err(StoreError::Thread)?;
         Ok(Writer { queue: Some(queue), thread: Some(thread) })
     }
@@ -53,15 +54,17 @@ impl Drop for Writer {
     }
 }
 
-fn run(connection: &Connection, waiting: &Receiver<(StoreToken, StoreOp)>, group: usize, stored: &OnStored) {
+fn run(connection: &Connection, waiting: &Receiver<(StoreToken, StoreOp)>, bounds: WriterBounds, stored: &OnStored) {
+    let group = bounds.group.max(1);
     let mut answers = Vec::with_capacity(group);
-    let mut forgotten: Option<Instant> = None;
+    let (mut forgotten, mut pause): (Option<Instant>, Duration) = (None, FORGET_EVERY);
     loop {
-        if forgotten.is_none_or(|at| at.elapsed() >= FORGET_EVERY) {
+        if forgotten.is_none_or(|at| at.elapsed() >= pause) {
             forget_old_keys(connection);
+            pause = if ladders::forget(connection, bounds.ladders_kept) { FORGET_MORE } else { FORGET_EVERY };
             forgotten = Some(Instant::now());
         }
-        let first = match waiting.recv_timeout(FORGET_EVERY) {
+        let first = match waiting.recv_timeout(pause) {
             Ok(first) => first,
             Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => break,
@@ -137,6 +140,7 @@ fn apply(connection: &Connection, op: &StoreOp) -> rusqlite::Result<Result<(), S
             Ok(Ok(()))
         }
         StoreOp::Finish { record, attempts } => finish(connection, record, attempts).map(Ok),
+        StoreOp::Ladder(ladder) => ladders::insert(connection, ladder).map(Ok),
         StoreOp::Alive { at } => {
             let sql = "INSERT INTO meta (key, value) VALUES ('alive', ?1)
                        ON CONFLICT (key) DO UPDATE SET value = excluded.value";

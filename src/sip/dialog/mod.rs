@@ -11,9 +11,13 @@ use std::net::{IpAddr, SocketAddr};
 
 pub use negotiation::Negotiation;
 pub use reliable::Reliable;
+pub use session::Session;
 pub use usage::{Success, Usage};
 
-use super::transaction::Stored;
+use negotiation::Proposal;
+
+use super::transaction::{Deadline, Stored};
+use crate::clock::Mono;
 use crate::model::{Hop, SipTransport};
 
 /// Most dialogs that one INVITE may make by forking (§13.2.2.4).
@@ -52,8 +56,16 @@ pub struct Dialog {
     pub state: State,
     /// The offer/answer exchange under way.
     pub negotiation: Negotiation,
+    /// An offer of ours that waits until it may go out.
+    pub proposal: Option<Proposal>,
+    /// The last description that we sent and the peer took; none where that is the INVITE's offer.
+    pub local_sdp: Option<Stored>,
     /// Reliable provisionals before the 2xx.
     pub reliable: Reliable,
+    /// The session timer.
+    pub session: Session,
+    /// The peer takes UPDATE (its Allow).
+    pub updates: bool,
 }
 
 /// How a peer's CSeq number stands to those before (§12.2.2).
@@ -79,12 +91,49 @@ impl Dialog {
         matches!(self.state, State::Confirmed { .. })
     }
 
+    /// A dialog without any history. CSeq numbers of ours go on from `local_cseq`.
+    pub fn new(remote_tag: Box<str>, to: Box<str>, remote_target: Box<str>, local_cseq: u32) -> Dialog {
+        Dialog {
+            remote_tag,
+            to,
+            remote_target,
+            route_set: Vec::new(),
+            local_cseq,
+            remote_cseq: None,
+            state: State::Early,
+            negotiation: Negotiation::Idle,
+            proposal: None,
+            local_sdp: None,
+            reliable: Reliable::default(),
+            session: Session::Off,
+            updates: false,
+        }
+    }
+
+    /// An offer of ours waits, its time has come, and no other exchange is in its way.
+    pub fn may_propose(&self, now: Mono) -> bool {
+        self.waiting_proposal().is_some_and(|(at, _)| at <= now)
+    }
+
+    fn waiting_proposal(&self) -> Option<Deadline> {
+        let free = self.is_confirmed() && matches!(self.negotiation, Negotiation::Idle);
+        self.proposal.as_ref().filter(|_| free).map(|proposal| (proposal.at, "offer of ours"))
+    }
+
+    /// When something of the dialog is due, and what.
+    pub fn deadline(&self) -> Option<Deadline> {
+        let all = [self.negotiation.deadline(), self.session.deadline(), self.waiting_proposal()];
+        all.into_iter().flatten().min()
+    }
+
     /// No more requests of ours; the ACK stays for retransmissions of the 2xx.
     pub fn end(&mut self) {
         if let State::Confirmed { ack, ack_to } = &self.state {
             self.state = State::Ended { ack: ack.clone(), ack_to: ack_to.clone() };
         }
         self.negotiation = Negotiation::Idle;
+        self.proposal = None;
+        self.session = Session::Off;
     }
 
     /// Judges and remembers the CSeq number of a peer's request.
@@ -156,17 +205,9 @@ mod tests {
     use super::*;
 
     fn dialog(routes: &[&str]) -> Dialog {
-        Dialog {
-            remote_tag: "r".into(),
-            to: "<sip:a@b>;tag=r".into(),
-            remote_target: "sip:a@192.0.2.9:5080".into(),
-            route_set: routes.iter().map(|&route| route.into()).collect(),
-            local_cseq: 1,
-            remote_cseq: None,
-            state: State::Early,
-            negotiation: Negotiation::Idle,
-            reliable: Reliable::default(),
-        }
+        let route_set = routes.iter().map(|&route| route.into()).collect();
+        let plain = Dialog::new("r".into(), "<sip:a@b>;tag=r".into(), "sip:a@192.0.2.9:5080".into(), 1);
+        Dialog { route_set, ..plain }
     }
 
     #[test]

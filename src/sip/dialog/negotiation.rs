@@ -1,6 +1,7 @@
-//! An offer/answer exchange that the peer began with a re-INVITE or UPDATE (RFC 3261 §14.2, RFC 3311), as a machine:
-//! what is pending, what collides, and the repetition of our 2xx until it is ACKed (§13.3.1.4). Refuses bodies' contents.
+//! An offer/answer exchange inside a dialog, as a machine: a re-INVITE or UPDATE of the peer (RFC 3261 §14.2, RFC 3311), or a
+//! re-INVITE of ours (§14.1). What is pending, what collides, and the repetition of our 2xx until it is ACKed (§13.3.1.4). Refuses bodies' contents.
 
+use super::session::Wish;
 use crate::clock::Mono;
 use crate::sip::api::OfferId;
 use crate::sip::transaction::{Deadline, Repeat, Stored, TimerConfig, Transport};
@@ -21,6 +22,15 @@ pub enum Negotiation {
         offerless: bool,
         /// Taken over when the request is accepted (target refresh, §12.2).
         contact: Option<Box<str>>,
+        /// What it says of the session timer.
+        wish: Wish,
+    },
+    /// Our re-INVITE is on its way.
+    Ours {
+        /// Its client transaction; none until it is started.
+        transaction: Option<usize>,
+        /// What it offers.
+        proposal: Proposal,
     },
     /// Our 2xx to a re-INVITE is on the way until its ACK comes.
     AwaitingAck {
@@ -35,6 +45,35 @@ pub enum Negotiation {
         /// The 200 carried our offer: the ACK brings the answer.
         offered: bool,
     },
+}
+
+/// Why we offer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// To keep the session alive: nothing changes.
+    Refresh,
+    /// The engine wants something else.
+    Engine,
+}
+
+/// An offer of ours that waits for its time, or for its answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Proposal {
+    /// The session description.
+    pub body: Stored,
+    /// Why.
+    pub purpose: Purpose,
+    /// Not before this.
+    pub at: Mono,
+    /// How often it went out.
+    pub tries: u8,
+}
+
+impl Proposal {
+    /// One that may go out now.
+    pub fn new(body: Stored, purpose: Purpose, now: Mono) -> Proposal {
+        Proposal { body, purpose, at: now, tries: 0 }
+    }
 }
 
 /// What a peer's new offer meets.
@@ -79,7 +118,7 @@ impl Negotiation {
     pub fn offered(&self) -> Option<OfferId> {
         match self {
             Negotiation::Offered { id, .. } => Some(*id),
-            Negotiation::Idle | Negotiation::AwaitingAck { .. } => None,
+            Negotiation::Idle | Negotiation::Ours { .. } | Negotiation::AwaitingAck { .. } => None,
         }
     }
 
@@ -87,7 +126,7 @@ impl Negotiation {
     pub fn collision(&self) -> Collision {
         match self {
             Negotiation::Idle => Collision::None,
-            Negotiation::AwaitingAck { offered: true, .. } => Collision::Glare,
+            Negotiation::Ours { .. } | Negotiation::AwaitingAck { offered: true, .. } => Collision::Glare,
             Negotiation::Offered { .. } | Negotiation::AwaitingAck { offered: false, .. } => Collision::Busy,
         }
     }
@@ -126,7 +165,7 @@ impl Negotiation {
                 Some(repeat) if repeat.at() < *give_up => (repeat.at(), "2xx again"),
                 _ => (*give_up, "no ACK to our 2xx"),
             }),
-            Negotiation::Idle | Negotiation::Offered { .. } => None,
+            Negotiation::Idle | Negotiation::Offered { .. } | Negotiation::Ours { .. } => None,
         }
     }
 }

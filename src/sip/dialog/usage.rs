@@ -179,7 +179,6 @@ fn is_early(dialog: &Dialog) -> bool {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::{Negotiation, Reliable};
     use super::*;
 
     fn dialog(tag: &str, early: bool) -> Dialog {
@@ -190,17 +189,7 @@ mod tests {
                 ack_to: crate::model::Hop::udp("192.0.2.1:5060".parse().unwrap()),
             },
         };
-        Dialog {
-            remote_tag: tag.into(),
-            to: "".into(),
-            remote_target: "".into(),
-            route_set: Vec::new(),
-            local_cseq: 1,
-            remote_cseq: None,
-            state,
-            negotiation: Negotiation::Idle,
-            reliable: Reliable::default(),
-        }
+        Dialog { state, ..Dialog::new(tag.into(), "".into(), "".into(), 1) }
     }
 
     fn reason() -> HangUpReason {

@@ -12,9 +12,9 @@ use super::{ClientMachine, HangUpReason, Stack};
 use crate::clock::Mono;
 use crate::model::{Cause, LegId};
 use crate::sip::api::{FailedWhy, Invite, LegEvent, RefusedWhy, SipOutput};
-use crate::sip::dialog::reliable::{Reliable, Settled};
+use crate::sip::dialog::reliable::Settled;
 use crate::sip::dialog::session::Ask;
-use crate::sip::dialog::{Dialog, MAX_ROUTES, Negotiation, State, Success, Usage};
+use crate::sip::dialog::{Dialog, MAX_ROUTES, State, Success, Usage};
 use crate::sip::transaction::invite_client::{Event as InviteEvent, Response};
 use crate::sip::transaction::{InviteClient, NonInviteClient, Step, Stored};
 use crate::sip::wire::{self, Message, Method, Name};
@@ -49,7 +49,7 @@ impl Stack {
         let (to, branch) = (leg.hop.clone(), leg.branch);
         let (machine, step) = InviteClient::start(now, bytes, self.config.timers, to.transport.into());
         let machine = ClientMachine::Invite(machine);
-        let tx = ClientTx { machine, leg: at, carried: Carried::Invite, to, method: Method::Invite, branch };
+        let tx = ClientTx { machine, leg: at, carried: Carried::Invite, to, method: Method::Invite, branch, ack: None };
         let tx = self.tables.add_client(tx);
         if let Some(leg) = self.tables.legs.get_mut(at) {
             leg.invite = Some(tx);
@@ -124,7 +124,8 @@ impl Stack {
         if let Some(bytes) = bytes {
             let (machine, step) = NonInviteClient::start(now, bytes, self.config.timers, to.transport.into());
             let machine = ClientMachine::Other(machine);
-            let tx = ClientTx { machine, leg: at, carried: Carried::Cancel, to, method: Method::Cancel, branch };
+            let tx =
+                ClientTx { machine, leg: at, carried: Carried::Cancel, to, method: Method::Cancel, branch, ack: None };
             let tx = self.tables.add_client(tx);
             self.send_step(tx, step);
             self.client_timer(tx);
@@ -134,10 +135,11 @@ impl Stack {
     /// Ends a confirmed dialog. A re-INVITE that waits for the engine is refused first.
     pub(super) fn bye(&mut self, now: Mono, at: usize, fork: usize, reason: &HangUpReason) {
         self.drop_offer(now, at, fork);
+        self.abandon_offer(now, at, fork);
         let dialog = self.tables.legs.get_mut(at).and_then(|leg| leg.usage.fork_mut(fork));
         let Some(dialog) = dialog.filter(|dialog| dialog.is_confirmed()) else { return };
         dialog.end();
-        self.exchange_timer(at, fork);
+        self.exchange_timer(now, at, fork);
         let draft = Draft { fields: vec![(Name::Reason, write::reason_text(reason))], ..Draft::default() };
         self.start_request(now, at, fork, Method::Bye, draft);
     }
@@ -167,32 +169,43 @@ impl Stack {
     pub(super) fn client_timeout(&mut self, now: Mono, tx: usize) {
         let Some(client) = self.tables.clients.get_mut(tx) else { return };
         let leg = client.leg;
+        let asked = client.carried.request().cloned();
         let event = match &mut client.machine {
             ClientMachine::Invite(machine) => {
                 let step = machine.timeout(now);
                 self.send_step(tx, step)
             }
             ClientMachine::Other(machine) => {
-                // Neither an unanswered BYE nor an unanswered CANCEL changes anything: the leg is closed already.
                 let step = machine.timeout(now);
-                self.send_step(tx, step);
-                None
+                // An unanswered CANCEL changes nothing: the leg is closed already.
+                self.send_step(tx, step).filter(|_| asked.is_some()).map(|_| InviteEvent::TimedOut)
             }
         };
         self.client_timer(tx);
+        match (event, asked) {
+            (Some(InviteEvent::TimedOut | InviteEvent::RangTooLong), Some(asked)) => {
+                self.request_timed_out(now, leg, &asked);
+            }
+            (Some(event), None) => self.invite_timed_out(now, leg, event),
+            (Some(_), Some(_)) | (None, _) => {}
+        }
+        self.settle(leg);
+    }
+
+    /// Of the INVITE that dials.
+    fn invite_timed_out(&mut self, now: Mono, leg: usize, event: InviteEvent) {
         match event {
-            Some(InviteEvent::TimedOut) => {
+            InviteEvent::TimedOut => {
                 let cause = Cause::local(102, "the switch did not answer");
                 self.report_last(leg, LegEvent::Failed { cause, why: FailedWhy::Silent });
             }
-            Some(InviteEvent::RangTooLong) => {
+            InviteEvent::RangTooLong => {
                 let cause = Cause::local(19, "rang for too long");
                 self.report_last(leg, LegEvent::Failed { cause, why: FailedWhy::RangTooLong });
                 self.hang_up_leg(now, leg, HangUpReason { q850: 19, text: "rang for too long".into() });
             }
-            _ => {}
+            InviteEvent::Provisional | InviteEvent::Success | InviteEvent::Refused => {}
         }
-        self.settle(leg);
     }
 
     /// A response: ours by its single Via's branch and CSeq method, or nobody's (§18.1.2: silence).
@@ -215,8 +228,11 @@ impl Stack {
                 let asked = if step.event.is_some() { client.carried.take() } else { None };
                 self.client_timer(tx);
                 if let Some(asked) = asked {
-                    self.request_again(now, leg, *asked, message);
+                    self.request_answered(now, leg, *asked, message);
                 }
+            }
+            ClientMachine::Invite(_) if client.carried.request().is_some() => {
+                self.reinvite_response(now, tx, leg, status, message);
             }
             ClientMachine::Invite(_) => self.invite_response(now, tx, leg, status, message),
         }
@@ -313,6 +329,8 @@ impl Stack {
         for other in (0..forks).filter(|other| *other != fork) {
             self.drop_offer(now, at, other);
         }
+        self.session_decided(now, at, fork, message);
+        self.exchange_timer(now, at, fork);
         let dialog = self.tables.legs.get_mut(at).and_then(|leg| leg.usage.fork_mut(fork));
         let settled = dialog.map(|dialog| std::mem::take(&mut dialog.reliable.settled)).unwrap_or_default();
         let (answer, by) = match settled {
@@ -334,25 +352,23 @@ pub(super) fn new_dialog(leg: &Leg, tag: &str, message: &Message, state: State) 
         Ok(_) => message.header(Name::To).map(text).unwrap_or_default(),
         Err(_) => format!("<{}>", leg.target).into(),
     };
-    Dialog {
-        remote_tag: tag.into(),
-        to,
-        remote_target,
-        route_set,
-        local_cseq: leg.cseq,
-        remote_cseq: None,
-        state,
-        negotiation: Negotiation::Idle,
-        reliable: Reliable::default(),
-    }
+    Dialog { route_set, state, ..Dialog::new(tag.into(), to, remote_target, leg.cseq) }
 }
 
 /// Longest reason phrase that goes into a record, in characters.
 const MAX_REASON: usize = 120;
 
-fn cause_of(status: u16, message: &Message) -> Cause {
-    let phrase = String::from_utf8_lossy(message.reason().unwrap_or_default());
-    let text: String = phrase.chars().filter(|c| !c.is_control()).take(MAX_REASON).collect();
-    let q850 = message.reason_q850().unwrap_or_else(|| wire::q850_of_status(status));
-    Cause { sip_status: Some(status), q850: Some(q850), text }
+/// What a refusal means for the record. A Reason (RFC 3326) says more than the status and its phrase.
+pub(super) fn cause_of(status: u16, message: &Message) -> Cause {
+    let given = message.reason_given();
+    let phrase = || {
+        let phrase = String::from_utf8_lossy(message.reason().unwrap_or_default());
+        phrase.chars().filter(|c| !c.is_control()).take(MAX_REASON).collect()
+    };
+    let q850 = given.as_ref().map_or_else(|| wire::q850_of_status(status), |given| given.q850);
+    Cause {
+        sip_status: Some(status),
+        q850: Some(q850),
+        text: given.and_then(|given| given.text).unwrap_or_else(phrase),
+    }
 }

@@ -2,7 +2,9 @@
 //! and what is repeated; refuses the contents of bodies, which are the engine's to answer.
 
 use rand::Rng;
+use smallvec::SmallVec;
 
+use super::refresh::{wish_of, written};
 use super::server::tags;
 use super::table::{Identity, Key};
 use super::write::{self, Extras};
@@ -13,12 +15,16 @@ use crate::sip::api::{LegEvent, OfferId, OfferReply};
 use crate::sip::dialog::Negotiation;
 use crate::sip::dialog::negotiation::{Collision, Due};
 use crate::sip::dialog::reliable::Settled;
+use crate::sip::dialog::session::Reply;
+use crate::sip::transaction::Stored;
 use crate::sip::wire::{Message, Method, Name};
 
 impl Stack {
     /// A re-INVITE, or an UPDATE with an offer (§14.2, RFC 3311 §5.2).
     pub(super) fn offered(&mut self, now: Mono, at: usize, fork: usize, tx: usize, message: &Message) {
         let retry = self.rng.random_range(0..=10u8).to_string();
+        let wish = wish_of(message);
+        let reply = self.session_reply(now, at, fork, &wish);
         let Some(dialog) = self.tables.legs.get_mut(at).and_then(|leg| leg.usage.fork_mut(fork)) else { return };
         match dialog.negotiation.collision() {
             Collision::Glare => self.answer(now, tx, 491, &Extras::default()),
@@ -26,12 +32,14 @@ impl Stack {
                 let fields = [(Name::RetryAfter, retry.as_str())];
                 self.answer(now, tx, 500, &Extras { fields: &fields, ..Extras::default() });
             }
+            Collision::None if let Reply::TooSmall(min_se) = reply => self.too_small(now, tx, min_se),
             Collision::None => {
                 self.next_offer += 1;
                 let id = OfferId(self.next_offer);
                 let contact = message.contact().ok().map(|contact| contact.uri.into());
                 let offer = message.body().to_vec();
-                dialog.negotiation = Negotiation::Offered { id, transaction: tx, offerless: offer.is_empty(), contact };
+                dialog.negotiation =
+                    Negotiation::Offered { id, transaction: tx, offerless: offer.is_empty(), contact, wish };
                 self.report(at, LegEvent::Offered { id, offer });
             }
         }
@@ -43,7 +51,8 @@ impl Stack {
         let Some(usage) = self.tables.legs.get_mut(at).map(|leg| &mut leg.usage) else { return };
         let Some(fork) = usage.offered(offer) else { return };
         let Some(dialog) = usage.fork_mut(fork) else { return };
-        let Negotiation::Offered { transaction, offerless, contact, .. } = std::mem::take(&mut dialog.negotiation)
+        let Negotiation::Offered { transaction, offerless, contact, wish, .. } =
+            std::mem::take(&mut dialog.negotiation)
         else {
             return;
         };
@@ -56,12 +65,22 @@ impl Stack {
                 if !dialog.is_confirmed() {
                     dialog.reliable.settled = Settled::Offer(offer);
                 }
-                let fields = [(Name::Allow, write::ALLOW)];
+                dialog.local_sdp = Some(Stored::from(body.as_slice()));
+                let (field, require) = match self.session_reply(now, at, fork, &wish) {
+                    Reply::Accept { session, field, require } => {
+                        self.set_session(at, fork, session);
+                        (field.as_ref().map(written), require)
+                    }
+                    // It was judged when it came; what has changed since is our affair.
+                    Reply::TooSmall(_) => (None, false),
+                };
+                let fields = accepted_fields(field.as_deref(), require);
                 let extras = Extras { fields: &fields, contact: true, body: &body };
                 self.accept(now, at, fork, transaction, offerless, &extras);
             }
         }
         self.server_timer(transaction);
+        self.exchange_timer(now, at, fork);
     }
 
     fn accept(&mut self, now: Mono, at: usize, fork: usize, tx: usize, offerless: bool, extras: &Extras<'_>) {
@@ -79,7 +98,6 @@ impl Stack {
         if let (Some(dialog), true) = (dialog, is_invite) {
             dialog.negotiation = Negotiation::await_ack(now, cseq, response, offerless, &timers, transport);
         }
-        self.exchange_timer(at, fork);
     }
 
     /// An ACK: of a refused re-INVITE by its branch, of an accepted one by its dialog and CSeq number.
@@ -95,7 +113,7 @@ impl Stack {
             tags(message).filter(|(ours, _)| **ours == *leg.local_tag).and_then(|(_, theirs)| leg.usage.find(&theirs));
         let Some(fork) = fork else { return };
         let taken = leg.usage.fork_mut(fork).and_then(|dialog| dialog.negotiation.ack(identity.cseq));
-        self.exchange_timer(at, fork);
+        self.exchange_timer(now, at, fork);
         if taken == Some(true) {
             self.report(at, LegEvent::OfferAnswered { answer: message.body().to_vec() });
         }
@@ -134,16 +152,27 @@ impl Stack {
                 );
             }
         }
-        self.exchange_timer(leg, fork);
+        self.session_timeout(now, leg, fork);
+        self.propose(now, leg, fork);
+        self.exchange_timer(now, leg, fork);
         self.settle(leg);
     }
 
-    pub(super) fn exchange_timer(&mut self, leg: usize, fork: usize) {
+    /// Sets the one timer of a dialog.
+    pub(super) fn exchange_timer(&mut self, now: Mono, leg: usize, fork: usize) {
         let key = Key::Exchange { leg, fork };
         let dialog = self.tables.legs.get(leg).and_then(|leg| leg.usage.fork(fork));
-        match dialog.and_then(|dialog| dialog.negotiation.deadline()) {
-            Some((at, _)) => self.timers.set(key, at),
+        match dialog.and_then(|dialog| dialog.deadline()) {
+            Some((at, _)) => self.timers.set(key, at.max(now)),
             None => self.timers.cancel(&key),
         }
     }
+}
+
+/// What our 2xx to a re-INVITE or UPDATE says of us and of the session timer.
+pub(super) fn accepted_fields(session: Option<&str>, require: bool) -> SmallVec<[(Name, &str); 4]> {
+    let mut fields = SmallVec::from_slice(&[(Name::Allow, write::ALLOW), (Name::Supported, "timer")]);
+    fields.extend(session.map(|field| (Name::SessionExpires, field)));
+    fields.extend(require.then_some((Name::Require, "timer")));
+    fields
 }

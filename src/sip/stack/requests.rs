@@ -1,12 +1,14 @@
 //! Our requests inside dialogs: PRACK, UPDATE, re-INVITE, BYE. Owns that all of them are written and started in one place, so
-//! that each can be written again (`retry`). Refuses to know why they are sent.
+//! that each can be written again (`retry`), and whose answer means what. Refuses to know why they are sent.
 
 use super::table::{Asked, Carried, ClientTx, Draft};
 use super::write;
 use super::{ClientMachine, Stack};
 use crate::clock::Mono;
-use crate::sip::transaction::NonInviteClient;
-use crate::sip::wire::Method;
+use crate::model::Cause;
+use crate::sip::dialog::Negotiation;
+use crate::sip::transaction::{InviteClient, NonInviteClient, Step, Stored, Transport};
+use crate::sip::wire::{Message, Method};
 
 impl Stack {
     /// Sends a request in a dialog with the dialog's next CSeq number; false when it cannot be written.
@@ -23,17 +25,54 @@ impl Stack {
         let invite = leg.cseq;
         let Some(dialog) = leg.usage.fork_mut(fork) else { return false };
         dialog.local_cseq = dialog.local_cseq.saturating_add(1);
+        let cseq = dialog.local_cseq;
         let Some(dialog) = leg.usage.fork(fork) else { return false };
         let to = dialog.next_hop(&leg.hop, &self.config.sources);
         let (uri, _) = dialog.way();
         draft.retry_fields = self.keyring.authorize(&leg.hop, leg.trunk.credentials.as_ref(), &method, uri);
         let Some(bytes) = write::request(&self.config, leg, dialog, &to, &method, branch, &draft) else { return false };
-        let (machine, step) = NonInviteClient::start(now, bytes, self.config.timers, to.transport.into());
-        let machine = ClientMachine::Other(machine);
-        let carried = Carried::Request(Some(Box::new(Asked { method: method.clone(), fork, invite, draft })));
-        let tx = self.tables.add_client(ClientTx { machine, leg: at, carried, to, method, branch });
+        let is_invite = method == Method::Invite;
+        let refusal_ack = is_invite.then(|| write::ack_refused(&self.config, leg, dialog, &to, branch)).flatten();
+        let (machine, step) = self.machine(now, bytes, is_invite, to.transport.into());
+        let asked = Asked { method: method.clone(), fork, invite, cseq, ack: refusal_ack, draft };
+        let carried = Carried::Request(Some(Box::new(asked)));
+        let tx = self.tables.add_client(ClientTx { machine, leg: at, carried, to, method, branch, ack: None });
+        let dialog = self.tables.legs.get_mut(at).and_then(|leg| leg.usage.fork_mut(fork)).filter(|_| is_invite);
+        if let Some(Negotiation::Ours { transaction, .. }) = dialog.map(|dialog| &mut dialog.negotiation) {
+            *transaction = Some(tx);
+        }
         self.send_step(tx, step);
         self.client_timer(tx);
         true
+    }
+
+    fn machine(&self, now: Mono, bytes: Stored, invite: bool, transport: Transport) -> (ClientMachine, Step<()>) {
+        let mut timers = self.config.timers;
+        // Nobody has to be fetched to the phone for a re-INVITE: it is not let ring.
+        timers.ring_limit = timers.life();
+        let step = Step { send: Some(bytes.clone()), event: None };
+        let machine = match invite {
+            true => ClientMachine::Invite(InviteClient::start(now, bytes, timers, transport).0),
+            false => ClientMachine::Other(NonInviteClient::start(now, bytes, timers, transport).0),
+        };
+        (machine, step)
+    }
+
+    /// The final answer to a request that is no INVITE. An answer to PRACK or BYE changes nothing.
+    pub(super) fn request_answered(&mut self, now: Mono, at: usize, asked: Asked, message: &Message) {
+        let refused = message.status().is_some_and(|status| status >= 300);
+        if refused && self.request_again(now, at, asked.clone(), message) {
+            return;
+        }
+        if asked.method == Method::Update {
+            self.update_answered(now, at, &asked, message);
+        }
+    }
+
+    /// Nobody answered it. PRACK and BYE: so be it.
+    pub(super) fn request_timed_out(&mut self, now: Mono, at: usize, asked: &Asked) {
+        if matches!(asked.method, Method::Update | Method::Invite) {
+            self.dialog_died(now, at, asked.fork, Cause::local(102, "the phone does not answer any more"));
+        }
     }
 }

@@ -6,7 +6,8 @@ use super::Stack;
 use super::table::{Asked, Key};
 use crate::clock::Mono;
 use crate::sip::dialog::session::Ask;
-use crate::sip::wire::{Message, Name};
+use crate::sip::dialog::{Dialog, State};
+use crate::sip::wire::{Message, Method, Name};
 
 /// Most retries of one request, for whatever reasons.
 const MAX_RETRIES: u8 = 5;
@@ -73,10 +74,12 @@ impl Stack {
 
     /// Sends a request of a dialog again, with the dialog's next CSeq number.
     pub(super) fn retry_request(&mut self, now: Mono, at: usize, asked: Asked, changes: Changes) -> bool {
-        let Asked { method, fork, invite, mut draft } = asked;
-        // The forks of an INVITE that was refused meanwhile are gone.
-        let gone = self.tables.legs.get(at).is_none_or(|leg| leg.cseq != invite);
-        if gone || draft.retries >= MAX_RETRIES {
+        let Asked { method, fork, invite, mut draft, .. } = asked;
+        // The forks of an INVITE that was refused meanwhile are gone; a dialog that ended takes nothing but its BYE.
+        let leg = self.tables.legs.get(at).filter(|leg| leg.cseq == invite);
+        let ended = |dialog: &Dialog| matches!(dialog.state, State::Ended { .. });
+        let lives = leg.and_then(|leg| leg.usage.fork(fork)).is_some_and(|d| method == Method::Bye || !ended(d));
+        if !lives || draft.retries >= MAX_RETRIES {
             return false;
         }
         draft.retries += 1;

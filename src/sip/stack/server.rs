@@ -1,6 +1,8 @@
 //! Requests of the peer inside a dialog: retransmissions, BYE, CANCEL, UPDATE, and the polite rest. Owns who gets which
 //! answer. Refuses offers (`exchange`) and requests that belong to no leg (`stranger`).
 
+use super::exchange::accepted_fields;
+use super::refresh::{wish_of, written};
 use super::table::{Identity, Key, ServerTx};
 use super::write::{self, Extras};
 use super::{ServerMachine, Stack};
@@ -8,12 +10,13 @@ use crate::clock::Mono;
 use crate::model::{Cause, Hop};
 use crate::sip::api::{LegEvent, RefusedWhy};
 use crate::sip::dialog::reliable::Settled;
+use crate::sip::dialog::session::Reply;
 use crate::sip::dialog::{Order, State};
 use crate::sip::transaction::{InviteServer, NonInviteServer, Stored};
 use crate::sip::wire::{Message, Method, Name, Verdict, judge_supporting};
 
 /// `100rel` binds who sends provisional responses; we send none but 100.
-const EXTENSIONS: &[&str] = &["100rel"];
+const EXTENSIONS: &[&str] = &["100rel", "timer"];
 
 impl Stack {
     pub(super) fn request(&mut self, now: Mono, from: &Hop, message: Message) {
@@ -103,8 +106,7 @@ impl Stack {
             Method::Update if !message.body().is_empty() => self.offered(now, at, fork, tx, message),
             Method::Update => self.refresh(now, at, fork, tx, message),
             Method::Options | Method::Info => {
-                let fields = [(Name::Allow, write::ALLOW), (Name::Accept, "application/sdp")];
-                self.answer(now, tx, 200, &Extras { fields: &fields, ..Extras::default() });
+                self.answer(now, tx, 200, &Extras { fields: write::CAPABLE, ..Extras::default() });
             }
             // We never send a reliable provisional, so no RAck can match (RFC 3262 §3).
             Method::Prack => self.answer(now, tx, 481, &Extras::default()),
@@ -113,7 +115,7 @@ impl Stack {
             Method::Refer => self.answer(now, tx, 603, &Extras::default()),
             method => {
                 let status = if method.is_unknown() { 501 } else { 405 };
-                self.answer(now, tx, status, &Extras { fields: &[(Name::Allow, write::ALLOW)], ..Extras::default() });
+                self.answer(now, tx, status, &Extras { fields: write::ALLOWED, ..Extras::default() });
             }
         }
     }
@@ -121,15 +123,18 @@ impl Stack {
     fn peer_bye(&mut self, now: Mono, at: usize, fork: usize, tx: usize, message: &Message) {
         self.answer(now, tx, 200, &Extras::default());
         self.drop_offer(now, at, fork);
+        self.abandon_offer(now, at, fork);
         let Some(usage) = self.tables.legs.get_mut(at).map(|leg| &mut leg.usage) else { return };
         let winner = usage.winner() == Some(fork);
         if let Some(dialog) = usage.fork_mut(fork) {
             dialog.end();
         }
-        self.exchange_timer(at, fork);
+        self.exchange_timer(now, at, fork);
         if winner {
-            let cause = Cause::local(message.reason_q850().unwrap_or(16), "hung up");
-            self.report_last(at, LegEvent::HungUp { cause });
+            let given = message.reason_given();
+            let q850 = given.as_ref().map_or(16, |given| given.q850);
+            let text = given.and_then(|given| given.text).unwrap_or_else(|| "hung up".to_owned());
+            self.report_last(at, LegEvent::HungUp { cause: Cause::local(q850, text) });
         }
     }
 
@@ -147,13 +152,27 @@ impl Stack {
         }
     }
 
-    /// An UPDATE without an offer refreshes the target only.
+    /// An UPDATE without an offer refreshes the target, and the session.
     fn refresh(&mut self, now: Mono, at: usize, fork: usize, tx: usize, message: &Message) {
+        let reply = self.session_reply(now, at, fork, &wish_of(message));
+        let (session, field, require) = match reply {
+            Reply::TooSmall(min_se) => return self.too_small(now, tx, min_se),
+            Reply::Accept { session, field, require } => (session, field.as_ref().map(written), require),
+        };
         let dialog = self.tables.legs.get_mut(at).and_then(|leg| leg.usage.fork_mut(fork));
         if let (Some(dialog), Ok(contact)) = (dialog, message.contact()) {
             dialog.remote_target = contact.uri.into();
         }
-        self.answer(now, tx, 200, &Extras { contact: true, ..Extras::default() });
+        self.set_session(at, fork, session);
+        let fields = accepted_fields(field.as_deref(), require);
+        self.answer(now, tx, 200, &Extras { fields: &fields, contact: true, ..Extras::default() });
+        self.exchange_timer(now, at, fork);
+    }
+
+    /// 422 Session Interval Too Small (RFC 4028 §6).
+    pub(super) fn too_small(&mut self, now: Mono, tx: usize, min_se: u32) {
+        let min_se = min_se.to_string();
+        self.answer(now, tx, 422, &Extras { fields: &[(Name::MinSe, &min_se)], ..Extras::default() });
     }
 
     /// A CANCEL of a re-INVITE: means something only until we answered it (§9.2).
@@ -166,6 +185,7 @@ impl Stack {
             .is_some_and(|tx| matches!(&tx.machine, ServerMachine::Invite(machine) if machine.is_proceeding()));
         if waits {
             self.drop_offer(now, at, fork);
+            self.exchange_timer(now, at, fork);
         }
     }
 

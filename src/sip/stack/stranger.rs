@@ -10,19 +10,21 @@ use crate::sip::api::RefusedWhy;
 use crate::sip::wire::{Message, Method, Name, Verdict};
 
 impl Stack {
-    /// Not ours: 481 inside an unknown dialog, 403 to a call, 200 to OPTIONS, 405 or 501 to the rest. ACK: nothing.
+    /// Not ours: 481 for whatever can only live in a dialog or a subscription, 403 to a call, 200 to OPTIONS, 405 or 501 with
+    /// Allow to the rest (RFC 3261 §8.2.1). ACK: nothing.
     pub(super) fn out_of_the_blue(&mut self, from: &Hop, message: &Message, method: &Method) {
         self.received(message, None);
         let in_dialog = message.to().is_ok_and(|to| to.tag.is_some());
-        let allow = [(Name::Allow, write::ALLOW), (Name::Accept, "application/sdp")];
         let (status, fields) = match method {
             Method::Ack => return self.refused(RefusedWhy::OutOfTheBlue),
-            Method::Options if !in_dialog => (200, &allow[..]),
-            _ if method.is_unknown() => (501, &allow[..1]),
-            Method::Bye | Method::Cancel => (481, &[][..]),
+            Method::Options if !in_dialog => (200, write::CAPABLE),
+            _ if method.is_unknown() => (501, write::ALLOWED),
+            Method::Bye | Method::Cancel | Method::Update | Method::Prack | Method::Info => (481, &[][..]),
+            // We subscribed to nothing (RFC 6665 §4.1.3).
+            Method::Notify => (481, &[][..]),
             _ if in_dialog => (481, &[][..]),
             Method::Invite => (403, &[][..]),
-            _ => (405, &allow[..1]),
+            _ => (405, write::ALLOWED),
         };
         self.answer_stateless(from, message, method, status, fields);
         if status != 200 {

@@ -114,6 +114,10 @@ pub(super) struct Asked {
     pub(super) fork: usize,
     /// CSeq number of the INVITE that made the dialog.
     pub(super) invite: u32,
+    /// CSeq number of the request itself.
+    pub(super) cseq: u32,
+    /// Of a re-INVITE: the ACK of a refusal, which goes where the request went (§17.1.1.3).
+    pub(super) ack: Option<Stored>,
     pub(super) draft: Draft,
 }
 
@@ -129,7 +133,15 @@ pub(super) enum Carried {
 }
 
 impl Carried {
-    /// What a request in a dialog was; once.
+    /// What a request in a dialog was.
+    pub(super) fn request(&self) -> Option<&Asked> {
+        match self {
+            Carried::Request(asked) => asked.as_deref(),
+            Carried::Invite | Carried::Cancel => None,
+        }
+    }
+
+    /// The same; once.
     pub(super) fn take(&mut self) -> Option<Box<Asked>> {
         match self {
             Carried::Request(asked) => asked.take(),
@@ -146,6 +158,8 @@ pub(super) struct ClientTx {
     pub(super) to: Hop,
     pub(super) method: Method,
     pub(super) branch: u128,
+    /// Of a re-INVITE: the ACK of its 2xx, for every copy, and where it goes.
+    pub(super) ack: Option<(Stored, Hop)>,
 }
 
 impl ClientTx {

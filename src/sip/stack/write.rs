@@ -1,7 +1,7 @@
 //! The bytes of what the stack says: requests of a leg and answers to requests. Owns which fields go in; syntax is `wire`'s.
 //! Refuses state.
 
-use super::table::{BRANCH_COOKIE, Draft, Leg};
+use super::table::{Asked, BRANCH_COOKIE, Draft, Leg};
 use super::{HangUpReason, StackConfig};
 use crate::model::{Hop, SipTransport};
 use crate::sip::dialog::Dialog;
@@ -10,6 +10,17 @@ use crate::sip::wire::{self, Message, Method, Name, RequestBuilder};
 
 /// What we take inside a dialog.
 pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, NOTIFY";
+
+/// What a 405 or 501 carries.
+pub(super) const ALLOWED: &[(Name, &str)] = &[(Name::Allow, ALLOW)];
+
+/// What we can, as the answer to OPTIONS says (RFC 3261 §11.2).
+pub(super) const CAPABLE: &[(Name, &str)] = &[
+    (Name::Allow, ALLOW),
+    (Name::Accept, "application/sdp"),
+    (Name::AcceptEncoding, "identity"),
+    (Name::Supported, "100rel, timer"),
+];
 
 const SDP: &str = "application/sdp";
 
@@ -96,6 +107,27 @@ pub(super) fn ack_success(config: &StackConfig, leg: &Leg, dialog: &Dialog, to: 
     builder.finish().ok().map(stored)
 }
 
+/// The ACK of a 2xx to a re-INVITE of ours.
+pub(super) fn ack_again(
+    config: &StackConfig,
+    leg: &Leg,
+    dialog: &Dialog,
+    to: &Hop,
+    asked: &Asked,
+    branch: u128,
+) -> Option<Stored> {
+    let mut builder = in_dialog(config, leg, dialog, to, &Method::Ack, asked.cseq, branch);
+    for (name, value) in &asked.draft.retry_fields {
+        builder = builder.header(*name, value);
+    }
+    builder.finish().ok().map(stored)
+}
+
+/// The ACK of a refused re-INVITE: like the request, with its branch. Written along with it, since the dialog may change.
+pub(super) fn ack_refused(config: &StackConfig, leg: &Leg, dialog: &Dialog, to: &Hop, branch: u128) -> Option<Stored> {
+    in_dialog(config, leg, dialog, to, &Method::Ack, dialog.local_cseq, branch).finish().ok().map(stored)
+}
+
 /// Any other request of ours in a dialog.
 pub(super) fn request(
     config: &StackConfig,
@@ -108,6 +140,9 @@ pub(super) fn request(
 ) -> Option<Stored> {
     let mut builder = in_dialog(config, leg, dialog, to, method, dialog.local_cseq, branch)
         .header(Name::UserAgent, &config.user_agent);
+    if matches!(method, Method::Invite | Method::Update) {
+        builder = builder.contact(&contact(config, to)).header(Name::Allow, ALLOW);
+    }
     for (name, value) in draft.fields.iter().chain(&draft.retry_fields) {
         builder = builder.header(*name, value);
     }
@@ -161,9 +196,19 @@ pub(super) fn answer(
         builder = builder.contact(&contact(config, source));
     }
     builder = builder.headers(extras.fields.iter().copied());
+    if let Some(q850) = refusal_cause(request, status) {
+        builder = builder.header(Name::Reason, format!("Q.850;cause={q850}"));
+    }
     if status > 100 {
         builder = builder.header(Name::Server, &config.user_agent);
     }
     let bytes = if extras.body.is_empty() { builder.finish() } else { builder.body(SDP, extras.body) };
     bytes.ok().map(stored)
+}
+
+/// Refusals of a call, or of what it is to become, say why in the words of the telephone network too (RFC 3326, RFC 6432). The
+/// others are about the protocol only.
+fn refusal_cause(request: &Message, status: u16) -> Option<u8> {
+    let says = request.method() == Some(&Method::Invite) && matches!(status, 403 | 488 | 503);
+    says.then(|| wire::q850_of_status(status))
 }

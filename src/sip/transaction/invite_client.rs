@@ -90,6 +90,15 @@ impl InviteClient {
         }
     }
 
+    /// Nobody needs the answer any more: the INVITE is not sent again, and the wait for a final response is bounded as after
+    /// a CANCEL.
+    pub fn abandon(&mut self, now: Mono) {
+        match &mut self.state {
+            State::Calling { a, .. } => *a = None,
+            _ => self.cancelled(now),
+        }
+    }
+
     /// The moment of [`InviteClient::deadline`] may have come.
     pub fn timeout(&mut self, now: Mono) -> Step<Event> {
         match &mut self.state {
@@ -181,6 +190,15 @@ mod tests {
         assert_eq!(machine.deadline(), Some((ms(33_000), "64·T1 after CANCEL")));
         assert_eq!(machine.timeout(ms(33_000)), Step::tell(Event::TimedOut));
         assert!(machine.is_terminated());
+    }
+
+    #[test]
+    fn an_abandoned_invite_is_not_sent_again_but_its_refusal_is_still_acked() {
+        let mut machine = start(Transport::Unreliable);
+        machine.abandon(ms(100));
+        assert_eq!(machine.deadline(), Some((ms(32_000), "timer B")));
+        let refusal = Response::Refusal { ack: bytes("ACK") };
+        assert_eq!(machine.response(ms(200), refusal), Step { send: Some(bytes("ACK")), event: Some(Event::Refused) });
     }
 
     #[test]

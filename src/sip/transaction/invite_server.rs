@@ -121,6 +121,11 @@ impl InviteServer {
         matches!(self.state, State::Proceeding { .. })
     }
 
+    /// Neither answered with a 2xx nor refused and ACKed: an INVITE of ours must wait (§14.1).
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, State::Proceeding { .. } | State::Completed { .. })
+    }
+
     /// Nothing is left to do: the machine may be dropped.
     pub fn is_terminated(&self) -> bool {
         matches!(self.state, State::Terminated)

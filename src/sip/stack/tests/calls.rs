@@ -145,3 +145,21 @@ fn endless_ringing_is_cancelled_at_the_bound() {
     assert!(matches!(rig.events()[..], [LegEvent::Ringing, LegEvent::Failed { .. }]));
     rig.assert_freed();
 }
+
+#[test]
+fn the_text_of_a_reason_reaches_the_record() {
+    let mut rig = Rig::new(10);
+    let invite = rig.dial();
+    let reasons = "Reason: SIP;cause=600;text=\"Busy Everywhere\", Q.850;cause=34;text=\"no circuit\"\r\n";
+    rig.receive(&reply(&invite, 503, "a", reasons));
+    let events = rig.events();
+    let [LegEvent::Failed { cause, .. }] = &events[..] else { panic!("{events:?}") };
+    assert_eq!((cause.sip_status, cause.q850, cause.text.as_str()), (Some(503), Some(34), "no circuit"));
+
+    let mut rig = Rig::new(10);
+    let (invite, _) = rig.answered();
+    rig.receive(&request(&invite, "a", "BYE", 9, "Reason: SIP;cause=480;text=\"lost\"\r\n", ""));
+    let events = rig.events();
+    let [LegEvent::HungUp { cause }] = &events[..] else { panic!("{events:?}") };
+    assert_eq!((cause.q850, cause.text.as_str()), (Some(18), "lost"));
+}

@@ -188,7 +188,7 @@ fn lawful(events: &[LegEvent]) -> bool {
                 LegEvent::Answered { .. } => !std::mem::replace(&mut answered, true),
                 LegEvent::Failed { .. } => !answered,
                 LegEvent::HungUp { .. } => answered,
-                LegEvent::Offered { .. } | LegEvent::OfferAnswered { .. } => false,
+                LegEvent::Offered { .. } | LegEvent::OfferAnswered { .. } | LegEvent::OfferRefused { .. } => false,
             };
         over |= matches!(event, LegEvent::Failed { .. } | LegEvent::HungUp { .. });
         fine

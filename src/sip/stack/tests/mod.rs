@@ -5,8 +5,11 @@ mod challenges;
 mod lossy;
 mod races;
 mod reliable;
+mod reoffers;
 mod requests;
 mod retries;
+mod scripts;
+mod timers;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;

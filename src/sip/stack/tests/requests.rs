@@ -156,9 +156,16 @@ fn the_polite_rest() {
     assert_eq!(rig.words(), ["500"]);
     rig.receive(&request(&invite, "other", "INFO", 30, "", ""));
     assert_eq!(rig.words(), ["481"]);
-    rig.receive(&request(&invite, "a", "INVITE", 31, "Require: timer\r\nContact: <sip:p@192.0.2.1>\r\n", "v=0"));
+    rig.receive(&request(
+        &invite,
+        "a",
+        "INVITE",
+        31,
+        "Require: timer, precondition\r\nContact: <sip:p@192.0.2.1>\r\n",
+        "v=0",
+    ));
     let refused = rig.take().pop().unwrap();
-    assert!(refused.starts_with("SIP/2.0 420") && field(&refused, "Unsupported") == "timer");
+    assert!(refused.starts_with("SIP/2.0 420") && field(&refused, "Unsupported") == "precondition");
 }
 
 #[test]
@@ -192,11 +199,28 @@ fn strangers_get_silence_and_the_unknown_costs_no_memory() {
     assert_eq!(rig.words(), Vec::<String>::new());
     let to = field(&other, "From").to_string();
     let without_tag = |method: &str| bye(method).replace(&format!("To: {to}"), "To: <sip:callbridge@192.0.2.100>");
-    for (method, status) in [("INVITE", "403"), ("OPTIONS", "200"), ("REGISTER", "405"), ("REGISTER", "405")] {
+    let table = [
+        ("INVITE", "403"),
+        ("OPTIONS", "200"),
+        ("REGISTER", "405"),
+        ("REGISTER", "405"),
+        ("MESSAGE", "405"),
+        ("SUBSCRIBE", "405"),
+        ("PUBLISH", "405"),
+        ("NOTIFY", "481"),
+        ("UPDATE", "481"),
+        ("PRACK", "481"),
+        ("INFO", "481"),
+    ];
+    for (method, status) in table {
         rig.receive(&without_tag(method));
         let sent = rig.take().pop().unwrap();
         assert_eq!(word(&sent), status, "{method}");
         assert!(field(&sent, "To").contains(";tag="));
+        assert_eq!(field(&sent, "Allow").contains("PRACK"), matches!(status, "200" | "405"), "{method}");
+        if method == "OPTIONS" {
+            assert_eq!((field(&sent, "Accept"), field(&sent, "Supported")), ("application/sdp", "100rel, timer"));
+        }
     }
     rig.receive("nonsense");
     rig.receive("\r\n\r\n");
