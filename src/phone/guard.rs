@@ -1,7 +1,7 @@
 //! The phone as a switch that wants to know who calls: digest challenges (RFC 3261 §22, RFC 7616, RFC 8760) and its judgement
 //! of the answer, by its own computation. Owns nonces; refuses to know which call is meant.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use md5::Md5;
@@ -30,7 +30,7 @@ const MOST_NONCES: usize = 500;
 
 /// The nonces that a phone gave out. They are of the whole switch: a caller may use one for all its requests (RFC 7616 §3.6).
 #[derive(Default)]
-pub(super) struct Nonces(BTreeMap<String, (Challenge, BTreeSet<u32>)>);
+pub(super) struct Nonces(BTreeMap<String, (Challenge, BTreeMap<u32, String>)>);
 
 /// What the credentials of one request are worth.
 pub(super) struct Worth {
@@ -50,7 +50,7 @@ impl Nonces {
         if self.0.len() >= MOST_NONCES {
             self.0.clear();
         }
-        self.0.insert(nonce, (challenge.clone(), BTreeSet::new()));
+        self.0.insert(nonce, (challenge.clone(), BTreeMap::new()));
         lines
     }
 
@@ -101,12 +101,14 @@ impl Nonces {
         want("qop", "auth")?;
         let said = fields.get("nc").unwrap_or_default();
         let number = u32::from_str_radix(said, 16).map_err(|_| format!("nc {said:?}"))?;
-        if said.len() != 8 || number == 0 || seen.contains(&number) {
-            return Err(format!("nc {said:?} after {:?}", seen.last()));
+        // A repetition of the same request has the same number; overtaken ones come late.
+        let branch = message.branch().unwrap_or_default();
+        if said.len() != 8 || number == 0 || seen.get(&number).is_some_and(|used| used != branch) {
+            return Err(format!("nc {said:?} was used by another request"));
         }
         let cnonce = fields.get("cnonce").filter(|c| c.len() >= 8).ok_or("no fit cnonce")?;
         want("response", &algorithm.of(&format!("{secret}:{nonce}:{said}:{cnonce}:auth:{what}")))?;
-        seen.insert(number);
+        seen.insert(number, branch.to_owned());
         Ok(())
     }
 }
@@ -176,7 +178,7 @@ fn lines(challenge: &Challenge, nonce: &str, stale: bool) -> String {
     let mut out = String::new();
     if challenge.strangers_first {
         let _ = write!(out, "{name}: Bearer realm=\"{realm}\", scope=\"sip\"\r\n");
-        let _ = write!(out, "{name}: Digest realm=\"{realm}\", nonce=\"{nonce}\", algorithm=SHA-512-256\r\n");
+        let _ = write!(out, "{name}: Digest realm=\"{realm}\", nonce=\"{nonce}\", algorithm=SHA-9000\r\n");
     }
     match challenge.flaw {
         Some(ChallengeFlaw::Missing) => return out,

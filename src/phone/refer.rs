@@ -42,6 +42,7 @@ impl Call {
         }
         let faithful = desk.faithful();
         let cseq = self.send_request(desk, "REFER", &tag, &lines);
+        self.story.refers += 1;
         self.subscriptions.push(Subscription {
             cseq,
             accepted: false,

@@ -211,7 +211,9 @@ impl Call {
         } else {
             format!("no refresh within {} s", keeping.gives_up_after().as_secs())
         };
-        self.story.blame(desk.now, Fault::Refresh, text);
+        if keeping.ours || !self.turned_down() {
+            self.story.blame(desk.now, Fault::Refresh, text);
+        }
         self.hang_up(desk, Ending::HungUp);
     }
 }

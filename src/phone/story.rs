@@ -44,6 +44,8 @@ pub struct Story {
     pub holds: Vec<(Mono, Option<Mono>)>,
     /// What NOTIFYs told of the transfers, in order.
     pub transfers: Vec<u16>,
+    /// REFERs that were sent.
+    pub refers: u32,
     /// When REFERs were accepted by a 2xx.
     pub referred: Vec<Mono>,
     /// What the peer did wrong.
@@ -176,6 +178,7 @@ impl Story {
             refreshes: 0,
             holds: Vec::new(),
             transfers: Vec::new(),
+            refers: 0,
             referred: Vec::new(),
             violations: Vec::new(),
             recording: Vec::new(),

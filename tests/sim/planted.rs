@@ -86,6 +86,18 @@ pub enum Bug {
     OddMethodAccepted,
     /// A CANCEL is followed by an INVITE, as by a failover of a call that nobody wants any more.
     InviteAfterCancel,
+    /// The equipment said that it refreshes the session, and does not.
+    RefresherForgets,
+    /// Its answers say nothing of the session timer.
+    TimerLeftOutOfAnswers,
+    /// Nobody hangs up when the phone stops refreshing.
+    ExpiryIgnored,
+    /// The response of a digest is wrong.
+    WrongDigest,
+    /// The nonce count does not go up.
+    NonceCountStuck,
+    /// Each INVITE carries credentials of another realm.
+    CredentialsForAnybody,
 }
 
 impl Bug {
@@ -124,6 +136,12 @@ impl Bug {
         (Bug::HoldAnsweredBySendRecv, Promise::ProperSip),
         (Bug::OddMethodAccepted, Promise::ProperSip),
         (Bug::InviteAfterCancel, Promise::NothingAfterTheEnd),
+        (Bug::RefresherForgets, Promise::SessionsAreKept),
+        (Bug::TimerLeftOutOfAnswers, Promise::SessionsAreKept),
+        (Bug::ExpiryIgnored, Promise::SessionsAreKept),
+        (Bug::WrongDigest, Promise::CredentialsStayHome),
+        (Bug::NonceCountStuck, Promise::CredentialsStayHome),
+        (Bug::CredentialsForAnybody, Promise::CredentialsStayHome),
     ];
 }
 

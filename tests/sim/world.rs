@@ -77,6 +77,8 @@ pub enum Who {
     Customer(usize),
     /// A representative of a wish, by place in the hunt.
     Representative(usize, usize),
+    /// Somebody whom the customer of a wish is to be transferred to, by place.
+    Target(usize, usize),
 }
 
 /// A running world.
@@ -180,7 +182,7 @@ impl World {
 
     /// Runs until nothing is left to happen; false when it would not come to rest in bounded time.
     pub fn run(&mut self) -> bool {
-        let longest = if self.plan.faults.jumps.is_empty() { 300 } else { 8_000 };
+        let longest = if self.plan.faults.jumps.is_empty() { 300 } else { 8_000 } + self.plan.limits.silence.as_secs();
         let bound = self.now + self.plan.faults.until + Duration::from_secs(longest);
         while let Some(at) = self.next_moment() {
             if at > bound {

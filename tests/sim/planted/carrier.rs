@@ -32,6 +32,16 @@ pub(super) fn send(planted: &mut Planted, output: Output) -> Vec<Output> {
         Bug::HoldAnsweredBySendRecv if answers("INVITE") && says("a=recvonly") => {
             vec![altered(&output, "a=recvonly", "a=sendrecv")]
         }
+        Bug::RefresherForgets if is("UPDATE") || (is("INVITE") && note.cseq > 2 && says("refresher=uac")) => vec![],
+        Bug::TimerLeftOutOfAnswers if !request => vec![altered(&output, "Session-Expires: ", "X-Session: ")],
+        Bug::ExpiryIgnored if is("BYE") && says("session expired") => vec![],
+        Bug::WrongDigest if request => vec![altered(&output, "response=\"", "response=\"0")],
+        Bug::NonceCountStuck if request => vec![altered(&output, "nc=00000002", "nc=00000001")],
+        Bug::CredentialsForAnybody if is("INVITE") && note.cseq == 1 => {
+            let credentials = "Authorization: Digest username=\"callbridge\", realm=\"other\", nonce=\"1\", \
+                               uri=\"sip:x\", response=\"0\"\r\nMax-Forwards: 70";
+            vec![altered(&output, "Max-Forwards: 70", credentials)]
+        }
         Bug::OddMethodAccepted if answers("OTHER") => vec![altered(&output, "SIP/2.0 501", "SIP/2.0 200")],
         Bug::InviteAfterCancel if is("CANCEL") => {
             let invite = altered(&altered(&output, "CANCEL", "INVITE"), "Call-ID: ", "Call-ID: y");
