@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use callbridge::clock::{Mono, Wall};
 use callbridge::model::{CallId, Hop, LegId};
-use callbridge::sip::api::{Invite, Locals, SipOutput};
+use callbridge::sip::api::{Invite, Locals, SipOutput, Sources};
 use callbridge::sip::{HangUpReason, Stack, StackConfig};
 use divan::Bencher;
 use divan::counter::ItemsCount;
@@ -58,7 +58,7 @@ impl World {
     fn new() -> World {
         let config = StackConfig::new(
             Locals::udp(([192, 0, 2, 100], 5060).into()),
-            vec![switch().address.ip()],
+            Sources::of(&[switch().address.ip()]),
             "callbridge".into(),
         );
         World { stack: Stack::new(config, StdRng::seed_from_u64(1)), now: Mono(0), legs: 0 }

@@ -4,7 +4,7 @@
 //! Start: store → prompts → media → engine (restored) → HTTP. Stop: no new calls → live ones end or the time is over → HTTP →
 //! engine → media → store. What is accepted is durable at every moment, so an abrupt end loses nothing.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -13,12 +13,11 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::{Notify, watch};
 
 use crate::call::CallLimits;
 use crate::config::{self, Config, ConfigErrors, SwitchConfig};
-use crate::engine::api::Input;
+use crate::engine::api::{Input, Notice};
 use crate::engine::{Engine, EngineConfig, Stir};
 use crate::io::clock::SystemClock;
 use crate::io::engine_thread::{self, EngineHandle, Hands};
@@ -30,6 +29,7 @@ use crate::io::logs::{self, CallLog};
 use crate::io::media_thread::{MediaHandle, MediaSettings};
 use crate::io::passwords::{Verifier, VerifierLimits};
 use crate::io::prompts::PromptLibrary;
+use crate::io::sip_listen::{Bound, ListenError, SipSide};
 use crate::io::stir::StirError;
 use crate::io::store::{Archive, DirectoryWatch, SqliteStore, Store, WriterBounds, seed_businesses, watch_directory};
 use crate::io::telemetry::{self, Metrics};
@@ -38,8 +38,6 @@ use crate::media::api::Prompts;
 use crate::routing::Switch;
 use crate::sip::api::Locals;
 
-/// Kernel buffers of the SIP socket: a burst of a thousand INVITE answers fits.
-const SIP_BUFFER: usize = 4 << 20;
 /// How often the store is asked whether the accounts changed.
 const ACCOUNTS: Duration = Duration::from_millis(500);
 /// After the live calls were hung up, their BYEs and records may take so long.
@@ -89,7 +87,7 @@ pub struct Addresses {
     pub http: SocketAddr,
     /// /metrics /healthz /readyz.
     pub admin: SocketAddr,
-    /// SIP over UDP.
+    /// SIP, the first of its addresses.
     pub sip: SocketAddr,
 }
 
@@ -97,12 +95,14 @@ pub struct Addresses {
 pub struct Daemon {
     config: Config,
     addresses: Addresses,
+    locals: Locals,
     engine: EngineHandle,
     engine_thread: JoinHandle<()>,
     media: Arc<MediaHandle>,
     store: Arc<SqliteStore>,
     prompts: Arc<PromptLibrary>,
     tls: Option<ServerTls>,
+    sip: SipSide,
     health: Arc<Health>,
     drained: Arc<Notify>,
     stop_http: watch::Sender<bool>,
@@ -135,9 +135,10 @@ impl Daemon {
         let media = MediaHandle::start(media_settings(&config), library, events)?;
         let media = Arc::new(media);
 
-        let (socket, sip) = sip_socket(&config)?;
+        let bound = Bound::new(&config.sip).map_err(not_listening)?;
+        let locals = bound.locals().clone();
         let directory = Arc::new(store.directory().map_err(part)?);
-        let settings = engine_config(&config, sip, stir(&config)?);
+        let settings = engine_config(&config, &locals, stir(&config)?);
         let eyes = Eyes::open(&config, &metrics, settings.sip.clone())?;
         let mut pure = Engine::new(settings, StdRng::from_os_rng());
         pure.handle(clock.now(), Input::Directory(Arc::clone(&directory)));
@@ -147,7 +148,10 @@ impl Daemon {
 
         let drained = Arc::new(Notify::new());
         let hands = hands(&media, &store, &prompts, eyes, &drained);
-        let engine_thread = starting.run(pure, socket, clock, hands)?;
+        let counted = metrics.clone();
+        let refused = move |why| counted.observe(&Notice::SipRefused(why));
+        let (wires, sip) = bound.serve(&config.sip, starting.bell(), refused).map_err(not_listening)?;
+        let engine_thread = starting.run(pure, wires, clock, hands)?;
 
         let accounts = Arc::new(ArcSwap::new(directory));
         let watch = watch_accounts(&store, &accounts, &engine, &prompts)?;
@@ -166,18 +170,20 @@ impl Daemon {
         let gauges = scrape(&metrics, &engine, &media);
         let api = listen("HTTP", config.http.listen, tls.clone(), router(Arc::new(app))).await?;
         let admin = listen("admin", config.admin.listen, None, admin_router(Arc::clone(&health), gauges)).await?;
-        let addresses = Addresses { http: api.address()?, admin: admin.address()?, sip };
+        let addresses = Addresses { http: api.address()?, admin: admin.address()?, sip: locals.first() };
         let servers = [api, admin].map(|server| tokio::spawn(server.serve(stopped.clone()))).into();
         health.set(Phase::Ready);
         Ok(Daemon {
             config,
             addresses,
+            locals,
             engine,
             engine_thread,
             media,
             store,
             prompts,
             tls,
+            sip,
             health,
             drained,
             stop_http,
@@ -202,13 +208,14 @@ impl Daemon {
             tls.reload(Some(files)).map_err(part)?;
         }
         let stir = stir(&new)?;
+        self.sip.reload(&new.sip).map_err(part)?;
         seed_businesses(&*self.store, &new.businesses).map_err(part)?;
-        self.engine.reconfigure(engine_config(&new, self.addresses.sip, stir));
+        self.engine.reconfigure(engine_config(&new, &self.locals, stir));
         let old = &self.config;
         let fixed = [
             ("[http] listen", old.http.listen != new.http.listen || old.http.tls.is_some() != new.http.tls.is_some()),
             ("[admin] listen", old.admin.listen != new.admin.listen),
-            ("[sip] listen", old.sip.listen != new.sip.listen),
+            ("[sip] listen", old.sip.listen != new.sip.listen || old.sip.tls.is_some() != new.sip.tls.is_some()),
             ("[media]", old.media.ports != new.media.ports || old.media.address != new.media.address),
             ("[store] url", old.store.path != new.store.path),
             ("[hep]", old.hep != new.hep),
@@ -232,8 +239,10 @@ impl Daemon {
             let _served = server.await;
         }
         self.engine.stop();
+        let (engine_thread, sip) = (self.engine_thread, self.sip);
+        let _ended = tokio::task::spawn_blocking(move || engine_thread.join()).await;
+        sip.stop().await;
         let joined = tokio::task::spawn_blocking(move || {
-            let _ended = self.engine_thread.join();
             drop(self.media);
             drop(self.prompts);
             drop(self.store);
@@ -367,21 +376,12 @@ async fn listen(
     bound.map_err(|error| DaemonError::Listen { what, address, error })
 }
 
-fn sip_socket(config: &Config) -> Result<(UdpSocket, SocketAddr), DaemonError> {
-    let Some(address) = config.sip.listen.first().copied() else {
-        return Err(DaemonError::System(std::io::Error::other("no SIP address")));
-    };
-    let refused = |error| DaemonError::Listen { what: "SIP", address, error };
-    let bind = || {
-        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-        socket.set_recv_buffer_size(SIP_BUFFER)?;
-        socket.set_send_buffer_size(SIP_BUFFER)?;
-        socket.bind(&address.into())?;
-        let socket = UdpSocket::from(socket);
-        let local = socket.local_addr()?;
-        Ok((socket, local))
-    };
-    bind().map_err(refused)
+fn not_listening(error: ListenError) -> DaemonError {
+    match error {
+        ListenError::Bind { address, error } => DaemonError::Listen { what: "SIP", address, error },
+        ListenError::System(error) => DaemonError::System(error),
+        ListenError::None | ListenError::Tls(_) => part(error),
+    }
 }
 
 fn media_settings(config: &Config) -> MediaSettings {
@@ -395,11 +395,11 @@ fn stir(config: &Config) -> Result<Option<Stir>, StirError> {
     Ok(Some(Stir { signer: crate::io::stir::load(stir)?, default_attestation, required: stir.required }))
 }
 
-fn engine_config(config: &Config, sip_local: SocketAddr, stir: Option<Stir>) -> EngineConfig {
+fn engine_config(config: &Config, locals: &Locals, stir: Option<Stir>) -> EngineConfig {
     let seconds = |s: u32| Duration::from_secs(u64::from(s));
     let call = &config.call;
     EngineConfig {
-        sip: Locals::udp(sip_local),
+        sip: locals.clone(),
         user_agent: concat!("callbridge/", env!("CARGO_PKG_VERSION")).to_owned(),
         limits: CallLimits {
             customer_ring: seconds(call.customer_ring_seconds),

@@ -40,6 +40,11 @@ fn files(path: &Path, config: &Config) -> Result<(), ConfigErrors> {
             "name PEM files that this user may read; certs/ has a script that makes some",
         );
     }
+    if let Some(tls) = &config.sip.tls
+        && let Err(error) = ServerTls::load(tls)
+    {
+        wrong("sip.tls", error.to_string(), "name PEM files that this user may read");
+    }
     if let Some(stir) = &config.stir
         && let Err(error) = crate::io::stir::load(stir)
     {
@@ -69,7 +74,8 @@ fn plan(config: &Config) -> Vec<String> {
         (Some(tls), _) => format!("https://{}, certificate {}", config.http.listen, tls.certificate.display()),
         (None, _) => format!("http://{}", config.http.listen),
     };
-    let sip: Vec<String> = config.sip.listen.iter().map(|address| format!("udp:{address}")).collect();
+    let sip: Vec<String> =
+        config.sip.listen.iter().map(|(transport, at)| format!("{}:{at}", transport.as_str())).collect();
     let (first, last) = config.media.ports;
     let mut lines = vec![
         format!("API              {http}"),

@@ -8,7 +8,8 @@ use toml::de::DeTable;
 
 use super::error::{ConfigError, ConfigErrors, Place};
 use super::reader::{PREFIX, Reader, Section};
-use super::{Config, SwitchConfig, hep, lists, sections, switch};
+use super::{Config, hep, lists, sections, sip, switch};
+use crate::model::SipTransport;
 
 /// Variables that belong to the command line, not to the file.
 const COMMAND_LINE: [&str; 2] = ["CALLBRIDGE_CONFIG", "CALLBRIDGE_PASSWORD"];
@@ -69,7 +70,7 @@ pub fn parse_with(
         Config {
             http: open(r, root, "http", sections::http),
             admin: open(r, root, "admin", sections::admin),
-            sip: open(r, root, "sip", sections::sip),
+            sip: open(r, root, "sip", sip::sip),
             stir: open(r, root, "stir", super::stir::stir),
             media: open(r, root, "media", sections::media),
             store: open(r, root, "store", sections::store),
@@ -128,22 +129,30 @@ fn together(reader: &mut Reader, config: &Config) {
         reader.error(&place, "admin.listen", problem, "give the administration a port of its own");
     }
     let (first, last) = config.media.ports;
-    for sip in config.sip.listen.iter().filter(|sip| sip.ip() == config.media.address) {
+    for (_, sip) in config.sip.listen.iter().filter(|(_, sip)| sip.ip() == config.media.address) {
         if (first..=last).contains(&sip.port()) {
             let problem = format!("{first}-{last} contains the SIP port {}", sip.port());
             reader.error(&place, "media.ports", problem, "keep RTP and SIP apart");
         }
     }
-    for sip in &config.sip.listen {
-        let literal = |switch: &SwitchConfig| switch.address.literal(None).map(|hop| hop.address);
-        for switch in config.switches.iter().filter(|switch| literal(switch) == Some(*sip)) {
-            let problem = format!("{:?} has our own address {sip}", switch.name);
+    for switch in &config.switches {
+        // Where a name leads is known only when it was looked up.
+        let Some(hop) = switch.address.literal(None) else { continue };
+        let (name, at, over) = (&switch.name, hop.address, hop.transport);
+        if config.sip.listen.iter().any(|(_, sip)| *sip == at) {
+            let problem = format!("{name:?} has our own address {at}");
             reader.error(&place, "switch.address", problem, "name the address of the switch");
         }
-        let other_family = |switch: &&SwitchConfig| literal(switch).is_some_and(|to| to.is_ipv4() != sip.is_ipv4());
-        for switch in config.switches.iter().filter(other_family) {
-            let problem = format!("{:?} cannot be reached from {sip}: one is IPv4, the other IPv6", switch.name);
-            reader.error(&place, "switch.address", problem, "use one address family");
+        let reaches = |family: bool| {
+            let mut all = config.sip.listen.iter();
+            all.any(|(own, sip)| (over.is_reliable() || *own == over) && (!family || sip.is_ipv4() == at.is_ipv4()))
+        };
+        if !reaches(false) {
+            let mend = "add \"udp:IP:port\", at which it reaches this machine";
+            reader.error(&place, "sip.listen", format!("no udp address, and {name:?} is reached over udp"), mend);
+        } else if !reaches(true) {
+            let problem = format!("{name:?} at {at} cannot be reached: one is IPv4, the other IPv6");
+            reader.error(&place, "switch.address", problem, "use one address family, or listen on both");
         }
     }
 }
@@ -177,6 +186,15 @@ pub fn notes(config: &Config) -> Vec<String> {
         !config.switches.is_empty() && config.switches.iter().all(|switch| switch.drain),
         "every switch is drained: no call can be placed",
     );
+    for switch in &config.switches {
+        let over = switch.address.literal(None).map(|hop| hop.transport);
+        let deaf = over.filter(|over| !config.sip.listen.iter().any(|(own, _)| own == over));
+        let text = |over: SipTransport| {
+            let (over, name) = (over.as_str(), &switch.name);
+            format!("[sip] listen has no {over} address, so {name} sends its own requests over another transport")
+        };
+        note(deaf.is_some(), &deaf.map(text).unwrap_or_default());
+    }
     note(
         config.stir.is_none() && config.switches.iter().any(|switch| switch.trunk.sign),
         "a switch has sign = true, but there is no [stir]: its calls go unsigned",

@@ -7,6 +7,7 @@ mod lists;
 mod load;
 mod reader;
 mod sections;
+mod sip;
 mod stir;
 mod switch;
 #[cfg(test)]
@@ -21,7 +22,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use crate::model::{BusinessId, Limits, SwitchAddress, Tariff, Trunk, business::PasswordHash};
+use crate::model::{BusinessId, Limits, SipTransport, SwitchAddress, Tariff, Trunk, business::PasswordHash};
 
 /// The whole file (contract.md). Every key has a default but `switch`.
 #[derive(Clone, Debug)]
@@ -86,8 +87,22 @@ pub struct AdminConfig {
 /// `[sip]`
 #[derive(Clone, Debug)]
 pub struct SipConfig {
-    /// UDP addresses (this version: exactly one).
-    pub listen: Vec<SocketAddr>,
+    /// Where it listens; never empty. The first of a transport and family is what our messages name.
+    pub listen: Vec<(SipTransport, SocketAddr)>,
+    /// Our certificate, for `tls:` addresses and for switches that ask for one.
+    pub tls: Option<TlsConfig>,
+    /// The authorities that sign the switches' certificates; absent: the system's.
+    pub ca: Option<PathBuf>,
+    /// TCP and TLS connections at once, both ways.
+    pub max_connections: u32,
+    /// Of them, with one address.
+    pub max_connections_per_source: u32,
+    /// A connection on which nothing is said for so long is closed.
+    pub idle_seconds: u32,
+    /// A connection of ours that is quiet for so long is asked whether it lives; 0: never.
+    pub keepalive_seconds: u32,
+    /// Requests outside of dialogs that one source may make each second.
+    pub max_strays_per_second: u32,
 }
 
 /// `[media]`

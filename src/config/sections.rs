@@ -6,8 +6,7 @@ use std::path::PathBuf;
 
 use super::reader::{At, Reader, Section};
 use super::{
-    AdminConfig, CallConfig, HttpConfig, LogConfig, MediaConfig, PromptConfig, SipConfig, SpeechConfig, StoreConfig,
-    TlsConfig,
+    AdminConfig, CallConfig, HttpConfig, LogConfig, MediaConfig, PromptConfig, SpeechConfig, StoreConfig, TlsConfig,
 };
 
 const ADDRESS: &str = "write an IP address and a port, such as \"127.0.0.1:8080\"";
@@ -20,7 +19,7 @@ const UNAVAILABLE: &str =
 /// Longest text of a message, in bytes: some 90 seconds of speech.
 const MAX_PROMPT_BYTES: i64 = 1000;
 
-fn loopback(port: u16) -> SocketAddr {
+pub(super) fn loopback(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }
 
@@ -47,7 +46,7 @@ pub(super) fn http(reader: &mut Reader, mut section: Section<'_>) -> HttpConfig 
     HttpConfig { listen: listen.map_or(loopback(8080), |at| at.value), tls, insecure }
 }
 
-fn tls(reader: &mut Reader, mut section: Section<'_>) -> Option<TlsConfig> {
+pub(super) fn tls(reader: &mut Reader, mut section: Section<'_>) -> Option<TlsConfig> {
     let certificate = section.path(reader, "certificate");
     let key = section.path(reader, "key");
     let client_ca = section.path(reader, "client_ca");
@@ -85,36 +84,6 @@ pub(super) fn admin(reader: &mut Reader, mut section: Section<'_>) -> AdminConfi
     }
     section.finish(reader);
     AdminConfig { listen: listen.map_or(loopback(9090), |at| at.value) }
-}
-
-pub(super) fn sip(reader: &mut Reader, mut section: Section<'_>) -> SipConfig {
-    let mend = "write listen = [\"udp:127.0.0.1:5060\"]";
-    let texts = section.texts(reader, "listen", mend);
-    let key = section.key("listen");
-    section.finish(reader);
-    let Some(texts) = texts else { return SipConfig { listen: vec![loopback(5060)] } };
-    if texts.len() != 1 {
-        let place = texts.get(1).map_or_else(|| reader.whole_file(), |at| at.place.clone());
-        let problem = format!("{} addresses; this version listens on exactly one", texts.len());
-        reader.error(&place, &key, problem, mend);
-    }
-    let mut listen = Vec::new();
-    for At { place, value } in &texts {
-        let (transport, address) = value.split_once(':').unwrap_or((value, ""));
-        match (transport, address.parse::<SocketAddr>()) {
-            ("udp", Ok(address)) if address.ip().is_unspecified() => {
-                let problem = format!("{value:?} names no address that a switch could answer to");
-                reader.error(place, &key, problem, "name the address at which the switches reach this machine");
-            }
-            ("udp", Ok(address)) => listen.push(address),
-            ("tcp" | "tls", _) => {
-                let problem = format!("{value:?}: SIP over {transport} is not in this version");
-                reader.error(place, &key, problem, format!("listen on UDP: \"udp:{address}\""));
-            }
-            _ => reader.error(place, &key, format!("{value:?} is no listening address"), mend),
-        }
-    }
-    SipConfig { listen }
 }
 
 pub(super) fn media(reader: &mut Reader, mut section: Section<'_>) -> MediaConfig {

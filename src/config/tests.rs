@@ -23,7 +23,7 @@ fn a_switch_is_all_that_must_be_said() {
     let config = parse(LEAST, "callbridge.toml").unwrap();
     assert_eq!(config.http.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.admin.listen.to_string(), "127.0.0.1:9090");
-    assert_eq!(config.sip.listen, vec!["127.0.0.1:5060".parse().unwrap()]);
+    assert_eq!(config.sip.listen, vec![(SipTransport::Udp, "127.0.0.1:5060".parse().unwrap())]);
     assert_eq!(config.media.ports, (20_000, 29_999));
     assert_eq!(config.call, CallConfig::default());
     assert_eq!(config.switches[0].address.to_string(), "sip:127.0.0.1:5070;transport=udp");
@@ -72,7 +72,7 @@ fn variables_override_scalar_keys_and_are_checked_like_them() {
     .unwrap();
     assert_eq!(config.http.listen.port(), 18_080);
     assert_eq!(config.call.max_hold_seconds, 60);
-    assert_eq!(config.sip.listen[0].port(), 15_060);
+    assert_eq!(config.sip.listen[0].1.port(), 15_060);
     assert_eq!(config.http.tls.unwrap().key, Path::new("/etc/callbridge/a.key"));
     let wrong = with(&[
         ("CALLBRIDGE_HTTP_LISTN", "127.0.0.1:1"),
@@ -137,6 +137,36 @@ fn plain_http_off_loopback_needs_a_word_or_a_certificate() {
     let config = parse(&format!("{listen}insecure = true\n{LEAST}"), "c").unwrap();
     assert_eq!(notes(&config), vec!["http.insecure: passwords travel in clear"]);
     assert!(parse(&format!("{listen}tls = {{ certificate = \"a\", key = \"b\" }}\n{LEAST}"), "c").is_ok());
+}
+
+#[test]
+fn sip_listens_on_any_number_of_addresses_and_says_what_is_missing_for_tls() {
+    let listen = |list: &str| format!("[sip]\nlisten = [{list}]\n");
+    let three = listen(r#""udp:127.0.0.1:5060", "tcp:127.0.0.1:5060", "udp:[::1]:5060""#);
+    let config = parse(&format!("{three}{LEAST}"), "c").unwrap();
+    assert_eq!(config.sip.listen.len(), 3);
+    let tls = listen(r#""udp:127.0.0.1:5060", "tls:127.0.0.1:5061""#);
+    assert!(
+        errors(&format!("{tls}{LEAST}")).contains("c: sip.tls: missing")
+            || errors(&format!("{tls}{LEAST}")).contains("SIP over TLS needs a certificate")
+    );
+    let good = format!("{tls}tls = {{ certificate = \"a\", key = \"b\" }}\n{LEAST}");
+    assert!(parse(&good, "c").unwrap().sip.tls.is_some());
+    let twice = listen(r#""tcp:127.0.0.1:5061", "tls:127.0.0.1:5061""#);
+    assert!(errors(&format!("{twice}{LEAST}")).contains("takes an address that another one has"));
+}
+
+#[test]
+fn a_switch_is_reached_only_from_an_address_that_can_reach_it() {
+    let tcp = LEAST.replace("transport=udp", "transport=tcp");
+    let noted = notes(&parse(&tcp, "c").unwrap());
+    assert!(noted.iter().any(|note| note.contains("[sip] listen has no tcp address")), "{noted:?}");
+    let listen = |list: &str| format!("[sip]\nlisten = [{list}]\n");
+    let only_tcp = listen(r#""tcp:127.0.0.1:5060""#);
+    assert!(errors(&format!("{only_tcp}{LEAST}")).contains("no udp address"));
+    assert!(notes(&parse(&format!("{only_tcp}{tcp}"), "c").unwrap()).is_empty());
+    let only_v6 = listen(r#""udp:[::1]:5060""#);
+    assert!(errors(&format!("{only_v6}{LEAST}")).contains("one is IPv4, the other IPv6"));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::model::{
     AttemptRecord, BusinessId, CallId, CallRecord, CallState, CallView, Directory, Hop, InitiationMessage, Progress,
     StoredCall,
 };
-use crate::sip::api::{Note, RefusedWhy};
+use crate::sip::api::{Loss, Note, RefusedWhy, Sources};
 
 /// Names the one who waits for a reply (an HTTP request).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -28,6 +28,8 @@ pub struct StoreToken(pub u64);
 pub enum Input<'a> {
     /// A SIP message: a datagram, or one message of a stream.
     Sip { from: &'a Hop, bytes: &'a [u8] },
+    /// A connection to this hop could not be made, or broke with what was on its way.
+    SipLost { hop: &'a Hop, loss: Loss },
     /// An initiation message whose business and password were verified.
     Initiate { reply: ReplyTo, message: Box<InitiationMessage> },
     /// What is known of this live call.
@@ -57,6 +59,8 @@ pub enum Input<'a> {
 pub enum Output {
     /// Put a SIP message on the wire.
     Send { to: Hop, bytes: Arc<[u8]>, note: Note },
+    /// From now on SIP is taken from these only: what knocks from elsewhere need not be handed in.
+    Sources(Arc<Sources>),
     /// Tell media. `Open` is answered before any other input.
     Media(media::Command),
     /// These messages will soon be played: render them if they have to be.

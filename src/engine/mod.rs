@@ -8,6 +8,7 @@ mod accept;
 pub mod api;
 mod config;
 mod dial;
+mod door;
 mod failure;
 mod identity;
 mod keep;
@@ -196,7 +197,8 @@ impl Engine {
     pub fn new(config: EngineConfig, mut rng: StdRng) -> Engine {
         use rand::SeedableRng;
         let routing = Routing::new(config.switches.clone());
-        let stack_config = StackConfig::new(config.sip.clone(), routing.sources(), config.user_agent.clone());
+        let stack_config = StackConfig::new(config.sip.clone(), door::sources(&routing), config.user_agent.clone());
+        let doors = Output::Sources(Arc::new(stack_config.sources.clone()));
         let stack = Stack::new(stack_config, StdRng::from_rng(&mut rng));
         Engine {
             config,
@@ -210,7 +212,7 @@ impl Engine {
             recording: BTreeMap::new(),
             queued: BTreeSet::new(),
             timers: Timers::default(),
-            outputs: VecDeque::new(),
+            outputs: VecDeque::from([doors]),
             pending: BTreeMap::new(),
             seen: seen::Seen::default(),
             next_token: 0,
@@ -226,6 +228,7 @@ impl Engine {
                 self.seen.hears_from(Some(from));
                 self.stack.receive(now.mono, from, bytes);
             }
+            Input::SipLost { hop, loss } => self.stack.lost(now.mono, hop, loss),
             Input::Initiate { reply, message } => self.initiate(now, reply, *message),
             Input::Get { reply, business, call } => {
                 let view = self.view(&business, call).map(Box::new);
@@ -266,7 +269,7 @@ impl Engine {
     /// Replaces switches and bounds of time; live calls keep what they began with.
     pub fn reconfigure(&mut self, config: EngineConfig) {
         self.routing = Routing::new(config.switches.clone());
-        self.stack.set_sources(self.routing.sources());
+        self.know_sources();
         self.config = config;
     }
 

@@ -1,12 +1,14 @@
-//! The engine's thread: one bounded inbox, the SIP socket, outputs carried out in order. Owns the engine, the UDP socket and
-//! the clock it is driven by; refuses to decide anything.
+//! The engine's thread: one bounded inbox, the SIP sockets, outputs carried out in order. Owns the engine, the UDP sockets, the
+//! table of connections and the clock it is driven by; refuses to decide anything.
 //!
-//! The thread sleeps in one `epoll_wait` on the SIP socket and on an event counter that the inbox rings only while it sleeps:
-//! wake-ups cost more than messages (performance.md), so SIP needs no hop through another thread.
+//! The thread sleeps in one `epoll_wait` on the UDP sockets and on an event counter that the inbox and the connections ring only
+//! while it sleeps: wake-ups cost more than messages (performance.md), so SIP over UDP needs no hop through another thread.
+//!
+//! Work goes round: timers, a burst of each socket, a burst of the connections, all news of media and store, a burst of
+//! requests. Whoever floods one of them delays the others by his burst, not by his flood.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -18,20 +20,30 @@ use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use tokio::sync::oneshot;
 
 use super::clock::SystemClock;
+use super::sip_stream::{Connections, Heard, Lost};
+use super::sip_udp::UdpSockets;
 use crate::engine::api::{Input, Notice, Output, Refusal, Reply, ReplyTo, StoreFailure, StoreOp, StoreToken};
 use crate::engine::{Engine, EngineConfig};
 use crate::media::api::{Command, Event, Spoken};
-use crate::model::{BusinessId, CallId, Directory, Hop, InitiationMessage};
+use crate::model::{BusinessId, CallId, Directory, Hop, InitiationMessage, SipTransport};
 use crate::sip::api::Note;
 
 /// Requests that may wait for the engine; one more is answered 503.
 const INBOX: usize = 1024;
-/// Datagrams taken before the inbox is looked at again.
+/// Datagrams of one socket, or messages of connections, taken before the rest is looked at again.
 const SIP_BURST: usize = 64;
 /// The largest UDP payload.
 const DATAGRAM: usize = 65_535;
-/// What epoll calls the SIP socket.
+/// What epoll calls the SIP sockets.
 const SIP: u64 = 0;
+
+/// What carries SIP.
+pub struct Wires {
+    /// UDP.
+    pub udp: UdpSockets,
+    /// TCP and TLS.
+    pub streams: Connections,
+}
 
 /// What the engine's outputs are carried out by.
 pub struct Hands {
@@ -224,21 +236,20 @@ impl Starting {
         self.handle.clone()
     }
 
+    /// Wakes the thread: for connections, which keep their own queue.
+    pub fn bell(&self) -> impl Fn() + Send + Sync + 'static {
+        let shared = Arc::clone(&self.handle.shared);
+        move || shared.ring()
+    }
+
     /// Runs the engine on a thread of its own.
-    pub fn run(
-        self,
-        engine: Engine,
-        socket: UdpSocket,
-        clock: SystemClock,
-        hands: Hands,
-    ) -> io::Result<JoinHandle<()>> {
-        socket.set_nonblocking(true)?;
+    pub fn run(self, engine: Engine, wires: Wires, clock: SystemClock, hands: Hands) -> io::Result<JoinHandle<()>> {
         let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        epoll::add(&poll, &socket, epoll::EventData::new_u64(SIP), epoll::EventFlags::IN)?;
+        wires.udp.watch(&poll, SIP)?;
         epoll::add(&poll, &self.handle.shared.bell, epoll::EventData::new_u64(1), epoll::EventFlags::IN)?;
         let runner = Runner {
             engine,
-            socket,
+            wires,
             clock,
             hands,
             poll,
@@ -256,7 +267,7 @@ impl Starting {
 
 struct Runner {
     engine: Engine,
-    socket: UdpSocket,
+    wires: Wires,
     clock: SystemClock,
     hands: Hands,
     poll: OwnedFd,
@@ -276,6 +287,7 @@ impl Runner {
         loop {
             let mut worked = self.timers();
             worked |= self.datagrams(&mut buffer);
+            worked |= self.streams();
             worked |= match self.inbox() {
                 Inbox::Stop => return,
                 Inbox::Worked => true,
@@ -297,14 +309,25 @@ impl Runner {
     }
 
     fn datagrams(&mut self, buffer: &mut [u8]) -> bool {
+        let mut worked = false;
+        for socket in 0..self.wires.udp.len() {
+            for _ in 0..SIP_BURST {
+                let Some((length, from)) = self.wires.udp.receive(socket, buffer) else { break };
+                let bytes = buffer.get(..length).unwrap_or_default();
+                self.give(Input::Sip { from: &Hop::udp(from), bytes });
+                worked = true;
+            }
+        }
+        worked
+    }
+
+    fn streams(&mut self) -> bool {
         for taken in 0..SIP_BURST {
-            match self.socket.recv_from(buffer) {
-                Ok((length, from)) => {
-                    let bytes = buffer.get(..length).unwrap_or_default();
-                    self.give(Input::Sip { from: &Hop::udp(unmapped(from)), bytes });
-                }
-                // WouldBlock: nothing waits. Anything else is an ICMP error of an earlier send: its timer will tell.
-                Err(_) => return taken > 0,
+            match self.wires.streams.hear() {
+                None => return taken > 0,
+                Some(Heard::Message(from, bytes)) => self.give(Input::Sip { from: &from, bytes: &bytes }),
+                Some(Heard::Lost(Lost { hop, loss })) => self.give(Input::SipLost { hop: &hop, loss }),
+                Some(Heard::Nothing) => {}
             }
         }
         true
@@ -335,7 +358,10 @@ impl Runner {
             News::Media(event) => self.give(Input::Media(event)),
             News::Stored(token, result) => self.give(Input::Stored { token, result }),
             News::Directory(directory) => self.give(Input::Directory(directory)),
-            News::Reconfigure(config) => self.engine.reconfigure(*config),
+            News::Reconfigure(config) => {
+                self.engine.reconfigure(*config);
+                self.carry_out();
+            }
             News::Drain => self.give(Input::Drain),
             News::HangUpAll => self.give(Input::HangUpAll),
             News::Stop => {}
@@ -373,6 +399,10 @@ impl Runner {
             self.engine.handle(now, Input::Stored { token, result: Err(failure) });
             self.carry_out();
         }
+        while let Some(Lost { hop, loss }) = self.wires.streams.poll_lost() {
+            self.engine.handle(now, Input::SipLost { hop: &hop, loss });
+            self.carry_out();
+        }
     }
 
     fn carry_out(&mut self) {
@@ -384,10 +414,14 @@ impl Runner {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Send { to, bytes, note } => {
-                    // A full socket buffer is a lost datagram: SIP retransmits.
-                    let _sent = self.socket.send_to(&bytes, to.address);
+                    // Before it goes: what carries it takes the bytes.
                     (self.hands.sip)(&Seen { note: &note, peer: &to, bytes: &bytes });
+                    match to.transport {
+                        SipTransport::Udp => self.wires.udp.send(to.address, &bytes),
+                        SipTransport::Tcp | SipTransport::Tls => self.wires.streams.send(&to, bytes),
+                    }
                 }
+                Output::Sources(sources) => self.wires.streams.set_sources(sources),
                 Output::Media(command) => self.opened.extend((self.hands.media)(command)),
                 Output::Prepare(spoken) => (self.hands.prepare)(spoken),
                 Output::Store { token, op } => {
@@ -416,7 +450,7 @@ impl Runner {
         self.shared.asleep.store(true, Ordering::SeqCst);
         // Whoever put something in before the flag was up did not ring: look once more.
         match self.inbox() {
-            Inbox::Empty => {}
+            Inbox::Empty if !self.wires.streams.has_news() => {}
             found => {
                 self.shared.asleep.store(false, Ordering::SeqCst);
                 return found;
@@ -446,9 +480,4 @@ enum Inbox {
 
 fn timespec(after: Duration) -> Timespec {
     Timespec { tv_sec: i64::try_from(after.as_secs()).unwrap_or(i64::MAX), tv_nsec: i64::from(after.subsec_nanos()) }
-}
-
-/// An IPv4 peer of a dual-stack socket is an IPv4 peer.
-fn unmapped(from: SocketAddr) -> SocketAddr {
-    SocketAddr::new(from.ip().to_canonical(), from.port())
 }

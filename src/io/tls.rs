@@ -55,18 +55,43 @@ pub enum TlsError {
     Handshake(#[from] std::io::Error),
 }
 
+/// What is spoken inside: HTTP says so while shaking hands (ALPN), SIP has no word for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Application {
+    /// HTTP/1.1.
+    Http,
+    /// SIP.
+    Sip,
+}
+
+impl Application {
+    fn protocols(self) -> Vec<Vec<u8>> {
+        match self {
+            Application::Http => vec![b"http/1.1".to_vec()],
+            Application::Sip => Vec::new(),
+        }
+    }
+}
+
 /// The server's side, shared by every connection; [`ServerTls::reload`] changes what new ones get.
 #[derive(Clone)]
 pub struct ServerTls {
+    application: Application,
     files: Arc<ArcSwap<TlsConfig>>,
     current: Arc<ArcSwap<ServerConfig>>,
 }
 
 impl ServerTls {
-    /// Reads the files of the configuration.
+    /// Reads the files of the configuration, for HTTP.
     pub fn load(files: &TlsConfig) -> Result<ServerTls, TlsError> {
-        let current = server_config(files)?;
+        Self::load_for(Application::Http, files)
+    }
+
+    /// Reads the files of the configuration.
+    pub fn load_for(application: Application, files: &TlsConfig) -> Result<ServerTls, TlsError> {
+        let current = server_config(application, files)?;
         Ok(ServerTls {
+            application,
             files: Arc::new(ArcSwap::from_pointee(files.clone())),
             current: Arc::new(ArcSwap::from_pointee(current)),
         })
@@ -75,10 +100,15 @@ impl ServerTls {
     /// Reads these files (or the same ones again, renewed). On an error everything stays as it was.
     pub fn reload(&self, files: Option<&TlsConfig>) -> Result<(), TlsError> {
         let files = files.cloned().map_or_else(|| self.files.load_full(), Arc::new);
-        let fresh = server_config(&files)?;
+        let fresh = server_config(self.application, &files)?;
         self.current.store(Arc::new(fresh));
         self.files.store(files);
         Ok(())
+    }
+
+    /// Clients must show a certificate of the configured authority.
+    pub fn asks_for_certificates(&self) -> bool {
+        self.files.load().client_ca.is_some()
     }
 
     /// Shakes hands. Unbounded in time: the caller bounds it.
@@ -87,7 +117,16 @@ impl ServerTls {
     }
 }
 
-fn server_config(files: &TlsConfig) -> Result<ServerConfig, TlsError> {
+/// Whether a certificate (verified already) names this host or address.
+pub fn certificate_shows(certificate: &CertificateDer<'_>, name: &str) -> bool {
+    let parsed = rustls::server::ParsedCertificate::try_from(certificate);
+    match (parsed, ServerName::try_from(name)) {
+        (Ok(parsed), Ok(name)) => rustls::client::verify_server_name(&parsed, &name).is_ok(),
+        _ => false,
+    }
+}
+
+fn server_config(application: Application, files: &TlsConfig) -> Result<ServerConfig, TlsError> {
     let chain = certificates(&files.certificate)?;
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| TlsError::File {
         file: files.key.clone(),
@@ -110,7 +149,7 @@ fn server_config(files: &TlsConfig) -> Result<ServerConfig, TlsError> {
     let mut config = builder
         .with_single_cert(chain, key)
         .map_err(|reason| TlsError::Pair { certificate: files.certificate.clone(), reason })?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = application.protocols();
     Ok(config)
 }
 
@@ -154,14 +193,24 @@ fn roots(file: &Path) -> Result<RootCertStore, TlsError> {
 pub struct ClientTls(TlsConnector);
 
 impl ClientTls {
-    /// `identity`: certificate and key to show when asked for.
+    /// For HTTP. `identity`: certificate and key to show when asked for.
     pub fn load(ca: Option<&Path>, identity: Option<(&Path, &Path)>) -> Result<ClientTls, TlsError> {
+        Self::load_for(Application::Http, ca, identity)
+    }
+
+    /// `identity`: certificate and key to show when asked for.
+    pub fn load_for(
+        application: Application,
+        ca: Option<&Path>,
+        identity: Option<(&Path, &Path)>,
+    ) -> Result<ClientTls, TlsError> {
         let system = || SYSTEM_ROOTS.iter().map(Path::new).find(|file| file.exists());
         let roots = roots(ca.or_else(system).ok_or(TlsError::NoRoots)?)?;
-        Self::with_roots(roots, identity, VERSIONS)
+        Self::with_roots(application, roots, identity, VERSIONS)
     }
 
     fn with_roots(
+        application: Application,
         roots: RootCertStore,
         identity: Option<(&Path, &Path)>,
         versions: &[&'static SupportedProtocolVersion],
@@ -181,7 +230,7 @@ impl ClientTls {
                 builder.with_client_auth_cert(certificates(certificate)?, key)?
             }
         };
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = application.protocols();
         Ok(ClientTls(TlsConnector::from(Arc::new(config))))
     }
 

@@ -4,6 +4,7 @@
 mod switch;
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use crate::model::{Endpoint, Hop, Host, Target};
 pub use switch::Switch;
@@ -64,16 +65,13 @@ impl Routing {
         Some(Choice { switch: &chosen.switch, hop: &chosen.targets.first()?.hop })
     }
 
-    /// Every address that SIP is accepted from.
-    pub fn sources(&self) -> Vec<IpAddr> {
-        let of = |line: &Line| {
-            let own: Vec<IpAddr> = line.targets.iter().map(|target| target.hop.address.ip()).collect();
-            line.switch.sources.iter().copied().chain(own).collect::<Vec<_>>()
-        };
-        let mut sources: Vec<IpAddr> = self.lines.iter().flat_map(of).collect();
-        sources.sort_unstable();
-        sources.dedup();
-        sources
+    /// For each switch, the addresses that SIP is accepted from and the name in its certificate.
+    pub fn doors(&self) -> impl Iterator<Item = (Vec<IpAddr>, Option<Arc<str>>)> {
+        self.lines.iter().map(|line| {
+            let own = line.targets.iter().map(|target| target.hop.address.ip());
+            let name = line.targets.iter().find_map(|target| target.hop.name.clone());
+            (line.switch.sources.iter().copied().chain(own).collect(), name)
+        })
     }
 }
 

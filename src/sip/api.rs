@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use super::sources::{Source, Sources};
 use crate::model::{Cause, Hop, LegId, SipTransport, Trunk};
 
 /// Dial a leg.
@@ -66,6 +67,19 @@ impl Locals {
         self.all.iter().any(|(own, _)| *own == transport)
     }
 }
+
+/// How a connection to a hop was lost.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Loss {
+    /// It could not be made, or its certificate is not the hop's.
+    NotMade,
+    /// It was there and broke, with what was on its way.
+    Broke,
+}
+
+/// The Q.850 cause of a leg whose switch cannot be reached: network out of order. `Cause::sip_status` is absent, so no answer
+/// was received: another switch may be tried.
+pub const NO_TRANSPORT_Q850: u8 = 38;
 
 /// Answers to an offer that a peer made inside the dialog.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -194,6 +208,14 @@ pub enum RefusedWhy {
     OutOfTheBlue,
     /// Our bounds are full.
     Overload,
+    /// A configured source asks more than its rate allows, outside of dialogs: silence.
+    Rate,
+    /// More connections than are kept, in all or of one source.
+    Connections,
+    /// A stream that cannot be cut into messages, or not in time.
+    Framing,
+    /// A TLS handshake that failed, or a certificate of no switch.
+    Handshake,
 }
 
 impl RefusedWhy {
@@ -204,6 +226,10 @@ impl RefusedWhy {
             RefusedWhy::Malformed => "sip_malformed",
             RefusedWhy::OutOfTheBlue => "sip_out_of_the_blue",
             RefusedWhy::Overload => "sip_overload",
+            RefusedWhy::Rate => "sip_rate",
+            RefusedWhy::Connections => "sip_connections",
+            RefusedWhy::Framing => "sip_framing",
+            RefusedWhy::Handshake => "sip_handshake",
         }
     }
 }

@@ -108,7 +108,7 @@ impl World {
                 self.begin_commit();
             }
             Output::Reply { to, reply } => self.reply(to, reply),
-            Output::Prepare(_) | Output::Drained => {}
+            Output::Prepare(_) | Output::Sources(_) | Output::Drained => {}
             Output::Notice(notice) => self.note(|| format!("notice {notice:?}")),
         }
     }

@@ -60,7 +60,7 @@ impl Files {
     fn client(&self, identity: bool, versions: &[&'static SupportedProtocolVersion]) -> ClientTls {
         let (certificate, key) = (self.path("client.pem"), self.path("client.key"));
         let identity = identity.then_some((certificate.as_path(), key.as_path()));
-        ClientTls::with_roots(roots(&self.path("ca.pem")).unwrap(), identity, versions).unwrap()
+        ClientTls::with_roots(Application::Http, roots(&self.path("ca.pem")).unwrap(), identity, versions).unwrap()
     }
 }
 
@@ -130,7 +130,7 @@ async fn a_client_must_show_a_certificate_of_the_configured_authority() {
     let stranger = Files::new();
     let (certificate, key) = (stranger.path("client.pem"), stranger.path("client.key"));
     let trusted = roots(&files.path("ca.pem")).unwrap();
-    let foreign = ClientTls::with_roots(trusted, Some((&certificate, &key)), VERSIONS).unwrap();
+    let foreign = ClientTls::with_roots(Application::Http, trusted, Some((&certificate, &key)), VERSIONS).unwrap();
     assert!(served.get(&foreign).await.is_err());
 }
 

@@ -7,7 +7,7 @@ pub mod reliable;
 pub mod session;
 pub mod usage;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 pub use negotiation::Negotiation;
 pub use reliable::Reliable;
@@ -16,6 +16,7 @@ pub use usage::{Success, Usage};
 
 use negotiation::Proposal;
 
+use super::api::Sources;
 use super::transaction::{Deadline, Stored};
 use crate::clock::Mono;
 use crate::model::{Hop, SipTransport};
@@ -159,13 +160,19 @@ impl Dialog {
     }
 
     /// Where our next request is sent: the address that the first route or the target spells, if it is a configured
-    /// switch; else the switch that was dialled (a Contact behind it is its affair, and we speak to nobody else).
-    pub fn next_hop(&self, switch: &Hop, sources: &[IpAddr]) -> Hop {
+    /// switch; else the switch that was dialled (a Contact behind it is its affair, and we speak to nobody else). A URI that
+    /// spells the switch's own address and no transport means the one that it was dialled by; another one means UDP.
+    pub fn next_hop(&self, switch: &Hop, sources: &Sources) -> Hop {
         let uri = self.route_set.first().map_or(&*self.remote_target, |route| uri_of(route));
-        let spelled = address_of(uri).filter(|(_, at)| sources.contains(&at.ip()));
+        let spelled = address_of(uri).filter(|(_, at)| sources.knows(at.ip()));
         match spelled {
-            Some((transport, address)) => Hop { transport, address, name: switch.name.clone() },
             None => switch.clone(),
+            Some((None, address)) if address == switch.address => switch.clone(),
+            Some((transport, address)) => {
+                let transport = transport.unwrap_or(SipTransport::Udp);
+                let name = switch.name.clone().filter(|_| transport == SipTransport::Tls);
+                Hop { transport, address, name }
+            }
         }
     }
 }
@@ -182,8 +189,8 @@ fn is_loose(route: &str) -> bool {
     })
 }
 
-/// The transport and the address of a SIP URI whose host is a literal; UDP and the default port where it says neither.
-fn address_of(uri: &str) -> Option<(SipTransport, SocketAddr)> {
+/// The transport, where it says one, and the address of a SIP URI whose host is a literal; the default port where it says none.
+fn address_of(uri: &str) -> Option<(Option<SipTransport>, SocketAddr)> {
     let (scheme, rest) = uri.split_once(':')?;
     if !scheme.eq_ignore_ascii_case("sip") {
         return None;
@@ -191,13 +198,17 @@ fn address_of(uri: &str) -> Option<(SipTransport, SocketAddr)> {
     let mut parts = rest.split('?').next()?.split(';');
     let rest = parts.next()?;
     let asked = parts.find_map(|part| part.split_once('=').filter(|(name, _)| name.eq_ignore_ascii_case("transport")));
-    let transport = asked.map_or(Some(SipTransport::Udp), |(_, name)| SipTransport::parse(name))?;
+    let transport = match asked {
+        Some((_, name)) => Some(SipTransport::parse(name)?),
+        None => None,
+    };
     let host_port = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
     if let Ok(address) = host_port.parse() {
         return Some((transport, address));
     }
     let host = host_port.trim_start_matches('[').trim_end_matches(']');
-    host.parse().ok().map(|ip| (transport, SocketAddr::new(ip, transport.default_port())))
+    let port = transport.unwrap_or(SipTransport::Udp).default_port();
+    host.parse().ok().map(|ip| (transport, SocketAddr::new(ip, port)))
 }
 
 #[cfg(test)]
@@ -225,13 +236,23 @@ mod tests {
         let switch = Hop::udp("192.0.2.1:5070".parse().unwrap());
         let ip = switch.address.ip();
         let direct = dialog(&[]);
-        assert_eq!(direct.next_hop(&switch, &[ip]), switch);
-        let known: IpAddr = "192.0.2.9".parse().unwrap();
-        assert_eq!(direct.next_hop(&switch, &[ip, known]), Hop::udp("192.0.2.9:5080".parse().unwrap()));
+        let alone = Sources::of(&[ip]);
+        assert_eq!(direct.next_hop(&switch, &alone), switch);
+        let both = Sources::of(&[ip, "192.0.2.9".parse().unwrap()]);
+        assert_eq!(direct.next_hop(&switch, &both), Hop::udp("192.0.2.9:5080".parse().unwrap()));
         let routed = dialog(&["<sip:192.0.2.1;lr>"]);
-        assert_eq!(routed.next_hop(&switch, &[ip, known]), Hop::udp("192.0.2.1:5060".parse().unwrap()));
+        assert_eq!(routed.next_hop(&switch, &both), Hop::udp("192.0.2.1:5060".parse().unwrap()));
         let over_tcp = dialog(&["<sip:192.0.2.1:5070;transport=TCP;lr>"]);
-        assert_eq!(over_tcp.next_hop(&switch, &[ip]), Hop::tcp(switch.address));
+        assert_eq!(over_tcp.next_hop(&switch, &alone), Hop::tcp(switch.address));
+    }
+
+    #[test]
+    fn a_route_without_transport_means_the_switchs_own_only_at_its_own_address() {
+        let switch = Hop::tls("192.0.2.1:5061".parse().unwrap(), "ssp.example".into());
+        let alone = Sources::of(&[switch.address.ip()]);
+        assert_eq!(dialog(&["<sip:192.0.2.1:5061;lr>"]).next_hop(&switch, &alone), switch);
+        let plain = dialog(&["<sip:192.0.2.1:5070;lr>"]).next_hop(&switch, &alone);
+        assert_eq!(plain, Hop::udp("192.0.2.1:5070".parse().unwrap()));
     }
 
     #[test]

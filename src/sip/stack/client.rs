@@ -6,6 +6,7 @@ use std::time::Duration;
 use rand::RngCore;
 
 use super::challenge::Tried;
+use super::connection::Spare;
 use super::table::{Carried, ClientTx, Draft, Key, Leg};
 use super::write;
 use super::{ClientMachine, HangUpReason, Stack};
@@ -45,14 +46,19 @@ impl Stack {
         let Some(leg) = self.tables.legs.get_mut(at) else { return false };
         let credentials = leg.trunk.credentials.as_ref();
         leg.retry_fields = self.keyring.authorize(&leg.hop, credentials, &Method::Invite, &leg.target);
-        let Some(bytes) = write::invite(&self.config, leg) else { return false };
-        let (to, branch) = (leg.hop.clone(), leg.branch);
+        let Some(leg) = self.tables.legs.get(at) else { return false };
+        let branch = leg.branch;
+        let road = self.road(now, &leg.hop, |hop| write::invite(&self.config, leg, hop));
+        let Some((to, bytes, spare)) = road else { return false };
+        let way = to.clone();
         let (machine, step) = InviteClient::start(now, bytes, self.config.timers, to.transport.into());
         let machine = ClientMachine::Invite(machine);
-        let tx = ClientTx { machine, leg: at, carried: Carried::Invite, to, method: Method::Invite, branch, ack: None };
+        let (carried, method) = (Carried::Invite, Method::Invite);
+        let tx = ClientTx { machine, leg: at, carried, to, method, branch, ack: None, spare };
         let tx = self.tables.add_client(tx);
         if let Some(leg) = self.tables.legs.get_mut(at) {
             leg.invite = Some(tx);
+            leg.way = way;
         }
         self.send_step(tx, step);
         self.client_timer(tx);
@@ -64,6 +70,7 @@ impl Stack {
         Leg {
             id: invite.leg,
             hop: invite.hop.clone(),
+            way: invite.hop.clone(),
             call_id: call_id.into(),
             local_tag: self.random_hex().into(),
             from: invite.from.as_str().into(),
@@ -116,7 +123,7 @@ impl Stack {
             return;
         }
         machine.cancelled(now);
-        let (invite, to, branch) = (leg.invite, leg.hop.clone(), leg.branch);
+        let (invite, to, branch) = (leg.invite, leg.way.clone(), leg.branch);
         let bytes = leg.usage.hung_up().and_then(|reason| write::cancel(&self.config, leg, reason));
         if let Some(tx) = invite {
             self.client_timer(tx);
@@ -124,8 +131,8 @@ impl Stack {
         if let Some(bytes) = bytes {
             let (machine, step) = NonInviteClient::start(now, bytes, self.config.timers, to.transport.into());
             let machine = ClientMachine::Other(machine);
-            let tx =
-                ClientTx { machine, leg: at, carried: Carried::Cancel, to, method: Method::Cancel, branch, ack: None };
+            let (carried, method, spare) = (Carried::Cancel, Method::Cancel, Spare::default());
+            let tx = ClientTx { machine, leg: at, carried, to, method, branch, ack: None, spare };
             let tx = self.tables.add_client(tx);
             self.send_step(tx, step);
             self.client_timer(tx);

@@ -1,11 +1,13 @@
 //! The user agent core: legs in, messages out, and back (RFC 3261 §8, §13–15, §17). Owns demultiplexing, the tables of legs and
 //! transactions, their timers and their bounds. Refuses sockets, clocks and SDP. `client` calls and hangs up, `reliable` hears
 //! provisionals, `requests` are those of ours inside dialogs, `retry` sends refused ones again, `exchange` and
-//! `reoffer` are offer and answer inside a dialog, theirs and ours, `refresh` the session timer, `server` answers
-//! requests inside dialogs, `stranger` those out of the blue, `challenge` has the credentials, `write` makes the bytes.
+//! `reoffer` are offer and answer inside a dialog, theirs and ours, `refresh` the session timer, `connection` chooses a
+//! request's transport and bears the loss of one, `server` answers requests inside dialogs, `stranger` those out of the blue,
+//! `challenge` has the credentials, `write` makes the bytes.
 
 mod challenge;
 mod client;
+mod connection;
 mod exchange;
 mod refresh;
 mod reliable;
@@ -20,12 +22,11 @@ mod tests;
 mod write;
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
 
 use rand::RngCore;
 use rand::rngs::StdRng;
 
-use super::api::{LegEvent, Locals, RefusedWhy, SipOutput};
+use super::api::{LegEvent, Locals, RefusedWhy, SipOutput, Sources};
 pub use super::dialog::usage::HangUpReason;
 use super::note;
 use super::transaction::{InviteClient, InviteServer, NonInviteClient, NonInviteServer};
@@ -34,6 +35,7 @@ use super::wire::{Message, Method};
 use crate::clock::{Mono, Timers};
 use crate::model::{Hop, LegId};
 use challenge::Keyring;
+use connection::WithoutTcp;
 use table::{Key, Leg, Tables};
 
 /// How the stack is set up.
@@ -42,7 +44,7 @@ pub struct StackConfig {
     /// Our addresses in Via and Contact.
     pub locals: Locals,
     /// Switches we listen to; anyone else gets silence.
-    pub sources: Vec<IpAddr>,
+    pub sources: Sources,
     /// User-Agent and Server.
     pub user_agent: String,
     /// The timers.
@@ -55,7 +57,7 @@ pub struct StackConfig {
 
 impl StackConfig {
     /// The usual bounds and timers.
-    pub fn new(locals: Locals, sources: Vec<IpAddr>, user_agent: String) -> StackConfig {
+    pub fn new(locals: Locals, sources: Sources, user_agent: String) -> StackConfig {
         StackConfig {
             locals,
             sources,
@@ -95,6 +97,7 @@ pub struct Stack {
     tables: Tables,
     keyring: Keyring,
     timers: Timers<Key>,
+    without_tcp: WithoutTcp,
     output: VecDeque<SipOutput>,
 }
 
@@ -123,12 +126,13 @@ impl Stack {
             tables: Tables::default(),
             keyring,
             timers: Timers::default(),
+            without_tcp: WithoutTcp::default(),
             output: VecDeque::new(),
         }
     }
 
     /// Other switches from now on.
-    pub fn set_sources(&mut self, sources: Vec<IpAddr>) {
+    pub fn set_sources(&mut self, sources: Sources) {
         self.config.sources = sources;
     }
 
@@ -173,7 +177,7 @@ impl Stack {
 
     /// A datagram, or one message of a stream.
     pub fn receive(&mut self, now: Mono, from: &Hop, bytes: &[u8]) {
-        if !self.config.sources.contains(&from.address.ip().to_canonical()) {
+        if !self.config.sources.knows(from.address.ip()) {
             return self.refused(RefusedWhy::Stranger);
         }
         // Keep-alives (RFC 5626 §3.5.1).

@@ -24,6 +24,15 @@ impl Stack {
         if let verdict @ (Verdict::Refuse { .. } | Verdict::Drop) = judge_supporting(&message, EXTENSIONS) {
             return self.refuse_judged(from, &message, &method, verdict);
         }
+        // On a stream only Content-Length says where a body ends (§18.3, §20.14).
+        if from.transport.is_reliable() && message.header(Name::ContentLength).is_none() {
+            let headers = Vec::new();
+            let verdict = match method {
+                Method::Ack => Verdict::Drop,
+                _ => Verdict::Refuse { status: 400, reason: "Missing Content-Length", headers },
+            };
+            return self.refuse_judged(from, &message, &method, verdict);
+        }
         let leg = message.call_id().and_then(|call_id| self.tables.leg_of_call(call_id));
         let identity = Identity::of(&message);
         let (Some(leg), Some(identity)) = (leg, identity) else {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use slab::Slab;
 
 use super::challenge::{Tried, Unanswered};
+use super::connection::Spare;
 use super::{ClientMachine, ServerMachine};
 use crate::model::{Hop, LegId, Trunk};
 use crate::sip::dialog::Usage;
@@ -28,7 +29,10 @@ pub(super) enum Key {
 #[derive(Debug)]
 pub(super) struct Leg {
     pub(super) id: LegId,
+    /// The switch that was dialled.
     pub(super) hop: Hop,
+    /// Where its INVITE really went, and its CANCEL and the ACK of a refusal go: over TCP for the INVITE's length, perhaps.
+    pub(super) way: Hop,
     pub(super) call_id: Box<str>,
     pub(super) local_tag: Box<str>,
     pub(super) from: Box<str>,
@@ -160,9 +164,19 @@ pub(super) struct ClientTx {
     pub(super) branch: u128,
     /// Of a re-INVITE: the ACK of its 2xx, for every copy, and where it goes.
     pub(super) ack: Option<(Stored, Hop)>,
+    /// What is left to try when its connection is lost.
+    pub(super) spare: Spare,
 }
 
 impl ClientTx {
+    /// Its request, while an answer is waited for.
+    pub(super) fn waiting(&self) -> Option<Stored> {
+        match &self.machine {
+            ClientMachine::Invite(machine) => machine.waiting(),
+            ClientMachine::Other(machine) => machine.waiting(),
+        }
+    }
+
     pub(super) fn deadline(&self) -> Option<Deadline> {
         match &self.machine {
             ClientMachine::Invite(machine) => machine.deadline(),

@@ -32,7 +32,9 @@ fn branch_text(branch: u128) -> String {
 pub(super) fn contact(config: &StackConfig, hop: &Hop) -> String {
     let local = config.locals.of(hop);
     match hop.transport {
+        // Where we do not listen on what carries this message, the peer's own requests come over UDP.
         SipTransport::Udp => format!("sip:callbridge@{local}"),
+        reliable if !config.locals.has(reliable) => format!("sip:callbridge@{local}"),
         reliable => format!("sip:callbridge@{local};transport={}", reliable.as_str()),
     }
 }
@@ -50,11 +52,11 @@ fn head(config: &StackConfig, leg: &Leg, hop: &Hop, method: &Method, uri: &str, 
 }
 
 /// The INVITE; `None` when a value of it cannot be written.
-pub(super) fn invite(config: &StackConfig, leg: &Leg) -> Option<Stored> {
-    let mut builder = head(config, leg, &leg.hop, &Method::Invite, &leg.target, leg.branch)
+pub(super) fn invite(config: &StackConfig, leg: &Leg, hop: &Hop) -> Option<Stored> {
+    let mut builder = head(config, leg, hop, &Method::Invite, &leg.target, leg.branch)
         .to(None, &leg.target, None)
         .cseq(leg.cseq, &Method::Invite)
-        .contact(&contact(config, &leg.hop))
+        .contact(&contact(config, hop))
         .header(Name::Allow, ALLOW);
     match (leg.trunk.reliable_provisionals, leg.ask.is_some()) {
         (true, true) => builder = builder.header(Name::Supported, "100rel, timer"),
@@ -78,7 +80,7 @@ pub(super) fn invite(config: &StackConfig, leg: &Leg) -> Option<Stored> {
 
 /// The CANCEL of the INVITE: its Request-URI, branch and CSeq number (§9.1).
 pub(super) fn cancel(config: &StackConfig, leg: &Leg, reason: &HangUpReason) -> Option<Stored> {
-    head(config, leg, &leg.hop, &Method::Cancel, &leg.target, leg.branch)
+    head(config, leg, &leg.way, &Method::Cancel, &leg.target, leg.branch)
         .to(None, &leg.target, None)
         .cseq(leg.cseq, &Method::Cancel)
         .header(Name::Reason, reason_text(reason))
@@ -89,7 +91,7 @@ pub(super) fn cancel(config: &StackConfig, leg: &Leg, reason: &HangUpReason) -> 
 
 /// The ACK of a refusal: the INVITE's branch, the response's To (§17.1.1.3), its credentials (§22.1).
 pub(super) fn ack_refusal(config: &StackConfig, leg: &Leg, response: &Message) -> Option<Stored> {
-    let mut builder = head(config, leg, &leg.hop, &Method::Ack, &leg.target, leg.branch)
+    let mut builder = head(config, leg, &leg.way, &Method::Ack, &leg.target, leg.branch)
         .header(Name::To, response.header(Name::To)?)
         .cseq(leg.cseq, &Method::Ack);
     for (name, value) in &leg.retry_fields {

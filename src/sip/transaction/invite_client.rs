@@ -122,6 +122,21 @@ impl InviteClient {
         Step { send: None, event }
     }
 
+    /// The INVITE, while no response has come.
+    pub fn waiting(&self) -> Option<Stored> {
+        match &self.state {
+            State::Calling { invite, .. } => Some(invite.clone()),
+            _ => None,
+        }
+    }
+
+    /// The transport failed: no response will come, so timer B is due (§17.1.1.2).
+    pub fn unreachable(&mut self, now: Mono) {
+        if let State::Calling { a, b, .. } = &mut self.state {
+            (*a, *b) = (None, now);
+        }
+    }
+
     /// When to call [`InviteClient::timeout`], and why.
     pub fn deadline(&self) -> Option<Deadline> {
         match &self.state {

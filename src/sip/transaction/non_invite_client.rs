@@ -84,6 +84,21 @@ impl NonInviteClient {
         }
     }
 
+    /// The request, while no final response has come.
+    pub fn waiting(&self) -> Option<Stored> {
+        match &self.state {
+            State::Trying { request, .. } | State::Proceeding { request, .. } => Some(request.clone()),
+            State::Completed { .. } | State::Terminated => None,
+        }
+    }
+
+    /// The transport failed: no response will come, so timer F is due (§17.1.2.2).
+    pub fn unreachable(&mut self, now: Mono) {
+        if let State::Trying { e, f, .. } | State::Proceeding { e, f, .. } = &mut self.state {
+            (*e, *f) = (None, now);
+        }
+    }
+
     /// When to call [`NonInviteClient::timeout`], and why.
     pub fn deadline(&self) -> Option<Deadline> {
         match &self.state {

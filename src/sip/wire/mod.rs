@@ -10,6 +10,7 @@
 mod build;
 pub mod digest;
 mod fields;
+mod frame;
 mod grammar;
 mod judge;
 mod message;
@@ -24,6 +25,7 @@ mod uri;
 
 pub use build::{BuildError, RequestBuilder, ResponseBuilder, response};
 pub use fields::{CSeq, FieldError, NameAddr, RAck, Rport, Via};
+pub use frame::{Frame, FrameError, Framer, MAX_BODY, MAX_HEAD};
 pub use grammar::{Params, Values};
 pub use judge::{SUPPORTED_EXTENSIONS, Verdict, judge, judge_supporting};
 pub use message::{Fault, Message, Values as HeaderValues};

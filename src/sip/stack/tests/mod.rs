@@ -17,7 +17,7 @@ use rand::rngs::StdRng;
 use super::{HangUpReason, Stack, StackConfig};
 use crate::clock::{Mono, Wall};
 use crate::model::{CallId, Hop, LegId, Trunk};
-use crate::sip::api::{Invite, LegEvent, Locals, RefusedWhy, SipOutput};
+use crate::sip::api::{Invite, LegEvent, Locals, RefusedWhy, SipOutput, Sources};
 
 pub fn switch() -> Hop {
     Hop::udp("192.0.2.1:5070".parse().unwrap())
@@ -44,7 +44,7 @@ pub struct Rig {
 impl Rig {
     pub fn new(seed: u64) -> Rig {
         let locals = Locals::udp("192.0.2.100:5060".parse().unwrap());
-        let config = StackConfig::new(locals, vec![switch().address.ip()], "callbridge".into());
+        let config = StackConfig::new(locals, Sources::of(&[switch().address.ip()]), "callbridge".into());
         let stack = Stack::new(config, StdRng::seed_from_u64(seed));
         Rig { stack, now: Mono(0), sent: Vec::new(), events: Vec::new(), refused: Vec::new() }
     }

@@ -1,0 +1,114 @@
+//! Which transport one request takes, and what a lost connection means to those who wait for an answer on it (RFC 3261
+//! §8.1.3.1, §18.1.1, §18.4). Owns both decisions; refuses sockets.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::table::{Carried, ClientTx};
+use super::{ClientMachine, Stack};
+use crate::clock::Mono;
+use crate::model::{Cause, Hop, SipTransport};
+use crate::sip::api::{FailedWhy, LegEvent, Loss, NO_TRANSPORT_Q850};
+use crate::sip::transaction::{InviteClient, NonInviteClient, Stored};
+
+/// A longer request does not go over UDP: the path's MTU is not known (§18.1.1).
+const MAX_UDP_REQUEST: usize = 1300;
+/// A switch that had no TCP for a long request is not asked again for so long.
+const NO_TCP_FOR: Duration = Duration::from_secs(300);
+/// How many such switches are remembered.
+const MAX_WITHOUT_TCP: usize = 256;
+
+/// What is left to try when a request's connection is lost.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Spare {
+    /// The same request for UDP: it went over TCP for its length only.
+    pub(super) udp: Option<(Hop, Stored)>,
+    /// It was sent a second time already.
+    pub(super) resent: bool,
+}
+
+/// Switches that have no TCP, and until when that is believed.
+#[derive(Debug, Default)]
+pub(super) struct WithoutTcp(BTreeMap<SocketAddr, Mono>);
+
+impl WithoutTcp {
+    fn learn(&mut self, now: Mono, address: SocketAddr) {
+        self.0.retain(|_, until| *until > now);
+        if self.0.len() < MAX_WITHOUT_TCP {
+            self.0.insert(address, now + NO_TCP_FOR);
+        }
+    }
+
+    fn holds(&self, now: Mono, address: SocketAddr) -> bool {
+        self.0.get(&address).is_some_and(|until| *until > now)
+    }
+}
+
+impl Stack {
+    /// The hop of a request as long as `write` makes it: over UDP, one that is too long goes over TCP, its Via and Contact with
+    /// it, and keeps its UDP form for the case that there is no TCP. `None` when it cannot be written.
+    pub(super) fn road(
+        &self,
+        now: Mono,
+        hop: &Hop,
+        write: impl Fn(&Hop) -> Option<Stored>,
+    ) -> Option<(Hop, Stored, Spare)> {
+        let bytes = write(hop)?;
+        let short = bytes.len() <= MAX_UDP_REQUEST || hop.transport.is_reliable();
+        if short || self.without_tcp.holds(now, hop.address) {
+            return Some((hop.clone(), bytes, Spare::default()));
+        }
+        let over_tcp = Hop::tcp(hop.address);
+        let long = write(&over_tcp)?;
+        Some((over_tcp, long, Spare { udp: Some((hop.clone(), bytes)), resent: false }))
+    }
+
+    /// A connection could not be made or broke. What waits for an answer there goes the next way it has: UDP where only its
+    /// length forbade it, once more over a new connection where the old one broke (its branch makes it the same request to
+    /// the switch), else nowhere. Dialogs live on.
+    pub fn lost(&mut self, now: Mono, hop: &Hop, loss: Loss) {
+        let waits = |(at, tx): (usize, &ClientTx)| (tx.to == *hop && tx.waiting().is_some()).then_some(at);
+        let waiting: Vec<usize> = self.tables.clients.iter().filter_map(waits).collect();
+        for tx in waiting {
+            self.lost_one(now, tx, loss);
+        }
+    }
+
+    fn lost_one(&mut self, now: Mono, at: usize, loss: Loss) {
+        let Some(tx) = self.tables.clients.get_mut(at) else { return };
+        let (leg, method) = (tx.leg, tx.method.clone());
+        if let Some((udp, bytes)) = tx.spare.udp.take() {
+            let (timers, transport) = (self.config.timers, SipTransport::Udp.into());
+            tx.machine = match tx.machine {
+                ClientMachine::Invite(_) => {
+                    ClientMachine::Invite(InviteClient::start(now, bytes.clone(), timers, transport).0)
+                }
+                ClientMachine::Other(_) => {
+                    ClientMachine::Other(NonInviteClient::start(now, bytes.clone(), timers, transport).0)
+                }
+            };
+            tx.to = udp.clone();
+            let invite = matches!(tx.carried, Carried::Invite);
+            if let Some(leg) = self.tables.legs.get_mut(leg).filter(|_| invite) {
+                leg.way = udp.clone();
+            }
+            self.without_tcp.learn(now, udp.address);
+            self.send(udp, bytes, &method, Some(leg));
+        } else if let (Loss::Broke, false, Some(bytes)) = (loss, tx.spare.resent, tx.waiting()) {
+            tx.spare.resent = true;
+            let to = tx.to.clone();
+            self.send(to, bytes, &method, Some(leg));
+        } else {
+            match &mut tx.machine {
+                ClientMachine::Invite(machine) => machine.unreachable(now),
+                ClientMachine::Other(machine) => machine.unreachable(now),
+            }
+            if matches!(tx.carried, Carried::Invite) {
+                let cause = Cause::local(NO_TRANSPORT_Q850, "no connection to the switch");
+                self.report_last(leg, LegEvent::Failed { cause, why: FailedWhy::Unreachable });
+            }
+        }
+        self.client_timer(at);
+    }
+}
