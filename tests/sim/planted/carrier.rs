@@ -25,7 +25,7 @@ pub(super) fn send(planted: &mut Planted, output: Output) -> Vec<Output> {
             let again = next_cseq(&altered(&output, "branch=z9hG4bK", "branch=z9hG4bKx"));
             vec![output, again]
         }
-        Bug::RetryWithOldCseq if is("INVITE") && note.cseq == 2 && !says(">;tag=") => {
+        Bug::RetryWithOldCseq if is("INVITE") && note.cseq == 2 && !says("INVITE sip:phone") => {
             vec![altered(&output, "CSeq: 2 INVITE", "CSeq: 1 INVITE")]
         }
         Bug::RetryWithAnotherTag if is("INVITE") && note.cseq == 2 => vec![altered(&output, ";tag=", ";tag=x")],
