@@ -142,7 +142,7 @@ pub fn compare() -> Vec<String> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/ladders");
     let update = std::env::var_os("UPDATE_LADDERS").is_some();
     let mut wrong = Vec::new();
-    for (name, plan) in scenarios() {
+    for (name, plan) in scenarios().into_iter().chain(crate::stories::of_carriers()) {
         let text = ladder(plan);
         let file = folder.join(format!("{name}.txt"));
         if update {
