@@ -48,6 +48,8 @@ impl EnginePort for Instantly {
             ended_at: None,
             billable_seconds: None,
             reference: message.reference,
+            transferred_to: None,
+            transfers: 0,
         };
         Box::pin(async move { Reply::Accepted(Box::new(view)) })
     }

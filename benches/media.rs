@@ -105,6 +105,7 @@ const LOCAL: LocalMedia = LocalMedia {
     port: 20_000,
     session_id: 1,
     version: 1,
+    telephone_event: true,
 };
 
 #[divan::bench]

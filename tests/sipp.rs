@@ -10,6 +10,8 @@ mod answered;
 mod customer;
 #[path = "sipp/dialog.rs"]
 mod dialog;
+#[path = "sipp/digits.rs"]
+mod digits;
 #[path = "sipp/equipment.rs"]
 mod equipment;
 #[path = "sipp/loss.rs"]
@@ -20,3 +22,5 @@ mod malformed;
 mod representative;
 #[path = "sipp/scenarios.rs"]
 mod scenarios;
+#[path = "sipp/transfer.rs"]
+mod transfer;

@@ -9,7 +9,7 @@ use crate::model::{AttemptRecord, CallRecord, Quality};
 /// One column: its name and its cell.
 type Column<R> = (&'static str, fn(&R) -> String);
 
-const RECORD: [Column<CallRecord>; 39] = [
+const RECORD: [Column<CallRecord>; 41] = [
     ("call_id", |r| r.call_id.to_string()),
     ("business_id", |r| r.business_id.to_string()),
     ("reference", |r| text(&r.reference)),
@@ -49,6 +49,8 @@ const RECORD: [Column<CallRecord>; 39] = [
     ("quality_representative_jitter_ms", |r| jitter(r.quality_representative)),
     ("one_way_audio", |r| r.one_way_audio.to_string()),
     ("detail", |r| r.detail.clone()),
+    ("transferred_to", |r| cell(r.transferred_to.as_ref())),
+    ("transfers", |r| r.transfers.to_string()),
 ];
 
 const ATTEMPT: [Column<AttemptRecord>; 19] = [
@@ -186,6 +188,8 @@ mod tests {
             quality_representative: None,
             one_way_audio: false,
             detail: "the customer hung up".to_owned(),
+            transferred_to: Some(Endpoint::parse("+12125550102").unwrap()),
+            transfers: 1,
         }
     }
 

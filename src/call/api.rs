@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::clock::Mono;
-use crate::model::{CallState, Cause, Outcome, Quality};
+use crate::model::{CallState, Cause, Endpoint, Outcome, Quality, TransferId};
 
 /// Ordinal of a leg within its call: 0 is the customer.
 pub type Attempt = u16;
@@ -59,6 +59,19 @@ pub enum Event {
     Failed(Attempt, FailureKind, Cause),
     /// The leg's party hung up.
     HungUp(Attempt, Cause),
+    /// The digits of this leg are dialled.
+    DigitsSent(Attempt),
+    /// They could not be dialled.
+    DigitsFailed(Attempt),
+    /// A party wants the customer to talk with somebody else.
+    TransferAsked {
+        /// Who asks.
+        by: Attempt,
+        /// Names the transfer in what is said of it.
+        id: TransferId,
+        /// With whom; absent: an address that may not be called.
+        target: Option<Endpoint>,
+    },
     /// The message to this leg ended.
     PlayEnded(Attempt),
     /// No RTP came from this leg for the watched time.
@@ -88,6 +101,55 @@ pub enum Timer {
     Farewell,
     /// Audio should have crossed both ways by now.
     AudioProof,
+    /// Digits should have been dialled by now.
+    Digits,
+}
+
+impl Timer {
+    /// Every one.
+    pub const ALL: [Timer; 6] =
+        [Timer::Ring, Timer::Hold, Timer::Talk, Timer::Farewell, Timer::AudioProof, Timer::Digits];
+}
+
+/// Why a transfer is refused.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum TransferRefusal {
+    /// The customer may not transfer.
+    NotYours,
+    /// Nobody talks with the one who asks.
+    NotTalking,
+    /// Another transfer is under way.
+    Pending,
+    /// Nobody may be called there.
+    Barred,
+    /// This call was transferred often enough.
+    TooMany,
+}
+
+impl TransferRefusal {
+    /// The word of `callbridge_rejected_total{reason}`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TransferRefusal::NotYours => "transfer_by_customer",
+            TransferRefusal::NotTalking => "transfer_without_talk",
+            TransferRefusal::Pending => "transfer_pending",
+            TransferRefusal::Barred => "transfer_barred",
+            TransferRefusal::TooMany => "transfer_too_many",
+        }
+    }
+}
+
+/// What became of a transfer: told to the one who asked.
+#[derive(Clone, PartialEq, Debug)]
+pub enum TransferReport {
+    /// The new party's phone rings.
+    Ringing,
+    /// The customer talks with the new party. The last word.
+    Answered,
+    /// The new party was not reached. The last word.
+    Failed(FailureKind, Cause),
+    /// The call ended meanwhile. The last word.
+    Abandoned,
 }
 
 /// What a call wants done, in order.
@@ -103,10 +165,18 @@ pub enum Action {
     PlayConnecting(Attempt),
     /// Play the second message once.
     PlayUnavailable(Attempt),
+    /// Play hold music until something else happens; ends the bridge the leg is in.
+    PlayHold(Attempt),
+    /// Dial the digits of the leg's address. Answered by `DigitsSent` or `DigitsFailed`.
+    SendDigits(Attempt),
     /// Cut what plays and join both.
     Bridge(Attempt, Attempt),
-    /// Watch this leg for silence.
-    WatchSilence(Attempt, Duration),
+    /// Watch this leg for silence; no time: no longer.
+    WatchSilence(Attempt, Option<Duration>),
+    /// Answer the party who asked for a transfer; accepted when there is no refusal.
+    AnswerTransfer(TransferId, Option<TransferRefusal>),
+    /// Tell that party how it goes on.
+    ReportTransfer(TransferId, TransferReport),
     /// Set a deadline.
     SetTimer(Timer, Mono),
     /// Drop a deadline.

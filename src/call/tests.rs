@@ -1,9 +1,13 @@
 //! Stories of the two-leg machine, without SIP or media.
 
+mod digits;
+mod transfers;
+
 use std::time::Duration;
 
 use super::*;
 use crate::clock::Mono;
+use crate::model::{CallState, Cause, TransferId};
 
 const CALL: [u8; 10] = [7; 10];
 

@@ -106,7 +106,16 @@ impl Engine {
     }
 
     fn insert(&mut self, now: Now, call: Call, business: Arc<Business>, standing: Standing) {
-        let live = Live { business, standing, legs: Default::default(), due_at: now.mono, bridged_at: None, call };
+        let live = Live {
+            business,
+            standing,
+            legs: Default::default(),
+            due_at: now.mono,
+            bridged_at: None,
+            asked: None,
+            referral: None,
+            call,
+        };
         self.calls.insert(live.call.id(), live);
     }
 

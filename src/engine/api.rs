@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::call::TransferRefusal;
 use crate::clock::Wall;
 use crate::ladder::Ladder;
 use crate::media::api as media;
@@ -230,6 +231,8 @@ pub enum Notice {
     FirstRelay { call: CallId, micros: u64 },
     /// A bridged call carries no audio in one direction, within the bound.
     OneWayAudio { call: CallId },
+    /// A party asked for a transfer and may not have it.
+    TransferRefused { call: CallId, why: TransferRefusal },
     /// A store operation failed and will be tried again.
     StoreRetry { call: CallId },
     /// A leg is tried through another switch.

@@ -53,6 +53,7 @@ impl Engine {
             version: 1,
             plan: None,
             early: Vec::new(),
+            keys: Default::default(),
             sdp: Vec::new(),
         };
         live.legs.insert(leg.attempt, leg_media);
@@ -80,7 +81,7 @@ impl Engine {
             let cause = Cause::local(identity::UNSIGNED, "the call could not be signed");
             return self.tell(now, leg.call, Event::Failed(leg.attempt, FailureKind::Fault, cause));
         };
-        let invite = Invite {
+        let mut invite = Invite {
             leg,
             hop: leg_media.hop.clone(),
             target: leg_media.target.clone(),
@@ -90,6 +91,7 @@ impl Engine {
             trunk: Arc::clone(&leg_media.trunk),
             offer: leg_media.sdp.clone(),
         };
+        invite.headers.extend(self.referral_fields(leg));
         self.stack.invite(now.mono, invite);
         if leg.attempt == CUSTOMER {
             self.prepare(leg);

@@ -6,6 +6,7 @@ use super::{Engine, LegMedia, Port, TimerKey, failure};
 use crate::call::{Action, Event, FailureKind};
 use crate::clock::Now;
 use crate::media::api::{self as media, Clip, Command, Script, Spoken};
+use crate::model::trunk::DtmfForm;
 use crate::model::{CallId, Cause, LegId};
 use crate::sdp::{self, Codec, LocalMedia};
 use crate::sip::HangUpReason;
@@ -49,6 +50,13 @@ impl Engine {
             Action::Release(attempt) => self.release(now, leg(attempt)),
             Action::PlayConnecting(attempt) => self.play(leg(attempt), Clip::Connecting, Some(Clip::HoldMusic)),
             Action::PlayUnavailable(attempt) => self.play(leg(attempt), Clip::Unavailable, None),
+            Action::PlayHold(attempt) => {
+                let script = Script { once: Vec::new(), then_loop: Some(Clip::HoldMusic) };
+                self.media(Command::Play { leg: leg(attempt), script });
+            }
+            Action::SendDigits(attempt) => self.send_digits(now, leg(attempt)),
+            Action::AnswerTransfer(transfer, refusal) => self.answer_transfer(now, id, transfer, refusal),
+            Action::ReportTransfer(transfer, report) => self.report_transfer(now, transfer, &report),
             Action::Bridge(a, b) => {
                 if let Some(live) = self.calls.get_mut(&id) {
                     live.bridged_at = Some(now.mono);
@@ -56,7 +64,7 @@ impl Engine {
                 self.media(Command::Bridge { a: leg(a), b: leg(b) });
             }
             Action::WatchSilence(attempt, after) => {
-                self.media(Command::WatchSilence { leg: leg(attempt), after: Some(after) });
+                self.media(Command::WatchSilence { leg: leg(attempt), after });
             }
             Action::SetTimer(timer, at) => self.timers.set(TimerKey::Call(id, timer), at),
             Action::CancelTimer(timer) => self.timers.cancel(&TimerKey::Call(id, timer)),
@@ -93,6 +101,7 @@ impl Engine {
     }
 
     fn release(&mut self, now: Now, leg: LegId) {
+        self.timers.cancel(&TimerKey::Keys(leg));
         let Some(live) = self.calls.get_mut(&leg.call) else { return };
         match live.legs.get_mut(&leg.attempt).map(|l| &mut l.port) {
             None => self.tell(now, leg.call, Event::Released(leg.attempt, None)),
@@ -127,6 +136,8 @@ impl Engine {
                 self.tell(now, leg.call, Event::FirstRelayed(leg.attempt));
             }
             media::Event::Silent { .. } => self.tell(now, leg.call, Event::Silent(leg.attempt)),
+            media::Event::DigitsSent { .. } => self.tell(now, leg.call, Event::DigitsSent(leg.attempt)),
+            media::Event::Digit { key, .. } => self.key_pressed(now, leg, key),
             media::Event::Closed { quality, .. } => {
                 if let Some(live) = self.calls.get_mut(&leg.call) {
                     live.legs.remove(&leg.attempt);
@@ -150,6 +161,9 @@ impl Engine {
             LegEvent::OfferAnswered { answer } => self.offer_answered(leg, &answer),
             // Nothing but session refreshes is offered by us so far, and those change nothing.
             LegEvent::OfferRefused { .. } => {}
+            LegEvent::TransferAsked { id, refer } => self.transfer_asked(now, leg, id, refer),
+            LegEvent::Key { key } => self.media(Command::Pressed { leg, key }),
+            LegEvent::KeySent { accepted } => self.key_sent(now, leg, accepted),
             LegEvent::HungUp { cause } => self.tell(now, leg.call, Event::HungUp(leg.attempt, cause)),
         }
     }
@@ -173,7 +187,9 @@ impl Engine {
     fn agree(&mut self, leg: LegId, answer: &[u8]) -> Result<Codec, String> {
         let live = self.calls.get_mut(&leg.call).ok_or_else(|| "the call is over".to_owned())?;
         let leg_media = live.legs.get_mut(&leg.attempt).ok_or_else(|| "the leg is over".to_owned())?;
-        let plan = sdp::accept_answer(&leg_media.codecs, answer).map_err(|error| error.to_string())?;
+        let mut plan = sdp::accept_answer(&leg_media.codecs, answer).map_err(|error| error.to_string())?;
+        // What we did not offer is not agreed on, whatever the answer says.
+        plan.telephone_event = plan.telephone_event.filter(|_| leg_media.wants_events());
         let codec = plan.codec;
         leg_media.plan = Some(plan.clone());
         self.media(Command::Agree { leg, plan });
@@ -183,6 +199,17 @@ impl Engine {
 
 impl LegMedia {
     pub(super) fn local(&self, local: std::net::SocketAddr) -> LocalMedia {
-        LocalMedia { address: local.ip(), port: local.port(), session_id: self.session_id, version: self.version }
+        LocalMedia {
+            address: local.ip(),
+            port: local.port(),
+            session_id: self.session_id,
+            version: self.version,
+            telephone_event: self.wants_events(),
+        }
+    }
+
+    /// A switch that wants digits as INFO is not offered telephone-event: one press shall not come twice.
+    pub(super) fn wants_events(&self) -> bool {
+        self.trunk.dtmf == DtmfForm::Rfc4733
     }
 }

@@ -1,13 +1,14 @@
 //! The engine: input in, outputs out; restore after a restart. Dispatches between the rooms and holds no business rule.
 //!
 //! Owns the live calls, the timers and the order of outputs. Refuses clocks, sockets and RTP packets. See [`api`] for the
-//! contract; `accept` takes initiation messages, `legs` joins calls to SIP and media, `keep` makes things durable, `seen` keeps the
-//! ladders.
+//! contract; `accept` takes initiation messages, `legs` joins calls to SIP and media, `digits` and `transfer` what happens beside
+//! the talk, `keep` makes things durable, `seen` keeps the ladders.
 
 mod accept;
 pub mod api;
 mod config;
 mod dial;
+mod digits;
 mod door;
 mod failure;
 mod identity;
@@ -16,6 +17,7 @@ mod legs;
 mod offers;
 mod record;
 mod seen;
+mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -28,7 +30,7 @@ use crate::access::{Access, Permit};
 use crate::call::{self, Attempt, Call};
 use crate::clock::{Mono, Now, Timers, Wall};
 use crate::ladder::Moment;
-use crate::model::{AttemptRecord, Business, BusinessId, CallId, CallRecord, CallView, Directory, Hop, Trunk};
+use crate::model::{AttemptRecord, Business, BusinessId, CallId, CallRecord, CallView, Directory, Hop, LegId, Trunk};
 use crate::routing::Routing;
 use crate::schedule::Schedule;
 use crate::sdp::{Codec, MediaPlan};
@@ -74,6 +76,10 @@ struct Live {
     /// When it became due and durable: set-up is measured from here.
     due_at: Mono,
     bridged_at: Option<Mono>,
+    /// The transfer that the call is being asked about.
+    asked: Option<transfer::Referral>,
+    /// The last transfer that it accepted.
+    referral: Option<transfer::Referral>,
 }
 
 /// How far the equipment has let a call come.
@@ -103,6 +109,8 @@ struct LegMedia {
     plan: Option<MediaPlan>,
     /// What early dialogs agreed on by offers of the peer.
     early: Vec<(OfferId, MediaPlan)>,
+    /// What it is still to be told by INFO.
+    keys: digits::Keys,
     /// The description that we sent last.
     sdp: Vec<u8>,
 }
@@ -156,6 +164,8 @@ pub enum TimerKey {
     Call(CallId, call::Timer),
     /// A store operation is tried again.
     StoreRetry(CallId),
+    /// A leg is told its next key by INFO.
+    Keys(LegId),
     /// A call's ladder is stored.
     Ladder(CallId),
 }
@@ -297,6 +307,7 @@ impl Engine {
                 TimerKey::Alive => self.heartbeat(now),
                 TimerKey::Call(call, timer) => self.tell(now, call, call::Event::Timer(timer)),
                 TimerKey::StoreRetry(call) => self.retry_store(call),
+                TimerKey::Keys(leg) => self.next_key(now, leg),
                 TimerKey::Ladder(call) => self.look_at_ladder(now, call),
             }
         }

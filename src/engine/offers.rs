@@ -61,9 +61,11 @@ impl Engine {
     }
 
     /// Tells media, if there is news.
-    fn settle_on(&mut self, leg: LegId, plan: MediaPlan) {
+    fn settle_on(&mut self, leg: LegId, mut plan: MediaPlan) {
         let live = self.calls.get_mut(&leg.call);
         let Some(leg_media) = live.and_then(|live| live.legs.get_mut(&leg.attempt)) else { return };
+        // What we did not offer is not agreed on, whatever the answer says.
+        plan.telephone_event = plan.telephone_event.filter(|_| leg_media.wants_events());
         if leg_media.plan.as_ref() != Some(&plan) {
             leg_media.plan = Some(plan.clone());
             self.media(Command::Agree { leg, plan });

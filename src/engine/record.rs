@@ -48,12 +48,15 @@ pub fn finished(call: &Call, business: &Business, outcome: Outcome, ended_at: Wa
     record.talk_seconds = call.bridged_at().map_or(0, |at| ended_at.millis_since(at) / 1000);
     record.one_way_audio = call.one_way_audio();
     record.detail = call.detail().to_owned();
+    record.transferred_to = call.transferred_to().cloned();
+    record.transfers = call.transfers();
     (record, attempts)
 }
 
 /// The record of a call that a crash cut: what the durable marks know, billed up to the last sign of life and no further.
 pub fn interrupted(stored: &StoredCall, business: &Business, last_alive: Option<Wall>, now: Wall) -> Records {
     let marks = &stored.progress;
+    let legs = marks.answered.iter().flat_map(|mark| [Some(mark.answered_at), mark.ended_at]);
     let times = [
         Some(stored.created_at),
         marks.started_at,
@@ -62,14 +65,16 @@ pub fn interrupted(stored: &StoredCall, business: &Business, last_alive: Option<
         marks.representative_answered_at,
         marks.bridged_at,
     ];
-    let last_mark = times.into_iter().flatten().max().unwrap_or(stored.created_at);
+    let last_mark = times.into_iter().chain(legs).flatten().max().unwrap_or(stored.created_at);
     let ended_at = last_alive.map_or(last_mark, |alive| alive.min(now).max(last_mark));
     let mut record = blank(&stored.message, stored.id, stored.created_at, business, Outcome::Interrupted, ended_at);
     let cause = Cause::local(41, "cut by a crash of the equipment");
     let answered_status = cause.clone().after_answer().sip_status;
-    let mut attempts = Vec::new();
-    let mut add = |number, role, address, dialled_at, ringing_at, answered_at: Option<Wall>| {
-        let cause = if answered_at.is_some() { cause.clone().after_answer() } else { cause.clone() };
+    let (mut attempts, cut_at) = (Vec::new(), ended_at);
+    let mut add = |number, role, address, dialled_at, ringing_at, answered_at: Option<Wall>, ended_at: Wall| {
+        // A leg that had ended before was not cut.
+        let cause = if ended_at < cut_at { Cause::local(16, "hung up") } else { cause.clone() };
+        let cause = if answered_at.is_some() { cause.after_answer() } else { cause };
         let rated = rate_leg(answered_at, ended_at, &business.tariff, role);
         attempts.push(AttemptRecord {
             call_id: stored.id,
@@ -90,7 +95,8 @@ pub fn interrupted(stored: &StoredCall, business: &Business, last_alive: Option<
     };
     if let Some(started) = marks.started_at {
         let address = stored.message.customer.clone();
-        let rated = add(0, Role::Customer, address, started, marks.customer_ringing_at, marks.customer_answered_at);
+        let (rang, answered) = (marks.customer_ringing_at, marks.customer_answered_at);
+        let rated = add(0, Role::Customer, address, started, rang, answered, ended_at);
         record.customer_billable_seconds = rated.billable_seconds;
         record.price_micros.0 += rated.price.0;
         record.customer_ringing_at = marks.customer_ringing_at;
@@ -98,12 +104,19 @@ pub fn interrupted(stored: &StoredCall, business: &Business, last_alive: Option<
         record.customer_sip_status = marks.customer_answered_at.and(answered_status);
         record.customer_q850 = cause.q850;
     }
+    for mark in &marks.answered {
+        let (address, answered, ended) = (mark.address.clone(), mark.answered_at, mark.ended_at.unwrap_or(ended_at));
+        let rated = add(mark.attempt, Role::Representative, address, answered, None, Some(answered), ended);
+        record.representative_billable_seconds += rated.billable_seconds;
+        record.price_micros.0 += rated.price.0;
+        if mark.transferred {
+            record.transfers += 1;
+            record.transferred_to = Some(mark.address.clone());
+        }
+    }
     if let (Some(address), Some(answered)) = (marks.representative.clone(), marks.representative_answered_at) {
-        let rated = add(1, Role::Representative, address.clone(), answered, None, Some(answered));
         record.representative = Some(address);
         record.representative_answered_at = Some(answered);
-        record.representative_billable_seconds = rated.billable_seconds;
-        record.price_micros.0 += rated.price.0;
         record.representative_sip_status = answered_status;
         record.representative_q850 = cause.q850;
     }
@@ -173,5 +186,7 @@ fn blank(
         quality_representative: None,
         one_way_audio: false,
         detail: String::new(),
+        transferred_to: None,
+        transfers: 0,
     }
 }

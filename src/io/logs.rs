@@ -60,6 +60,9 @@ impl CallLog {
             Notice::Failover { call, attempt, switch } => {
                 tracing::warn!(target: "callbridge::call", %call, attempt, switch = &**switch, "another switch is tried");
             }
+            Notice::TransferRefused { call, why } => {
+                tracing::warn!(target: "callbridge::call", %call, why = why.as_str(), "a transfer was refused");
+            }
             Notice::StoreRetry { call } => {
                 tracing::warn!(target: "callbridge::call", %call, "the store refused; tried again");
             }
@@ -178,6 +181,8 @@ pub(crate) mod tests {
             quality_representative: None,
             one_way_audio: false,
             detail: "the customer hung up".to_owned(),
+            transferred_to: None,
+            transfers: 0,
         }
     }
 

@@ -108,6 +108,7 @@ impl Metrics {
             }
             Notice::Setup { micros, .. } => inner.setup.record(seconds(*micros)),
             Notice::FirstRelay { micros, .. } => inner.bridge.record(seconds(*micros)),
+            Notice::TransferRefused { why, .. } => rejected(why.as_str()),
             Notice::OneWayAudio { .. } | Notice::Failover { .. } => {}
             Notice::LadderLost { .. } | Notice::StoreRetry { .. } => {}
         }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{LegId, Quality};
+use crate::model::{Digits, Key, LegId, Quality};
 use crate::sdp::MediaPlan;
 
 /// One recording to be played, named by what it says; resolved to audio by the prompt library outside.
@@ -47,8 +47,14 @@ pub enum Command {
     Agree { leg: LegId, plan: MediaPlan },
     /// Play to this leg, replacing what it hears. Ends a bridge the leg is in.
     Play { leg: LegId, script: Script },
-    /// Cut whatever both hear (within one 20 ms frame) and relay between them.
+    /// Cut whatever both hear (within one 20 ms frame) and relay between them. While one of them holds, the other hears hold
+    /// music instead: at once where the holder sends nothing, else when it has sent nothing for a moment.
     Bridge { a: LegId, b: LegId },
+    /// Dial to this leg as RFC 4733 events after such a pause; said again, the digits queue. [`Event::DigitsSent`] follows,
+    /// unless the peer did not agree to telephone-event.
+    SendDigits { leg: LegId, digits: Digits, after: Duration },
+    /// This leg's party pressed a key and said so by signalling: the same press may come as an RFC 4733 event too.
+    Pressed { leg: LegId, key: Key },
     /// Report [`Event::Silent`] when a leg that may send has sent nothing for so long; counted from this command on.
     /// `None` stops watching.
     WatchSilence { leg: LegId, after: Option<Duration> },
@@ -71,6 +77,11 @@ pub enum Event {
     FirstRelayed { to: LegId },
     /// Nothing came for the watched time. Repeated only after audio came again.
     Silent { leg: LegId, lasted: Duration },
+    /// Every digit was sent.
+    DigitsSent { leg: LegId },
+    /// This leg's party pressed a key: once for each press, in whichever ways it came. A bridged peer that agreed to
+    /// telephone-event hears it from media.
+    Digit { leg: LegId, key: Key },
     /// The port is free again.
     Closed { leg: LegId, quality: Quality },
 }
@@ -85,6 +96,8 @@ impl Event {
             | Event::PlayEnded { leg }
             | Event::FirstRelayed { to: leg }
             | Event::Silent { leg, .. }
+            | Event::DigitsSent { leg }
+            | Event::Digit { leg, .. }
             | Event::Closed { leg, .. } => *leg,
         }
     }

@@ -5,8 +5,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Slot;
+use super::digits::Dialler;
+use super::hold::Hold;
 use super::latch::{Judgement, Latch};
 use super::player::Player;
+use super::presses::Presses;
 use crate::clock::Mono;
 use crate::model::{LegId, Quality};
 use crate::rtp::{self, Arrival, Header, Receiver, Sender};
@@ -19,6 +22,10 @@ pub(super) struct Leg {
     pub(super) agreed: Option<Agreed>,
     pub(super) hears: Hears,
     pub(super) sender: Sender,
+    /// Digits being dialled to it.
+    pub(super) dialler: Option<Box<Dialler>>,
+    /// Keys that its party pressed lately; made with the first one.
+    pub(super) presses: Option<Box<Presses>>,
     receiver: Receiver,
     watch: Watch,
     refused: u64,
@@ -40,8 +47,8 @@ pub(super) enum Hears {
     Nothing,
     /// A script, its next frame due then.
     Script { player: Box<Player>, due: Mono },
-    /// The other leg.
-    Peer { slot: Slot, relayed: bool },
+    /// The other leg; while that one holds, perhaps music.
+    Peer { slot: Slot, relayed: bool, hold: Option<Box<Hold>> },
 }
 
 /// Silence being watched for.
@@ -88,6 +95,8 @@ impl Leg {
             agreed: None,
             hears: Hears::Nothing,
             sender,
+            dialler: None,
+            presses: None,
             receiver: Receiver::default(),
             watch: Watch { after: None, since: Mono::default(), said: false },
             refused: 0,
@@ -149,15 +158,33 @@ impl Leg {
         agreed.latch.target()
     }
 
+    /// The presses of its party.
+    pub(super) fn presses(&mut self) -> &mut Presses {
+        self.presses.get_or_insert_default()
+    }
+
     /// Watches for silence from now on.
     pub(super) fn watch(&mut self, now: Mono, after: Option<Duration>) {
         self.watch = Watch { after, since: now, said: false };
     }
 
+    /// The watch counts from now.
+    pub(super) fn watch_anew(&mut self, now: Mono) {
+        self.watch.since = now;
+    }
+
+    /// A key is being dialled to it.
+    pub(super) fn sounds_key(&self) -> bool {
+        self.dialler.as_ref().is_some_and(|dialler| dialler.sounds())
+    }
+
     /// How long the leg has been silent, once per silence. Only a leg that talks both ways is watched: a phone that holds us
-    /// need not send, whatever its `a=` line says.
+    /// need not send, whatever its `a=` line says, and whom it holds has nobody to talk to.
     pub(super) fn fell_silent(&mut self, now: Mono) -> Option<Duration> {
         let after = self.watch.after?;
+        if matches!(self.hears, Hears::Peer { hold: Some(_), .. }) {
+            return None;
+        }
         let direction = self.agreed.as_ref()?.plan.direction;
         let lasted = now.since(self.watch.since);
         if self.watch.said || !direction.receive || !direction.send || lasted < after {

@@ -1,12 +1,16 @@
-//! A call's media: prompt, hold music, relay, latching, silence, counters. Pure: driven by packets and ticks.
+//! A call's media: prompt, hold music, relay, digits, latching, silence, counters. Pure: driven by packets and ticks.
 //! See [`api`] for what the engine says to it and hears from it, [`Shard`] for the machine. Owns what a leg hears and whose
 //! packets it takes; refuses sockets, ports and clocks, which are `io::media_thread`'s.
 
 pub mod api;
+mod digits;
+mod frame;
+mod hold;
 mod latch;
 mod leg;
 mod player;
 mod playout;
+mod presses;
 mod shard;
 
 #[cfg(test)]

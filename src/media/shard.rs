@@ -11,17 +11,17 @@ use rand::{Rng, SeedableRng};
 use slab::Slab;
 
 use super::api::{Command, Event, Prompts, Script};
+use super::frame::Frame;
 use super::leg::{Heard, Hears, Leg, Sound, Taken};
 use super::player::Player;
 use super::playout::{Playout, after};
+use super::presses::Judged;
 use crate::audio::g711;
 use crate::clock::Mono;
-use crate::model::LegId;
-use crate::rtp::{self, Arrival, HEADER, Sender};
+use crate::model::{Digits, Key, LegId};
+use crate::rtp::{self, Arrival, Sender, TelephoneEvent};
 use crate::sdp::Codec;
 
-/// Longest frame we send: 60 ms of G.711.
-const MAX_FRAME: usize = 480;
 /// How often silence is looked for.
 const SWEEP: Duration = Duration::from_millis(100);
 
@@ -71,16 +71,16 @@ pub struct Counters {
 
 /// A set of legs that may hear each other.
 pub struct Shard {
-    legs: Slab<Leg>,
+    pub(super) legs: Slab<Leg>,
     slots: BTreeMap<LegId, Slot>,
-    prompts: Arc<dyn Prompts>,
+    pub(super) prompts: Arc<dyn Prompts>,
     settings: Settings,
     random: StdRng,
-    playout: Playout,
+    pub(super) playout: Playout,
     due: Vec<(Slot, Mono)>,
     next_sweep: Mono,
-    events: VecDeque<Event>,
-    counters: Counters,
+    pub(super) events: VecDeque<Event>,
+    pub(super) counters: Counters,
 }
 
 impl Shard {
@@ -153,7 +153,9 @@ impl Shard {
             Command::Open { .. } => {}
             Command::Agree { leg, plan } => self.agree(now, leg, plan),
             Command::Play { leg, script } => self.play(now, leg, script),
-            Command::Bridge { a, b } => self.bridge(a, b),
+            Command::Bridge { a, b } => self.bridge(now, a, b),
+            Command::SendDigits { leg, digits, after } => self.send_digits(now, leg, &digits, after),
+            Command::Pressed { leg, key } => self.pressed(now, leg, key),
             Command::WatchSilence { leg, after } => {
                 if let Some(leg) = self.leg(leg) {
                     leg.watch(now, after);
@@ -182,9 +184,11 @@ impl Shard {
             self.events.push_back(Event::FirstPacket { leg: leg.id });
         }
         let connect = leg.settle(now);
+        let twin = heard.sound == Sound::Event && self.key_pressed(now, slot, &heard, bytes);
+        let Some(leg) = self.legs.get_mut(slot.0) else { return Verdict::default() };
         let may_talk = leg.agreed.as_ref().is_some_and(|agreed| agreed.plan.direction.receive);
         let send = match leg.hears {
-            Hears::Peer { slot: peer, .. } if may_talk => self.relay(now, slot, peer, &heard, bytes),
+            Hears::Peer { slot: peer, .. } if may_talk => self.relay(now, slot, peer, &heard, twin, bytes),
             _ => None,
         };
         Verdict { send, connect }
@@ -195,6 +199,9 @@ impl Shard {
         let mut due = std::mem::take(&mut self.due);
         self.playout.take_due(now, &mut due);
         for (slot, at) in due.drain(..) {
+            // Each finds by its own moment whether it is meant.
+            self.dial_beat(now, slot, at, &mut send);
+            self.hold_frame(now, slot, at, &mut send);
             self.play_frame(now, slot, at, &mut send);
         }
         self.due = due;
@@ -228,6 +235,7 @@ impl Shard {
             *due = now;
             self.playout.put(slot, now);
         }
+        self.follow_hold(now, slot);
     }
 
     fn play(&mut self, now: Mono, id: LegId, script: Script) {
@@ -239,7 +247,7 @@ impl Shard {
         self.playout.put(slot, now);
     }
 
-    fn bridge(&mut self, a: LegId, b: LegId) {
+    fn bridge(&mut self, now: Mono, a: LegId, b: LegId) {
         let (Some(a), Some(b)) = (self.slot(a), self.slot(b)) else { return };
         if a == b {
             return;
@@ -247,9 +255,41 @@ impl Shard {
         for (slot, peer) in [(a, b), (b, a)] {
             self.part(slot);
             if let Some(leg) = self.legs.get_mut(slot.0) {
-                leg.hears = Hears::Peer { slot: peer, relayed: false };
+                leg.hears = Hears::Peer { slot: peer, relayed: false, hold: None };
                 leg.sender.new_source();
             }
+        }
+        self.follow_hold(now, a);
+        self.follow_hold(now, b);
+    }
+
+    /// A packet of an RFC 4733 event came: true when its press is known from signalling and is not to be heard again.
+    fn key_pressed(&mut self, now: Mono, slot: Slot, heard: &Heard, bytes: &[u8]) -> bool {
+        let Some(leg) = self.legs.get_mut(slot.0) else { return false };
+        let event = bytes.get(heard.header.payload.clone()).and_then(TelephoneEvent::read);
+        let Some(key) = event.and_then(|event| Key::of_event(event.event)) else { return false };
+        match leg.presses().event(now, key, heard.header.timestamp) {
+            Judged::New => {
+                self.events.push_back(Event::Digit { leg: leg.id, key });
+                false
+            }
+            Judged::Goes => false,
+            Judged::Twin => true,
+        }
+    }
+
+    /// Signalling says that a key was pressed: the peer hears it, if it understands.
+    fn pressed(&mut self, now: Mono, id: LegId, key: Key) {
+        let Some(leg) = self.leg(id) else { return };
+        if !leg.presses().message(now, key) {
+            return;
+        }
+        let peer = if let Hears::Peer { slot, .. } = leg.hears { self.legs.get(slot.0) } else { None };
+        let understands = |leg: &&Leg| leg.agreed.as_ref().is_some_and(|agreed| agreed.plan.telephone_event.is_some());
+        let peer = peer.filter(understands).map(|leg| leg.id);
+        self.events.push_back(Event::Digit { leg: id, key });
+        if let Some(peer) = peer {
+            self.send_digits(now, peer, &Digits::key(key), Duration::ZERO);
         }
     }
 
@@ -273,9 +313,18 @@ impl Shard {
         }
     }
 
-    fn relay(&mut self, now: Mono, from: Slot, to: Slot, heard: &Heard, bytes: &mut [u8]) -> Option<Outgoing> {
+    fn relay(
+        &mut self,
+        now: Mono,
+        from: Slot,
+        to: Slot,
+        heard: &Heard,
+        twin: bool,
+        bytes: &mut [u8],
+    ) -> Option<Outgoing> {
         let leg = self.legs.get_mut(to.0)?;
-        let Hears::Peer { slot, relayed } = &mut leg.hears else { return None };
+        let key_sounds = leg.sounds_key();
+        let Hears::Peer { slot, relayed, hold } = &mut leg.hears else { return None };
         if *slot != from {
             return None;
         }
@@ -292,13 +341,19 @@ impl Shard {
             Arrival::Fresh | Arrival::Late => {}
         }
         let payload_type = match (heard.sound, agreed.plan.telephone_event) {
-            (Sound::Voice(_), _) => agreed.plan.send_payload_type,
-            (Sound::Event, Some((send, _))) => send,
-            (Sound::Event, None) | (Sound::Other, _) => {
-                leg.sender.leave_out();
+            (Sound::Voice(_), _) if !key_sounds => agreed.plan.send_payload_type,
+            (Sound::Event, Some((send, _))) if !key_sounds && !twin => send,
+            _ => {
+                // A late one has its number behind us: nothing closes up.
+                if heard.arrival != Arrival::Late {
+                    leg.sender.leave_out();
+                }
                 return None;
             }
         };
+        if hold.as_mut().is_some_and(|hold| hold.holder_speaks(now)) {
+            leg.sender.new_source();
+        }
         let stamp = leg.sender.relay(now, &heard.header)?;
         if let (Sound::Voice(codec), Some(payload)) = (heard.sound, bytes.get_mut(heard.header.payload.clone())) {
             match (codec, agreed.plan.codec) {
@@ -317,37 +372,28 @@ impl Shard {
 
     fn play_frame(&mut self, now: Mono, slot: Slot, at: Mono, send: &mut impl FnMut(Outgoing, &mut [u8])) {
         let Some(leg) = self.legs.get_mut(slot.0) else { return };
-        let target = leg.target();
+        let target = leg.target().filter(|_| !leg.sounds_key());
         // Without an agreement the script waits; with it, the entry is put again.
         let Some(agreed) = &leg.agreed else { return };
         let Hears::Script { player, due } = &mut leg.hears else { return };
         if *due != at {
             return;
         }
-        let ptime = agreed.plan.ptime_ms.clamp(10, 60);
-        let samples = usize::from(ptime) * 8;
-        let mut packet = [0u8; HEADER + MAX_FRAME];
-        let Some((header, rest)) = packet.split_first_chunk_mut::<HEADER>() else { return };
-        let Some(frame) = rest.get_mut(..samples) else { return };
-        if !player.fill(agreed.plan.codec, self.prompts.as_ref(), frame) {
+        let Some(mut frame) = Frame::fill(&agreed.plan, player, self.prompts.as_ref()) else {
             leg.hears = Hears::Nothing;
             self.events.push_back(Event::PlayEnded { leg: leg.id });
             return;
-        }
+        };
         // The beat is counted from the first frame as it was really sent.
         let beat = if leg.sender.begins() { now } else { at };
-        *due = after(beat, Duration::from_millis(u64::from(ptime)), now);
+        *due = after(beat, frame.period(), now);
         self.playout.put(slot, *due);
-        // Held: the script goes on unheard, so that one that ends does end.
+        // Held, or a key sounds: the script goes on unheard, so that one that ends does end.
         let Some(to) = target else {
             leg.sender.new_source();
             return;
         };
-        let stamp = leg.sender.frame(now, u32::from(ptime) * 8);
-        rtp::write(header, agreed.plan.send_payload_type, stamp);
         self.counters.played += 1;
-        if let Some(datagram) = packet.get_mut(..HEADER + samples) {
-            send(Outgoing { slot, to }, datagram);
-        }
+        send(Outgoing { slot, to }, frame.stamp(now, &agreed.plan, &mut leg.sender));
     }
 }

@@ -191,7 +191,7 @@ fn parse_tel(rest: &str) -> Result<Number, EndpointError> {
             _ => continue,
         };
         let digits: String = value.chars().filter(|c| !matches!(c, '-' | '.' | '(' | ')')).collect();
-        let known = |c: char| c.is_ascii_digit() || matches!(c, '*' | '#' | 'A'..='D' | 'a'..='d' | 'p' | 'w');
+        let known = |c: char| c.is_ascii_digit() || matches!(c, '*' | '#' | 'A'..='D' | 'a'..='d' | 'p' | 'w' | ',');
         if digits.is_empty() || digits.len() > 32 || !digits.chars().all(known) || slot.is_some() {
             return Err(EndpointError::Parameter);
         }

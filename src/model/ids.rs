@@ -76,6 +76,10 @@ impl fmt::Display for LegId {
     }
 }
 
+/// A transfer that a party asked for, until the asker was told how it ended. Unique while the equipment runs.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct TransferId(pub u64);
+
 /// A business identifier 804: 1 to 64 of `A-Z a-z 0-9 . _ -`, starting with a letter or digit.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
 #[serde(transparent)]

@@ -87,4 +87,22 @@ pub struct Progress {
     pub representative_answered_at: Option<Wall>,
     /// Both talked.
     pub bridged_at: Option<Wall>,
+    /// Every representative's leg that was answered, in order: each is billed, also after a transfer.
+    #[serde(default)]
+    pub answered: Vec<AnsweredMark>,
+}
+
+/// The mark of one answered representative's leg.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AnsweredMark {
+    /// Which leg of the call.
+    pub attempt: u16,
+    /// What was dialled.
+    pub address: Endpoint,
+    /// Billing begins.
+    pub answered_at: Wall,
+    /// Billing ended; absent: it was live.
+    pub ended_at: Option<Wall>,
+    /// The customer was transferred to it.
+    pub transferred: bool,
 }

@@ -2,6 +2,7 @@
 //! validation; refuses behaviour, time and I/O.
 
 pub mod business;
+pub mod digits;
 pub mod endpoint;
 pub mod header_name;
 pub mod ids;
@@ -14,9 +15,10 @@ pub mod transport;
 pub mod trunk;
 
 pub use business::{Business, Directory, Limits};
+pub use digits::{Digits, Key};
 pub use endpoint::{Endpoint, EndpointError};
-pub use ids::{BusinessId, BusinessIdError, CallId, LegId};
-pub use message::{Idempotency, InitiationMessage, Progress, StoredCall, WebPage};
+pub use ids::{BusinessId, BusinessIdError, CallId, LegId, TransferId};
+pub use message::{AnsweredMark, Idempotency, InitiationMessage, Progress, StoredCall, WebPage};
 pub use money::{Currency, Money, Tariff};
 pub use outcome::{CallState, Cause, LegState, Outcome, Role};
 pub use record::{AttemptRecord, CallRecord, CallView, LegView, Quality};

@@ -32,7 +32,7 @@ pub struct CallRecord {
     pub reference: Option<String>,
     /// Who was called first.
     pub customer: Endpoint,
-    /// The representative who talked, else the last one tried, else the first one named.
+    /// The representative with whom the customer was first joined, else the last one tried, else the first one named.
     pub representative: Option<Endpoint>,
     /// How it ended.
     pub outcome: Outcome,
@@ -56,7 +56,7 @@ pub struct CallRecord {
     pub customer_billable_seconds: u64,
     /// Billed seconds of all answered representatives' legs.
     pub representative_billable_seconds: u64,
-    /// Whole seconds both talked, rounded down.
+    /// Whole seconds from the bridge to the end, rounded down; the time of transfers counts.
     pub talk_seconds: u64,
     /// The price.
     pub price_micros: Money,
@@ -86,6 +86,12 @@ pub struct CallRecord {
     pub one_way_audio: bool,
     /// Why it ended, in our words.
     pub detail: String,
+    /// Whom the customer was transferred to, the last one.
+    #[serde(default)]
+    pub transferred_to: Option<Endpoint>,
+    /// How often the customer was transferred.
+    #[serde(default)]
+    pub transfers: u64,
 }
 
 /// One leg attempt: the second listing.
@@ -169,7 +175,7 @@ pub struct CallView {
     pub outcome: Option<Outcome>,
     /// The customer's leg.
     pub customer: LegView,
-    /// The representative's: the one who answered, else the one being tried, else the last tried, else the first named.
+    /// The representative's: the one first joined, else the one being tried, else the last tried, else the first named.
     pub representative: Option<LegView>,
     /// Every leg tried, in order.
     pub attempts: Vec<LegView>,
@@ -185,6 +191,12 @@ pub struct CallView {
     pub billable_seconds: Option<u64>,
     /// The business's own identifier.
     pub reference: Option<String>,
+    /// Whom the customer was transferred to, the last one.
+    #[serde(default)]
+    pub transferred_to: Option<Endpoint>,
+    /// How often the customer was transferred.
+    #[serde(default)]
+    pub transfers: u64,
 }
 
 impl CallView {
@@ -202,7 +214,12 @@ impl CallView {
         };
         let customer = attempts.iter().find(|a| a.role == Role::Customer).map(leg);
         let tried = || attempts.iter().filter(|a| a.role == Role::Representative);
-        let talked = tried().find(|a| a.answered_at.is_some()).or_else(|| tried().next_back()).map(leg);
+        let first_joined = |a: &&AttemptRecord| {
+            record.bridged_at.is_some()
+                && a.answered_at == record.representative_answered_at
+                && record.representative.as_ref() == Some(&a.address)
+        };
+        let talked = tried().find(first_joined).or_else(|| tried().next_back()).map(leg);
         CallView {
             id: record.call_id,
             business_id: record.business_id.clone(),
@@ -217,6 +234,8 @@ impl CallView {
             ended_at: Some(record.ended_at),
             billable_seconds: Some(record.customer_billable_seconds + record.representative_billable_seconds),
             reference: record.reference.clone(),
+            transferred_to: record.transferred_to.clone(),
+            transfers: record.transfers,
         }
     }
 }

@@ -88,6 +88,33 @@ impl Sender {
         }
     }
 
+    /// An event of our own begins (RFC 4733 §2.1): the timestamp that all its packets bear.
+    pub fn begin_event(&mut self, now: Mono) -> u32 {
+        let timestamp = self.timestamp_at(now);
+        self.last = Some((timestamp, now));
+        timestamp
+    }
+
+    /// Stamps a packet of an event of our own. A mapped source's numbers make room for it.
+    pub fn event(&mut self, timestamp: u32, marker: bool) -> Stamp {
+        let sequence = self.next;
+        self.next = sequence.wrapping_add(1);
+        self.sent += 1;
+        if let Source::Mapped { sequence, span, .. } = &mut self.source {
+            *sequence = sequence.wrapping_add(1);
+            // What is late from before would fall on numbers that are given away.
+            *span = 0;
+        }
+        Stamp { marker, sequence, timestamp, ssrc: self.ssrc }
+    }
+
+    /// The event is over: our own frames, which paused, go on by the clock.
+    pub fn end_event(&mut self) {
+        if self.source == Source::Own {
+            self.source = Source::New;
+        }
+    }
+
     /// Packets stamped.
     pub fn sent(&self) -> u64 {
         self.sent
@@ -166,6 +193,21 @@ mod tests {
         sender.relay(ms(0), &theirs(10, 0)).unwrap();
         sender.leave_out();
         assert_eq!(sender.relay(ms(40), &theirs(12, 320)).unwrap().sequence, 101);
+    }
+
+    #[test]
+    fn an_event_of_our_own_stands_in_the_numbering_of_a_talk() {
+        let mut sender = Sender::new(7, 100, 0);
+        let before = sender.relay(ms(0), &theirs(10, 0)).unwrap();
+        let timestamp = sender.begin_event(ms(30));
+        assert_eq!(timestamp.wrapping_sub(before.timestamp), 240);
+        let packets = [sender.event(timestamp, true), sender.event(timestamp, false)];
+        assert_eq!(packets.map(|p| (p.sequence, p.timestamp)), [(101, timestamp), (102, timestamp)]);
+        sender.end_event();
+        assert_eq!(sender.relay(ms(41), &theirs(9, 0)), None, "late, and its number is given away");
+        let after = sender.relay(ms(60), &theirs(11, 480)).unwrap();
+        assert_eq!((after.sequence, after.timestamp, after.marker), (103, 480, false));
+        assert_eq!(sender.relay(ms(80), &theirs(12, 640)).unwrap().sequence, 104);
     }
 
     #[test]

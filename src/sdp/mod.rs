@@ -95,6 +95,8 @@ pub struct LocalMedia {
     pub session_id: u64,
     /// `o=` version: one more with each changed body (RFC 3264 §8).
     pub version: u64,
+    /// Digits are heard and sent as RTP (RFC 4733).
+    pub telephone_event: bool,
 }
 
 /// Why a body leads to no [`MediaPlan`].

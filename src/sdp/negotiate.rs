@@ -7,7 +7,7 @@ use super::{Codec, Direction, LocalMedia, MediaPlan, SdpError, TELEPHONE_EVENT};
 /// Our offer: one audio stream with these codecs in this order, and `telephone-event`.
 pub fn offer(local: &LocalMedia, codecs: &[Codec], direction: Direction) -> Vec<u8> {
     let codecs = codecs.iter().map(|codec| (*codec, codec.payload_type())).collect();
-    let audio = OurAudio { codecs, telephone_event: Some(TELEPHONE_EVENT), direction };
+    let audio = OurAudio { codecs, telephone_event: local.telephone_event.then_some(TELEPHONE_EVENT), direction };
     write(local, (0, 0), &[OurStream::Audio(audio)])
 }
 
@@ -57,12 +57,13 @@ pub fn answer(local: &LocalMedia, offer: &[u8], preferred: Option<Codec>) -> Res
         .or(audio.codecs.first())
         .copied()
         .ok_or(SdpError::NoCommonCodec)?;
+    let telephone_event = audio.telephone_event.filter(|_| local.telephone_event);
     let plan = MediaPlan {
         remote: audio.remote,
         codec,
         send_payload_type: payload_type,
         receive_payload_type: payload_type,
-        telephone_event: audio.telephone_event.map(|number| (number, number)),
+        telephone_event: telephone_event.map(|number| (number, number)),
         direction: mirrored(audio.direction),
         ptime_ms: audio.ptime_ms,
     };
@@ -74,7 +75,7 @@ pub fn answer(local: &LocalMedia, offer: &[u8], preferred: Option<Codec>) -> Res
             if index == chosen {
                 OurStream::Audio(OurAudio {
                     codecs: vec![(codec, payload_type)],
-                    telephone_event: audio.telephone_event,
+                    telephone_event,
                     direction: plan.direction,
                 })
             } else {

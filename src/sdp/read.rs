@@ -102,7 +102,7 @@ fn formats(media: &sdp_types::Media) -> (Vec<(Codec, u8)>, Option<u8>) {
     let mut codecs: Vec<(Codec, u8)> = Vec::new();
     let mut telephone_event = None;
     for format in media.fmt.split_ascii_whitespace() {
-        let Some(payload_type) = format.parse::<u8>().ok().filter(|number| *number < 128) else { continue };
+        let Some(payload_type) = format.parse::<u8>().ok().filter(is_usable) else { continue };
         match rtpmap(media, payload_type) {
             Some(encoding) if is_8000_mono(encoding) => {
                 let name = encoding.split('/').next().unwrap_or_default();
@@ -121,6 +121,11 @@ fn formats(media: &sdp_types::Media) -> (Vec<(Codec, u8)>, Option<u8>) {
         }
     }
     (codecs, telephone_event)
+}
+
+/// 64 to 95 behind the marker bit look like RTCP (RFC 5761 §4): events that begin with it would be lost.
+fn is_usable(number: &u8) -> bool {
+    matches!(number, 0..64 | 96..128)
 }
 
 fn add(codecs: &mut Vec<(Codec, u8)>, codec: Codec, payload_type: u8) {

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn local() -> LocalMedia {
-    LocalMedia { address: "192.0.2.1".parse().unwrap(), port: 20_000, session_id: 7, version: 1 }
+    LocalMedia { address: "192.0.2.1".parse().unwrap(), port: 20_000, session_id: 7, version: 1, telephone_event: true }
 }
 
 fn body(lines: &[&str]) -> Vec<u8> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use super::sources::{Source, Sources};
-use crate::model::{Cause, Hop, LegId, SipTransport, Trunk};
+use crate::model::{Cause, Hop, Key, LegId, SipTransport, TransferId, Trunk};
 
 /// Dial a leg.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -94,6 +94,26 @@ pub enum OfferReply {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct OfferId(pub u64);
 
+/// What a peer asks for by REFER (RFC 3515).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refer {
+    /// Whom to call: a URI, without the header fields that it may carry.
+    pub target: String,
+    /// The dialog that the call is to replace (RFC 3891): the value of the field.
+    pub replaces: Option<String>,
+    /// Who asks (RFC 3892): the value of the field.
+    pub referred_by: Option<String>,
+}
+
+/// Answers to a REFER.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ReferReply {
+    /// 202, and NOTIFYs until the last report; 200 and none of them where the peer asked for that (RFC 4488).
+    Accept,
+    /// This status.
+    Refuse(u16),
+}
+
 /// What happened to a leg. After `Failed` or `HungUp`, and after the engine's own hang-up, nothing more is reported of it:
 /// what is left (ACKs, a late 200, CANCEL × 200) is the stack's own affair (field.md 2, 3, 4).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -115,6 +135,12 @@ pub enum LegEvent {
     OfferAnswered { answer: Vec<u8> },
     /// The peer refused what `reoffer` offered; the session stays as it was (RFC 3261 §14.1).
     OfferRefused { cause: Cause },
+    /// A REFER of the peer; must be answered by `answer_refer`.
+    TransferAsked { id: TransferId, refer: Refer },
+    /// The peer says by INFO that a key was pressed.
+    Key { key: Key },
+    /// The INFO of `press` was answered, or never will be.
+    KeySent { accepted: bool },
     /// The peer's BYE (answered already), or the dialog died (2xx to our BYE is not waited for).
     HungUp { cause: Cause },
 }

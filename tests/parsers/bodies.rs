@@ -14,7 +14,8 @@ pub use sip::sip_message;
 
 /// Takes the bytes as an offer, and as an answer to ours.
 pub fn sdp(body: &[u8]) {
-    let local = LocalMedia { address: [127, 0, 0, 1].into(), port: 20_000, session_id: 1, version: 1 };
+    let local =
+        LocalMedia { address: [127, 0, 0, 1].into(), port: 20_000, session_id: 1, version: 1, telephone_event: true };
     let _ = sdp::accept_answer(&[Codec::Pcmu, Codec::Pcma], body);
     if let Ok((answer, _)) = sdp::answer(&local, body, Some(Codec::Pcmu)) {
         assert!(!answer.is_empty());

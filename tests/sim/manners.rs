@@ -16,7 +16,7 @@ use rand::rngs::StdRng;
 use crate::plan::{Party, SWITCH_B, Wish, draw_behaviour};
 
 /// The equipment transfers and dials extensions.
-const TRANSFERS: bool = false;
+const TRANSFERS: bool = true;
 
 /// Adds to the manners of one party.
 pub fn adorn(rng: &mut StdRng, behaviour: &mut Behaviour) {

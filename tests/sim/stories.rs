@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use callbridge::model::trunk::{Credentials, SessionTimer};
 use callbridge::phone::manners::{
-    Challenge, Hash, OnReinvite, RefreshBy, Refresher, Reliable, SessionFlaw, SessionManner,
+    AfterRefer, Challenge, Hash, OnReinvite, RefreshBy, Refresher, Reliable, SessionFlaw, SessionManner, Transfer,
 };
 use callbridge::phone::{Act, Behaviour};
 
-use crate::plan::{LONG, Plan};
+use crate::plan::{LONG, Party, Plan};
 
 fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -55,6 +55,16 @@ fn minutes(representative_session: SessionManner, on_reinvite: OnReinvite) -> Pl
     plan
 }
 
+/// A representative who transfers, and the new party.
+fn transferred(representative: Behaviour, new_party: Option<Behaviour>) -> Plan {
+    let mut plan = Plan::fixed(customer(), vec![representative]);
+    plan.wishes[0].targets = new_party
+        .map(|behaviour| Party { number: "+16465557100".to_owned(), extension: None, behaviour })
+        .into_iter()
+        .collect();
+    plan
+}
+
 /// File name and plan.
 pub fn of_carriers() -> Vec<(&'static str, Plan)> {
     let reliable = |count, update| Reliable { count, every: ms(200), answer: true, update, flaw: None };
@@ -71,6 +81,22 @@ pub fn of_carriers() -> Vec<(&'static str, Plan)> {
     let by_us = |by| session(90, Refresher::Uac, by, None);
     let by_them = |flaw| session(90, Refresher::Uas, RefreshBy::Update, flaw);
     let accept = OnReinvite::Accept;
+    let new_party = |answer| Behaviour::answering(ms(answer), 3000, Some(ms(1_500)));
+    let to = |transfer: Transfer| Behaviour {
+        transfer,
+        talk: vec![(ms(1_000), Act::Refer), (ms(9_000), Act::HangUp)],
+        ..representative()
+    };
+    let uri = "sip:+16465557100@192.0.2.12;user=phone";
+    let blind = Transfer { to: vec![uri.to_owned()], ..Transfer::default() };
+    let attended = "sip:+16465557100@192.0.2.12;user=phone?Replaces=c%40phone%3Bto-tag%3Da%3Bfrom-tag%3Db";
+    let attended = Transfer { to: vec![attended.to_owned()], ..Transfer::default() };
+    let replaces = Some("c@phone;to-tag=a;from-tag=b".to_owned());
+    let gone = Transfer { then: AfterRefer::HangUpAtOnce, ..blind.clone() };
+    let abroad = Transfer { to: vec!["sip:+442079460000@192.0.2.12;user=phone".to_owned()], ..Transfer::default() };
+    let stays = |behaviour: Behaviour| Behaviour { talk: vec![(ms(3_000), Act::HangUp)], ..behaviour };
+    let mut extension = Plan::fixed(customer(), vec![stays(representative())]);
+    extension.wishes[0].representatives[0].extension = Some("42#".to_owned());
     vec![
         ("completed-reliable-provisionals", Plan::fixed(customer(), vec![reliably])),
         ("completed-forks-ring-reliably-and-update", Plan::fixed(customer(), vec![forked])),
@@ -81,6 +107,19 @@ pub fn of_carriers() -> Vec<(&'static str, Plan)> {
         ("completed-session-refreshed-by-us", minutes(by_us(RefreshBy::Update), accept)),
         ("completed-session-refreshed-by-reinvite-after-glare", minutes(by_us(RefreshBy::Reinvite), OnReinvite::Glare)),
         ("completed-session-refreshed-by-the-phone", minutes(by_them(None), accept)),
+        ("completed-extension-dialled", extension),
+        ("completed-transferred", transferred(to(blind.clone()), Some(new_party(900)))),
+        ("completed-transferred-attended", transferred(to(attended), Some(Behaviour { replaces, ..new_party(300) }))),
+        (
+            "completed-transfer-to-busy-gives-the-customer-back",
+            transferred(to(blind.clone()), Some(Behaviour::refusing(ms(900), 486))),
+        ),
+        ("completed-transfer-fails-and-nobody-is-left", transferred(to(gone), Some(Behaviour::refusing(ms(900), 486)))),
+        ("completed-transfer-abroad-refused", transferred(to(abroad), None)),
+        ("completed-customer-may-not-transfer", {
+            let refers = Behaviour { transfer: blind, talk: vec![(ms(2_000), Act::Refer)], ..customer() };
+            Plan::fixed(refers, vec![stays(representative())])
+        }),
         ("completed-session-expired", minutes(by_them(Some(SessionFlaw::StopsRefreshing)), accept)),
     ]
 }

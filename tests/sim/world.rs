@@ -186,6 +186,14 @@ impl World {
         let bound = self.now + self.plan.faults.until + Duration::from_secs(longest);
         while let Some(at) = self.next_moment() {
             if at > bound {
+                self.note(|| format!("not at rest: something is due at {:.3}", at.0 as f64 / 1e6 - 1.0));
+                for (index, (_, phone)) in self.phones.iter().enumerate() {
+                    let due = phone.poll_timeout();
+                    let text = format!("phones {index}: {due:?}");
+                    self.trace.iter_mut().for_each(|trace| trace.push(text.clone()));
+                }
+                let engine = self.engine.as_ref().map(|e| (e.poll_timeout(), e.census()));
+                self.note(|| format!("engine: {engine:?}"));
                 return false;
             }
             self.step(at);

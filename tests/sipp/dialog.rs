@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
+use crate::support::rtp::Frame;
 use crate::support::sipp::Phone;
-use crate::support::story::{Story, assert_bridged_by_content, until_both_hear_each_other};
+use crate::support::story::{Story, assert_bridged_by_content, assert_one_stream, until_both_hear_each_other};
 use crate::support::tone::Tone;
 use crate::support::wait::{PATIENCE, eventually};
 
@@ -16,7 +17,7 @@ fn until_heard_anew(phone: &Phone, voice: Tone) {
     });
 }
 
-/// Holds with `direction` and resumes; the other side answers plainly.
+/// Holds with `direction` and resumes; the other side answers plainly, and hears the holder while that one sends, else music.
 fn hold_and_resume(who: Tone, direction: &'static str) {
     let story = Story::begin();
     let other = if who == Tone::Customer { Tone::Representative } else { Tone::Customer };
@@ -31,7 +32,9 @@ fn hold_and_resume(who: Tone, direction: &'static str) {
     holder.until("the ACK of the hold", |m| m.sent && m.is_request("ACK"));
     if direction == "sendonly" {
         until_heard_anew(&held, who);
+        holder.media.fall_silent();
     }
+    until_heard_anew(&held, Tone::HoldMusic);
     // The equipment had 200 ms to obey: in the half second after that nothing comes to the holder.
     let quiet_from = Instant::now() + std::time::Duration::from_millis(200);
     eventually("half a second of hold", PATIENCE, || (quiet_from.elapsed().as_millis() >= 500).then_some(()));
@@ -39,13 +42,19 @@ fn hold_and_resume(who: Tone, direction: &'static str) {
     assert_eq!(during, 0, "a phone that holds with {direction} is sent nothing");
     assert_eq!(call.now()["state"], "bridged", "hold is no hang-up");
 
+    holder.media.speak_again();
     holder.act();
     until_heard_anew(&holder, other);
     until_heard_anew(&held, who);
     holder.act();
     assert_eq!(call.record()["outcome"], "completed");
-    holder.finish();
-    held.finish();
+    assert_one_stream(&holder.finish().heard);
+    let heard = held.finish().heard;
+    assert_one_stream(&heard);
+    let music = |frame: &Frame| frame.tone() == Some(Tone::HoldMusic);
+    let last = heard.iter().rposition(music).expect("hold music");
+    let first_after = heard.get(last + 1..).unwrap_or_default().iter().position(|f| f.tone() == Some(who));
+    assert!(first_after.is_some_and(|at| at <= 1), "the music is cut, and the holder heard, at once: {first_after:?}");
     story.end();
 }
 
@@ -66,10 +75,15 @@ fn the_representative_holds_both_ways_and_resumes() {
 
 /// A phone that asks something in the middle of the talk, which goes on, and hangs up.
 fn asks_and_talks_on(who: Tone, scenario: &'static str, answered: impl Fn(&Phone)) {
+    asks_whom(who, scenario, "phone-answers-and-is-hung-up", answered);
+}
+
+/// The same with another listener.
+fn asks_whom(who: Tone, scenario: &'static str, listener: &'static str, answered: impl Fn(&Phone)) {
     let story = Story::begin();
     let other = if who == Tone::Customer { Tone::Representative } else { Tone::Customer };
     let mut asker = story.phone(who, scenario, |_| {});
-    let listener = story.phone(other, "phone-answers-and-is-hung-up", |_| {});
+    let listener = story.phone(other, listener, |_| {});
     let call = story.call();
     call.until("bridged");
     let both = if who == Tone::Customer { (&asker, &listener) } else { (&listener, &asker) };
@@ -104,7 +118,8 @@ fn an_update_with_and_without_an_offer_is_answered() {
 
 #[test]
 fn options_and_info_in_the_dialog_are_answered() {
-    asks_and_talks_on(Tone::Customer, "phone-asks-options-and-info", |phone| {
+    // The INFO is a key, which the other side hears.
+    asks_whom(Tone::Customer, "phone-asks-options-and-info", "phone-hears-digits", |phone| {
         phone.until("the answer to INFO", |m| m.is_response(200, "INFO"));
     });
 }

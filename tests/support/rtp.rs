@@ -23,6 +23,41 @@ const PURE: f64 = 0.9;
 /// A frame has nothing of a tone below this share.
 const ABSENT: f64 = 0.2;
 
+/// The payload type of telephone events in the scenarios.
+const TELEPHONE_EVENT: u8 = 101;
+
+/// What a packet says of a key (RFC 4733 §2.3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Event {
+    /// The key.
+    pub key: char,
+    /// It ended.
+    pub end: bool,
+    /// In samples.
+    pub duration: u16,
+}
+
+impl Event {
+    fn parse(payload: &[u8]) -> Option<Event> {
+        let [key, flags, high, low] = *payload.first_chunk::<4>()?;
+        let key = "0123456789*#ABCD".chars().nth(usize::from(key))?;
+        Some(Event { key, end: flags & 0x80 != 0, duration: u16::from_be_bytes([high, low]) })
+    }
+}
+
+/// The keys among what was heard, each with its packets.
+pub fn keys(heard: &[Frame]) -> Vec<(char, Vec<&Frame>)> {
+    let mut keys: Vec<(char, Vec<&Frame>)> = Vec::new();
+    for frame in heard {
+        let Some(event) = frame.event else { continue };
+        match keys.last_mut() {
+            Some((_, frames)) if frames[0].timestamp == frame.timestamp => frames.push(frame),
+            _ => keys.push((event.key, vec![frame])),
+        }
+    }
+    keys
+}
+
 /// One received packet, judged.
 #[derive(Clone, Debug)]
 pub struct Frame {
@@ -36,6 +71,12 @@ pub struct Frame {
     pub sequence: u16,
     /// Synchronisation source.
     pub ssrc: u32,
+    /// On the 8 kHz clock.
+    pub timestamp: u32,
+    /// First of a talk spurt, or of an event.
+    pub marker: bool,
+    /// A telephone event (RFC 4733).
+    pub event: Option<Event>,
     level: f64,
     shares: [f64; Tone::ALL.len()],
 }
@@ -63,14 +104,23 @@ impl Frame {
         let version_2_without_padding = header[0] & 0b1110_0000 == 0b1000_0000;
         let csrcs = usize::from(header[0] & 0x0f) * 4;
         let payload_type = header[1] & 0x7f;
-        let law = Law::of_payload_type(payload_type).filter(|_| version_2_without_padding)?;
-        let samples: Vec<i16> = rest.get(csrcs..)?.iter().map(|octet| law.decode(*octet)).collect();
+        let payload = rest.get(csrcs..).filter(|_| version_2_without_padding)?;
+        let event = if payload_type == TELEPHONE_EVENT { Some(Event::parse(payload)?) } else { None };
+        let law = match event {
+            Some(_) => None,
+            None => Some(Law::of_payload_type(payload_type)?),
+        };
+        let samples: Vec<i16> =
+            law.map_or_else(Vec::new, |law| payload.iter().map(|octet| law.decode(*octet)).collect());
         Some(Frame {
             at,
             from,
             payload_type,
             sequence: u16::from_be_bytes([header[2], header[3]]),
             ssrc: u32::from_be_bytes([header[8], header[9], header[10], header[11]]),
+            timestamp: u32::from_be_bytes([header[4], header[5], header[6], header[7]]),
+            marker: header[1] & 0x80 != 0,
+            event,
             level: level(&samples),
             shares: Tone::ALL.map(|tone| tone.share(&samples)),
         })
@@ -124,6 +174,11 @@ impl Endpoint {
     /// Stops sending (the line goes dead) but goes on listening.
     pub fn fall_silent(&self) {
         self.shared.silent.store(true, Ordering::Relaxed);
+    }
+
+    /// Sends again.
+    pub fn speak_again(&self) {
+        self.shared.silent.store(false, Ordering::Relaxed);
     }
 
     /// Everything received so far.

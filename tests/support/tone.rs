@@ -17,11 +17,14 @@ pub enum Tone {
     Unavailable,
     /// Hold music, likewise.
     HoldMusic,
+    /// The voice of the one to whom a customer is transferred.
+    NewParty,
 }
 
 impl Tone {
     /// All of them.
-    pub const ALL: [Tone; 5] = [Tone::Customer, Tone::Representative, Tone::Prompt, Tone::Unavailable, Tone::HoldMusic];
+    pub const ALL: [Tone; 6] =
+        [Tone::Customer, Tone::Representative, Tone::Prompt, Tone::Unavailable, Tone::HoldMusic, Tone::NewParty];
 
     /// Its frequency.
     pub fn hertz(self) -> f64 {
@@ -31,6 +34,7 @@ impl Tone {
             Tone::Prompt => 650.0,
             Tone::Unavailable => 850.0,
             Tone::HoldMusic => 450.0,
+            Tone::NewParty => 1950.0,
         }
     }
 

@@ -153,6 +153,8 @@ fn call(n: u8) -> CallView {
         ended_at: None,
         billable_seconds: None,
         reference: None,
+        transferred_to: None,
+        transfers: 0,
     }
 }
 

@@ -88,6 +88,8 @@ impl MediaHandle {
             Command::Agree { leg, .. }
             | Command::Play { leg, .. }
             | Command::WatchSilence { leg, .. }
+            | Command::SendDigits { leg, .. }
+            | Command::Pressed { leg, .. }
             | Command::Close { leg } => self.pass(leg, Order::Command(command)),
         }
     }

@@ -95,6 +95,8 @@ fn finish(call: &StoredCall) -> StoreOp {
         quality_representative: None,
         one_way_audio: false,
         detail: "busy".to_owned(),
+        transferred_to: None,
+        transfers: 0,
     };
     let attempt = AttemptRecord {
         call_id: call.id,

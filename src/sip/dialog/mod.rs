@@ -3,6 +3,7 @@
 //! `stack` reads the messages and writes them.
 
 pub mod negotiation;
+pub mod referrals;
 pub mod reliable;
 pub mod session;
 pub mod usage;

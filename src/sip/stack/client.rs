@@ -90,6 +90,7 @@ impl Stack {
             invite: None,
             clients: 0,
             servers: Vec::new(),
+            referrals: Default::default(),
             last_source: invite.hop.clone(),
         }
     }

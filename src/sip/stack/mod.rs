@@ -9,6 +9,8 @@ mod challenge;
 mod client;
 mod connection;
 mod exchange;
+mod info;
+mod refer;
 mod refresh;
 mod reliable;
 mod reoffer;

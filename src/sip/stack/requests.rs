@@ -1,4 +1,4 @@
-//! Our requests inside dialogs: PRACK, UPDATE, re-INVITE, BYE. Owns that all of them are written and started in one place, so
+//! Our requests inside dialogs: PRACK, UPDATE, re-INVITE, NOTIFY, INFO, BYE. Owns that all of them are written and started in one place, so
 //! that each can be written again (`retry`), and whose answer means what. Refuses to know why they are sent.
 
 use super::table::{Asked, Carried, ClientTx, Draft};
@@ -6,6 +6,7 @@ use super::write;
 use super::{ClientMachine, Stack};
 use crate::clock::Mono;
 use crate::model::{Cause, Hop};
+use crate::sip::api::LegEvent;
 use crate::sip::dialog::Negotiation;
 use crate::sip::transaction::{InviteClient, NonInviteClient, Step, Stored, Transport};
 use crate::sip::wire::{Message, Method};
@@ -66,15 +67,23 @@ impl Stack {
         if refused && self.request_again(now, at, asked.clone(), message) {
             return;
         }
-        if asked.method == Method::Update {
-            self.update_answered(now, at, &asked, message);
+        match asked.method {
+            Method::Update => self.update_answered(now, at, &asked, message),
+            Method::Notify => self.notify_over(now, at, !refused),
+            Method::Info => self.report(at, LegEvent::KeySent { accepted: !refused }),
+            _ => {}
         }
     }
 
     /// Nobody answered it. PRACK and BYE: so be it.
     pub(super) fn request_timed_out(&mut self, now: Mono, at: usize, asked: &Asked) {
-        if matches!(asked.method, Method::Update | Method::Invite) {
-            self.dialog_died(now, at, asked.fork, Cause::local(102, "the phone does not answer any more"));
+        match asked.method {
+            Method::Update | Method::Invite => {
+                self.dialog_died(now, at, asked.fork, Cause::local(102, "the phone does not answer any more"));
+            }
+            Method::Notify => self.notify_over(now, at, false),
+            Method::Info => self.report(at, LegEvent::KeySent { accepted: false }),
+            _ => {}
         }
     }
 }

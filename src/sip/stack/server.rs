@@ -16,7 +16,7 @@ use crate::sip::transaction::{InviteServer, NonInviteServer, Stored};
 use crate::sip::wire::{Message, Method, Name, Verdict, judge_supporting};
 
 /// `100rel` binds who sends provisional responses; we send none but 100.
-const EXTENSIONS: &[&str] = &["100rel", "timer"];
+const EXTENSIONS: &[&str] = &["100rel", "timer", "norefersub"];
 
 impl Stack {
     pub(super) fn request(&mut self, now: Mono, from: &Hop, message: Message) {
@@ -114,14 +114,19 @@ impl Stack {
             Method::Invite => self.offered(now, at, fork, tx, message),
             Method::Update if !message.body().is_empty() => self.offered(now, at, fork, tx, message),
             Method::Update => self.refresh(now, at, fork, tx, message),
-            Method::Options | Method::Info => {
+            Method::Info => self.info(now, at, fork, tx, message),
+            Method::Options => {
                 self.answer(now, tx, 200, &Extras { fields: write::CAPABLE, ..Extras::default() });
             }
             // We never send a reliable provisional, so no RAck can match (RFC 3262 §3).
             Method::Prack => self.answer(now, tx, 481, &Extras::default()),
             // We subscribed to nothing, and know no event package (RFC 6665 §4.1.3, §8.3.2).
             Method::Notify => self.answer(now, tx, 489, &Extras::default()),
-            Method::Refer => self.answer(now, tx, 603, &Extras::default()),
+            Method::Refer => {
+                if let Err(status) = self.refer(at, fork, tx, message) {
+                    self.answer(now, tx, status, &Extras::default());
+                }
+            }
             method => {
                 let status = if method.is_unknown() { 501 } else { 405 };
                 self.answer(now, tx, status, &Extras { fields: write::ALLOWED, ..Extras::default() });

@@ -8,8 +8,9 @@ use slab::Slab;
 use super::challenge::{Tried, Unanswered};
 use super::connection::Spare;
 use super::{ClientMachine, ServerMachine};
-use crate::model::{Hop, LegId, Trunk};
+use crate::model::{Hop, LegId, TransferId, Trunk};
 use crate::sip::dialog::Usage;
+use crate::sip::dialog::referrals::Referrals;
 use crate::sip::dialog::session::Ask;
 use crate::sip::transaction::{Deadline, Stored};
 use crate::sip::wire::{Message, Method, Name, SessionExpires};
@@ -62,13 +63,15 @@ pub(super) struct Leg {
     /// How many client transactions live.
     pub(super) clients: usize,
     pub(super) servers: Vec<usize>,
+    /// What the peer's REFERs are still to be told.
+    pub(super) referrals: Referrals,
     /// Where the peer's last request came from: our repeated 2xx goes there.
     pub(super) last_source: Hop,
 }
 
 impl Leg {
     pub(super) fn is_over(&self) -> bool {
-        self.clients == 0 && self.servers.is_empty() && self.usage.is_over()
+        self.clients == 0 && self.servers.is_empty() && self.referrals.is_empty() && self.usage.is_over()
     }
 }
 
@@ -84,8 +87,10 @@ pub(super) struct Draft {
     pub(super) tried: Tried,
     /// How often it was written again.
     pub(super) retries: u8,
-    /// A session description.
+    /// A session description, unless the next says otherwise.
     pub(super) body: Option<Stored>,
+    /// What the body is, where it is no session description.
+    pub(super) content_type: Option<&'static str>,
 }
 
 impl Draft {
@@ -248,6 +253,10 @@ pub(super) struct Tables {
     pub(super) clients: Slab<ClientTx>,
     by_branch: HashMap<(u128, bool), usize>,
     pub(super) servers: Slab<ServerTx>,
+    /// REFERs that the engine has not answered.
+    pub(super) asked: BTreeMap<TransferId, super::refer::Asked>,
+    /// The legs of transfers that are still reported.
+    pub(super) by_transfer: BTreeMap<TransferId, usize>,
 }
 
 impl Tables {

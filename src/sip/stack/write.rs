@@ -9,7 +9,7 @@ use crate::sip::transaction::Stored;
 use crate::sip::wire::{self, Message, Method, Name, RequestBuilder};
 
 /// What we take inside a dialog.
-pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, NOTIFY";
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, NOTIFY, REFER";
 
 /// What a 405 or 501 carries.
 pub(super) const ALLOWED: &[(Name, &str)] = &[(Name::Allow, ALLOW)];
@@ -17,9 +17,9 @@ pub(super) const ALLOWED: &[(Name, &str)] = &[(Name::Allow, ALLOW)];
 /// What we can, as the answer to OPTIONS says (RFC 3261 §11.2).
 pub(super) const CAPABLE: &[(Name, &str)] = &[
     (Name::Allow, ALLOW),
-    (Name::Accept, "application/sdp"),
+    (Name::Accept, "application/sdp, application/dtmf-relay, application/dtmf"),
     (Name::AcceptEncoding, "identity"),
-    (Name::Supported, "100rel, timer"),
+    (Name::Supported, "100rel, timer, norefersub"),
 ];
 
 const SDP: &str = "application/sdp";
@@ -149,7 +149,7 @@ pub(super) fn request(
         builder = builder.header(*name, value);
     }
     let bytes = match &draft.body {
-        Some(body) => builder.body(SDP, body),
+        Some(body) => builder.body(draft.content_type.unwrap_or(SDP), body),
         None => builder.finish(),
     };
     bytes.ok().map(stored)

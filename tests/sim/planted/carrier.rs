@@ -42,6 +42,17 @@ pub(super) fn send(planted: &mut Planted, output: Output) -> Vec<Output> {
                                uri=\"sip:x\", response=\"0\"\r\nMax-Forwards: 70";
             vec![altered(&output, "Max-Forwards: 70", credentials)]
         }
+        Bug::NoNotify if is("NOTIFY") => vec![],
+        Bug::NotifyNeverEnds if is("NOTIFY") => {
+            vec![altered(&output, "Subscription-State: terminated", "Subscription-State: active")]
+        }
+        Bug::LastNotifyTwice if is("NOTIFY") && says("terminated") => {
+            let again = next_cseq(&altered(&output, "branch=z9hG4bK", "branch=z9hG4bKx"));
+            vec![output, again]
+        }
+        Bug::CustomerTransfers if answers("REFER") && note.leg.is_some_and(|leg| leg.attempt == 0) => {
+            vec![altered(&output, "SIP/2.0 603", "SIP/2.0 202")]
+        }
         Bug::OddMethodAccepted if answers("OTHER") => vec![altered(&output, "SIP/2.0 501", "SIP/2.0 200")],
         Bug::InviteAfterCancel if is("CANCEL") => {
             let invite = altered(&altered(&output, "CANCEL", "INVITE"), "Call-ID: ", "Call-ID: y");

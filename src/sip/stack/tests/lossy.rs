@@ -189,6 +189,7 @@ fn lawful(events: &[LegEvent]) -> bool {
                 LegEvent::Failed { .. } => !answered,
                 LegEvent::HungUp { .. } => answered,
                 LegEvent::Offered { .. } | LegEvent::OfferAnswered { .. } | LegEvent::OfferRefused { .. } => false,
+                LegEvent::TransferAsked { .. } | LegEvent::Key { .. } | LegEvent::KeySent { .. } => false,
             };
         over |= matches!(event, LegEvent::Failed { .. } | LegEvent::HungUp { .. });
         fine

@@ -2,8 +2,10 @@
 
 mod calls;
 mod challenges;
+mod keys;
 mod lossy;
 mod races;
+mod referrals;
 mod reliable;
 mod reoffers;
 mod requests;

@@ -143,7 +143,7 @@ fn the_polite_rest() {
         ("OPTIONS", "200"),
         ("INFO", "200"),
         ("NOTIFY", "489"),
-        ("REFER", "603"),
+        ("REFER", "400"),
         ("PRACK", "481"),
         ("MESSAGE", "405"),
         ("DANCE", "501"),

@@ -1,5 +1,8 @@
 //! Stories of two legs in virtual time, proved by tones, and a storm of hostile datagrams.
 
+mod held;
+mod keys;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +13,7 @@ use super::api::{Clip, Command, Event, Prompts, Script};
 use super::*;
 use crate::audio::{Prompt, g711, tone};
 use crate::clock::{Mono, Wall};
-use crate::model::{CallId, LegId};
+use crate::model::{CallId, Key, LegId};
 use crate::rtp::{self, HEADER, Header, Stamp, TelephoneEvent};
 use crate::sdp::{Codec, Direction, MediaPlan};
 
@@ -439,19 +442,25 @@ fn a_leg_is_small() {
 }
 
 fn any_command() -> impl Strategy<Value = Command> {
-    let plans = (any::<bool>(), any::<bool>(), any::<bool>(), 1u16.., 0u8..128, 0u16..100).prop_map(
-        |(alaw, send, receive, port, number, ptime_ms)| MediaPlan {
+    let plans = (any::<bool>(), any::<bool>(), any::<bool>(), 1u16.., prop_oneof![0u8..64, 96u8..128], 0u16..100)
+        .prop_map(|(alaw, send, receive, port, number, ptime_ms)| MediaPlan {
             direction: Direction { send, receive },
             telephone_event: Some((number, number)),
             ptime_ms,
             ..plan(port, if alaw { Codec::Pcma } else { Codec::Pcmu })
-        },
-    );
+        });
     prop_oneof![
         (0u16..3, plans).prop_map(|(n, plan)| Command::Agree { leg: leg(n), plan }),
         (0u16..3).prop_map(|n| Command::Play { leg: leg(n), script: message() }),
         (0u16..3, 0u16..3).prop_map(|(a, b)| Command::Bridge { a: leg(a), b: leg(b) }),
         (0u16..3).prop_map(|n| Command::Close { leg: leg(n) }),
+        (0u16..3, 0u64..3000).prop_map(|(n, ms)| Command::SendDigits {
+            leg: leg(n),
+            digits: crate::model::Digits::of(&crate::model::Endpoint::parse("tel:+12125550101;ext=4p2").unwrap())
+                .unwrap(),
+            after: Duration::from_millis(ms),
+        }),
+        (0u16..3, 0u8..16).prop_map(|(n, key)| Command::Pressed { leg: leg(n), key: Key::of_event(key).unwrap() }),
         (0u16..3, 0u64..9)
             .prop_map(|(n, s)| Command::WatchSilence { leg: leg(n), after: Some(Duration::from_secs(s)) }),
     ]
@@ -499,6 +508,8 @@ fn command_leg(command: &Command) -> LegId {
         | Command::Play { leg, .. }
         | Command::Bridge { a: leg, .. }
         | Command::WatchSilence { leg, .. }
+        | Command::SendDigits { leg, .. }
+        | Command::Pressed { leg, .. }
         | Command::Close { leg } => *leg,
     }
 }

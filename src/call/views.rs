@@ -1,0 +1,180 @@
+//! What others see of a call: its legs, its state in the contract's words, the call object, the durable marks. Owns the reading
+//! of the machine's state; refuses to change it, but for what the engine notes of its own.
+
+use super::{Action, Attempt, CUSTOMER, Call, Leg, State};
+use crate::clock::Wall;
+use crate::model::{
+    AnsweredMark, CallId, CallState, CallView, Endpoint, InitiationMessage, LegView, Outcome, Progress,
+};
+
+impl Call {
+    /// Its identifier.
+    pub fn id(&self) -> CallId {
+        self.id
+    }
+
+    /// When it was accepted.
+    pub fn created_at(&self) -> Wall {
+        self.created_at
+    }
+
+    /// What was asked for.
+    pub fn message(&self) -> &InitiationMessage {
+        &self.message
+    }
+
+    /// Every leg tried, the customer's first.
+    pub fn legs(&self) -> &[Leg] {
+        &self.legs
+    }
+
+    /// One leg.
+    pub fn leg(&self, attempt: Attempt) -> Option<&Leg> {
+        self.legs.get(usize::from(attempt))
+    }
+
+    /// Notes which switch carries a leg.
+    pub fn set_switch(&mut self, attempt: Attempt, switch: &str) {
+        if let Some(leg) = self.legs.get_mut(usize::from(attempt)) {
+            leg.switch = Some(switch.to_owned());
+        }
+    }
+
+    /// Both talked, since then.
+    pub fn bridged_at(&self) -> Option<Wall> {
+        self.bridged.map(|(at, _)| at)
+    }
+
+    /// Audio never crossed both ways within the bound.
+    pub fn one_way_audio(&self) -> bool {
+        self.one_way
+    }
+
+    /// Why it ended, in our words.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The outcome and the moment, once finished.
+    pub fn ended(&self) -> Option<(Outcome, Wall)> {
+        match self.state {
+            State::Finished { outcome, at } => Some((outcome, at)),
+            _ => None,
+        }
+    }
+
+    /// True from the moment it began to end.
+    pub fn is_ending(&self) -> bool {
+        matches!(self.state, State::Closing { .. } | State::Finished { .. })
+    }
+
+    /// True while it waits for its time or its turn.
+    pub fn is_waiting(&self) -> bool {
+        matches!(self.state, State::Waiting { .. })
+    }
+
+    /// A scheduled call's time has come, but not its turn: it is queued.
+    pub fn enqueue(&mut self) {
+        if let State::Waiting { due: false } = self.state {
+            self.state = State::Waiting { due: true };
+            self.actions.push_back(Action::Entered { from: CallState::Scheduled, to: CallState::Queued });
+        }
+    }
+
+    /// The contract's state.
+    pub fn public_state(&self) -> CallState {
+        match &self.state {
+            State::Waiting { due: false } => CallState::Scheduled,
+            State::Waiting { due: true } => CallState::Queued,
+            State::CallingCustomer { .. } => CallState::CallingCustomer,
+            State::Bridged { .. } | State::Transferring { .. } => CallState::Bridged,
+            // A customer who has talked stays among those who talk until the end.
+            State::Farewell | State::Closing { .. } if self.bridged.is_some() => CallState::Bridged,
+            State::Holding { .. } | State::Farewell => CallState::CallingRepresentative,
+            State::Closing { .. } => match self.legs.first() {
+                None => CallState::Queued,
+                // An answer whose digits were not dialled yet reached nobody.
+                Some(_) if self.legs.len() > 1 => CallState::CallingRepresentative,
+                Some(_) => CallState::CallingCustomer,
+            },
+            State::Finished { .. } => CallState::Ended,
+        }
+    }
+
+    /// The representative's leg that matters: the one whom the customer was first joined with, else the last tried.
+    pub fn representative(&self) -> Option<&Leg> {
+        match self.bridged {
+            Some((_, attempt)) => self.leg(attempt),
+            None => self.legs.iter().skip(1).next_back(),
+        }
+    }
+
+    /// Whom the customer was last transferred to.
+    pub fn transferred_to(&self) -> Option<&Endpoint> {
+        self.transferred.last().and_then(|attempt| self.address_of(*attempt))
+    }
+
+    /// How often the customer was transferred.
+    pub fn transfers(&self) -> u64 {
+        self.transferred.len() as u64
+    }
+
+    /// With whom this leg talks.
+    pub fn partner(&self, attempt: Attempt) -> Option<Attempt> {
+        match self.state {
+            State::Bridged { with, .. } if attempt == CUSTOMER => Some(with),
+            State::Bridged { with, .. } if attempt == with => Some(CUSTOMER),
+            _ => None,
+        }
+    }
+
+    /// The durable marks.
+    pub fn progress(&self) -> Progress {
+        let customer = self.legs.first();
+        let talking = self.bridged.and_then(|(_, attempt)| self.leg(attempt));
+        let answered = (0u16..).zip(&self.legs).skip(1).filter_map(|(attempt, leg)| {
+            Some(AnsweredMark {
+                attempt,
+                address: leg.address.clone(),
+                answered_at: leg.answered_at()?,
+                ended_at: leg.end().map(|end| end.at),
+                transferred: self.transferred.contains(&attempt),
+            })
+        });
+        Progress {
+            started_at: customer.map(|leg| leg.dialled_at),
+            customer_ringing_at: customer.and_then(|leg| leg.ringing_at),
+            customer_answered_at: customer.and_then(Leg::answered_at),
+            representative: talking.map(|leg| leg.address.clone()),
+            representative_answered_at: talking.and_then(Leg::answered_at),
+            bridged_at: self.bridged_at(),
+            answered: answered.collect(),
+        }
+    }
+
+    /// The call object of the HTTP contract. `billable_seconds` is the biller's to fill.
+    pub fn view(&self) -> CallView {
+        let customer = match self.legs.first() {
+            Some(leg) => leg.view(),
+            None => LegView::idle(self.message.customer.clone()),
+        };
+        let first_named = || self.message.representatives.first().cloned().map(LegView::idle);
+        CallView {
+            id: self.id,
+            business_id: self.message.business_id.clone(),
+            state: self.public_state(),
+            outcome: self.ended().map(|(outcome, _)| outcome),
+            customer,
+            representative: self.representative().map(Leg::view).or_else(first_named),
+            attempts: self.legs.iter().map(Leg::view).collect(),
+            created_at: self.created_at,
+            desired_contact_time: self.message.desired_contact_time,
+            bridged_at: self.bridged_at(),
+            ended_at: self.ended().map(|(_, at)| at),
+            billable_seconds: None,
+            reference: self.message.reference.clone(),
+            transferred_to: self.transferred_to().cloned(),
+            transfers: self.transfers(),
+        }
+    }
+}
