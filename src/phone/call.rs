@@ -61,6 +61,8 @@ pub(super) struct Call {
     pub forks: SmallVec<[Fork; 1]>,
     pub dialogs: SmallVec<[Dialog; 1]>,
     pub guard: Guard,
+    /// A 422 has named the shortest session.
+    pub told_least: bool,
     pub keeping: Option<Keeping>,
     pub again: Again,
     pub subscriptions: Vec<Subscription>,
@@ -90,6 +92,7 @@ impl Call {
             forks: smallvec![],
             dialogs: smallvec![],
             guard: Guard::default(),
+            told_least: false,
             keeping: None,
             again: Again::default(),
             subscriptions: Vec::new(),

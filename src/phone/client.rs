@@ -35,6 +35,8 @@ struct Request {
     act: Option<Act>,
     bytes: Vec<u8>,
     offered: Option<Flow>,
+    /// It says something of the session timer.
+    timed: bool,
     interval: Duration,
     began: Mono,
     sent_faithfully: u32,
@@ -189,6 +191,7 @@ impl Call {
             act: draft.act,
             bytes: bytes.clone(),
             offered: draft.offered,
+            timed: !draft.lines.is_empty(),
             interval: desk.config.t1,
             began: desk.now,
             sent_faithfully: u32::from(desk.faithful()),
@@ -244,7 +247,7 @@ impl Call {
             return;
         }
         let repeated = std::mem::replace(&mut request.answered, true);
-        let offered = request.offered;
+        let (offered, timed) = (request.offered, request.timed);
         if method == "INVITE" {
             if let Some(ack) = request.ack.clone() {
                 return desk.send(self.invited.target.1, ack, || "ACK again".to_owned());
@@ -266,7 +269,9 @@ impl Call {
             ("REFER", _) => self.referred(desk, cseq, status, message),
             ("INVITE" | "UPDATE", 491) => self.again_later(desk, act),
             ("INVITE" | "UPDATE", 200..300) => {
-                self.refreshed_by_us(desk, message);
+                if timed {
+                    self.refreshed_by_us(desk, message);
+                }
                 self.held(desk, act);
                 if let Some(offered) = offered {
                     self.taken(desk, offered, message);

@@ -1,10 +1,12 @@
 //! The phone as a switch that wants to know who calls: digest challenges (RFC 3261 §22, RFC 7616, RFC 8760) and its judgement
 //! of the answer, by its own computation. Owns nonces; refuses to know which call is meant.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use md5::Md5;
 use rand::Rng;
+use rand::rngs::StdRng;
 use sha2::{Digest, Sha256};
 
 use super::Desk;
@@ -16,102 +18,133 @@ use super::story::Fault;
 /// What a call has been asked.
 #[derive(Default)]
 pub(super) struct Guard {
-    nonce: Option<String>,
-    count: u32,
+    asked: bool,
     told_stale: bool,
     refused: u32,
 }
 
 /// More answers than this to hopeless challenges, and the peer does not know when to stop.
 const MOST_TRIES: u32 = 6;
+/// Nonces that are remembered.
+const MOST_NONCES: usize = 500;
+
+/// The nonces that a phone gave out. They are of the whole switch: a caller may use one for all its requests (RFC 7616 §3.6).
+#[derive(Default)]
+pub(super) struct Nonces(BTreeMap<String, (Challenge, BTreeMap<u32, String>)>);
+
+/// What the credentials of one request are worth.
+pub(super) struct Worth {
+    /// One of them is right.
+    pub right: bool,
+    /// There are some.
+    pub any: bool,
+    /// What is wrong with the others.
+    pub wrong: Vec<String>,
+}
+
+impl Nonces {
+    /// The lines of a challenge with a fresh nonce.
+    pub fn ask(&mut self, rng: &mut StdRng, challenge: &Challenge, stale: bool) -> String {
+        let nonce = format!("{:032x}", rng.random::<u128>());
+        let lines = lines(challenge, &nonce, stale);
+        if self.0.len() >= MOST_NONCES {
+            self.0.clear();
+        }
+        self.0.insert(nonce, (challenge.clone(), BTreeMap::new()));
+        lines
+    }
+
+    /// Judges whatever credentials a request carries.
+    pub fn judge(&mut self, message: &Message<'_>) -> Worth {
+        let mut worth = Worth { right: false, any: false, wrong: Vec::new() };
+        for (name, as_server) in [("Authorization", true), ("Proxy-Authorization", false)] {
+            for value in message.all(name) {
+                worth.any = true;
+                match self.check(as_server, value, message) {
+                    Ok(()) => worth.right = true,
+                    Err(why) => worth.wrong.push(why),
+                }
+            }
+        }
+        worth
+    }
+
+    /// One answer, against an own computation.
+    fn check(&mut self, as_server: bool, value: &str, message: &Message<'_>) -> Result<(), String> {
+        let fields = Fields::read(value).ok_or("not Digest credentials")?;
+        let nonce = fields.get("nonce").unwrap_or_default();
+        let (challenge, seen) = self.0.get_mut(nonce).ok_or("credentials that answer no challenge of this switch")?;
+        let want = |name: &str, wanted: &str| match fields.get(name) {
+            Some(found) if found == wanted => Ok(()),
+            found => Err(format!("{name} is {found:?}, wanted was {wanted:?}")),
+        };
+        let Start::Request { method, uri } = message.start else { return Err("not a request".to_owned()) };
+        if challenge.as_server != as_server {
+            return Err("credentials in the wrong header".to_owned());
+        }
+        want("realm", &challenge.realm)?;
+        want("username", &challenge.username)?;
+        want("uri", uri)?;
+        want("opaque", OPAQUE)?;
+        let algorithm = challenge.algorithm;
+        if algorithm == Hash::Sha256 || fields.get("algorithm").is_some() {
+            want("algorithm", algorithm.word())?;
+        }
+        let secret = algorithm.of(&format!("{}:{}:{}", challenge.username, challenge.realm, challenge.password));
+        let what = algorithm.of(&format!("{method}:{uri}"));
+        if !challenge.qop {
+            if fields.get("qop").is_some() || fields.get("nc").is_some() {
+                return Err("qop or nc where none was offered".to_owned());
+            }
+            return want("response", &algorithm.of(&format!("{secret}:{nonce}:{what}")));
+        }
+        want("qop", "auth")?;
+        let said = fields.get("nc").unwrap_or_default();
+        let number = u32::from_str_radix(said, 16).map_err(|_| format!("nc {said:?}"))?;
+        // A repetition of the same request has the same number; overtaken ones come late.
+        let branch = message.branch().unwrap_or_default();
+        if said.len() != 8 || number == 0 || seen.get(&number).is_some_and(|used| used != branch) {
+            return Err(format!("nc {said:?} was used by another request"));
+        }
+        let cnonce = fields.get("cnonce").filter(|c| c.len() >= 8).ok_or("no fit cnonce")?;
+        want("response", &algorithm.of(&format!("{secret}:{nonce}:{said}:{cnonce}:auth:{what}")))?;
+        seen.insert(number, branch.to_owned());
+        Ok(())
+    }
+}
 
 impl Call {
     /// The refusal of an INVITE that does not prove who sent it: status and lines. None: let it in.
     pub(super) fn challenged(&mut self, desk: &mut Desk<'_>, message: &Message<'_>) -> Option<(u16, String)> {
-        let any = ["Authorization", "Proxy-Authorization"].into_iter().any(|name| message.get(name).is_some());
-        let Some(challenge) = self.behaviour.challenge.clone() else {
-            if any {
-                self.story.blame(desk.now, Fault::Credentials, "credentials, and nobody asked for them");
-            }
-            return None;
+        let worth = self.judge_credentials(desk, message);
+        let challenge = self.behaviour.challenge.clone()?;
+        let stale = match challenge.flaw {
+            _ if !worth.right => false,
+            Some(ChallengeFlaw::AlwaysStale) => true,
+            Some(_) => false,
+            None if challenge.stale && !self.guard.told_stale => true,
+            None => return None,
         };
-        let status = if challenge.as_server { 401 } else { 407 };
-        let name = if challenge.as_server { "Authorization" } else { "Proxy-Authorization" };
-        let flaw = challenge.flaw;
-        let answered = message.get(name);
-        let mut stale = false;
-        match (answered, self.guard.nonce.is_some()) {
-            (None, false) if any => {
-                self.story.blame(desk.now, Fault::Credentials, "credentials in the wrong header");
-            }
-            (None, false) => {}
-            (None, true) => self.story.blame(desk.now, Fault::Credentials, "a challenge was not answered"),
-            (Some(_), false) => self.story.blame(desk.now, Fault::Credentials, "credentials before any challenge"),
-            (Some(value), true) => {
-                let nonce = self.guard.nonce.as_deref().unwrap_or_default();
-                match check(&challenge, nonce, self.guard.count, value, message) {
-                    Err(why) => self.story.blame(desk.now, Fault::Credentials, why),
-                    Ok(_) => match flaw {
-                        Some(ChallengeFlaw::AlwaysStale) => stale = true,
-                        Some(_) => {}
-                        None if challenge.stale && !self.guard.told_stale => stale = true,
-                        None => return None,
-                    },
-                }
-            }
+        if std::mem::replace(&mut self.guard.asked, true) && !worth.any {
+            self.story.blame(desk.now, Fault::Credentials, "a challenge was not answered");
         }
         self.guard.told_stale |= stale;
         self.guard.refused += 1;
         if self.guard.refused > MOST_TRIES {
             self.story.blame(desk.now, Fault::Credentials, "it goes on and on though it is never let in");
         }
-        let nonce = format!("{:032x}", desk.rng.random::<u128>());
-        let lines = lines(&challenge, &nonce, stale);
-        self.guard.nonce = Some(nonce);
-        self.guard.count = 0;
-        Some((status, lines))
+        let lines = desk.nonces.ask(desk.rng, &challenge, stale);
+        Some((if challenge.as_server { 401 } else { 407 }, lines))
     }
-}
 
-/// An answer to a challenge with this nonce, against an own computation. Returns the new nonce count; the last one was `count`.
-pub(super) fn check(
-    challenge: &Challenge,
-    nonce: &str,
-    count: u32,
-    value: &str,
-    message: &Message<'_>,
-) -> Result<u32, String> {
-    let fields = Fields::read(value).ok_or("not Digest credentials")?;
-    let want = |name: &str, wanted: &str| match fields.get(name) {
-        Some(found) if found == wanted => Ok(()),
-        found => Err(format!("{name} is {found:?}, wanted was {wanted:?}")),
-    };
-    let Start::Request { method, uri } = message.start else { return Err("not a request".to_owned()) };
-    want("realm", &challenge.realm)?;
-    want("username", &challenge.username)?;
-    want("nonce", nonce)?;
-    want("uri", uri)?;
-    want("opaque", OPAQUE)?;
-    let algorithm = challenge.algorithm;
-    if algorithm == Hash::Sha256 || fields.get("algorithm").is_some() {
-        want("algorithm", algorithm.word())?;
-    }
-    let secret = algorithm.of(&format!("{}:{}:{}", challenge.username, challenge.realm, challenge.password));
-    let what = algorithm.of(&format!("{method}:{uri}"));
-    if !challenge.qop {
-        if fields.get("qop").is_some() || fields.get("nc").is_some() {
-            return Err("qop or nc where none was offered".to_owned());
+    /// Credentials that nobody asked for, or that are wrong, in any request.
+    pub(super) fn judge_credentials(&mut self, desk: &mut Desk<'_>, message: &Message<'_>) -> Worth {
+        let worth = desk.nonces.judge(message);
+        for why in &worth.wrong {
+            self.story.blame(desk.now, Fault::Credentials, why.clone());
         }
-        return want("response", &algorithm.of(&format!("{secret}:{nonce}:{what}"))).map(|()| count);
+        worth
     }
-    want("qop", "auth")?;
-    let said = fields.get("nc").unwrap_or_default();
-    let number = u32::from_str_radix(said, 16).map_err(|_| format!("nc {said:?}"))?;
-    if said.len() != 8 || number != count + 1 {
-        return Err(format!("nc {said:?} after {count}"));
-    }
-    let cnonce = fields.get("cnonce").filter(|c| c.len() >= 8).ok_or("no fit cnonce")?;
-    want("response", &algorithm.of(&format!("{secret}:{nonce}:{said}:{cnonce}:auth:{what}"))).map(|()| number)
 }
 
 /// What an answer must repeat.
@@ -139,13 +172,13 @@ impl Hash {
 }
 
 /// The lines of a challenge.
-pub(super) fn lines(challenge: &Challenge, nonce: &str, stale: bool) -> String {
+fn lines(challenge: &Challenge, nonce: &str, stale: bool) -> String {
     let name = if challenge.as_server { "WWW-Authenticate" } else { "Proxy-Authenticate" };
     let realm = &challenge.realm;
     let mut out = String::new();
     if challenge.strangers_first {
         let _ = write!(out, "{name}: Bearer realm=\"{realm}\", scope=\"sip\"\r\n");
-        let _ = write!(out, "{name}: Digest realm=\"{realm}\", nonce=\"{nonce}\", algorithm=SHA-512-256\r\n");
+        let _ = write!(out, "{name}: Digest realm=\"{realm}\", nonce=\"{nonce}\", algorithm=SHA-9000\r\n");
     }
     match challenge.flaw {
         Some(ChallengeFlaw::Missing) => return out,

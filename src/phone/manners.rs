@@ -67,7 +67,7 @@ pub enum Refresher {
 pub enum RefreshBy {
     /// UPDATE without a body.
     Update,
-    /// re-INVITE with an unchanged offer.
+    /// re-INVITE with an unchanged offer; such a phone does not allow UPDATE either.
     Reinvite,
 }
 

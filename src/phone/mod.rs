@@ -43,6 +43,7 @@ use slab::Slab;
 
 use crate::clock::{Mono, Timers};
 use call::Call;
+use guard::Nonces;
 use invite::Invited;
 use message::{Message, Start, parameter, uri_of, user_of};
 use registrar::Register;
@@ -185,6 +186,7 @@ struct Desk<'p> {
     timers: &'p mut Timers<(usize, Due)>,
     out: &'p mut VecDeque<PhoneOutput>,
     rng: &'p mut StdRng,
+    nonces: &'p mut Nonces,
 }
 
 impl Desk<'_> {
@@ -224,6 +226,7 @@ pub struct Phone {
     calls: Slab<Call>,
     by_id: HashMap<String, Vec<usize>>,
     register: Register,
+    nonces: Nonces,
     by_port: HashMap<u16, usize>,
     next_port: u16,
     timers: Timers<(usize, Due)>,
@@ -243,6 +246,7 @@ impl Phone {
             calls: Slab::new(),
             by_id: HashMap::new(),
             register: Register::default(),
+            nonces: Nonces::default(),
             by_port: HashMap::new(),
             timers: Timers::default(),
             out: VecDeque::new(),
@@ -343,9 +347,9 @@ impl Phone {
     }
 
     fn with(&mut self, key: usize, now: Mono, act: impl FnOnce(&mut Call, &mut Desk<'_>)) {
-        let Phone { config, calls, timers, out, rng, .. } = self;
+        let Phone { config, calls, timers, out, rng, nonces, .. } = self;
         if let Some(call) = calls.get_mut(key) {
-            act(call, &mut Desk { now, config, key, timers, out, rng });
+            act(call, &mut Desk { now, config, key, timers, out, rng, nonces });
         }
     }
 
@@ -400,7 +404,7 @@ impl Phone {
             }
             ("REGISTER", _, Some(manner)) => {
                 judge::message(message, via, &mut |fault, text| blame(&mut self.strays, now, fault, text));
-                self.register.take(now, manner, &mut self.rng, from, message, &mut self.strays)
+                self.register.take(now, manner, (&mut self.rng, &mut self.nonces), from, message, &mut self.strays)
             }
             _ => {
                 self.stray(now, Fault::Dialog, format!("{method} {uri} belongs to no call"));

@@ -115,6 +115,10 @@ impl Call {
             let (bytes, name) = (bytes.clone(), method.to_owned());
             return desk.send(from, bytes, || format!("the answer to {name} again"));
         }
+        // An INVITE again has its credentials again.
+        if method != "INVITE" {
+            self.judge_credentials(desk, message);
+        }
         let to_tag = message.get("To").and_then(|to| parameter(to, "tag")).unwrap_or_default();
         if !self.fits(desk, to_tag, method, uri, message) {
             return self.reply(desk, from, message, 481, "", "");

@@ -42,6 +42,7 @@ impl Call {
         }
         let faithful = desk.faithful();
         let cseq = self.send_request(desk, "REFER", &tag, &lines);
+        self.story.refers += 1;
         self.subscriptions.push(Subscription {
             cseq,
             accepted: false,
@@ -72,7 +73,7 @@ impl Call {
         if subscription.quiet && !self.behaviour.transfer.unsubscribed {
             self.story.blame(desk.now, Fault::Transfer, "Refer-Sub: false, and nobody asked for it");
         }
-        self.story.referred += 1;
+        self.story.referred.push(desk.now);
         if let Ok(index) = u16::try_from(at) {
             desk.wake(Due::Told(index), desk.now + FIRST_NOTIFY);
         }

@@ -70,7 +70,7 @@ impl Call {
             return None;
         }
         let told = manner.flaw != Some(SessionFlaw::NoMinimum);
-        if self.story.tries > 1 && manner.flaw.is_none() {
+        if std::mem::replace(&mut self.told_least, true) && manner.flaw.is_none() {
             let text = format!("asked for {:?} s after a 422 with Min-SE {least}", asked.expires);
             self.story.blame(desk.now, Fault::Refresh, text);
         }
@@ -97,7 +97,11 @@ impl Call {
 
     /// Lines of the 200 to the INVITE; starts the timer.
     pub(super) fn session_of_200(&mut self, desk: &mut Desk<'_>) -> String {
-        let mut lines = String::from("Allow: INVITE, ACK, CANCEL, BYE, UPDATE, PRACK, INFO, NOTIFY, OPTIONS\r\n");
+        let reinvites = self.behaviour.session.as_ref().is_some_and(|s| s.by == RefreshBy::Reinvite);
+        let mut lines = format!(
+            "Allow: INVITE, ACK, CANCEL, BYE, PRACK, INFO, NOTIFY, OPTIONS{}\r\n",
+            if reinvites { "" } else { ", UPDATE" }
+        );
         let (Some(manner), asked) = (self.behaviour.session.clone(), &self.invited.asked) else { return lines };
         if !asked.supported {
             return lines;
@@ -207,7 +211,9 @@ impl Call {
         } else {
             format!("no refresh within {} s", keeping.gives_up_after().as_secs())
         };
-        self.story.blame(desk.now, Fault::Refresh, text);
+        if keeping.ours || !self.turned_down() {
+            self.story.blame(desk.now, Fault::Refresh, text);
+        }
         self.hang_up(desk, Ending::HungUp);
     }
 }

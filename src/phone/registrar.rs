@@ -6,10 +6,9 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rand::Rng;
 use rand::rngs::StdRng;
 
-use super::guard;
+use super::guard::Nonces;
 use super::manners::Challenge;
 use super::message::{Message, finish, parameter, uri_of};
 use super::reply::echo;
@@ -70,8 +69,6 @@ pub struct Binding {
 #[derive(Default)]
 pub(super) struct Register {
     pub bindings: BTreeMap<String, Binding>,
-    nonce: Option<String>,
-    count: u32,
     /// No REGISTER before this.
     not_before: Option<Mono>,
     replies: BTreeMap<String, Vec<u8>>,
@@ -86,7 +83,7 @@ impl Register {
         &mut self,
         now: Mono,
         manner: &Registrar,
-        rng: &mut StdRng,
+        (rng, nonces): (&mut StdRng, &mut Nonces),
         from: SocketAddr,
         message: &Message<'_>,
         strays: &mut Vec<Violation>,
@@ -122,26 +119,11 @@ impl Register {
             .get("Expires")
             .and_then(|e| e.parse::<u32>().ok())
             .or_else(|| parameter(message.get("Contact")?, "expires")?.parse().ok());
-        if let Some(challenge) = &manner.challenge {
-            let name = if challenge.as_server { "Authorization" } else { "Proxy-Authorization" };
-            let status = if challenge.as_server { 401 } else { 407 };
-            let passed = match (message.get(name), &self.nonce) {
-                (Some(value), Some(nonce)) => guard::check(challenge, nonce, self.count, value, message)
-                    .map_err(|why| blame(Fault::Credentials, why))
-                    .ok(),
-                (Some(_), None) => {
-                    blame(Fault::Credentials, "credentials before any challenge".to_owned());
-                    None
-                }
-                (None, _) => None,
-            };
-            let Some(count) = passed else {
-                let nonce = format!("{:032x}", rng.random::<u128>());
-                let lines = guard::lines(challenge, &nonce, false);
-                (self.nonce, self.count) = (Some(nonce), 0);
-                return answer(self, status, &lines);
-            };
-            self.count = count;
+        let worth = nonces.judge(message);
+        worth.wrong.into_iter().for_each(|why| blame(Fault::Credentials, why));
+        if let Some(challenge) = manner.challenge.as_ref().filter(|_| !worth.right) {
+            let lines = nonces.ask(rng, challenge, false);
+            return answer(self, if challenge.as_server { 401 } else { 407 }, &lines);
         }
         let Some(asked) = asked else {
             blame(Fault::Header, "REGISTER without an expiry".to_owned());

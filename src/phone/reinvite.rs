@@ -26,6 +26,8 @@ pub(super) struct Again {
     glared: bool,
     not_before: Option<Mono>,
     version: Option<u64>,
+    /// The last one was not accepted: what it was for has not happened.
+    turned_down: bool,
 }
 
 struct Running {
@@ -110,6 +112,7 @@ impl Call {
     /// What the phone's manners make of it: status and lines; none: no answer.
     fn verdict(&mut self, desk: &mut Desk<'_>, message: &Message<'_>) -> Option<(u16, String)> {
         let no_lines = |status| Some((status, String::new()));
+        self.again.turned_down = true;
         match self.behaviour.on_reinvite {
             OnReinvite::Silent => return None,
             OnReinvite::HangUp if self.story.off_hook() => self.hang_up(desk, Ending::HungUp),
@@ -140,7 +143,13 @@ impl Call {
         if !message.body.is_empty() && !self.takes_offer(desk, message.body) {
             return no_lines(488);
         }
+        self.again.turned_down = false;
         Some((200, self.refreshed_by_peer(desk, message)))
+    }
+
+    /// The phone did not let the equipment refresh.
+    pub(super) fn turned_down(&self) -> bool {
+        self.again.turned_down
     }
 
     /// Judges an offer; false: it is no session description.

@@ -44,8 +44,10 @@ pub struct Story {
     pub holds: Vec<(Mono, Option<Mono>)>,
     /// What NOTIFYs told of the transfers, in order.
     pub transfers: Vec<u16>,
-    /// REFERs that were accepted by a 2xx.
-    pub referred: u32,
+    /// REFERs that were sent.
+    pub refers: u32,
+    /// When REFERs were accepted by a 2xx.
+    pub referred: Vec<Mono>,
     /// What the peer did wrong.
     pub violations: Vec<Violation>,
     /// Everything heard at 8 kHz, when the phone records.
@@ -176,7 +178,8 @@ impl Story {
             refreshes: 0,
             holds: Vec::new(),
             transfers: Vec::new(),
-            referred: 0,
+            refers: 0,
+            referred: Vec::new(),
             violations: Vec::new(),
             recording: Vec::new(),
         }

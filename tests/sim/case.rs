@@ -9,7 +9,6 @@ use callbridge::phone::{Act, Ending, Sound, Story};
 
 use crate::media::{CONNECTING_HZ, MUSIC_HZ, UNAVAILABLE_HZ};
 use crate::model;
-use crate::plan::LIMITS;
 use crate::promises::{Blame, GRACE, Promise, crash_during, party};
 use crate::world::{Who, World};
 
@@ -20,6 +19,8 @@ pub struct Case<'w> {
     record: &'w CallRecord,
     customer: Option<&'w Story>,
     representatives: Vec<&'w Story>,
+    /// To whom the customer was, or was to be, transferred.
+    targets: Vec<&'w Story>,
     crashed: bool,
 }
 
@@ -37,9 +38,10 @@ pub fn cases(world: &World) -> Vec<Case<'_>> {
         };
         let customers = of(|who| if let Who::Customer(w) = who { Some(w) } else { None });
         let representatives = of(|who| if let Who::Representative(w, _) = who { Some(w) } else { None });
-        let crashed = customers.iter().chain(&representatives).any(|s| crash_during(world, s));
+        let targets = of(|who| if let Who::Target(w, _) = who { Some(w) } else { None });
+        let crashed = customers.iter().chain(&representatives).chain(&targets).any(|s| crash_during(world, s));
         let customer = customers.last().copied();
-        cases.push(Case { world, wish, record, customer, representatives, crashed });
+        cases.push(Case { world, wish, record, customer, representatives, targets, crashed });
     }
     cases
 }
@@ -49,9 +51,11 @@ impl Case<'_> {
     pub fn check(&self, blame: Blame<'_>) {
         self.one_at_a_time(blame);
         self.sounds(blame);
+        self.digits(blame);
+        self.transfers(blame);
         self.agreement(blame);
         self.billing(blame);
-        if let Some(expected) = model::expected(self.plan()).filter(|_| self.predictable())
+        if let Some(expected) = model::expected(&self.world.plan, self.plan()).filter(|_| self.predictable())
             && expected != self.record.outcome
         {
             blame(Promise::ModelAgrees, format!("wish {}: {expected}, recorded {}", self.wish, self.record.outcome));
@@ -96,12 +100,16 @@ impl Case<'_> {
     fn sounds(&self, blame: Blame<'_>) {
         let prompts = [CONNECTING_HZ, UNAVAILABLE_HZ, MUSIC_HZ];
         let Some(customer) = self.customer else { return };
-        let voices: Vec<u16> = self.representatives.iter().filter_map(|s| self.tone(s)).collect();
+        let others = || self.representatives.iter().chain(&self.targets).copied();
+        let voices: Vec<u16> = others().filter_map(|s| self.tone(s)).collect();
+        let late = Duration::from_millis(60);
+        let joined = self.joined().filter(|_| self.calm());
         let mut talked = false;
         for heard in &customer.heard {
             let Some(tone) = heard.tone else { continue };
-            if talked && prompts.contains(&tone) && !self.crashed {
-                let text = format!("{} hears {tone} Hz after the representative", customer.user);
+            let over_bridge = (talked && !self.crashed) || joined.is_some_and(|at| heard.last > at + late);
+            if over_bridge && prompts.contains(&tone) && !self.waits(heard.last) {
+                let text = format!("{} hears {tone} Hz, the representative is there", customer.user);
                 blame(Promise::PromptNeverOverBridge, text);
             }
             talked |= voices.contains(&tone);
@@ -113,30 +121,90 @@ impl Case<'_> {
         if talked && self.calm() && first != Some(CONNECTING_HZ) {
             blame(Promise::PromptFirst, format!("{} heard first {first:?}", customer.user));
         }
-        if let Some(joined) = self.joined().filter(|_| self.calm()) {
-            let late =
-                |tone: &u16| customer.last_heard(*tone).is_some_and(|at| at > joined + Duration::from_millis(60));
-            if let Some(tone) = prompts.iter().find(|tone| late(tone)) {
-                let text = format!("{} still hears {tone} Hz, the representative is there", customer.user);
-                blame(Promise::PromptNeverOverBridge, text);
-            }
-        }
-        for story in &self.representatives {
-            for tone in story.heard.iter().filter_map(|h| h.tone) {
-                if prompts.contains(&tone) {
+        for story in others() {
+            for heard in &story.heard {
+                let Some(tone) = heard.tone else { continue };
+                let held = tone == MUSIC_HZ && self.held_by(&[customer], heard.first);
+                if prompts.contains(&tone) && !held {
                     blame(Promise::PromptNeverOverBridge, format!("{} hears {tone} Hz", story.user));
-                } else if Some(tone) != self.tone(customer) {
+                } else if !held && Some(tone) != self.tone(customer) {
                     blame(Promise::NoCrosstalk, format!("{} hears {tone} Hz, not the customer's", story.user));
                 }
             }
-            self.crossing(customer, story, blame);
+        }
+        self.representatives.iter().for_each(|story| self.crossing(customer, story, blame));
+    }
+
+    /// At that moment one of these held the other side.
+    fn held_by(&self, stories: &[&Story], at: Mono) -> bool {
+        let slack = Duration::from_millis(if self.calm() { 100 } else { 2_000 });
+        let covers =
+            |(from, until): &(Mono, Option<Mono>)| *from <= at + slack && until.is_none_or(|until| at <= until + slack);
+        stories.iter().any(|story| story.holds.iter().any(covers))
+    }
+
+    /// At that moment the customer waits once more: somebody holds, or a transfer is on its way or has failed.
+    fn waits(&self, at: Mono) -> bool {
+        let others: Vec<&Story> = self.representatives.iter().chain(&self.targets).copied().collect();
+        let slack = Duration::from_millis(if self.calm() { 100 } else { 2_000 });
+        let asked = others.iter().filter(|s| s.refers > 0).filter_map(|s| s.referred.first()).min();
+        // Once the new party is there, it is a bridge again, until it goes.
+        let new = self.targets.iter().filter_map(|s| Some((s.acked_at?, s.ended_at))).last();
+        let there = new.is_some_and(|(from, until)| at > from + slack && until.is_none_or(|until| at < until));
+        let transferring = asked.is_some_and(|asked| at + slack > *asked) && !(there && self.targets.len() == 1);
+        transferring || self.held_by(&others, at)
+    }
+
+    /// What an extension says is dialled, whole when there was time for it, and never twice.
+    fn digits(&self, blame: Blame<'_>) {
+        let Some(customer) = self.customer else { return };
+        let presses = |story: &Story| {
+            party(self.world, story).is_some_and(|p| {
+                p.behaviour.talk.iter().any(|(_, act)| matches!(act, Act::Digit(_) | Act::InfoDigit { .. }))
+            })
+        };
+        if presses(customer) {
+            return;
+        }
+        for story in self.representatives.iter().chain(&self.targets) {
+            let Some(party) = party(self.world, story) else { continue };
+            let (wanted, heard) = (party.extension.as_deref().unwrap_or_default(), story.dialled());
+            let mut left = wanted.chars();
+            let in_order = heard.chars().all(|key| left.any(|other| other == key));
+            let end = [story.ended_at, customer.ended_at].into_iter().flatten().min();
+            let stayed = story.acked_at.zip(end).is_some_and(|(from, until)| {
+                until.since(from) > party.dialling() + Duration::from_millis(500) && from < until
+            });
+            if !in_order || (self.calm() && stayed && heard != wanted && story.holds.is_empty()) {
+                blame(Promise::DigitsOnceInOrder, format!("{} heard {heard:?}, wanted was {wanted:?}", story.user));
+            }
+        }
+    }
+
+    /// Who transfers, and that the customer is with somebody, or waits for not too long, or is released.
+    fn transfers(&self, blame: Blame<'_>) {
+        let Some(customer) = self.customer else { return };
+        if !customer.referred.is_empty() {
+            blame(Promise::TheCustomerHasAnOwner, format!("{} transferred itself", customer.user));
+        }
+        let others = || self.representatives.iter().chain(&self.targets);
+        let asked = others().any(|story| !story.referred.is_empty());
+        let vanished = others().chain([&customer]).any(|story| story.ending == Some(Ending::Vanished));
+        let (Some(last), Some(end)) = (others().filter_map(|s| s.ended_at).max(), customer.ended_at) else { return };
+        let limits = &self.world.plan.limits;
+        let most = limits.max_hold + limits.representative_ring + limits.farewell + Duration::from_secs(2);
+        if asked && self.calm() && !vanished && end > last && end.since(last) > most {
+            let text = format!("{} was alone for {:?}", customer.user, end.since(last));
+            blame(Promise::TheCustomerHasAnOwner, text);
         }
     }
 
     /// When the representative who talked was connected.
     fn joined(&self) -> Option<Mono> {
-        let name = self.record.representative.as_ref().filter(|_| self.record.bridged_at.is_some())?.to_string();
-        self.representatives.iter().find(|s| s.user == name)?.acked_at
+        let name =
+            number(&self.record.representative.as_ref().filter(|_| self.record.bridged_at.is_some())?.to_string());
+        let story = self.representatives.iter().find(|s| s.user == name)?;
+        Some(story.acked_at? + party(self.world, story)?.dialling())
     }
 
     /// Both spoke, steadily and for a while: then both were heard.
@@ -149,8 +217,9 @@ impl Case<'_> {
         let both = |story: &Story| story.acked_at.zip(story.ended_at);
         let (Some((_, customer_end)), Some((joined, end))) = (both(customer), both(representative)) else { return };
         let bridged = self.record.outcome == Outcome::Completed
-            && self.record.representative.as_ref().is_some_and(|r| r.to_string() == representative.user);
-        let long = end.min(customer_end).since(joined) > Duration::from_millis(200);
+            && self.record.representative.as_ref().is_some_and(|r| number(&r.to_string()) == representative.user);
+        let dialling = party(self.world, representative).map_or(Duration::ZERO, |p| p.dialling());
+        let long = end.min(customer_end).since(joined) > Duration::from_millis(200) + dialling;
         if !self.calm() || !bridged || !long || !plain(customer) || !plain(representative) {
             return;
         }
@@ -172,7 +241,7 @@ impl Case<'_> {
             disagree(format!("recorded {outcome}, the customer says {ending:?}"));
         }
         if outcome == Outcome::Completed {
-            let name = self.record.representative.as_ref().map(ToString::to_string);
+            let name = self.record.representative.as_ref().map(|r| number(&r.to_string()));
             let talked = |s: &Story| Some(&s.user) == name.as_ref() && s.answered_at.is_some();
             if !self.representatives.iter().any(|s| talked(s)) {
                 disagree(format!("completed with {name:?}, who says nothing of it"));
@@ -197,6 +266,7 @@ impl Case<'_> {
         if self.record.outcome == Outcome::Interrupted && !self.world.plan.faults.jumps.is_empty() {
             return;
         }
+        let limits = &self.world.plan.limits;
         let vanished = |story: &Story| story.ending == Some(Ending::Vanished);
         let slack = if self.calm() { Duration::from_millis(300) } else { self.world.plan.faults.until + GRACE / 4 };
         // A crash ends what can be billed: the first one after the dialling.
@@ -212,13 +282,14 @@ impl Case<'_> {
                 }
                 let end = story.ended_at.unwrap_or(self.world.now);
                 let unnoticed =
-                    if vanished(story) { LIMITS.silence + LIMITS.max_hold + LIMITS.max_call } else { Duration::ZERO };
+                    if vanished(story) { limits.silence + limits.max_hold + limits.max_call } else { Duration::ZERO };
                 Some(self.rounded(end.since(answered) + slack + unnoticed))
             };
             stories.iter().filter_map(talk).sum()
         };
         let customers: Vec<&Story> = self.customer.into_iter().collect();
-        let most = [of(&customers), of(&self.representatives)];
+        let others: Vec<&Story> = self.representatives.iter().chain(&self.targets).copied().collect();
+        let most = [of(&customers), of(&others)];
         let billed = [self.record.customer_billable_seconds, self.record.representative_billable_seconds];
         for (billed, most) in billed.into_iter().zip(most) {
             if billed > most {
@@ -231,4 +302,9 @@ impl Case<'_> {
         let (increment, minimum) = self.world.plan.tariff;
         (talked.as_millis() as u64).div_ceil(1000).max(u64::from(minimum)).next_multiple_of(u64::from(increment))
     }
+}
+
+/// The number in an address that may have an extension.
+fn number(address: &str) -> String {
+    address.trim_start_matches("tel:").split(';').next().unwrap_or_default().to_owned()
 }

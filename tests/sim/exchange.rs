@@ -71,7 +71,19 @@ impl World {
                 }
                 Some(Who::Customer(_)) => {}
                 Some(Who::Representative(wish, _)) => self.representative_dialled(wish, &user),
+                Some(Who::Target(wish, _)) => self.target_dialled(wish, &user),
             }
+        }
+    }
+
+    /// Nobody is dialled for a transfer that no representative asked for.
+    fn target_dialled(&mut self, wish: usize, number: &str) {
+        let asked = self.stories().any(|story| {
+            let representative = matches!(self.who(&story.user), Some(Who::Representative(w, _)) if w == wish);
+            representative && story.refers > 0
+        });
+        if !asked {
+            self.blame(Promise::TheCustomerHasAnOwner, format!("{number} was dialled, no representative wanted it"));
         }
     }
 

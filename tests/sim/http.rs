@@ -23,8 +23,8 @@ impl World {
         let base = Wall(EPOCH + 1_000) + w.at;
         let message = InitiationMessage {
             business_id: business(),
-            customer: parse(&w.customer.number),
-            representatives: w.representatives.iter().map(|r| parse(&r.number)).collect(),
+            customer: parse(&w.customer.address()),
+            representatives: w.representatives.iter().map(|r| parse(&r.address())).collect(),
             desired_contact_time: w.desired.map(|after| base + after),
             company_name: None,
             web_page: None,

@@ -17,6 +17,7 @@ pub fn name(who: Option<Who>) -> String {
     match who {
         Some(Who::Customer(_)) => "customer".to_owned(),
         Some(Who::Representative(_, place)) => format!("rep {}", place + 1),
+        Some(Who::Target(_, place)) => format!("new party {}", place + 1),
         None => "stranger".to_owned(),
     }
 }
@@ -27,6 +28,7 @@ pub fn sound(tone: Option<u16>) -> String {
         Some(CONNECTING_HZ) => "the message".to_owned(),
         Some(UNAVAILABLE_HZ) => "the second message".to_owned(),
         Some(MUSIC_HZ) => "hold music".to_owned(),
+        Some(hz) if hz >= 3000 => "the new party".to_owned(),
         Some(hz) if hz >= 2000 => "the representative".to_owned(),
         Some(_) => "the customer".to_owned(),
         None => "silence".to_owned(),
@@ -140,7 +142,7 @@ pub fn compare() -> Vec<String> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/ladders");
     let update = std::env::var_os("UPDATE_LADDERS").is_some();
     let mut wrong = Vec::new();
-    for (name, plan) in scenarios() {
+    for (name, plan) in scenarios().into_iter().chain(crate::stories::of_carriers()) {
         let text = ladder(plan);
         let file = folder.join(format!("{name}.txt"));
         if update {

@@ -19,6 +19,7 @@ mod planted;
 mod promises;
 mod setup;
 mod store;
+mod stories;
 mod world;
 
 use std::collections::BTreeMap;

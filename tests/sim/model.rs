@@ -8,7 +8,7 @@ use callbridge::phone::manners::ReliableFlaw;
 use callbridge::phone::{Act, AnswerWith, Behaviour, Ending, Story, Then};
 
 use crate::manners::{Upset, upset};
-use crate::plan::{LIMITS, Wish};
+use crate::plan::{Party, Plan, Wish};
 
 /// Closer than this to a bound, either outcome is right.
 const MARGIN: Duration = Duration::from_millis(200);
@@ -22,7 +22,7 @@ enum Dialled {
     TooClose,
 }
 
-fn dial(behaviour: &Behaviour, limit: Duration) -> Dialled {
+fn dial(plan: &Plan, behaviour: &Behaviour, limit: Duration) -> Dialled {
     let bounded = |after: Duration, then: Dialled| {
         if after + MARGIN < limit {
             then
@@ -32,7 +32,7 @@ fn dial(behaviour: &Behaviour, limit: Duration) -> Dialled {
             Dialled::TooClose
         }
     };
-    match upset(behaviour) {
+    match upset(behaviour, &plan.trunk) {
         Some(Upset::Refuses(after, status)) => return bounded(after, Dialled::Refused(after, status)),
         Some(Upset::Unclear) => return Dialled::TooClose,
         None => {}
@@ -46,9 +46,10 @@ fn dial(behaviour: &Behaviour, limit: Duration) -> Dialled {
 }
 
 /// The outcome of a wish in a calm world without DELETE; none where it hangs on milliseconds.
-pub fn expected(wish: &Wish) -> Option<Outcome> {
+pub fn expected(plan: &Plan, wish: &Wish) -> Option<Outcome> {
+    let limits = &plan.limits;
     let customer = &wish.customer.behaviour;
-    match dial(customer, LIMITS.customer_ring) {
+    match dial(plan, customer, limits.customer_ring) {
         Dialled::Up(_) => {}
         Dialled::TimedOut => return Some(Outcome::CustomerNoAnswer),
         Dialled::Broken(_) => return Some(Outcome::CustomerUnreachable),
@@ -68,11 +69,12 @@ pub fn expected(wish: &Wish) -> Option<Outcome> {
     let vanishes = customer.talk.iter().find(|(_, act)| *act == Act::Vanish).map(|(after, _)| *after);
     let mut held = Duration::ZERO;
     for representative in &wish.representatives {
-        let left = LIMITS.max_hold.saturating_sub(held);
-        let (step, up) = match dial(&representative.behaviour, LIMITS.representative_ring.min(left)) {
-            Dialled::Up(after) => (after, true),
+        let left = limits.max_hold.saturating_sub(held);
+        let (step, up) = match dial(plan, &representative.behaviour, limits.representative_ring.min(left)) {
+            Dialled::Up(_) if leaves_while_dialled(representative) => return None,
+            Dialled::Up(after) => (after + representative.dialling(), true),
             Dialled::Refused(after, _) | Dialled::Broken(after) => (after, false),
-            Dialled::TimedOut => (LIMITS.representative_ring.min(left), false),
+            Dialled::TimedOut => (limits.representative_ring.min(left), false),
             Dialled::TooClose => return None,
         };
         held += step;
@@ -88,11 +90,18 @@ pub fn expected(wish: &Wish) -> Option<Outcome> {
         if up {
             return Some(Outcome::Completed);
         }
-        if held + MARGIN > LIMITS.max_hold {
+        if held + MARGIN > limits.max_hold {
             break;
         }
     }
     Some(Outcome::RepresentativeUnavailable)
+}
+
+/// Whoever goes while the digits of the extension are dialled was reached or not, by milliseconds.
+fn leaves_while_dialled(party: &Party) -> bool {
+    let dialling = party.dialling();
+    let goes = |act: &Act| matches!(act, Act::HangUp | Act::Vanish);
+    !dialling.is_zero() && party.behaviour.talk.iter().any(|(at, act)| goes(act) && *at < dialling + MARGIN)
 }
 
 /// True when the customer's own story (none: the phone was never reached) goes with the outcome that was recorded.

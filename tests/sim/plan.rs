@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use callbridge::call::CallLimits;
+use callbridge::model::Trunk;
 use callbridge::phone::{Act, AnswerWith, Behaviour, Codecs, OnCancel, Sound, Then};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -29,13 +30,35 @@ pub const LIMITS: CallLimits = CallLimits {
     audio_proof: Duration::from_secs(2),
 };
 
+/// Bounds that let session timers run out: nobody says anything for long.
+pub const LONG: CallLimits =
+    CallLimits { max_call: Duration::from_secs(420), silence: Duration::from_secs(1_000), ..LIMITS };
+
 /// One phone number with its manners.
 #[derive(Clone, Debug)]
 pub struct Party {
     /// E.164.
     pub number: String,
+    /// Dialled after the answer: `;ext=`.
+    pub extension: Option<String>,
     /// What its phone does.
     pub behaviour: Behaviour,
+}
+
+impl Party {
+    /// As an initiation message names it.
+    pub fn address(&self) -> String {
+        match &self.extension {
+            Some(extension) => format!("tel:{};ext={extension}", self.number),
+            None => self.number.clone(),
+        }
+    }
+
+    /// How long the digits take after the answer: a moment, then a fifth of a second each.
+    pub fn dialling(&self) -> Duration {
+        let digits = self.extension.as_ref().map_or(0, String::len);
+        Duration::from_millis(if digits == 0 { 0 } else { 500 + 200 * digits as u64 })
+    }
 }
 
 /// One initiation message.
@@ -47,6 +70,8 @@ pub struct Wish {
     pub customer: Party,
     /// 812, in hunt order.
     pub representatives: Vec<Party>,
+    /// To whom representatives (or the customer, who may not) transfer.
+    pub targets: Vec<Party>,
     /// 814, so long after the posting.
     pub desired: Option<Duration>,
     /// DELETE so long after the 202.
@@ -83,6 +108,10 @@ pub struct Plan {
     pub ports: u16,
     /// A second switch serves the representatives.
     pub two_switches: bool,
+    /// Bounds of time.
+    pub limits: CallLimits,
+    /// How the switches want SIP spoken.
+    pub trunk: Trunk,
     /// The calls.
     pub wishes: Vec<Wish>,
     /// The faults.
@@ -103,14 +132,23 @@ impl Plan {
         let calls = rng.random_range(1..=3);
         let mut wishes: Vec<Wish> = (0..calls).map(|n| draw_wish(&mut rng, n, until)).collect();
         let mut further = StdRng::seed_from_u64(seed ^ 0x3262_4028);
+        let mut trunk = Trunk::default();
         for wish in &mut wishes {
             manners::adorn(&mut further, &mut wish.customer.behaviour);
             wish.representatives.iter_mut().for_each(|party| manners::adorn(&mut further, &mut party.behaviour));
+            manners::transfers(&mut further, wish);
+        }
+        manners::challenges(&mut further, &mut trunk, &mut wishes);
+        let long = further.random_bool(0.04);
+        if long {
+            manners::lengthen(&mut further, &mut trunk, &mut wishes);
         }
         Plan {
             seed,
             ports: if rng.random_bool(0.1) { rng.random_range(1..4) } else { 64 },
             two_switches: rng.random(),
+            limits: if long { LONG } else { LIMITS },
+            trunk,
             wishes,
             faults,
             tariff: [(1, 0), (1, 30), (6, 6), (60, 60)][rng.random_range(0..4)],
@@ -119,20 +157,30 @@ impl Plan {
 
     /// A plan for a fixed scenario: one call, no faults.
     pub fn fixed(customer: Behaviour, representatives: Vec<Behaviour>) -> Plan {
-        let party = |number: String, behaviour| Party { number, behaviour };
+        let party = |number: String, behaviour| Party { number, extension: None, behaviour };
         let representatives =
             representatives.into_iter().enumerate().map(|(n, b)| party(format!("+1646555010{n}"), b)).collect();
         let wish = Wish {
             at: Duration::from_millis(10),
             customer: party("+12125550100".to_owned(), customer),
             representatives,
+            targets: Vec::new(),
             desired: None,
             delete: None,
             get: None,
             again: None,
         };
         let faults = Faults { store_delay: Duration::from_millis(1), ..Faults::default() };
-        Plan { seed: 0, ports: 64, two_switches: true, wishes: vec![wish], faults, tariff: (1, 0) }
+        Plan {
+            seed: 0,
+            ports: 64,
+            two_switches: true,
+            limits: LIMITS,
+            trunk: Trunk::default(),
+            wishes: vec![wish],
+            faults,
+            tariff: (1, 0),
+        }
     }
 
     /// True when nothing goes wrong outside of the phones: then the model's expectations are exact.
@@ -170,13 +218,19 @@ fn draw_wish(rng: &mut StdRng, n: u16, until: Duration) -> Wish {
     let at = Duration::from_millis(rng.random_range(0..until.as_millis() as u64 / 2));
     Wish {
         at,
-        customer: Party { number: format!("+12125550{:03}", 100 + n), behaviour: draw_behaviour(rng, 1000 + 50 * n) },
+        customer: Party {
+            number: format!("+12125550{:03}", 100 + n),
+            extension: None,
+            behaviour: draw_behaviour(rng, 1000 + 50 * n),
+        },
         representatives: (0..hunt)
             .map(|r| Party {
                 number: format!("+16465550{:03}", 100 + 10 * n + r),
+                extension: None,
                 behaviour: draw_behaviour(rng, 2000 + 200 * n + 50 * r),
             })
             .collect(),
+        targets: Vec::new(),
         desired: some(rng, 0.2, 20_000),
         delete: some(rng, 0.15, 8_000),
         get: some(rng, 0.2, 8_000),
@@ -185,7 +239,7 @@ fn draw_wish(rng: &mut StdRng, n: u16, until: Duration) -> Wish {
 }
 
 /// Manners: mostly good, now and then any of the bad ones.
-fn draw_behaviour(rng: &mut StdRng, tone: u16) -> Behaviour {
+pub fn draw_behaviour(rng: &mut StdRng, tone: u16) -> Behaviour {
     let mut millis = |range: std::ops::Range<u64>| Duration::from_millis(rng.random_range(range));
     let (ring, think, talk) = (millis(0..400), millis(100..2_500), millis(50..4_000));
     let then = match rng.random_range(0..20) {

@@ -86,6 +86,32 @@ pub enum Bug {
     OddMethodAccepted,
     /// A CANCEL is followed by an INVITE, as by a failover of a call that nobody wants any more.
     InviteAfterCancel,
+    /// The equipment said that it refreshes the session, and does not.
+    RefresherForgets,
+    /// Its answers say nothing of the session timer.
+    TimerLeftOutOfAnswers,
+    /// Nobody hangs up when the phone stops refreshing.
+    ExpiryIgnored,
+    /// The response of a digest is wrong.
+    WrongDigest,
+    /// The nonce count does not go up.
+    NonceCountStuck,
+    /// Each INVITE carries credentials of another realm.
+    CredentialsForAnybody,
+    /// Who transfers is never told how it goes.
+    NoNotify,
+    /// The last NOTIFY does not say that it is the last.
+    NotifyNeverEnds,
+    /// The last NOTIFY is followed by another.
+    LastNotifyTwice,
+    /// The customer's REFER is accepted.
+    CustomerTransfers,
+    /// The digits of an extension are dialled twice.
+    DigitsDoubled,
+    /// The digits are never dialled, though it is said that they were.
+    DigitsLost,
+    /// Hold music plays on over the bridge.
+    HoldMusicOverBridge,
 }
 
 impl Bug {
@@ -124,6 +150,19 @@ impl Bug {
         (Bug::HoldAnsweredBySendRecv, Promise::ProperSip),
         (Bug::OddMethodAccepted, Promise::ProperSip),
         (Bug::InviteAfterCancel, Promise::NothingAfterTheEnd),
+        (Bug::RefresherForgets, Promise::SessionsAreKept),
+        (Bug::TimerLeftOutOfAnswers, Promise::SessionsAreKept),
+        (Bug::ExpiryIgnored, Promise::SessionsAreKept),
+        (Bug::WrongDigest, Promise::CredentialsStayHome),
+        (Bug::NonceCountStuck, Promise::CredentialsStayHome),
+        (Bug::CredentialsForAnybody, Promise::CredentialsStayHome),
+        (Bug::NoNotify, Promise::TransfersAreTold),
+        (Bug::NotifyNeverEnds, Promise::TransfersAreTold),
+        (Bug::LastNotifyTwice, Promise::TransfersAreTold),
+        (Bug::CustomerTransfers, Promise::TheCustomerHasAnOwner),
+        (Bug::DigitsDoubled, Promise::DigitsOnceInOrder),
+        (Bug::DigitsLost, Promise::DigitsOnceInOrder),
+        (Bug::HoldMusicOverBridge, Promise::PromptNeverOverBridge),
     ];
 }
 
@@ -233,6 +272,17 @@ impl Planted {
                 let script = Script { once: vec![Clip::Connecting(spoken)], then_loop: None };
                 // Half of the bridge stays: the customer is heard no more, and hears the message again.
                 out(vec![Command::Bridge { a, b }, Command::Play { leg: a, script }])
+            }
+            (Bug::HoldMusicOverBridge, Command::Bridge { a, b }) => {
+                let script = Script { once: vec![], then_loop: Some(Clip::HoldMusic) };
+                out(vec![Command::Bridge { a, b }, Command::Play { leg: a, script }])
+            }
+            (Bug::DigitsDoubled, Command::SendDigits { leg, digits, after }) => out(vec![
+                Command::SendDigits { leg, digits: digits.clone(), after },
+                Command::SendDigits { leg, digits, after },
+            ]),
+            (Bug::DigitsLost, Command::SendDigits { leg, .. }) => {
+                (vec![], vec![Told::Media(Event::DigitsSent { leg })])
             }
             (Bug::NeverBridged, Command::Bridge { .. }) => (vec![], vec![]),
             (Bug::NoPrompt, Command::Play { .. }) => (vec![], vec![]),

@@ -58,6 +58,8 @@ pub enum Promise {
     CredentialsStayHome,
     /// A transfer is told step by step, once, and only to who asked.
     TransfersAreTold,
+    /// Only a representative transfers, and the customer is never left without anybody.
+    TheCustomerHasAnOwner,
     /// Digits are dialled once, in order.
     DigitsOnceInOrder,
     /// No INVITE for a call that is over, or after a refusal that stands.
@@ -207,5 +209,6 @@ pub fn party<'w>(world: &'w World, story: &Story) -> Option<&'w Party> {
     Some(match world.who(&story.user)? {
         Who::Customer(wish) => &world.plan.wishes.get(wish)?.customer,
         Who::Representative(wish, place) => world.plan.wishes.get(wish)?.representatives.get(place)?,
+        Who::Target(wish, place) => world.plan.wishes.get(wish)?.targets.get(place)?,
     })
 }

@@ -16,7 +16,7 @@ use callbridge::sip::api::Locals;
 use rand::RngCore;
 use rand::rngs::StdRng;
 
-use crate::plan::{EQUIPMENT, LIMITS, Plan, SWITCH_A, SWITCH_B};
+use crate::plan::{EQUIPMENT, Plan, SWITCH_A, SWITCH_B};
 use crate::world::Who;
 
 /// Wall time at the beginning of every world: 2026-11-24T12:00:00Z.
@@ -51,19 +51,20 @@ pub fn directory(tariff: Tariff) -> Directory {
 pub fn engine_config(plan: &Plan) -> EngineConfig {
     let switch = |name: &str, text: &str, prefixes: &[&str]| Switch {
         prefixes: prefixes.iter().map(|p| (*p).to_owned()).collect(),
+        trunk: Arc::new(plan.trunk.clone()),
         ..Switch::at(name, Hop::udp(address(text)))
     };
     let switches = if plan.two_switches {
         vec![switch("ssp-a", SWITCH_A, &["+1"]), switch("ssp-b", SWITCH_B, &["+1646"])]
     } else {
-        vec![switch("ssp-a", SWITCH_A, &[])]
+        vec![switch("ssp-a", SWITCH_A, &["+1"])]
     };
     EngineConfig {
         strays_per_second: 1_000,
         stir: None,
         sip: Locals::udp(address(EQUIPMENT)),
         user_agent: "callbridge".to_owned(),
-        limits: LIMITS,
+        limits: plan.limits,
         late: Duration::from_secs(3_600),
         max_ahead: Duration::from_secs(366 * 86_400),
         max_calls: 100,
@@ -77,7 +78,7 @@ pub fn phones(plan: &Plan, faulty: bool, traced: bool, rng: &mut StdRng) -> Vec<
         let behaviour = callbridge::phone::Behaviour::refusing(Duration::ZERO, 404);
         let mut config = PhoneConfig::new(address(text), (30_000, 30_998), behaviour, rng.next_u64());
         config.grace = Duration::from_millis(if faulty { 600 } else { 60 });
-        config.patience = Duration::from_secs(45);
+        config.patience = Duration::from_secs(45).max(plan.limits.silence);
         // Long enough for everything that the equipment may still say after it found out, however late.
         config.linger = Duration::from_secs(150);
         config.ladder = traced;
@@ -86,7 +87,7 @@ pub fn phones(plan: &Plan, faulty: bool, traced: bool, rng: &mut StdRng) -> Vec<
         }
         let mut phone = Phone::new(config);
         for wish in &plan.wishes {
-            for party in wish.representatives.iter().chain([&wish.customer]) {
+            for party in wish.representatives.iter().chain(&wish.targets).chain([&wish.customer]) {
                 phone.expect(&party.number, party.behaviour.clone());
             }
         }
@@ -101,6 +102,9 @@ pub fn whose(plan: &Plan) -> BTreeMap<String, Who> {
         whose.insert(wish.customer.number.clone(), Who::Customer(w));
         for (r, party) in wish.representatives.iter().enumerate() {
             whose.insert(party.number.clone(), Who::Representative(w, r));
+        }
+        for (t, party) in wish.targets.iter().enumerate() {
+            whose.insert(party.number.clone(), Who::Target(w, t));
         }
     }
     whose

@@ -77,6 +77,8 @@ pub enum Who {
     Customer(usize),
     /// A representative of a wish, by place in the hunt.
     Representative(usize, usize),
+    /// Somebody whom the customer of a wish is to be transferred to, by place.
+    Target(usize, usize),
 }
 
 /// A running world.
@@ -180,10 +182,18 @@ impl World {
 
     /// Runs until nothing is left to happen; false when it would not come to rest in bounded time.
     pub fn run(&mut self) -> bool {
-        let longest = if self.plan.faults.jumps.is_empty() { 300 } else { 8_000 };
+        let longest = if self.plan.faults.jumps.is_empty() { 300 } else { 8_000 } + self.plan.limits.silence.as_secs();
         let bound = self.now + self.plan.faults.until + Duration::from_secs(longest);
         while let Some(at) = self.next_moment() {
             if at > bound {
+                self.note(|| format!("not at rest: something is due at {:.3}", at.0 as f64 / 1e6 - 1.0));
+                for (index, (_, phone)) in self.phones.iter().enumerate() {
+                    let due = phone.poll_timeout();
+                    let text = format!("phones {index}: {due:?}");
+                    self.trace.iter_mut().for_each(|trace| trace.push(text.clone()));
+                }
+                let engine = self.engine.as_ref().map(|e| (e.poll_timeout(), e.census()));
+                self.note(|| format!("engine: {engine:?}"));
                 return false;
             }
             self.step(at);

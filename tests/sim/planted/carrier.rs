@@ -25,12 +25,33 @@ pub(super) fn send(planted: &mut Planted, output: Output) -> Vec<Output> {
             let again = next_cseq(&altered(&output, "branch=z9hG4bK", "branch=z9hG4bKx"));
             vec![output, again]
         }
-        Bug::RetryWithOldCseq if is("INVITE") && note.cseq == 2 && !says(">;tag=") => {
+        Bug::RetryWithOldCseq if is("INVITE") && note.cseq == 2 && !says("INVITE sip:phone") => {
             vec![altered(&output, "CSeq: 2 INVITE", "CSeq: 1 INVITE")]
         }
         Bug::RetryWithAnotherTag if is("INVITE") && note.cseq == 2 => vec![altered(&output, ";tag=", ";tag=x")],
         Bug::HoldAnsweredBySendRecv if answers("INVITE") && says("a=recvonly") => {
             vec![altered(&output, "a=recvonly", "a=sendrecv")]
+        }
+        Bug::RefresherForgets if is("UPDATE") || (is("INVITE") && note.cseq > 2 && says("refresher=uac")) => vec![],
+        Bug::TimerLeftOutOfAnswers if !request => vec![altered(&output, "Session-Expires: ", "X-Session: ")],
+        Bug::ExpiryIgnored if is("BYE") && says("session expired") => vec![],
+        Bug::WrongDigest if request => vec![altered(&output, "response=\"", "response=\"0")],
+        Bug::NonceCountStuck if request => vec![altered(&output, "nc=00000002", "nc=00000001")],
+        Bug::CredentialsForAnybody if is("INVITE") && note.cseq == 1 => {
+            let credentials = "Authorization: Digest username=\"callbridge\", realm=\"other\", nonce=\"1\", \
+                               uri=\"sip:x\", response=\"0\"\r\nMax-Forwards: 70";
+            vec![altered(&output, "Max-Forwards: 70", credentials)]
+        }
+        Bug::NoNotify if is("NOTIFY") => vec![],
+        Bug::NotifyNeverEnds if is("NOTIFY") => {
+            vec![altered(&output, "Subscription-State: terminated", "Subscription-State: active")]
+        }
+        Bug::LastNotifyTwice if is("NOTIFY") && says("terminated") => {
+            let again = next_cseq(&altered(&output, "branch=z9hG4bK", "branch=z9hG4bKx"));
+            vec![output, again]
+        }
+        Bug::CustomerTransfers if answers("REFER") && note.leg.is_some_and(|leg| leg.attempt == 0) => {
+            vec![altered(&output, "SIP/2.0 603", "SIP/2.0 202")]
         }
         Bug::OddMethodAccepted if answers("OTHER") => vec![altered(&output, "SIP/2.0 501", "SIP/2.0 200")],
         Bug::InviteAfterCancel if is("CANCEL") => {
