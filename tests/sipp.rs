@@ -22,20 +22,20 @@ mod identity;
 mod loss;
 #[path = "sipp/malformed.rs"]
 mod malformed;
-#[path = "sipp/questions.rs"]
-mod questions;
 #[path = "sipp/provisional.rs"]
 mod provisional;
+#[path = "sipp/questions.rs"]
+mod questions;
 #[path = "sipp/refusals.rs"]
 mod refusals;
 #[path = "sipp/representative.rs"]
 mod representative;
 #[path = "sipp/scenarios.rs"]
 mod scenarios;
-#[path = "sipp/switch.rs"]
-mod switch;
 #[path = "sipp/session.rs"]
 mod session;
+#[path = "sipp/switch.rs"]
+mod switch;
 #[path = "sipp/switches.rs"]
 mod switches;
 #[path = "sipp/transfer.rs"]

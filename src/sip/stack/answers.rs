@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::table::Leg;
-use super::{redirect, write};
 use super::{ClientMachine, HangUpReason, Stack};
+use super::{redirect, write};
 use crate::clock::Mono;
 use crate::model::Cause;
 use crate::sip::api::{FailedWhy, LegEvent, RefusedWhy};
