@@ -41,7 +41,7 @@ pub fn sip_stream(bytes: &[u8]) {
     for segment in stream.chunks(usize::from(*tear) + 1) {
         framer.buffer().extend_from_slice(segment);
         loop {
-            match framer.next() {
+            match framer.take() {
                 Ok(Some(Frame::Message(bytes))) => {
                     let message = Message::parse(&bytes).expect("the framer read its head");
                     let length = usize::try_from(message.content_length().expect("it has one")).expect("small");

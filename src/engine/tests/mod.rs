@@ -62,6 +62,7 @@ pub fn config(switches: Vec<Switch>) -> EngineConfig {
         late: Duration::from_secs(30),
         max_ahead: Duration::from_secs(3600),
         max_calls: 100,
+        strays_per_second: 1_000,
         switches,
         stir: None,
     }

@@ -103,7 +103,8 @@ impl<D: Dns> Search<'_, D> {
         }
         for (transport, service) in services {
             let (records, ttl) = self.dns.srv(&service).await?;
-            let records: Vec<Srv> = records.into_iter().filter(|record| record.host.trim_matches('.') != "").collect();
+            let records: Vec<Srv> =
+                records.into_iter().filter(|record| !record.host.trim_matches('.').is_empty()).collect();
             for record in records.iter().take(MAX_TARGETS) {
                 self.at_host(transport, record).await?;
             }
