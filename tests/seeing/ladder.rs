@@ -98,7 +98,8 @@ fn a_busy_representative_has_a_column_and_a_cause_of_its_own() {
     call.record();
     let entries = entries(&story.daemon, &call.id);
     assert!(moments(&entries).contains(&"deleted"), "{entries:#?}");
-    (customer.finish(), representatives.finish());
+    customer.finish();
+    representatives.finish();
     story.end();
 }
 
@@ -124,7 +125,8 @@ fn a_hold_and_its_end_are_moments_of_the_ladder() {
     let held: Vec<&str> = moments(&entries).into_iter().filter(|m| matches!(*m, "held" | "resumed")).collect();
     assert_eq!(held, ["held", "resumed"], "{entries:#?}");
     assert!(entries.iter().any(|e| e["method"] == "INVITE" && e["direction"] == "received" && e["sdp"] == "sendonly"));
-    (customer.finish(), holder.finish());
+    customer.finish();
+    holder.finish();
     story.end();
 }
 

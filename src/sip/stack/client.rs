@@ -224,6 +224,8 @@ impl Stack {
     fn invite_timed_out(&mut self, now: Mono, leg: usize, event: InviteEvent) {
         match event {
             InviteEvent::TimedOut => {
+                // An UPDATE of an early dialog that nobody answered gets its refusal: nothing may wait for a leg that is over.
+                self.end_early(now, leg);
                 let cause = Cause::local(102, "the switch did not answer");
                 self.report_last(leg, LegEvent::Failed { cause, why: FailedWhy::Silent });
             }
