@@ -96,7 +96,7 @@ impl Engine {
             call_id: Some(one.call_id.clone()),
             cseq: register.cseq,
             headers: vec![("Expires".to_owned(), register.expires.to_string())],
-            trunk: Some(Arc::clone(&one.trunk)),
+            trunk: Arc::clone(&one.trunk),
         };
         self.stack.ask(now.mono, ask);
     }

@@ -33,6 +33,7 @@ impl Engine {
         self.routing.locate(switch, targets);
         self.know_sources();
         self.watch_switches();
+        self.watch_registrations();
     }
 
     pub(super) fn probe_switches(&mut self, now: Now) {

@@ -125,10 +125,11 @@ impl Stack {
     /// The connection that carries some of them is gone.
     pub(super) fn outside_lost(&mut self, hop: &Hop) {
         let lost: Vec<usize> =
-            self.outside.asked.iter().filter(|(_, asked)| asked.hop == *hop).map(|(at, _)| at).collect();
+            self.outside.asked.iter().filter(|(_, asked)| asked.ask.hop == *hop).map(|(at, _)| at).collect();
         for at in lost {
             // One that waits for stragglers has had its answer.
-            let waits = self.outside.asked.get(at).filter(|asked| !asked.answered).map(|asked| asked.id);
+            let waits =
+                self.outside.asked.get(at).filter(|asked| asked.machine.waiting().is_some()).map(|asked| asked.ask.id);
             self.forget_asked(at, waits);
         }
     }
