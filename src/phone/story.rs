@@ -46,6 +46,8 @@ pub struct Story {
     pub transfers: Vec<u16>,
     /// REFERs that were sent.
     pub refers: u32,
+    /// When the first of them was.
+    pub refers_from: Option<Mono>,
     /// When REFERs were accepted by a 2xx.
     pub referred: Vec<Mono>,
     /// What the peer did wrong.
@@ -179,6 +181,7 @@ impl Story {
             holds: Vec::new(),
             transfers: Vec::new(),
             refers: 0,
+            refers_from: None,
             referred: Vec::new(),
             violations: Vec::new(),
             recording: Vec::new(),
