@@ -62,7 +62,8 @@ fn good(ran: Ran) -> String {
 fn check_says_what_would_be_done() {
     let place = Place::new(LEAST);
     let out = good(place.run("check", ""));
-    for part in ["http://127.0.0.1:8080", "udp:127.0.0.1:5060", "ports 20000-29999", "ssp-62 at 127.0.0.1:5070", "good"]
+    for part in
+        ["http://127.0.0.1:8080", "udp:127.0.0.1:5060", "ports 20000-29999", "ssp-62 at sip:127.0.0.1:5070", "good"]
     {
         assert!(out.contains(part), "{part}: {out}");
     }
