@@ -152,7 +152,7 @@ impl Call {
         let same_from =
             message.get("From").and_then(|f| parameter(f, "tag")) == parameter(&self.invited.from_header, "tag");
         let number = message.cseq().map_or(0, |(n, _)| n);
-        let late_notify = method == "NOTIFY" && self.awaits_notify();
+        let late_notify = method == "NOTIFY" && self.expects_notify();
         let dialog = self.dialogs.iter_mut().find(|d| d.tag == to_tag && same_from);
         let early = self.forks.iter_mut().find(|f| f.tag == to_tag && same_from);
         match (dialog, early) {

@@ -42,7 +42,7 @@ impl Call {
         }
         let faithful = desk.faithful();
         let cseq = self.send_request(desk, "REFER", &tag, &lines);
-        self.story.refers += 1;
+        self.story.refers.push(desk.now);
         self.subscriptions.push(Subscription {
             cseq,
             accepted: false,
@@ -163,7 +163,7 @@ impl Call {
     }
 
     /// NOTIFYs may come after the end of the call.
-    pub(super) fn awaits_notify(&self) -> bool {
+    pub(super) fn expects_notify(&self) -> bool {
         !self.subscriptions.is_empty()
     }
 }

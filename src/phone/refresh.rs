@@ -128,7 +128,8 @@ impl Call {
 
     /// The session was refreshed, or begins.
     fn rearm(&self, desk: &mut Desk<'_>) {
-        let Some(keeping) = &self.keeping else { return };
+        // The answer to a refresh may come after the end of the call.
+        let Some(keeping) = self.keeping.as_ref().filter(|_| self.story.ended_at.is_none()) else { return };
         let stops = self.behaviour.session.as_ref().and_then(|s| s.flaw) == Some(SessionFlaw::StopsRefreshing);
         if keeping.ours && !stops {
             desk.wake(Due::Refresh, desk.now + keeping.interval / 2);

@@ -44,8 +44,8 @@ pub struct Story {
     pub holds: Vec<(Mono, Option<Mono>)>,
     /// What NOTIFYs told of the transfers, in order.
     pub transfers: Vec<u16>,
-    /// REFERs that were sent.
-    pub refers: u32,
+    /// When REFERs were sent.
+    pub refers: Vec<Mono>,
     /// When REFERs were accepted by a 2xx.
     pub referred: Vec<Mono>,
     /// What the peer did wrong.
@@ -178,7 +178,7 @@ impl Story {
             refreshes: 0,
             holds: Vec::new(),
             transfers: Vec::new(),
-            refers: 0,
+            refers: Vec::new(),
             referred: Vec::new(),
             violations: Vec::new(),
             recording: Vec::new(),

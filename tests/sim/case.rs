@@ -147,7 +147,7 @@ impl Case<'_> {
     fn waits(&self, at: Mono) -> bool {
         let others: Vec<&Story> = self.representatives.iter().chain(&self.targets).copied().collect();
         let slack = Duration::from_millis(if self.calm() { 100 } else { 2_000 });
-        let asked = others.iter().filter(|s| s.refers > 0).filter_map(|s| s.referred.first()).min();
+        let asked = others.iter().filter_map(|s| s.refers.first()).min();
         // Once the new party is there, it is a bridge again, until it goes.
         let new = self.targets.iter().filter_map(|s| Some((s.acked_at?, s.ended_at))).last();
         let there = new.is_some_and(|(from, until)| at > from + slack && until.is_none_or(|until| at < until));
