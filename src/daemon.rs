@@ -29,6 +29,7 @@ use crate::io::logs::{self, CallLog};
 use crate::io::media_thread::{MediaHandle, MediaSettings};
 use crate::io::passwords::{Verifier, VerifierLimits};
 use crate::io::prompts::PromptLibrary;
+use crate::io::resolver::{Found, Resolver};
 use crate::io::sip_listen::{Bound, ListenError, SipSide};
 use crate::io::stir::StirError;
 use crate::io::store::{Archive, DirectoryWatch, SqliteStore, Store, WriterBounds, seed_businesses, watch_directory};
@@ -36,7 +37,7 @@ use crate::io::telemetry::{self, Metrics};
 use crate::io::tls::ServerTls;
 use crate::media::api::Prompts;
 use crate::routing::Switch;
-use crate::sip::api::Locals;
+use crate::sip::api::{Locals, RefusedWhy};
 
 /// How often the store is asked whether the accounts changed.
 const ACCOUNTS: Duration = Duration::from_millis(500);
@@ -103,6 +104,8 @@ pub struct Daemon {
     prompts: Arc<PromptLibrary>,
     tls: Option<ServerTls>,
     sip: SipSide,
+    found: Found,
+    resolver: Resolver,
     health: Arc<Health>,
     drained: Arc<Notify>,
     stop_http: watch::Sender<bool>,
@@ -172,6 +175,9 @@ impl Daemon {
         let admin = listen("admin", config.admin.listen, None, admin_router(Arc::clone(&health), gauges)).await?;
         let addresses = Addresses { http: api.address()?, admin: admin.address()?, sip: locals.first() };
         let servers = [api, admin].map(|server| tokio::spawn(server.serve(stopped.clone()))).into();
+        let to_engine = engine.clone();
+        let found: Found = Arc::new(move |switch, targets| to_engine.resolved(switch, targets));
+        let resolver = Resolver::start(&config, &found);
         health.set(Phase::Ready);
         Ok(Daemon {
             config,
@@ -184,6 +190,8 @@ impl Daemon {
             prompts,
             tls,
             sip,
+            found,
+            resolver,
             health,
             drained,
             stop_http,
@@ -211,6 +219,7 @@ impl Daemon {
         self.sip.reload(&new.sip).map_err(part)?;
         seed_businesses(&*self.store, &new.businesses).map_err(part)?;
         self.engine.reconfigure(engine_config(&new, &self.locals, stir));
+        self.resolver = Resolver::start(&new, &self.found);
         let old = &self.config;
         let fixed = [
             ("[http] listen", old.http.listen != new.http.listen || old.http.tls.is_some() != new.http.tls.is_some()),
@@ -326,6 +335,7 @@ fn hands(
         media: Box::new(move |command| media.command(command)),
         store: Box::new(move |token, op| store.submit(token, op)),
         prepare: Box::new(move |spoken| prompts.prepare(&spoken)),
+        strangers: Box::new(move |count| telemetry::refused(RefusedWhy::Stranger, count)),
         notice: Box::new(move |notice| {
             counts.observe(notice);
             log.notice(notice);
@@ -413,6 +423,7 @@ fn engine_config(config: &Config, locals: &Locals, stir: Option<Stir>) -> Engine
         late: seconds(call.late_seconds),
         max_ahead: seconds(call.max_ahead_seconds),
         max_calls: usize::try_from(call.max_calls).unwrap_or(usize::MAX),
+        strays_per_second: config.sip.max_strays_per_second,
         switches: config.switches.iter().map(switch).collect(),
         stir,
     }

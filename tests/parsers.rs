@@ -11,6 +11,8 @@ const SDP: &[u8] =
     a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n";
 const SIP: &[u8] = b"INVITE sip:a@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.7:5070;branch=z9hG4bK1;rport\r\nFrom: \"A\" <sip:b@h>;tag=1\r\n\
     To: <sip:a@192.0.2.1>\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\nContact: <sip:b@192.0.2.7>\r\nContent-Length: 0\r\n\r\n";
+const STREAM: &[u8] = b"\x10OPTIONS sip:a@h SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK1\r\nl: 4\r\n\r\nbody\r\n\r\n\
+    OPTIONS sip:a@h SIP/2.0\r\nContent-Length: 0\r\n\r\n";
 const RTP: &[u8] = b"\x80\x00\x00\x01\x00\x00\x00\xa0\x12\x34\x56\x78\x7f\x7f\x7f\x7f";
 const HTTP: &[u8] = br#"{"business_id":"abc","password":"p","customer":"+12125550100","representative":["sip:r@h","+12125550101"],
     "desired_contact_time":"2026-11-24T14:30:00Z","company_name":"ABC","web_page":{"url":"https://a.example/","title":"t"}}"#;
@@ -41,6 +43,9 @@ proptest! {
 
     #[test]
     fn sip_messages(bytes in input(SIP)) { bodies::sip_message(&bytes); }
+
+    #[test]
+    fn sip_streams(bytes in input(STREAM)) { bodies::sip_stream(&bytes); }
 
     #[test]
     fn session_descriptions(bytes in input(SDP)) { bodies::sdp(&bytes); }

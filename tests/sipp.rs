@@ -12,15 +12,31 @@ mod customer;
 mod dialog;
 #[path = "sipp/digits.rs"]
 mod digits;
+#[path = "sipp/early.rs"]
+mod early;
 #[path = "sipp/equipment.rs"]
 mod equipment;
+#[path = "sipp/identity.rs"]
+mod identity;
 #[path = "sipp/loss.rs"]
 mod loss;
 #[path = "sipp/malformed.rs"]
 mod malformed;
+#[path = "sipp/provisional.rs"]
+mod provisional;
+#[path = "sipp/questions.rs"]
+mod questions;
+#[path = "sipp/refusals.rs"]
+mod refusals;
 #[path = "sipp/representative.rs"]
 mod representative;
 #[path = "sipp/scenarios.rs"]
 mod scenarios;
+#[path = "sipp/session.rs"]
+mod session;
+#[path = "sipp/switch.rs"]
+mod switch;
+#[path = "sipp/switches.rs"]
+mod switches;
 #[path = "sipp/transfer.rs"]
 mod transfer;

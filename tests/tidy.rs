@@ -35,7 +35,21 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ),
     ("config", &["model", "clock"]),
     // The prompt library renders and keeps audio; what the engine says of messages is in the words of `sip::api`.
-    ("io", &["engine", "media", "config", "model", "clock", "sip::wire", "sip::api", "audio", "ladder"]),
+    (
+        "io",
+        &[
+            "engine",
+            "media",
+            "config",
+            "model",
+            "clock",
+            "sip::wire",
+            "sip::api",
+            "audio",
+            "ladder",
+            "routing::Failure",
+        ],
+    ),
     // Besides, the types of the settings that it hands to the engine, and the face of the prompt library.
     (
         "daemon",

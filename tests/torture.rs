@@ -1,8 +1,11 @@
 //! The torture messages of RFC 4475 and RFC 5118 against the wire room: each with the verdict that its RFC gives, in one table
 //! that also serves to send them to a running daemon. Owns the table; property and differential tests are beside it.
 
+#[allow(dead_code, reason = "each test program uses its part")]
 #[path = "parsers/sip.rs"]
 mod bodies;
+#[path = "torture/on_streams.rs"]
+mod on_streams;
 #[path = "torture/on_the_wire.rs"]
 mod on_the_wire;
 #[path = "torture/properties.rs"]

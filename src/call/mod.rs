@@ -225,6 +225,7 @@ impl Call {
                 let trying = *trying;
                 self.hang_up(now, trying, Cause::local(q850::NO_ANSWER, "the customer had held long enough"));
                 self.say_farewell(now, "no representative answered");
+                self.save_end_of(trying);
             }
             (Timer::Talk, State::Bridged { .. } | State::Transferring { .. } | State::Farewell) => {
                 self.note("the longest time of a call was reached");

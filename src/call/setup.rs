@@ -175,6 +175,13 @@ impl Call {
         }
     }
 
+    /// A leg that was answered is billed, also after a crash, and no longer than it lasted.
+    pub(super) fn save_end_of(&mut self, attempt: Attempt) {
+        if self.leg(attempt).is_some_and(|leg| leg.answered_at().is_some()) {
+            self.actions.push_back(Action::SaveProgress);
+        }
+    }
+
     /// The leg that was being set up is over and was not reached.
     pub(super) fn missed(&mut self, now: Now, kind: FailureKind, cause: Cause) {
         self.actions.push_back(Action::CancelTimer(Timer::Ring));
@@ -191,7 +198,10 @@ impl Call {
                 };
                 self.close(now, outcome);
             }
-            State::Holding { .. } => self.try_next_representative(now),
+            State::Holding { trying, .. } => {
+                self.try_next_representative(now);
+                self.save_end_of(trying);
+            }
             State::Transferring { transfer, .. } => self.fail_transfer(now, transfer, kind, cause),
             _ => {}
         }

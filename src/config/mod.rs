@@ -93,6 +93,8 @@ pub struct SipConfig {
     pub tls: Option<TlsConfig>,
     /// The authorities that sign the switches' certificates; absent: the system's.
     pub ca: Option<PathBuf>,
+    /// The name server that is asked where switches are; absent: the system's.
+    pub resolver: Option<SocketAddr>,
     /// TCP and TLS connections at once, both ways.
     pub max_connections: u32,
     /// Of them, with one address.

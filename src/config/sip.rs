@@ -25,16 +25,20 @@ pub(super) fn sip(reader: &mut Reader, mut section: Section<'_>) -> SipConfig {
         reader.error(place, &section.key("tls"), "missing, and SIP over TLS needs a certificate", TLS);
     }
     let ca = section.path(reader, "ca");
+    let mend = "write the address and port of a name server, such as \"127.0.0.1:5353\"";
+    let resolver = section
+        .read(reader, "resolver", mend, |text| text.parse::<SocketAddr>().map_err(|_| "not an IP address with a port"));
     let mut get = |key, bounds, default| section.integer(reader, key, bounds).unwrap_or(default);
     let config = SipConfig {
         listen: listen.into_iter().map(|at| at.value).collect(),
         tls,
         ca: ca.map(|at| at.value),
+        resolver: resolver.map(|at| at.value),
         max_connections: get("max_connections", 1..=100_000, 1024),
         max_connections_per_source: get("max_connections_per_source", 1..=100_000, 256),
         idle_seconds: get("idle_seconds", 10..=86_400, 900),
         keepalive_seconds: get("keepalive_seconds", 0..=3600, 30),
-        max_strays_per_second: get("max_strays_per_second", 1..=1_000_000, 50),
+        max_strays_per_second: get("max_strays_per_second", 1..=1_000_000, 100),
     };
     section.finish(reader);
     config

@@ -11,6 +11,7 @@ use crate::access::{Barred, Permit};
 use crate::call::{self, Call};
 use crate::clock::{Now, Wall};
 use crate::model::{Business, CallId, Endpoint, InitiationMessage, Progress, StoredCall};
+use crate::routing::Blocked;
 
 impl Engine {
     pub(super) fn initiate(&mut self, now: Now, reply: ReplyTo, message: InitiationMessage) {
@@ -199,7 +200,9 @@ impl Engine {
             Some(permit) => Some(permit),
             None => self.access.live(now.mono, &live.business).ok(),
         };
-        let open = self.drain == Drain::No && live.business.enabled;
+        // Without a free channel the call waits here: nobody's phone rings, and no port is held.
+        let full = self.routing.room(now.mono, &live.call.message().customer) == Err(Blocked::Busy);
+        let open = self.drain == Drain::No && live.business.enabled && !full;
         match permit {
             Some(permit) if open => {
                 live.standing = Standing::Placed { _permit: permit };

@@ -12,8 +12,9 @@ use crate::media::api as media;
 
 use crate::model::{
     AttemptRecord, BusinessId, CallId, CallRecord, CallState, CallView, Directory, Hop, InitiationMessage, Progress,
-    StoredCall,
+    StoredCall, Target,
 };
+use crate::routing::Failure;
 use crate::sip::api::{Loss, Note, RefusedWhy, Sources};
 
 /// Names the one who waits for a reply (an HTTP request).
@@ -47,6 +48,8 @@ pub enum Input<'a> {
     Stored { token: StoreToken, result: Result<(), StoreFailure> },
     /// The accounts changed.
     Directory(Arc<Directory>),
+    /// A switch's name was looked up: these are its places from now on.
+    Resolved { switch: String, targets: Vec<Target> },
     /// Take no new calls; say [`Output::Drained`] when the last live one is over. Scheduled calls stay in the store.
     Drain,
     /// End every live call now (the drain took too long).
@@ -235,6 +238,10 @@ pub enum Notice {
     TransferRefused { call: CallId, why: TransferRefusal },
     /// A store operation failed and will be tried again.
     StoreRetry { call: CallId },
+    /// A switch failed a call or a probe.
+    SwitchFailed { switch: String, reason: Failure },
+    /// A switch works now, or does not any more.
+    Switch { switch: String, up: bool },
     /// A leg is tried through another switch.
     Failover { call: CallId, attempt: u16, switch: Box<str> },
     /// The store would not take a call's ladder; it is given up. The record is safe.

@@ -24,6 +24,8 @@ pub struct EngineConfig {
     pub max_ahead: Duration,
     /// Live calls of all businesses together.
     pub max_calls: usize,
+    /// Requests outside of dialogs that one source may make each second; above, silence.
+    pub strays_per_second: u32,
     /// The switches.
     pub switches: Vec<Switch>,
     /// How callers are vouched for; `None`: no INVITE carries an Identity.

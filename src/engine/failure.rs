@@ -1,8 +1,24 @@
 //! From the numbers of a failed leg to what the call understands. Owns the reading of SIP statuses and Q.850 causes as kinds of
-//! failure (the table of docs/SPECIFICATION.md); the call itself never sees a status.
+//! failure (the table of docs/SPECIFICATION.md), and of which failures another switch may mend; the call itself never sees a
+//! status.
 
 use crate::call::FailureKind;
 use crate::model::Cause;
+use crate::routing::Failure;
+use crate::sip::api::FailedWhy;
+
+/// What a failed try says of its switch; none: the fault is not the switch's, and another one would do no better. RFC 3263 §4.3
+/// names 503, a transport failure and silence. 502 and 504 speak of what lies behind this switch, which another way may
+/// avoid; a 500 or 408 is as likely to meet the caller everywhere, and costs a second ring.
+pub fn failure_of(cause: &Cause, why: FailedWhy) -> Option<Failure> {
+    match (why, cause.sip_status) {
+        (FailedWhy::Silent, _) => Some(Failure::Silent),
+        (FailedWhy::Unreachable, _) => Some(Failure::Unreachable),
+        (FailedWhy::Refused { .. }, Some(503)) => Some(Failure::OutOfService),
+        (FailedWhy::Refused { .. }, Some(502 | 504)) => Some(Failure::Behind),
+        (FailedWhy::Refused { .. } | FailedWhy::RangTooLong | FailedWhy::Local, _) => None,
+    }
+}
 
 /// The kind of a failure. A Q.850 cause that the peer sent (RFC 3326) is more precise than the status, so it comes first
 /// where it names one of the kinds.

@@ -2,7 +2,7 @@
 //! vocabularies (SDP offers and answers, ports, statuses to kinds of failure) and nothing else.
 
 use super::api::{Notice, Output};
-use super::{Engine, LegMedia, Port, TimerKey, failure};
+use super::{Engine, LegMedia, Port, TimerKey};
 use crate::call::{Action, Event, FailureKind};
 use crate::clock::Now;
 use crate::media::api::{self as media, Clip, Command, Script, Spoken};
@@ -26,7 +26,11 @@ impl Engine {
                     self.notice(Notice::SipReceived(note));
                 }
                 SipOutput::Refused(why) => self.notice(Notice::SipRefused(why)),
-                SipOutput::Leg(leg, event) => self.leg_event(now, leg, event),
+                SipOutput::Leg(leg, event) => {
+                    self.leg_event(now, leg, event);
+                    self.see_hold(now, leg);
+                }
+                SipOutput::Asked { id, answer } => self.asked(now, id, answer),
             }
         }
     }
@@ -44,6 +48,7 @@ impl Engine {
         match action {
             Action::Dial(attempt) => self.dial(now, leg(attempt)),
             Action::HangUp(attempt, cause) => {
+                self.judge_silence(now, leg(attempt));
                 let reason = HangUpReason { q850: cause.q850.unwrap_or(16), text: cause.text };
                 self.stack.hang_up(now.mono, leg(attempt), reason);
             }
@@ -101,6 +106,7 @@ impl Engine {
     }
 
     fn release(&mut self, now: Now, leg: LegId) {
+        self.forget_tries(leg);
         self.timers.cancel(&TimerKey::Keys(leg));
         let Some(live) = self.calls.get_mut(&leg.call) else { return };
         match live.legs.get_mut(&leg.attempt).map(|l| &mut l.port) {
@@ -149,14 +155,16 @@ impl Engine {
 
     fn leg_event(&mut self, now: Now, leg: LegId, event: LegEvent) {
         match event {
-            LegEvent::Ringing => self.tell(now, leg.call, Event::Ringing(leg.attempt)),
-            LegEvent::Answered { answer, by } => self.answered(now, leg, &answer, by),
-            LegEvent::Failed { cause, why: _ } => {
-                let live = self.calls.get(&leg.call);
-                let rang = live.and_then(|l| l.call.leg(leg.attempt)).is_some_and(|l| l.ringing_at.is_some());
-                let kind = failure::kind_of(&cause, rang);
-                self.tell(now, leg.call, Event::Failed(leg.attempt, kind, cause));
+            LegEvent::Ringing => {
+                self.try_is_heard(leg);
+                self.tell(now, leg.call, Event::Ringing(leg.attempt));
             }
+            LegEvent::Answered { answer, by } => {
+                self.try_is_heard(leg);
+                self.answered(now, leg, &answer, by);
+            }
+            LegEvent::Failed { cause, why } => self.leg_failed(now, leg, cause, why),
+            LegEvent::Redirected { contacts, cause } => self.redirected(now, leg, &contacts, cause),
             LegEvent::Offered { id, offer } => self.offered(now, leg, id, &offer),
             LegEvent::OfferAnswered { answer } => self.offer_answered(leg, &answer),
             // Nothing but session refreshes is offered by us so far, and those change nothing.

@@ -16,7 +16,11 @@ mod keep;
 mod legs;
 mod offers;
 mod record;
+mod redirect;
 mod seen;
+mod switches;
+#[cfg(test)]
+mod tests;
 mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -34,7 +38,7 @@ use crate::model::{AttemptRecord, Business, BusinessId, CallId, CallRecord, Call
 use crate::routing::Routing;
 use crate::schedule::Schedule;
 use crate::sdp::{Codec, MediaPlan};
-use crate::sip::api::OfferId;
+use crate::sip::api::{AskId, OfferId};
 use crate::sip::{Stack, StackConfig};
 
 use api::{Input, Notice, Output, Reply, ReplyTo, StoreOp, StoreToken};
@@ -64,6 +68,8 @@ pub struct Engine {
     pending: BTreeMap<StoreToken, Pending>,
     seen: seen::Seen,
     next_token: u64,
+    asked: BTreeMap<AskId, switches::Purpose>,
+    next_ask: u64,
     drain: Drain,
 }
 
@@ -98,7 +104,6 @@ enum Standing {
 struct LegMedia {
     hop: Hop,
     trunk: Arc<Trunk>,
-    target: String,
     caller: identity::Caller,
     /// The number called, in E.164, where it is one.
     called: Option<String>,
@@ -109,6 +114,8 @@ struct LegMedia {
     plan: Option<MediaPlan>,
     /// What early dialogs agreed on by offers of the peer.
     early: Vec<(OfferId, MediaPlan)>,
+    /// The try under way, and what is left to try.
+    tries: dial::Tries,
     /// What it is still to be told by INFO.
     keys: digits::Keys,
     /// The description that we sent last.
@@ -164,6 +171,12 @@ pub enum TimerKey {
     Call(CallId, call::Timer),
     /// A store operation is tried again.
     StoreRetry(CallId),
+    /// A leg looks for a free channel again.
+    Dial(LegId),
+    /// A switch has been silent for long enough.
+    Answer(LegId),
+    /// Some switch is asked whether it lives.
+    Probe,
     /// A leg is told its next key by INFO.
     Keys(LegId),
     /// A call's ladder is stored.
@@ -198,6 +211,8 @@ pub struct Census {
     pub pending_store: usize,
     /// SIP transactions and dialogs.
     pub sip: usize,
+    /// Channels of switches in use.
+    pub channels: usize,
     /// Ladders not in the store.
     pub ladders: usize,
 }
@@ -207,10 +222,11 @@ impl Engine {
     pub fn new(config: EngineConfig, mut rng: StdRng) -> Engine {
         use rand::SeedableRng;
         let routing = Routing::new(config.switches.clone());
-        let stack_config = StackConfig::new(config.sip.clone(), door::sources(&routing), config.user_agent.clone());
+        let mut stack_config = StackConfig::new(config.sip.clone(), door::sources(&routing), config.user_agent.clone());
+        stack_config.strays_per_second = config.strays_per_second;
         let doors = Output::Sources(Arc::new(stack_config.sources.clone()));
         let stack = Stack::new(stack_config, StdRng::from_rng(&mut rng));
-        Engine {
+        let mut engine = Engine {
             config,
             rng,
             stack,
@@ -226,8 +242,12 @@ impl Engine {
             pending: BTreeMap::new(),
             seen: seen::Seen::default(),
             next_token: 0,
+            asked: BTreeMap::new(),
+            next_ask: 0,
             drain: Drain::No,
-        }
+        };
+        engine.watch_switches();
+        engine
     }
 
     /// Takes exactly one input. Drain `poll_output` before the next.
@@ -250,6 +270,7 @@ impl Engine {
             Input::Media(event) => self.media_event(now, event),
             Input::Stored { token, result } => self.stored(now, token, result),
             Input::Directory(directory) => self.replace_directory(directory),
+            Input::Resolved { switch, targets } => self.resolved(&switch, targets),
             Input::Drain => {
                 self.drain = if self.drain == Drain::No { Drain::Asked } else { self.drain };
                 self.see_drain(now);
@@ -278,9 +299,11 @@ impl Engine {
 
     /// Replaces switches and bounds of time; live calls keep what they began with.
     pub fn reconfigure(&mut self, config: EngineConfig) {
-        self.routing = Routing::new(config.switches.clone());
+        self.routing.reconfigure(config.switches.clone());
         self.know_sources();
+        self.stack.set_strays_per_second(config.strays_per_second);
         self.config = config;
+        self.watch_switches();
     }
 
     /// What is held.
@@ -294,6 +317,7 @@ impl Engine {
             timers: self.timers.len(),
             pending_store: self.pending.len(),
             sip: self.stack.live(),
+            channels: usize::try_from(self.routing.channels_out()).unwrap_or(usize::MAX),
             ladders: self.seen.len(),
         }
     }
@@ -307,6 +331,9 @@ impl Engine {
                 TimerKey::Alive => self.heartbeat(now),
                 TimerKey::Call(call, timer) => self.tell(now, call, call::Event::Timer(timer)),
                 TimerKey::StoreRetry(call) => self.retry_store(call),
+                TimerKey::Dial(leg) => self.dial(now, leg),
+                TimerKey::Answer(leg) => self.try_is_silent(now, leg),
+                TimerKey::Probe => self.probe_switches(now),
                 TimerKey::Keys(leg) => self.next_key(now, leg),
                 TimerKey::Ladder(call) => self.look_at_ladder(now, call),
             }

@@ -118,7 +118,8 @@ pub fn interrupted(stored: &StoredCall, business: &Business, last_alive: Option<
         record.representative = Some(address);
         record.representative_answered_at = Some(answered);
         record.representative_sip_status = answered_status;
-        record.representative_q850 = cause.q850;
+        let first = attempts.iter().find(|leg| leg.answered_at == Some(answered) && leg.role == Role::Representative);
+        record.representative_q850 = first.and_then(|leg| leg.cause.q850);
     }
     record.bridged_at = marks.bridged_at;
     record.talk_seconds = marks.bridged_at.map_or(0, |at| ended_at.millis_since(at) / 1000);
@@ -188,5 +189,79 @@ fn blank(
         detail: String::new(),
         transferred_to: None,
         transfers: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::business::PasswordHash;
+    use crate::model::{AnsweredMark, CallId, CallView, Endpoint, InitiationMessage, Progress, Tariff};
+
+    fn at(seconds: i64) -> Wall {
+        Wall(1_000_000 + seconds * 1000)
+    }
+
+    fn number(text: &str) -> Endpoint {
+        Endpoint::parse(text).unwrap()
+    }
+
+    fn stored(progress: Progress) -> StoredCall {
+        let message = InitiationMessage {
+            business_id: "abc".parse().unwrap(),
+            customer: number("+12125550100"),
+            representatives: vec![number("+16465550100")],
+            desired_contact_time: None,
+            company_name: None,
+            web_page: None,
+            note: None,
+            reference: None,
+            caller_id: None,
+            withhold_caller_id: false,
+            headers: Vec::new(),
+            idempotency: None,
+        };
+        StoredCall { id: CallId::new(at(0), [7; 10]), created_at: at(0), message, progress }
+    }
+
+    fn business() -> Business {
+        Business {
+            id: "abc".parse().unwrap(),
+            name: "ABC".to_owned(),
+            password_hash: PasswordHash(String::new()),
+            enabled: true,
+            limits: Default::default(),
+            tariff: Tariff { increment_seconds: 1, minimum_seconds: 0, ..Tariff::default() },
+            caller_ids: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_crash_after_a_transfer_bills_both_representatives_and_each_for_its_own_time() {
+        let mark = |attempt, address, from, to: Option<i64>, transferred| AnsweredMark {
+            attempt,
+            address: number(address),
+            answered_at: at(from),
+            ended_at: to.map(at),
+            transferred,
+        };
+        let progress = Progress {
+            started_at: Some(at(1)),
+            customer_answered_at: Some(at(5)),
+            representative: Some(number("+16465550100")),
+            representative_answered_at: Some(at(10)),
+            bridged_at: Some(at(10)),
+            answered: vec![mark(1, "+16465550100", 10, Some(40), false), mark(2, "+16465550102", 40, None, true)],
+            ..Progress::default()
+        };
+        let (record, attempts) = interrupted(&stored(progress), &business(), Some(at(100)), at(500));
+        assert_eq!((record.outcome, record.ended_at), (Outcome::Interrupted, at(100)));
+        assert_eq!(record.customer_billable_seconds, 95);
+        assert_eq!(attempts.iter().map(|leg| leg.billable_seconds).collect::<Vec<_>>(), [95, 30, 60]);
+        assert_eq!(record.representative_billable_seconds, 90);
+        assert_eq!(record.representative, Some(number("+16465550100")));
+        assert_eq!((record.transferred_to.clone(), record.transfers), (Some(number("+16465550102")), 1));
+        let shown = CallView::from_record(&record, &attempts).representative.unwrap();
+        assert_eq!((shown.ended_at, shown.q850_cause), (Some(at(40)), record.representative_q850));
     }
 }

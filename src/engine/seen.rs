@@ -10,7 +10,8 @@ use super::{Drain, Engine, Pending, STORE_RETRY, TimerKey};
 use crate::call::{self, Action};
 use crate::clock::{Mono, Now, Wall};
 use crate::ladder::{Clip, Ladder, Message, Moment, Peer, SdpMode, Verb};
-use crate::model::{BusinessId, CallId, CallState, Hop, LegId, Outcome, StoredCall};
+use crate::model::digits::Step;
+use crate::model::{BusinessId, CallId, CallState, Digits, Hop, LegId, Outcome, StoredCall};
 use crate::sip::api::{self as sip, Note, Way};
 
 /// After a call's record its last messages are still noted for so long.
@@ -78,6 +79,7 @@ impl Seen {
             call::Event::PlayEnded(attempt) if ladder.hears(*attempt) == Some(Clip::Message) => {
                 Moment::Plays { attempt: *attempt, clip: Clip::Music }
             }
+            call::Event::TransferAsked { by, .. } => Moment::Transferred { by: *by },
             call::Event::FirstRelayed(attempt) => Moment::Heard { attempt: *attempt },
             _ => return,
         };
@@ -130,6 +132,19 @@ impl Engine {
         }
     }
 
+    /// What was agreed with a leg may have changed: does it hear us?
+    pub(super) fn see_hold(&mut self, now: Now, leg: LegId) {
+        let live = self.calls.get(&leg.call).filter(|live| live.call.bridged_at().is_some());
+        let plan = live.and_then(|live| live.legs.get(&leg.attempt)?.plan.as_ref());
+        let (Some(plan), Some(ladder)) = (plan, self.seen.of(leg.call)) else { return };
+        let by = leg.attempt;
+        match (ladder.is_holding(by), plan.direction.send) {
+            (false, false) => ladder.moment(now, Moment::Held { by }),
+            (true, true) => ladder.moment(now, Moment::Resumed { by }),
+            _ => {}
+        }
+    }
+
     /// A message of a leg; `to` where we sent it.
     pub(super) fn see_message(&mut self, now: Now, note: &Note, to: Option<&Hop>) {
         let Some(leg) = note.leg else { return };
@@ -148,12 +163,22 @@ impl Engine {
             }
             Action::PlayConnecting(attempt) => Moment::Plays { attempt: *attempt, clip: Clip::Message },
             Action::PlayUnavailable(attempt) => Moment::Plays { attempt: *attempt, clip: Clip::Unavailable },
+            Action::PlayHold(attempt) => Moment::Plays { attempt: *attempt, clip: Clip::Music },
+            Action::SendDigits(attempt) => Moment::Digits { attempt: *attempt, count: self.digits_of(call, *attempt) },
             Action::Bridge(a, b) => Moment::Bridged { a: *a, b: *b },
             Action::OneWayAudio => Moment::OneWay,
             Action::Finish(outcome) => Moment::Ended { outcome: *outcome },
             _ => return,
         };
         self.see(now, call, moment);
+    }
+
+    /// How many keys are pressed after the answer: which ones is nobody's business here.
+    fn digits_of(&self, call: CallId, attempt: u16) -> u8 {
+        let leg = self.calls.get(&call).and_then(|live| live.call.leg(attempt));
+        let digits = leg.and_then(|leg| Digits::of(&leg.address));
+        let pressed = digits.map_or(0, |digits| digits.steps().iter().filter(|step| **step != Step::Pause).count());
+        u8::try_from(pressed).unwrap_or(u8::MAX)
     }
 
     /// The record is durable: the last messages are waited for, then the ladder is stored.

@@ -25,7 +25,7 @@ use super::sip_udp::UdpSockets;
 use crate::engine::api::{Input, Notice, Output, Refusal, Reply, ReplyTo, StoreFailure, StoreOp, StoreToken};
 use crate::engine::{Engine, EngineConfig};
 use crate::media::api::{Command, Event, Spoken};
-use crate::model::{BusinessId, CallId, Directory, Hop, InitiationMessage, SipTransport};
+use crate::model::{BusinessId, CallId, Directory, Hop, InitiationMessage, SipTransport, Target};
 use crate::sip::api::Note;
 
 /// Requests that may wait for the engine; one more is answered 503.
@@ -53,6 +53,8 @@ pub struct Hands {
     pub store: Box<dyn Fn(StoreToken, StoreOp) -> Result<(), StoreFailure> + Send>,
     /// Renders messages that will soon be played.
     pub prepare: Box<dyn Fn(Spoken) + Send>,
+    /// Counts datagrams of strangers, which the engine never sees.
+    pub strangers: Box<dyn Fn(u64) + Send>,
     /// Counts and logs.
     pub notice: Box<dyn Fn(&Notice) + Send>,
     /// Counts, logs and exports SIP messages.
@@ -87,6 +89,7 @@ enum News {
     Media(Event),
     Stored(StoreToken, Result<(), StoreFailure>),
     Directory(Arc<Directory>),
+    Resolved(String, Vec<Target>),
     Reconfigure(Box<EngineConfig>),
     Drain,
     HangUpAll,
@@ -170,6 +173,11 @@ impl EngineHandle {
     /// The accounts changed.
     pub fn directory(&self, directory: Arc<Directory>) {
         self.tell(News::Directory(directory));
+    }
+
+    /// A switch's name was looked up.
+    pub fn resolved(&self, switch: String, targets: Vec<Target>) {
+        self.tell(News::Resolved(switch, targets));
     }
 
     /// Switches or bounds changed.
@@ -310,12 +318,19 @@ impl Runner {
 
     fn datagrams(&mut self, buffer: &mut [u8]) -> bool {
         let mut worked = false;
+        let second = self.clock.now().mono.0 / 1_000_000;
+        self.wires.udp.second(second);
         for socket in 0..self.wires.udp.len() {
             for _ in 0..SIP_BURST {
                 let Some((length, from)) = self.wires.udp.receive(socket, buffer) else { break };
+                worked = true;
+                let strangers = self.wires.udp.strangers(from, second);
+                if strangers > 0 {
+                    (self.hands.strangers)(strangers);
+                    continue;
+                }
                 let bytes = buffer.get(..length).unwrap_or_default();
                 self.give(Input::Sip { from: &Hop::udp(from), bytes });
-                worked = true;
             }
         }
         worked
@@ -358,6 +373,7 @@ impl Runner {
             News::Media(event) => self.give(Input::Media(event)),
             News::Stored(token, result) => self.give(Input::Stored { token, result }),
             News::Directory(directory) => self.give(Input::Directory(directory)),
+            News::Resolved(switch, targets) => self.give(Input::Resolved { switch, targets }),
             News::Reconfigure(config) => {
                 self.engine.reconfigure(*config);
                 self.carry_out();
@@ -421,7 +437,10 @@ impl Runner {
                         SipTransport::Tcp | SipTransport::Tls => self.wires.streams.send(&to, bytes),
                     }
                 }
-                Output::Sources(sources) => self.wires.streams.set_sources(sources),
+                Output::Sources(sources) => {
+                    self.wires.udp.set_sources(Arc::clone(&sources));
+                    self.wires.streams.set_sources(sources);
+                }
                 Output::Media(command) => self.opened.extend((self.hands.media)(command)),
                 Output::Prepare(spoken) => (self.hands.prepare)(spoken),
                 Output::Store { token, op } => {

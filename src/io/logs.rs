@@ -75,6 +75,13 @@ impl CallLog {
             Notice::SipRefused(why) => {
                 tracing::trace!(target: "callbridge::sip", reason = why.as_str(), "SIP message refused");
             }
+            Notice::SwitchFailed { switch, reason } => {
+                tracing::debug!(target: "callbridge::switch", switch, reason = reason.as_str(), "switch failed");
+            }
+            Notice::Switch { switch, up: true } => tracing::info!(target: "callbridge::switch", switch, "switch is up"),
+            Notice::Switch { switch, up: false } => {
+                tracing::warn!(target: "callbridge::switch", switch, "switch is down: it failed too often, or was not found");
+            }
             Notice::SipReceived(_) | Notice::Setup { .. } | Notice::FirstRelay { .. } => {}
         }
     }

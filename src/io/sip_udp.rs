@@ -1,12 +1,18 @@
-//! SIP's UDP sockets: several addresses, one pair of hands. Owns which socket a datagram leaves by. Refuses to
-//! read what it carries.
+//! SIP's UDP sockets: several addresses, one pair of hands. Owns which socket a datagram leaves by, and that
+//! strangers' are counted and dropped. Refuses to read what it carries.
+
+mod shutter;
 
 use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
+use std::sync::Arc;
 
 use rustix::event::epoll;
+
+use crate::sip::api::Sources;
+use shutter::Shutter;
 
 /// Peers remembered where several sockets could answer them.
 const MAX_PEERS: usize = 4096;
@@ -17,6 +23,8 @@ pub struct UdpSockets {
     /// Some family has more than one: an answer leaves by the socket that its request came by (RFC 3581 §4).
     several: bool,
     peers: HashMap<SocketAddr, usize>,
+    sources: Arc<Sources>,
+    shutter: Shutter,
 }
 
 impl UdpSockets {
@@ -32,7 +40,13 @@ impl UdpSockets {
         }
         let of = |v4: bool| bound.iter().filter(|(address, _)| address.is_ipv4() == v4).count();
         let several = of(true) > 1 || of(false) > 1;
-        Ok(UdpSockets { sockets: bound, several, peers: HashMap::new() })
+        Ok(UdpSockets {
+            sockets: bound,
+            several,
+            peers: HashMap::new(),
+            sources: Arc::default(),
+            shutter: Shutter::default(),
+        })
     }
 
     /// Wakes this `poll` when datagrams come; each socket is called `data`.
@@ -54,6 +68,31 @@ impl UdpSockets {
     /// There is none.
     pub fn is_empty(&self) -> bool {
         self.sockets.is_empty()
+    }
+
+    /// Strangers from now on are all but these.
+    pub fn set_sources(&mut self, sources: Arc<Sources>) {
+        self.shutter.set_sources(&sources);
+        self.sources = sources;
+        self.shutter.apply(self.sockets.iter().map(|(_, socket)| socket));
+    }
+
+    /// For how many strangers' datagrams this one stands: 0 when it is a switch's. `second` is now.
+    pub fn strangers(&mut self, from: SocketAddr, second: u64) -> u64 {
+        if self.sources.knows(from.ip()) {
+            return 0;
+        }
+        let stands_for = self.shutter.stranger(second);
+        self.shutter.apply(self.sockets.iter().map(|(_, socket)| socket));
+        stands_for
+    }
+
+    /// Time goes on: after a flood the kernel lets everything through again.
+    pub fn second(&mut self, second: u64) {
+        if self.shutter.is_shut() {
+            self.shutter.second(second);
+            self.shutter.apply(self.sockets.iter().map(|(_, socket)| socket));
+        }
     }
 
     /// The next datagram of this socket; `None` when none waits (or an earlier send's ICMP error came: its timer will tell).

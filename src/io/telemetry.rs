@@ -11,10 +11,11 @@ use metrics::{
 };
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
+use super::switch_metrics;
 use crate::engine::api::Notice;
 use crate::io::media_thread::MediaCounters;
 use crate::model::{CallState, Outcome};
-use crate::sip::api::{Note, Way};
+use crate::sip::api::{Note, RefusedWhy, Way};
 
 /// Upper bounds in seconds of the two histograms.
 const BUCKETS: &[f64] = &[0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
@@ -111,6 +112,8 @@ impl Metrics {
             Notice::TransferRefused { why, .. } => rejected(why.as_str()),
             Notice::OneWayAudio { .. } | Notice::Failover { .. } => {}
             Notice::LadderLost { .. } | Notice::StoreRetry { .. } => {}
+            Notice::SwitchFailed { switch, reason } => switch_metrics::failed(switch, *reason),
+            Notice::Switch { switch, up } => switch_metrics::is_up(switch, *up),
         }
     }
 
@@ -160,11 +163,17 @@ fn seconds(micros: u64) -> f64 {
     Duration::from_micros(micros).as_secs_f64()
 }
 
+/// Counts SIP that got nowhere, where the engine did not see it.
+pub fn refused(why: RefusedWhy, count: u64) {
+    counter!("callbridge_rejected_total", "reason" => why.as_str()).increment(count);
+}
+
 fn rejected(reason: &'static str) {
     counter!("callbridge_rejected_total", "reason" => reason).increment(1);
 }
 
 fn describe() {
+    switch_metrics::describe();
     describe_counter!("callbridge_calls_total", "Calls ended, by outcome.");
     describe_gauge!("callbridge_calls_active", "Calls that have not ended, by state.");
     describe_histogram!(

@@ -137,6 +137,16 @@ impl Ladder {
         moments.filter_map(last).next().flatten()
     }
 
+    /// Whether this leg has put the other on hold.
+    pub fn is_holding(&self, leg: u16) -> bool {
+        let last = |entry: &Entry| match entry.what {
+            What::Moment(Moment::Held { by }) if by == leg => Some(true),
+            What::Moment(Moment::Resumed { by }) if by == leg => Some(false),
+            _ => None,
+        };
+        self.first.iter().chain(&self.last).rev().find_map(last).unwrap_or(false)
+    }
+
     /// Reads wall time anew: dialling begins.
     pub fn anchor(&mut self, now: Now) {
         self.anchor = now;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use super::sources::{Source, Sources};
+use super::wire::Method;
 use crate::model::{Cause, Hop, Key, LegId, SipTransport, TransferId, Trunk};
 
 /// Dial a leg.
@@ -127,6 +128,8 @@ pub enum LegEvent {
     Answered { answer: Vec<u8>, by: Option<OfferId> },
     /// A final refusal, a time-out, a transport failure or a malformed answer, before any 2xx.
     Failed { cause: Cause, why: FailedWhy },
+    /// A 3xx that names other addresses, by preference; nothing is left of the leg.
+    Redirected { contacts: Vec<String>, cause: Cause },
     /// A re-INVITE or UPDATE of the peer; must be answered by `answer_offer`. Empty offer: the peer wants ours. Before
     /// `Answered` it is an UPDATE in one of the early dialogs: what is agreed holds only if that dialog answers.
     Offered { id: OfferId, offer: Vec<u8> },
@@ -221,6 +224,44 @@ pub enum SipOutput {
     Refused(RefusedWhy),
     /// Something happened to a leg.
     Leg(LegId, LegEvent),
+    /// A request outside every dialog was answered; `None`: it was not, or could not be sent.
+    Asked { id: AskId, answer: Option<Response> },
+}
+
+/// Names a request outside every dialog until it is answered.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct AskId(pub u64);
+
+/// A request outside every dialog, such as OPTIONS.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ask {
+    /// Comes back with the answer.
+    pub id: AskId,
+    /// Where it goes.
+    pub hop: Hop,
+    /// What it is; never INVITE.
+    pub method: Method,
+    /// Request-URI.
+    pub uri: String,
+    /// From, a URI without brackets.
+    pub from: String,
+    /// To, a URI without brackets.
+    pub to: String,
+    /// Call-ID of a row of requests; absent: one of its own.
+    pub call_id: Option<String>,
+    /// Its place in that row.
+    pub cseq: u32,
+    /// Further header fields.
+    pub headers: Vec<(String, String)>,
+}
+
+/// The final response to an [`Ask`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Response {
+    /// 200 to 699.
+    pub status: u16,
+    /// All of it.
+    pub bytes: Arc<[u8]>,
 }
 
 /// Why a datagram got nowhere.

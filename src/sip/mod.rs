@@ -3,6 +3,7 @@
 pub mod api;
 pub mod dialog;
 mod note;
+pub mod registration;
 mod sources;
 pub mod stack;
 pub mod transaction;

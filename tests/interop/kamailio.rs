@@ -2,7 +2,7 @@
 
 use std::net::UdpSocket;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -21,12 +21,14 @@ pub struct Office {
     pub phones: [u16; 2],
     /// Further `-A` definitions.
     pub defines: Vec<String>,
+    /// Certificate and key as PEM files: it listens over TLS, too, at the next port.
+    pub tls: Option<[PathBuf; 2]>,
 }
 
 impl Office {
     /// One in front of these phones.
     pub fn before(phones: [u16; 2]) -> Office {
-        Office { port: ports::block(2), phones, defines: Vec::new() }
+        Office { port: ports::block(2), phones, defines: Vec::new(), tls: None }
     }
 
     /// Asks callbridge for its password by this digest algorithm.
@@ -56,6 +58,18 @@ impl Kamailio {
         command.arg("-w").arg(folder.path()).arg("-Y").arg(folder.path()).arg("-P").arg(folder.path().join("pid"));
         for transport in ["udp", "tcp"] {
             command.args(["-l", &format!("{transport}:127.0.0.1:{}", office.port)]);
+        }
+        if let Some([certificate, key]) = &office.tls {
+            let config = folder.path().join("tls.cfg");
+            let text = format!(
+                "[server:default]\nmethod = TLSv1.2+\nverify_certificate = no\nrequire_certificate = no\ncertificate = {}\n\
+                 private_key = {}\n[client:default]\nmethod = TLSv1.2+\nverify_certificate = no\n",
+                certificate.display(),
+                key.display()
+            );
+            std::fs::write(&config, text).expect("a file for kamailio");
+            command.args(["-l", &format!("tls:127.0.0.1:{}", office.port + 1), "-A", "WITH_TLS"]);
+            command.args(["-A", &format!("TLS_FILES=\"{}\"", config.display())]);
         }
         for (name, port) in ["CUSTOMER", "REPRESENTATIVE"].iter().zip(office.phones) {
             command.args(["-A", &format!("{name}=\"127.0.0.1:{port}\"")]);

@@ -7,6 +7,7 @@ use crate::kamailio::{Kamailio, Office};
 use crate::support::daemon::{Setup, Switch};
 use crate::support::ports;
 use crate::support::story::{CUSTOMER, REPRESENTATIVES, Story, assert_bridged_by_content, until_both_hear_each_other};
+use crate::support::tls::Authority;
 use crate::support::tone::Tone;
 use crate::support::wait::{PATIENCE, eventually};
 
@@ -103,5 +104,87 @@ fn a_trunk_whose_password_we_do_not_have_refuses() {
     assert_eq!((&record["customer_sip_status"], &record["bridged_at"]), (&407.into(), &Value::Null));
     kamailio.until("challenged INVITE");
     customers.assert_never_called();
+    story.end();
+}
+
+/// A call through a Kamailio that wants to know our password.
+fn is_let_through(office: &Office, password: &str) -> Kamailio {
+    let kamailio = Kamailio::start(office);
+    let keys = vec![("username", "\"callbridge\"".to_owned()), ("password", format!("\"{password}\""))];
+    let switch = Switch { keys, ..Switch::new("kamailio", office.port, &["+1"]) };
+    let story = Story::behind(Setup { switches: vec![switch], ..Setup::default() }, office.phones);
+    let mut customer = story.customer("phone-answers-and-hangs-up");
+    let representative = story.representative("phone-answers-and-is-hung-up");
+    let call = story.call();
+    call.until("bridged");
+    until_both_hear_each_other(&customer, &representative);
+    customer.act();
+    assert_eq!(call.record()["outcome"], "completed");
+    customer.finish();
+    representative.finish();
+    story.end();
+    kamailio
+}
+
+#[test]
+fn kamailio_is_spoken_to_over_tcp() {
+    let office = Office::before([ports::port(), ports::port()]);
+    let kamailio = Kamailio::start(&office);
+    let switch = Switch { transport: "tcp", ..Switch::new("kamailio", office.port, &["+1"]) };
+    let setup = Setup { switches: vec![switch], listen: vec!["udp", "tcp"], ..Setup::default() };
+    let story = Story::behind(setup, office.phones);
+    let mut customer = story.customer("phone-answers-and-hangs-up");
+    let representative = story.representative("phone-answers-and-is-hung-up");
+    let call = story.call();
+    call.until("bridged");
+    until_both_hear_each_other(&customer, &representative);
+    customer.act();
+    assert_eq!(call.record()["outcome"], "completed");
+    customer.finish();
+    representative.finish();
+    kamailio.until("from tcp:127.0.0.1:");
+    story.end();
+}
+
+#[test]
+fn kamailio_asks_for_our_password_with_md5() {
+    let kamailio = is_let_through(&Office::before([ports::port(), ports::port()]).asking("MD5", 300), "open sesame");
+    assert!(kamailio.logged("challenged INVITE") >= 1);
+    assert_eq!(kamailio.logged("authenticated INVITE of callbridge"), 2);
+}
+
+#[test]
+fn kamailio_asks_for_our_password_with_sha_256() {
+    let kamailio =
+        is_let_through(&Office::before([ports::port(), ports::port()]).asking("SHA-256", 300), "open sesame");
+    assert_eq!(kamailio.logged("authenticated INVITE of callbridge"), 2);
+}
+
+#[test]
+fn kamailio_proves_its_name_over_tls() {
+    let folder = tempfile::tempdir().expect("a folder for certificates");
+    let authority = Authority::new(folder.path());
+    let file = |name: &str| folder.path().join(name);
+    authority.sign("own", &["callbridge.example"]);
+    authority.sign("kamailio", &["kamailio.example"]);
+    let tls = Some([file("kamailio.pem"), file("kamailio.key")]);
+    let office = Office { tls, ..Office::before([ports::port(), ports::port()]) };
+    let kamailio = Kamailio::start(&office);
+    let keys = vec![("tls_name", "\"kamailio.example\"".to_owned())];
+    let switch = Switch { transport: "tls", keys, ..Switch::new("kamailio", office.port + 1, &["+1"]) };
+    let pair = format!("{{ certificate = {:?}, key = {:?} }}", file("own.pem"), file("own.key"));
+    let sip = vec![("tls", pair), ("ca", format!("{:?}", file("ca.pem")))];
+    let setup = Setup { switches: vec![switch], listen: vec!["udp", "tls"], sip, ..Setup::default() };
+    let story = Story::behind(setup, office.phones);
+    let customer = story.customer("phone-answers-and-is-hung-up");
+    let representative = story.representative("phone-answers-and-is-hung-up");
+    let call = story.call();
+    call.until("bridged");
+    until_both_hear_each_other(&customer, &representative);
+    call.delete();
+    assert_eq!(call.record()["outcome"], "completed");
+    customer.finish();
+    representative.finish();
+    kamailio.until("from tls:127.0.0.1:");
     story.end();
 }

@@ -4,6 +4,7 @@ use crate::baresip::{Baresip, Handset, Heard};
 use crate::kamailio::{Kamailio, Office};
 use crate::support::daemon::{Setup, Switch};
 use crate::support::ports;
+use crate::support::sipp::{Phone, PhoneSetup};
 use crate::support::story::{CUSTOMER, REPRESENTATIVES, Story};
 use crate::support::tone::Tone;
 use crate::support::wait::{PATIENCE, eventually};
@@ -152,5 +153,27 @@ fn a_baresip_representative_holds_and_resumes() {
     phones[0].until_hears(Tone::Representative);
     phones[0].act("hangup", "");
     assert_eq!(call.record()["outcome"], "completed");
+    story.end();
+}
+
+#[test]
+fn a_baresip_representative_hands_the_customer_on() {
+    let port = ports::port();
+    let third = Switch::new("ssp-66", port, &["+1914"]);
+    let (story, mut phones) = face_to_face(Setup { switches: vec![third], ..Setup::default() });
+    let new_party = Phone::start(&PhoneSetup::new("phone-answers-and-is-hung-up", port, Tone::NewParty));
+    let call = story.call();
+    phones[0].until_hears(Tone::Prompt);
+    phones[1].act("accept", "");
+    call.until("bridged");
+    until_they_talk(&phones);
+    phones[1].act("transfer", "sip:+19145550100@127.0.0.1");
+    phones[1].until("REFER sip:");
+    phones[1].until("SIP/2.0 202 ");
+    phones[0].until_hears(Tone::NewParty);
+    call.delete();
+    let record = call.record();
+    assert_eq!((&record["outcome"], &record["transfers"]), (&"completed".into(), &1.into()));
+    new_party.finish();
     story.end();
 }

@@ -10,7 +10,7 @@ use callbridge::model::BusinessId;
 use callbridge::sdp::{self, Codec, LocalMedia};
 use callbridge::{config, rtp};
 
-pub use sip::sip_message;
+pub use sip::{sip_message, sip_stream};
 
 /// Takes the bytes as an offer, and as an answer to ours.
 pub fn sdp(body: &[u8]) {

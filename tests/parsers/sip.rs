@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 
-use callbridge::sip::wire::{Message, Name, NameAddr, Uri, Verdict, Via, judge, response};
+use callbridge::sip::wire::{
+    Frame, Framer, MAX_BODY, MAX_HEAD, Message, Name, NameAddr, Uri, Verdict, Via, judge, response,
+};
 
 /// Reads and judges a datagram, calls every accessor and, for a request, writes an answer to it and reads that.
 pub fn sip_message(datagram: &[u8]) {
@@ -29,5 +31,27 @@ pub fn sip_message(datagram: &[u8]) {
     if verdict == Verdict::Ok {
         assert!(answer.to().is_ok_and(|to| to.tag.is_some()), "a sound request's answer has a To tag");
         assert!(answer.top_via().is_ok(), "and its Via");
+    }
+}
+
+/// Cuts a stream whose first byte says how it is torn into segments; every message cut off is whole by its own Content-Length.
+pub fn sip_stream(bytes: &[u8]) {
+    let Some((tear, stream)) = bytes.split_first() else { return };
+    let mut framer = Framer::default();
+    for segment in stream.chunks(usize::from(*tear) + 1) {
+        framer.buffer().extend_from_slice(segment);
+        loop {
+            match framer.take() {
+                Ok(Some(Frame::Message(bytes))) => {
+                    let message = Message::parse(&bytes).expect("the framer read its head");
+                    let length = usize::try_from(message.content_length().expect("it has one")).expect("small");
+                    assert!(bytes.len() <= MAX_HEAD + MAX_BODY && bytes.ends_with(message.body()));
+                    assert_eq!(message.body().len(), length);
+                }
+                Ok(Some(Frame::LineEnd)) => {}
+                Ok(Some(Frame::Endless(_))) | Err(_) => return,
+                Ok(None) => break,
+            }
+        }
     }
 }

@@ -111,7 +111,8 @@ fn captures_both_legs_under_one_identifier(mut collector: Collector, story: Stor
     });
     let mut captured: Vec<String> = packets.iter().map(|packet| packet.text(15)).collect();
     let mut wanted: Vec<String> = seen.iter().map(|message| message.text.clone()).collect();
-    (captured.sort(), wanted.sort());
+    captured.sort();
+    wanted.sort();
     assert_eq!(captured, wanted);
     let peers: std::collections::BTreeSet<SocketAddr> = packets
         .iter()

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::support::daemon::{Daemon, Setup};
 use crate::support::http::{Credentials, Response, request};
 use crate::support::story::{REPRESENTATIVES, Story, until_both_hear_each_other};
+use crate::support::tone::Tone;
 use crate::support::trace::Message;
 use crate::support::wait::{PATIENCE, eventually};
 
@@ -84,10 +85,9 @@ fn a_talks_ladder_is_what_both_phones_saw_while_it_lives_after_it_and_after_a_re
 fn a_busy_representative_has_a_column_and_a_cause_of_its_own() {
     let story = Story::begin();
     let customer = story.customer("phone-answers-and-is-hung-up");
-    let representatives =
-        story.phone(crate::support::tone::Tone::Representative, "representative-busy-then-next-answers", |setup| {
-            setup.calls = 2;
-        });
+    let representatives = story.phone(Tone::Representative, "representative-busy-then-next-answers", |setup| {
+        setup.calls = 2;
+    });
     let call = story.call_with(json!({ "representative": &REPRESENTATIVES[..2] }));
     call.until("bridged");
     let answer = ladder(&story.daemon, &call.id, "json").json();
@@ -98,14 +98,42 @@ fn a_busy_representative_has_a_column_and_a_cause_of_its_own() {
     call.record();
     let entries = entries(&story.daemon, &call.id);
     assert!(moments(&entries).contains(&"deleted"), "{entries:#?}");
-    (customer.finish(), representatives.finish());
+    customer.finish();
+    representatives.finish();
+    story.end();
+}
+
+#[test]
+fn a_hold_and_its_end_are_moments_of_the_ladder() {
+    let story = Story::begin();
+    let mut holder = story.phone(Tone::Representative, "phone-holds-and-resumes", |setup| {
+        setup.keys.push(("hold", "sendonly"));
+    });
+    let customer = story.customer("phone-answers-and-is-hung-up");
+    let call = story.call();
+    call.until("bridged");
+    until_both_hear_each_other(&customer, &holder);
+    for ack in 1..=2 {
+        holder.act();
+        eventually("the re-INVITE's ACK", PATIENCE, || {
+            (holder.count(|m| m.sent && m.is_request("ACK")) == ack).then_some(())
+        });
+    }
+    holder.act();
+    call.record();
+    let entries = entries(&story.daemon, &call.id);
+    let held: Vec<&str> = moments(&entries).into_iter().filter(|m| matches!(*m, "held" | "resumed")).collect();
+    assert_eq!(held, ["held", "resumed"], "{entries:#?}");
+    assert!(entries.iter().any(|e| e["method"] == "INVITE" && e["direction"] == "received" && e["sdp"] == "sendonly"));
+    customer.finish();
+    holder.finish();
     story.end();
 }
 
 #[test]
 fn an_invite_sent_again_is_marked_as_such() {
     let story = Story::with_limits(&[("customer_ring_seconds", 2)]);
-    let nobody = story.nobody(crate::support::tone::Tone::Customer);
+    let nobody = story.nobody(Tone::Customer);
     let call = story.call();
     call.record();
     let entries = entries(&story.daemon, &call.id);

@@ -52,7 +52,8 @@ fn every_metric_of_the_contract_is_there_and_has_moved() {
     assert!(story.daemon.metric("callbridge_rtp_ports_in_use", "") >= 2.0);
     customer.act();
     call.record();
-    (customer.finish(), representative.finish());
+    customer.finish();
+    representative.finish();
     let barred = story.daemon.api(
         "POST",
         "/v1/calls",

@@ -60,6 +60,7 @@ pub fn engine_config(plan: &Plan) -> EngineConfig {
         vec![switch("ssp-a", SWITCH_A, &["+1"])]
     };
     EngineConfig {
+        strays_per_second: 1_000,
         stir: None,
         sip: Locals::udp(address(EQUIPMENT)),
         user_agent: "callbridge".to_owned(),

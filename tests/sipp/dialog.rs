@@ -4,12 +4,12 @@ use std::time::Instant;
 
 use crate::support::rtp::Frame;
 use crate::support::sipp::Phone;
-use crate::support::story::{Story, assert_bridged_by_content, assert_one_stream, until_both_hear_each_other};
+use crate::support::story::{Story, assert_clean_bridge, assert_one_stream, until_both_hear_each_other};
 use crate::support::tone::Tone;
 use crate::support::wait::{PATIENCE, eventually};
 
 /// Waits for so many more frames of a tone from now on.
-fn until_heard_anew(phone: &Phone, voice: Tone) {
+pub fn until_heard_anew(phone: &Phone, voice: Tone) {
     let since = Instant::now();
     eventually(&format!("{voice:?} to be heard anew"), PATIENCE, || {
         let frames = phone.media.count(|f| f.at > since && f.tone() == Some(voice));
@@ -74,7 +74,7 @@ fn the_representative_holds_both_ways_and_resumes() {
 }
 
 /// A phone that asks something in the middle of the talk, which goes on, and hangs up.
-fn asks_and_talks_on(who: Tone, scenario: &'static str, answered: impl Fn(&Phone)) {
+pub(super) fn asks_and_talks_on(who: Tone, scenario: &'static str, answered: impl Fn(&Phone)) {
     asks_whom(who, scenario, "phone-answers-and-is-hung-up", answered);
 }
 
@@ -96,7 +96,7 @@ fn asks_whom(who: Tone, scenario: &'static str, listener: &'static str, answered
     assert_eq!(call.record()["outcome"], "completed");
     let (asker, listener) = (asker.finish().heard, listener.finish().heard);
     let (customer, representative) = if who == Tone::Customer { (asker, listener) } else { (listener, asker) };
-    assert_bridged_by_content(&customer, &representative);
+    assert_clean_bridge(&customer, &representative);
     story.end();
 }
 

@@ -17,14 +17,16 @@ fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
 
 #[test]
 fn every_scenario_is_played_and_described() {
-    let stories: String = files("tests/sipp", "rs").iter().filter_map(|path| fs::read_to_string(path).ok()).collect();
+    let folders = ["tests/sipp", "tests/interop", "tests/transports"];
+    let files_of_stories = folders.iter().flat_map(|folder| files(folder, "rs"));
+    let stories: String = files_of_stories.filter_map(|path| fs::read_to_string(path).ok()).collect();
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("sip-scenarios/README.md"))
         .expect("sip-scenarios/README.md");
     let names: BTreeSet<String> = files("sip-scenarios", "xml")
         .iter()
         .filter_map(|path| path.file_stem().map(|stem| stem.to_string_lossy().into_owned()))
         .collect();
-    assert!(names.len() >= 20, "{names:?}");
+    assert!(names.len() >= 60, "{names:?}");
     for name in names {
         assert!(stories.contains(&format!("\"{name}\"")), "no story plays {name}.xml");
         assert!(readme.contains(&format!("`{name}.xml`")), "sip-scenarios/README.md does not describe {name}.xml");

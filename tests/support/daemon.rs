@@ -62,7 +62,7 @@ pub struct Setup {
     pub prompt_seconds: f64,
     /// How many RTP ports it may use.
     pub rtp_ports: u16,
-    /// Over what it listens for SIP, all at one port: `udp`, `tcp`.
+    /// Over what it listens for SIP, all at one port: `udp`, `tcp` or `tls`.
     pub listen: Vec<&'static str>,
     /// Further keys of `[sip]`, their values as TOML.
     pub sip: Vec<(&'static str, String)>,
@@ -131,7 +131,7 @@ impl Daemon {
         eventually("the daemon to say `ready`", PATIENCE, || {
             let gone = self.process.try_wait().ok().flatten();
             assert!(gone.is_none(), "the daemon left at once ({gone:?}):\n{}", self.log.text());
-            self.log.lines().iter().any(|line| line.split_whitespace().any(|w| w == "ready")).then_some(())
+            self.log.lines().iter().any(|line| line.split([' ', '"']).any(|w| w == "ready")).then_some(())
         });
     }
 
@@ -250,7 +250,11 @@ fn configuration(folder: &Path, setup: &Setup, [http, admin, sip]: [SocketAddr; 
     let last = first + setup.rtp_ports - 1;
     let folder = folder.display();
     let listen: Vec<String> = setup.listen.iter().map(|transport| format!("{transport}:{sip}")).collect();
-    let mut text = format!("[http]\nlisten = \"{http}\"\n[admin]\nlisten = \"{admin}\"\n[sip]\nlisten = {listen:?}\n");
+    let mut text = format!("[http]\nlisten = \"{http}\"\n[admin]\nlisten = \"{admin}\"\n[sip]\n");
+    // Without, the story says itself where it listens.
+    if !listen.is_empty() {
+        writeln!(text, "listen = {listen:?}").expect("a string takes all");
+    }
     push_keys(&mut text, &setup.sip);
     text.push_str(&format!(
         "[media]\naddress = \"127.0.0.1\"\nports = \"{first}-{last}\"\n\

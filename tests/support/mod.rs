@@ -11,6 +11,7 @@ pub mod relay;
 pub mod rtp;
 pub mod sipp;
 pub mod story;
+pub mod tls;
 pub mod tone;
 pub mod trace;
 pub mod wait;

@@ -232,7 +232,7 @@ impl Offers {
     fn answered(&mut self) -> Vec<SocketAddr> {
         let mut targets = Vec::new();
         for message in self.reader.fresh() {
-            let Some(call) = message.header("Call-ID").map(str::to_owned) else { continue };
+            let Some(call) = message.call_id().map(str::to_owned) else { continue };
             match (message.sent, message.media()) {
                 (false, Some(media)) => {
                     self.offered.entry(call).or_insert(media);

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -32,6 +32,8 @@ pub struct PhoneSetup {
     pub law: Law,
     /// How many calls it takes before it leaves.
     pub calls: u32,
+    /// Whom it calls by itself; a phone that waits for our INVITE calls nobody.
+    pub calls_at: Option<SocketAddr>,
     /// `-key` pairs that the scenario names.
     pub keys: Vec<(&'static str, &'static str)>,
 }
@@ -39,8 +41,17 @@ pub struct PhoneSetup {
 impl PhoneSetup {
     /// A phone at this port that takes one call over UDP.
     pub fn new(scenario: &'static str, port: u16, tone: Tone) -> PhoneSetup {
-        let transport = "udp";
-        PhoneSetup { scenario, port, transport, contact_port: port, tone, law: Law::Mu, calls: 1, keys: Vec::new() }
+        PhoneSetup {
+            scenario,
+            port,
+            transport: "udp",
+            contact_port: port,
+            tone,
+            law: Law::Mu,
+            calls: 1,
+            calls_at: None,
+            keys: Vec::new(),
+        }
     }
 }
 
@@ -93,6 +104,9 @@ impl Phone {
         if text.contains("<recvCmd") {
             command.args(["-3pcc", &format!("127.0.0.1:{hook_port}")]);
         }
+        if let Some(equipment) = setup.calls_at {
+            command.arg(equipment.to_string());
+        }
         command.stdin(Stdio::null()).stdout(output).stderr(errors);
         let process = command.spawn().expect("sipp (Debian package sip-tester) must be installed");
         let mut phone = Phone { scenario: setup.scenario, process, folder, trace, hook_port, hook: None, media };
@@ -115,7 +129,7 @@ impl Phone {
     /// The person at the phone acts: what that means is written in the scenario at its next `<recvCmd/>`.
     pub fn act(&mut self) {
         let call = eventually("a call at this phone", PATIENCE, || {
-            self.messages().iter().find_map(|m| m.header("Call-ID").map(str::to_owned))
+            self.messages().iter().find_map(|m| m.call_id().map(str::to_owned))
         });
         let port = self.hook_port;
         let hook = self.hook.get_or_insert_with(|| {

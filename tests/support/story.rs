@@ -60,6 +60,12 @@ impl Story {
         Story { daemon, customer_switch, representative_switch, transport: setup.transport, relays: Vec::new() }
     }
 
+    /// A stage whose switches somebody else plays.
+    pub fn at(daemon: Daemon) -> Story {
+        assert_eq!(daemon.api("GET", "/v1/calls", None).status, 200);
+        Story { daemon, customer_switch: 0, representative_switch: 0, transport: "udp", relays: Vec::new() }
+    }
+
     /// A phone at the customer's number.
     pub fn customer(&self, scenario: &'static str) -> Phone {
         self.phone(Tone::Customer, scenario, |_| {})
@@ -267,10 +273,22 @@ pub fn until_both_hear_each_other(customer: &Phone, representative: &Phone) {
 /// never the message again; the representative the customer and nothing else.
 #[track_caller]
 pub fn assert_bridged_by_content(customer: &[Frame], representative: &[Frame]) {
+    let bridged = bridged_at(customer);
+    assert!(customer[..bridged].iter().any(|f| f.tone() == Some(Tone::Prompt)), "the message comes first");
+    assert_clean_bridge(customer, representative);
+}
+
+/// The first frame of the representative's voice.
+#[track_caller]
+fn bridged_at(customer: &[Frame]) -> usize {
     let voice = |f: &Frame| f.tone() == Some(Tone::Representative);
-    let bridged = customer.iter().position(voice).expect("the customer hears the representative");
-    let before = &customer[..bridged];
-    assert!(before.iter().any(|f| f.tone() == Some(Tone::Prompt)), "the message comes first");
+    customer.iter().position(voice).expect("the customer hears the representative")
+}
+
+/// The same of the talk alone, for stories whose representative may answer before the message has begun.
+#[track_caller]
+pub fn assert_clean_bridge(customer: &[Frame], representative: &[Frame]) {
+    let bridged = bridged_at(customer);
     let of_equipment = [Tone::Prompt, Tone::Unavailable, Tone::HoldMusic];
     for frame in &customer[bridged..] {
         assert!(!of_equipment.iter().any(|t| frame.has_some_of(*t)), "the message sounds over the bridge: {frame:?}");

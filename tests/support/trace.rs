@@ -20,6 +20,11 @@ impl Message {
         self.text.lines().next().unwrap_or("")
     }
 
+    /// The Call-ID, also in its compact form.
+    pub fn call_id(&self) -> Option<&str> {
+        self.header("Call-ID").or_else(|| self.header("i"))
+    }
+
     /// The first header of this name, trimmed.
     pub fn header(&self, name: &str) -> Option<&str> {
         let head = self.text.split("\r\n\r\n").next()?;

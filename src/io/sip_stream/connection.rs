@@ -98,7 +98,7 @@ async fn read<R: AsyncRead + Unpin>(
             },
         }
         loop {
-            match framer.next() {
+            match framer.take() {
                 Ok(None) => break,
                 Ok(Some(Frame::LineEnd)) => {
                     if watch.line_end() {

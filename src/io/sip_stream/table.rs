@@ -88,7 +88,7 @@ impl Connections {
         let answer = bytes.starts_with(b"SIP/2.0 ");
         let back;
         let mut to = to;
-        if answer && !self.lines.get(to).is_some_and(|line| !line.queue.is_closed()) {
+        if answer && self.lines.get(to).is_none_or(|line| line.queue.is_closed()) {
             let Some(hop) = way_back(to, &bytes, &self.shared.sources.load()) else { return };
             back = hop;
             to = &back;

@@ -73,6 +73,7 @@ impl Stack {
         for tx in waiting {
             self.lost_one(now, tx, loss);
         }
+        self.outside_lost(hop);
     }
 
     fn lost_one(&mut self, now: Mono, at: usize, loss: Loss) {
@@ -104,7 +105,10 @@ impl Stack {
                 ClientMachine::Invite(machine) => machine.unreachable(now),
                 ClientMachine::Other(machine) => machine.unreachable(now),
             }
-            if matches!(tx.carried, Carried::Invite) {
+            let dials = matches!(tx.carried, Carried::Invite);
+            if let Some(asked) = tx.carried.take() {
+                self.request_unreached(now, leg, &asked);
+            } else if dials {
                 let cause = Cause::local(NO_TRANSPORT_Q850, "no connection to the switch");
                 self.report_last(leg, LegEvent::Failed { cause, why: FailedWhy::Unreachable });
             }

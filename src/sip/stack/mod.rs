@@ -1,15 +1,20 @@
 //! The user agent core: legs in, messages out, and back (RFC 3261 §8, §13–15, §17). Owns demultiplexing, the tables of legs and
-//! transactions, their timers and their bounds. Refuses sockets, clocks and SDP. `client` calls and hangs up, `reliable` hears
-//! provisionals, `requests` are those of ours inside dialogs, `retry` sends refused ones again, `exchange` and
+//! transactions, their timers and their bounds. Refuses sockets, clocks and SDP. `client` calls and hangs up, `answers` and
+//! `reliable` hear what comes back, `requests` are those of ours inside dialogs, `retry` sends refused ones again, `exchange` and
 //! `reoffer` are offer and answer inside a dialog, theirs and ours, `refresh` the session timer, `connection` chooses a
-//! request's transport and bears the loss of one, `server` answers requests inside dialogs, `stranger` those out of the blue,
+//! request's transport and bears the loss of one, `outside` is what we ask outside all dialogs, `server` answers requests inside
+//! dialogs, `stranger` those out of the blue, `redirect` reads a 3xx,
 //! `challenge` has the credentials, `write` makes the bytes.
 
+mod answers;
 mod challenge;
 mod client;
 mod connection;
 mod exchange;
 mod info;
+mod outside;
+mod rates;
+mod redirect;
 mod refer;
 mod refresh;
 mod reliable;
@@ -38,6 +43,8 @@ use crate::clock::{Mono, Timers};
 use crate::model::{Hop, LegId};
 use challenge::Keyring;
 use connection::WithoutTcp;
+use outside::Outside;
+use rates::Rates;
 use table::{Key, Leg, Tables};
 
 /// How the stack is set up.
@@ -55,6 +62,8 @@ pub struct StackConfig {
     pub max_legs: usize,
     /// Most live server transactions per leg; above, a request gets a stateless 503.
     pub max_requests_per_leg: usize,
+    /// Requests outside of dialogs that one source may make each second; above, silence.
+    pub strays_per_second: u32,
 }
 
 impl StackConfig {
@@ -67,6 +76,7 @@ impl StackConfig {
             timers: TimerConfig::default(),
             max_legs: 20_000,
             max_requests_per_leg: 64,
+            strays_per_second: 100,
         }
     }
 }
@@ -97,9 +107,11 @@ pub struct Stack {
     secret: u64,
     next_offer: u64,
     tables: Tables,
+    outside: Outside,
     keyring: Keyring,
     timers: Timers<Key>,
     without_tcp: WithoutTcp,
+    rates: Rates,
     output: VecDeque<SipOutput>,
 }
 
@@ -119,6 +131,7 @@ impl Stack {
     /// A stack that has nothing to do. All branches, tags and Call-IDs come from `rng`: seed it from the system.
     pub fn new(config: StackConfig, mut rng: StdRng) -> Stack {
         let secret = rng.next_u64();
+        let rates = Rates::new(config.strays_per_second);
         let keyring = Keyring::new(&mut rng);
         Stack {
             config,
@@ -126,11 +139,18 @@ impl Stack {
             secret,
             next_offer: 0,
             tables: Tables::default(),
+            outside: Outside::default(),
             keyring,
             timers: Timers::default(),
             without_tcp: WithoutTcp::default(),
+            rates,
             output: VecDeque::new(),
         }
+    }
+
+    /// Another rate for requests outside of dialogs.
+    pub fn set_strays_per_second(&mut self, per_second: u32) {
+        self.rates.set(per_second);
     }
 
     /// Other switches from now on.
@@ -149,6 +169,7 @@ impl Stack {
         let deadline = match *key {
             Key::Client(tx) => self.tables.clients.get(tx).and_then(|tx| tx.deadline()),
             Key::Server(tx) => self.tables.servers.get(tx).and_then(|tx| tx.deadline()),
+            Key::Outside(at) => self.outside.deadline(at),
             Key::Exchange { leg, fork } => self.tables.legs.get(leg).and_then(|leg| leg.usage.fork(fork)?.deadline()),
         };
         Some((at, deadline.map_or("sip timer", |(_, why)| why)))
@@ -171,7 +192,7 @@ impl Stack {
             legs: self.tables.by_id.len(),
             usages: self.tables.legs.len(),
             dialogs: self.tables.legs.iter().map(|(_, leg)| leg.usage.forks()).sum(),
-            clients: self.tables.clients.len(),
+            clients: self.tables.clients.len() + self.outside.len(),
             servers: self.tables.servers.len(),
             timers: self.timers.len(),
         }
@@ -199,6 +220,7 @@ impl Stack {
             match key {
                 Key::Client(tx) => self.client_timeout(now, tx),
                 Key::Server(tx) => self.server_timeout(now, tx),
+                Key::Outside(at) => self.outside_timeout(now, at),
                 Key::Exchange { leg, fork } => self.exchange_timeout(now, leg, fork),
             }
         }

@@ -10,7 +10,7 @@ use crate::sip::dialog::negotiation::{Proposal, Purpose};
 use crate::sip::dialog::session::{DEFAULT_MIN_SE, Due, Reply, Session, Wish};
 use crate::sip::wire::{Message, Method, Name, SessionExpires};
 
-use super::client::cause_of;
+use super::answers::cause_of;
 
 impl Stack {
     /// What a 2xx to a request of ours decides; it also says whether the peer takes UPDATE.
@@ -95,7 +95,7 @@ impl Stack {
         self.exchange_timer(now, at, fork);
     }
 
-    fn session_refused(&mut self, now: Mono, at: usize, fork: usize, wait: Option<std::time::Duration>) {
+    pub(super) fn session_refused(&mut self, now: Mono, at: usize, fork: usize, wait: Option<std::time::Duration>) {
         let dialog = self.tables.legs.get_mut(at).and_then(|leg| leg.usage.fork_mut(fork));
         if let Some(dialog) = dialog {
             dialog.session.refused(now, wait);

@@ -2,7 +2,7 @@
 //! once, in order, in its own dialog (field.md 29). Refuses early media: nobody hears of a description before the 2xx.
 
 use super::Stack;
-use super::client::new_dialog;
+use super::answers::new_dialog;
 use super::table::Draft;
 use crate::clock::Mono;
 use crate::sip::api::{LegEvent, RefusedWhy};

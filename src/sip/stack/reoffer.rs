@@ -10,20 +10,26 @@ use super::write;
 use super::{ClientMachine, HangUpReason, ServerMachine, Stack};
 use crate::clock::Mono;
 use crate::model::{Cause, LegId};
-use crate::sip::api::LegEvent;
+use crate::sip::api::{LegEvent, NO_TRANSPORT_Q850};
 use crate::sip::dialog::Negotiation;
 use crate::sip::dialog::negotiation::{Proposal, Purpose};
 use crate::sip::transaction::Stored;
 use crate::sip::transaction::invite_client::{Event as InviteEvent, Response};
 use crate::sip::wire::{Message, Method};
 
-use super::client::cause_of;
+use super::answers::cause_of;
 
 /// Most times that one offer is sent because of 491 or 500 with Retry-After.
 const MAX_TRIES: u8 = 10;
 
 /// While a refusal of ours waits for its ACK, an offer of ours looks again after this.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// After a lost connection, an offer of ours goes out again.
+const RECONNECT: Duration = Duration::from_secs(5);
+
+/// However long a 500 says that we should wait, we try again after this.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 impl Stack {
     /// Offers the peer another session description. It goes out when no other exchange is under way; one that has not gone
@@ -143,17 +149,30 @@ impl Stack {
 
     fn reinvite_refused(&mut self, now: Mono, at: usize, fork: usize, status: u16, message: &Message) {
         let wait = self.wait_of(status, message);
+        match status {
+            408 | 481 => self.dialog_died(now, at, fork, cause_of(status, message)),
+            _ => self.offer_again_or_refused(now, at, fork, wait, cause_of(status, message)),
+        }
+    }
+
+    /// No connection to the peer: as good as a 503 (§8.1.3.1), which may be over soon.
+    pub(super) fn offer_unreached(&mut self, now: Mono, at: usize, fork: usize) {
+        let cause = Cause::local(NO_TRANSPORT_Q850, "no connection to the switch");
+        self.offer_again_or_refused(now, at, fork, Some(RECONNECT), cause);
+        self.exchange_timer(now, at, fork);
+    }
+
+    fn offer_again_or_refused(&mut self, now: Mono, at: usize, fork: usize, wait: Option<Duration>, cause: Cause) {
         let Some(dialog) = self.tables.legs.get_mut(at).and_then(|leg| leg.usage.fork_mut(fork)) else { return };
         let Negotiation::Ours { proposal, .. } = &dialog.negotiation else { return };
-        match (status, wait) {
-            (408 | 481, _) => self.dialog_died(now, at, fork, cause_of(status, message)),
-            (_, Some(wait)) if proposal.tries < MAX_TRIES => {
+        match wait {
+            Some(wait) if proposal.tries < MAX_TRIES => {
                 let again = Proposal { at: now + wait, ..proposal.clone() };
                 dialog.negotiation = Negotiation::Idle;
                 // A newer offer that waits already goes instead.
                 dialog.proposal.get_or_insert(again);
             }
-            _ => self.refused_offer(now, at, fork, cause_of(status, message)),
+            _ => self.refused_offer(now, at, fork, cause),
         }
     }
 
@@ -171,7 +190,7 @@ impl Stack {
     pub(super) fn wait_of(&mut self, status: u16, message: &Message) -> Option<Duration> {
         match status {
             491 => Some(Duration::from_millis(10) * self.rng.random_range(210..=400)),
-            500 => message.retry_after().ok().map(|seconds| Duration::from_secs(seconds.into())),
+            500 => message.retry_after().ok().map(|seconds| Duration::from_secs(seconds.into()).min(LONGEST_WAIT)),
             _ => None,
         }
     }

@@ -75,6 +75,18 @@ impl Stack {
         }
     }
 
+    /// No connection carried it: as good as a 503, which ends no dialog.
+    pub(super) fn request_unreached(&mut self, now: Mono, at: usize, asked: &Asked) {
+        match asked.method {
+            Method::Update => {
+                self.session_refused(now, at, asked.fork, None);
+                self.exchange_timer(now, at, asked.fork);
+            }
+            Method::Invite => self.offer_unreached(now, at, asked.fork),
+            _ => {}
+        }
+    }
+
     /// Nobody answered it. PRACK and BYE: so be it.
     pub(super) fn request_timed_out(&mut self, now: Mono, at: usize, asked: &Asked) {
         match asked.method {

@@ -22,7 +22,7 @@ impl Stack {
     pub(super) fn request(&mut self, now: Mono, from: &Hop, message: Message) {
         let Some(method) = message.method().cloned() else { return };
         if let verdict @ (Verdict::Refuse { .. } | Verdict::Drop) = judge_supporting(&message, EXTENSIONS) {
-            return self.refuse_judged(from, &message, &method, verdict);
+            return self.refuse_judged(now, from, &message, &method, verdict);
         }
         // On a stream only Content-Length says where a body ends (§18.3, §20.14).
         if from.transport.is_reliable() && message.header(Name::ContentLength).is_none() {
@@ -31,12 +31,12 @@ impl Stack {
                 Method::Ack => Verdict::Drop,
                 _ => Verdict::Refuse { status: 400, reason: "Missing Content-Length", headers },
             };
-            return self.refuse_judged(from, &message, &method, verdict);
+            return self.refuse_judged(now, from, &message, &method, verdict);
         }
         let leg = message.call_id().and_then(|call_id| self.tables.leg_of_call(call_id));
         let identity = Identity::of(&message);
         let (Some(leg), Some(identity)) = (leg, identity) else {
-            return self.out_of_the_blue(from, &message, &method);
+            return self.out_of_the_blue(now, from, &message, &method);
         };
         self.received(&message, Some(leg));
         if method == Method::Ack {
@@ -67,7 +67,7 @@ impl Stack {
         let Some(leg) = self.tables.legs.get_mut(at) else { return };
         let fork =
             tags(&message).filter(|(ours, _)| **ours == *leg.local_tag).and_then(|(_, theirs)| leg.usage.find(&theirs));
-        let Some(fork) = fork else { return self.out_of_the_blue(from, &message, &method) };
+        let Some(fork) = fork else { return self.out_of_the_blue(now, from, &message, &method) };
         if leg.servers.len() >= self.config.max_requests_per_leg {
             return self.overloaded(from, &message, &method);
         }

@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::Stack;
 use super::write::{self, Extras};
+use crate::clock::Mono;
 use crate::model::Hop;
 use crate::sip::api::RefusedWhy;
 use crate::sip::wire::{Message, Method, Name, Verdict};
@@ -12,7 +13,10 @@ use crate::sip::wire::{Message, Method, Name, Verdict};
 impl Stack {
     /// Not ours: 481 for whatever can only live in a dialog or a subscription, 403 to a call, 200 to OPTIONS, 405 or 501 with
     /// Allow to the rest (RFC 3261 §8.2.1). ACK: nothing.
-    pub(super) fn out_of_the_blue(&mut self, from: &Hop, message: &Message, method: &Method) {
+    pub(super) fn out_of_the_blue(&mut self, now: Mono, from: &Hop, message: &Message, method: &Method) {
+        if !self.rates.allow(now, from.address.ip()) {
+            return self.refused(RefusedWhy::Rate);
+        }
         self.received(message, None);
         let in_dialog = message.to().is_ok_and(|to| to.tag.is_some());
         let (status, fields) = match method {
@@ -33,7 +37,17 @@ impl Stack {
     }
 
     /// What `wire::judge` found wrong.
-    pub(super) fn refuse_judged(&mut self, from: &Hop, message: &Message, method: &Method, verdict: Verdict) {
+    pub(super) fn refuse_judged(
+        &mut self,
+        now: Mono,
+        from: &Hop,
+        message: &Message,
+        method: &Method,
+        verdict: Verdict,
+    ) {
+        if !self.rates.allow(now, from.address.ip()) {
+            return self.refused(RefusedWhy::Rate);
+        }
         self.received(message, None);
         if let Verdict::Refuse { status, headers, .. } = verdict {
             let fields: Vec<(Name, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();

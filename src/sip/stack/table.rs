@@ -24,6 +24,8 @@ pub(super) enum Key {
     Server(usize),
     /// The 2xx to a re-INVITE in this dialog.
     Exchange { leg: usize, fork: usize },
+    /// A request outside every dialog.
+    Outside(usize),
 }
 
 /// One leg: the identity of its INVITE, and its usage.

@@ -24,7 +24,7 @@ pub(super) const CAPABLE: &[(Name, &str)] = &[
 
 const SDP: &str = "application/sdp";
 
-fn branch_text(branch: u128) -> String {
+pub(super) fn branch_text(branch: u128) -> String {
     format!("{BRANCH_COOKIE}{branch:032x}")
 }
 

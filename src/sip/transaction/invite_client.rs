@@ -122,6 +122,18 @@ impl InviteClient {
         Step { send: None, event }
     }
 
+    /// Sends the INVITE no more, while nothing has come; false when something has. The transaction waits on: what comes late
+    /// still belongs to it.
+    pub fn hush(&mut self) -> bool {
+        match &mut self.state {
+            State::Calling { a, .. } => {
+                *a = None;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// The INVITE, while no response has come.
     pub fn waiting(&self) -> Option<Stored> {
         match &self.state {
@@ -148,6 +160,11 @@ impl InviteClient {
             State::Completed { d, .. } => Some((*d, "timer D")),
             State::Terminated => None,
         }
+    }
+
+    /// Nothing has come.
+    pub fn is_unanswered(&self) -> bool {
+        matches!(self.state, State::Calling { .. })
     }
 
     /// Only now may a CANCEL be sent: a provisional came, no final (§9.1).

@@ -73,7 +73,7 @@ impl Framer {
     ///
     /// # Errors
     /// [`FrameError`]: close the connection.
-    pub fn next(&mut self) -> Result<Option<Frame>, FrameError> {
+    pub fn take(&mut self) -> Result<Option<Frame>, FrameError> {
         loop {
             match self.wait {
                 Wait::Start => match *self.buffer {
@@ -150,7 +150,7 @@ mod tests {
     const HEAD: &str = "OPTIONS sip:a@h SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK1\r\n";
 
     fn all(framer: &mut Framer) -> Result<Vec<Frame>, FrameError> {
-        std::iter::from_fn(|| framer.next().transpose()).collect()
+        std::iter::from_fn(|| framer.take().transpose()).collect()
     }
 
     fn frames(bytes: &[u8]) -> Result<Vec<Frame>, FrameError> {
@@ -189,7 +189,7 @@ mod tests {
         framer.buffer().extend_from_slice(HEAD.as_bytes());
         let broken = (0..100).find_map(|_| {
             framer.buffer().extend_from_slice(&[b'x'; 1000]);
-            framer.next().err()
+            framer.take().err()
         });
         assert_eq!(broken, Some(FrameError::HeadTooLong));
         assert_eq!(frames(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"), Err(FrameError::NotSip));
@@ -202,10 +202,10 @@ mod tests {
         let mut framer = Framer::default();
         assert!(!framer.is_partial());
         framer.buffer().extend_from_slice(b"OPT");
-        assert_eq!(framer.next(), Ok(None));
+        assert_eq!(framer.take(), Ok(None));
         assert!(framer.is_partial());
         framer.buffer().extend_from_slice(message("Content-Length: 0\r\n", "").strip_prefix("OPT").unwrap().as_bytes());
-        assert!(matches!(framer.next(), Ok(Some(Frame::Message(_)))));
+        assert!(matches!(framer.take(), Ok(Some(Frame::Message(_)))));
         assert!(!framer.is_partial());
     }
 

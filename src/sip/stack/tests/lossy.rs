@@ -15,6 +15,8 @@ enum Mood {
     AnswersAndHangsUp,
     Busy,
     RingsForever,
+    /// A reliable 183 with the answer, and after its PRACK a 200 without (RFC 3262).
+    AnswersReliably,
 }
 
 /// The phone: answers repeat as RFC 3261 §13.3.1.4 and §17.2.1 say, on its own clock.
@@ -39,6 +41,10 @@ impl Phone {
                 let ringing = reply(text, 180, "p", "");
                 match mood {
                     Mood::RingsForever => vec![ringing],
+                    Mood::AnswersReliably => {
+                        let fields = "Require: 100rel\r\nRSeq: 77\r\nContact: <sip:phone@192.0.2.1:5070>\r\n";
+                        vec![self.finally(now, reply_body(text, 183, "p", fields, "v=0 answer"))]
+                    }
                     Mood::Busy => vec![self.finally(now, reply(text, 486, "p", ""))],
                     Mood::Answers | Mood::AnswersAndHangsUp => {
                         self.off_hook = true;
@@ -47,6 +53,16 @@ impl Phone {
                 }
             }
             "INVITE" => vec![self.unacked.as_ref().map_or_else(|| reply(text, 180, "p", ""), |last| last.0.clone())],
+            "PRACK" if self.over => vec![reply(text, 481, "", "")],
+            "PRACK" => {
+                let mut out = vec![reply(text, 200, "", "")];
+                let invite = self.invite.clone().unwrap_or_default();
+                if !std::mem::replace(&mut self.off_hook, true) {
+                    let fields = "Contact: <sip:phone@192.0.2.1:5070>\r\n";
+                    out.push(self.finally(now, reply(&invite, 200, "p", fields)));
+                }
+                out
+            }
             "ACK" => {
                 let was_waiting = self.unacked.take().is_some();
                 if was_waiting && self.off_hook && mood == Mood::AnswersAndHangsUp {
@@ -57,13 +73,14 @@ impl Phone {
             "CANCEL" => {
                 let Some(invite) = self.invite.clone() else { return vec![reply(text, 481, "p", "")] };
                 let mut out = vec![reply(text, 200, "p", "")];
-                if mood == Mood::RingsForever && !self.over {
+                if matches!(mood, Mood::RingsForever | Mood::AnswersReliably) && !self.over && !self.off_hook {
                     self.over = true;
                     out.push(self.finally(now, reply(&invite, 487, "p", "")));
                 }
                 out
             }
             "BYE" => {
+                self.over = true;
                 self.off_hook = false;
                 self.unacked = None;
                 vec![reply(text, 200, "", "")]
@@ -174,7 +191,13 @@ fn run(seed: u64, mood: Mood, loss: u32, hang_up_at: u64) -> (Rig, Phone, Vec<Le
 }
 
 fn moods() -> impl Strategy<Value = Mood> {
-    prop_oneof![Just(Mood::Answers), Just(Mood::AnswersAndHangsUp), Just(Mood::Busy), Just(Mood::RingsForever)]
+    prop_oneof![
+        Just(Mood::Answers),
+        Just(Mood::AnswersAndHangsUp),
+        Just(Mood::Busy),
+        Just(Mood::RingsForever),
+        Just(Mood::AnswersReliably)
+    ]
 }
 
 /// Answered and the rest come in the order of the vocabulary, and nothing follows an end.
@@ -186,7 +209,7 @@ fn lawful(events: &[LegEvent]) -> bool {
             && match event {
                 LegEvent::Ringing => !answered,
                 LegEvent::Answered { .. } => !std::mem::replace(&mut answered, true),
-                LegEvent::Failed { .. } => !answered,
+                LegEvent::Failed { .. } | LegEvent::Redirected { .. } => !answered,
                 LegEvent::HungUp { .. } => answered,
                 LegEvent::Offered { .. } | LegEvent::OfferAnswered { .. } | LegEvent::OfferRefused { .. } => false,
                 LegEvent::TransferAsked { .. } | LegEvent::Key { .. } | LegEvent::KeySent { .. } => false,
@@ -205,6 +228,8 @@ proptest! {
     ) {
         let (rig, phone, events) = run(seed, mood, loss, hang_up_at);
         prop_assert!(lawful(&events), "{events:?}");
+        let answers = events.iter().filter_map(|e| if let LegEvent::Answered { answer, .. } = e { Some(answer) } else { None });
+        prop_assert!(answers.into_iter().all(|answer| answer == b"v=0 answer"), "{events:?}");
         prop_assert_eq!(rig.stack.census(), crate::sip::Live::default());
         prop_assert!(!phone.off_hook, "{:?}", mood);
         // Twelve copies in a row do not get lost at this rate: somebody forgot to ACK.

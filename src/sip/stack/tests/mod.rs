@@ -2,6 +2,7 @@
 
 mod calls;
 mod challenges;
+mod connection;
 mod keys;
 mod lossy;
 mod races;
@@ -59,7 +60,7 @@ impl Rig {
                 }
                 SipOutput::Leg(_, event) => self.events.push(event),
                 SipOutput::Refused(why) => self.refused.push(why),
-                SipOutput::Received(_) => {}
+                SipOutput::Received(_) | SipOutput::Asked { .. } => {}
             }
         }
     }

@@ -237,3 +237,22 @@ fn a_trunk_without_session_timers_asks_for_none() {
     rig.receive(&reply(&invite, 422, "a", "Min-SE: 200\r\n"));
     assert!(matches!(rig.events()[..], [LegEvent::Failed { .. }]));
 }
+
+#[test]
+fn a_refresh_that_no_connection_carries_is_tried_again_and_ends_nothing() {
+    use crate::sip::api::Loss;
+    for allow in [UPDATES, ""] {
+        let mut rig = Rig::new(102);
+        talking(&mut rig, &format!("Session-Expires: 400;refresher=uac\r\n{allow}"));
+        rig.until(200_000);
+        let refresh = word(&rig.take().pop().unwrap());
+        rig.stack.lost(rig.now, &switch(), Loss::NotMade);
+        rig.drain();
+        rig.until(200_001);
+        assert_eq!((rig.words().len(), rig.events().len()), (0, 0));
+        rig.until(300_000);
+        assert_eq!(rig.words().first(), Some(&refresh));
+        rig.hang_up();
+        rig.assert_freed();
+    }
+}

@@ -1,0 +1,207 @@
+//! Failover, capacity, health: which switch gets the INVITE, and which one next.
+
+use super::*;
+use crate::routing::Failure;
+
+/// Two switches, the first always tried first.
+fn pair() -> Rig {
+    Rig::new(vec![switch("first", 1), Switch { weight: 0, ..switch("second", 2) }])
+}
+
+fn media_port(invite: &str) -> Option<&str> {
+    invite.lines().find(|line| line.starts_with("m=audio"))
+}
+
+#[test]
+fn a_503_sends_the_leg_to_the_next_switch_from_the_same_port() {
+    let mut rig = pair();
+    rig.call();
+    let (to, first) = rig.next("INVITE");
+    assert_eq!(to, hop(1));
+    rig.answer(&hop(1), &first, 100, "");
+    rig.answer(&hop(1), &first, 503, "");
+    rig.next("ACK");
+    let (to, second) = rig.next("INVITE");
+    assert_eq!(to, hop(2));
+    assert!(second.contains(&format!("sip:{CUSTOMER}@192.0.2.2:5060")));
+    assert_eq!(media_port(&first), media_port(&second));
+    assert_eq!(rig.ports, 1);
+    rig.answer(&hop(2), &second, 486, "");
+    assert_eq!(rig.outcomes(), [Outcome::CustomerBusy]);
+    assert_eq!(rig.records[0].customer_switch.as_deref(), Some("second"));
+    assert!(rig.notices.contains(&Notice::SwitchFailed { switch: "first".into(), reason: Failure::OutOfService }));
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn a_silent_switch_gives_way_and_its_late_answer_is_released() {
+    let mut rig = pair();
+    rig.call();
+    let (_, first) = rig.next("INVITE");
+    rig.pass(4_900);
+    assert!(rig.sent.iter().all(|(to, _)| *to == hop(1)));
+    rig.pass(200);
+    let second = loop {
+        let (to, invite) = rig.next("INVITE");
+        if to == hop(2) {
+            break invite;
+        }
+    };
+    rig.pass(20_000);
+    assert!(!rig.sent.iter().any(|(to, text)| *to == hop(1) && text.starts_with("INVITE")), "sent no more");
+    rig.accept(&hop(1), &first);
+    assert_eq!(rig.next("ACK").0, hop(1));
+    assert_eq!(rig.next("BYE").0, hop(1));
+    rig.answer(&hop(2), &second, 486, "");
+    assert_eq!(rig.outcomes(), [Outcome::CustomerBusy]);
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn a_switch_that_said_trying_is_waited_for() {
+    let mut rig = pair();
+    rig.call();
+    let (_, first) = rig.next("INVITE");
+    rig.answer(&hop(1), &first, 100, "");
+    rig.pass(20_000);
+    assert_eq!(rig.count("INVITE"), 0);
+    rig.delete();
+    rig.next("CANCEL");
+    rig.answer(&hop(1), &first, 487, "");
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn nothing_is_dialled_for_a_call_that_is_dead() {
+    let mut rig = pair();
+    rig.call();
+    let (_, first) = rig.next("INVITE");
+    rig.answer(&hop(1), &first, 180, "");
+    rig.delete();
+    rig.answer(&hop(1), &first, 503, "");
+    rig.pass(60_000);
+    assert_eq!(rig.count("INVITE"), 0);
+    assert_eq!(rig.outcomes(), [Outcome::Cancelled]);
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn a_phone_that_rang_is_not_made_to_ring_twice_and_a_busy_one_is_busy_everywhere() {
+    let mut rig = pair();
+    for status in [503, 486] {
+        rig.call();
+        let (_, invite) = rig.next("INVITE");
+        if status == 503 {
+            rig.answer(&hop(1), &invite, 180, "");
+        }
+        rig.answer(&hop(1), &invite, status, "");
+        assert_eq!(rig.count("INVITE"), 0);
+    }
+    assert_eq!(rig.outcomes(), [Outcome::CustomerUnreachable, Outcome::CustomerBusy]);
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn when_every_switch_fails_the_last_cause_stands() {
+    let mut rig = pair();
+    rig.call();
+    let (_, first) = rig.next("INVITE");
+    rig.answer(&hop(1), &first, 503, "");
+    let (_, second) = rig.next("INVITE");
+    rig.answer(&hop(2), &second, 504, "");
+    assert_eq!(rig.outcomes(), [Outcome::CustomerUnreachable]);
+    assert_eq!(rig.records[0].customer_sip_status, Some(504));
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn a_switch_that_asked_for_rest_is_passed_over_until_it_is_over() {
+    let mut rig = pair();
+    rig.call();
+    let (_, first) = rig.next("INVITE");
+    rig.answer(&hop(1), &first, 503, "Retry-After: 30\r\n");
+    let (_, second) = rig.next("INVITE");
+    rig.answer(&hop(2), &second, 486, "");
+    rig.call();
+    let (to, again) = rig.next("INVITE");
+    assert_eq!(to, hop(2));
+    rig.answer(&hop(2), &again, 486, "");
+    rig.pass(31_000);
+    rig.call();
+    assert_eq!(rig.next("INVITE").0, hop(1));
+}
+
+#[test]
+fn a_call_waits_for_a_free_channel_and_expires_when_none_comes() {
+    let mut rig = Rig::new(vec![Switch { max_channels: Some(1), ..switch("only", 1) }]);
+    rig.call();
+    let (_, invite) = rig.next("INVITE");
+    rig.call();
+    rig.call();
+    rig.pass(3_000);
+    assert_eq!(rig.count("INVITE"), 2, "only retransmissions of the first");
+    rig.sent.clear();
+    rig.answer(&hop(1), &invite, 486, "");
+    rig.pass(1_100);
+    let (_, second) = rig.next("INVITE");
+    rig.answer(&hop(1), &second, 100, "");
+    rig.pass(70_000);
+    assert!(rig.outcomes().contains(&Outcome::Expired));
+    let canceled = rig.next("CANCEL").1;
+    rig.answer(&hop(1), &canceled, 200, "");
+    rig.answer(&hop(1), &second, 487, "");
+    assert_eq!(rig.records.len(), 3);
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn a_drained_switch_takes_no_new_call_and_its_live_ones_go_on() {
+    let mut rig = Rig::new(vec![switch("only", 1)]);
+    rig.call();
+    let (_, invite) = rig.next("INVITE");
+    rig.engine.reconfigure(config(vec![Switch { drain: true, ..switch("only", 1) }, switch("new", 2)]));
+    rig.drain();
+    rig.answer(&hop(1), &invite, 180, "");
+    rig.call();
+    assert_eq!(rig.next("INVITE").0, hop(2));
+    assert_eq!(rig.engine.switches(rig.now)[0].channels, 1);
+    rig.accept(&hop(1), &invite);
+    assert_eq!(rig.next("ACK").0, hop(1));
+}
+
+#[test]
+fn options_show_who_lives() {
+    let probed = Switch { options: Some(Duration::from_secs(30)), ..switch("only", 1) };
+    let mut rig = Rig::new(vec![probed]);
+    rig.pass(10);
+    let (to, options) = rig.next("OPTIONS");
+    assert_eq!(to, hop(1));
+    assert!(options.contains("sip:192.0.2.1:5060"));
+    rig.answer(&hop(1), &options, 404, "");
+    let down = |rig: &Rig| rig.notices.contains(&Notice::Switch { switch: "only".into(), up: false });
+    rig.pass(100_000);
+    assert!(!down(&rig), "two silences and a refusal");
+    rig.pass(60_000);
+    assert!(down(&rig));
+    let (_, options) =
+        std::iter::from_fn(|| rig.sent.pop_back()).find(|(_, text)| text.starts_with("OPTIONS")).unwrap();
+    rig.answer(&hop(1), &options, 200, "");
+    assert_eq!(rig.notices.last(), Some(&Notice::Switch { switch: "only".into(), up: true }));
+}
+
+#[test]
+fn a_switch_is_dialled_where_its_name_was_found() {
+    let address = crate::model::SwitchAddress::parse("sip:sbc.example.com").unwrap();
+    let mut rig = Rig::new(vec![Switch { address, ..switch("named", 1) }]);
+    rig.call();
+    rig.pass(2_000);
+    assert_eq!(rig.count("INVITE"), 0, "not found yet: it waits");
+    let target = crate::model::Target::only(hop(7));
+    rig.give(Input::Resolved { switch: "named".into(), targets: vec![target] });
+    rig.pass(1_100);
+    let (to, invite) = rig.next("INVITE");
+    assert_eq!(to, hop(7));
+    assert!(invite.starts_with(&format!("INVITE sip:{CUSTOMER}@sbc.example.com;user=phone ")));
+    rig.answer(&hop(7), &invite, 486, "");
+    assert_eq!(rig.outcomes(), [Outcome::CustomerBusy], "its door is open");
+}

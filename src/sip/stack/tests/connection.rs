@@ -1,0 +1,138 @@
+//! Requests that are too long for UDP, connections that break, rates of requests out of the blue.
+
+use super::{LegEvent, RefusedWhy, Rig, SipOutput, answer, branch, field, leg, reply, request, switch, word};
+use crate::model::{Hop, SipTransport};
+use crate::sip::api::{FailedWhy, Invite, Loss};
+
+/// Dials leg 0 over `hop` and gives what was sent, with where to.
+fn dial_over(rig: &mut Rig, hop: Hop, headers: usize) -> Vec<(Hop, String)> {
+    let padding = (0..headers).map(|n| (format!("X-Padding-{n}"), "x".repeat(200))).collect();
+    rig.stack.invite(
+        rig.now,
+        Invite {
+            leg: leg(0),
+            hop,
+            target: "sip:+12125550100@192.0.2.1;user=phone".into(),
+            from: "sip:+12125550199@192.0.2.100".into(),
+            from_name: None,
+            headers: padding,
+            trunk: Default::default(),
+            offer: b"v=0 offer".to_vec(),
+        },
+    );
+    sent(rig)
+}
+
+fn sent(rig: &mut Rig) -> Vec<(Hop, String)> {
+    let mut all = Vec::new();
+    while let Some(output) = rig.stack.poll_output() {
+        match output {
+            SipOutput::Send { to, bytes, .. } => all.push((to, String::from_utf8_lossy(&bytes).into_owned())),
+            SipOutput::Leg(_, event) => rig.events.push(event),
+            _ => {}
+        }
+    }
+    all
+}
+
+fn lose(rig: &mut Rig, hop: &Hop, loss: Loss) -> Vec<(Hop, String)> {
+    rig.stack.lost(rig.now, hop, loss);
+    sent(rig)
+}
+
+#[test]
+fn an_invite_over_1300_bytes_goes_over_tcp_and_falls_back_to_udp_where_there_is_none() {
+    let mut rig = Rig::new(1);
+    let over_tcp = Hop::tcp(switch().address);
+    let first = dial_over(&mut rig, switch(), 7);
+    assert_eq!(first[0].0, over_tcp);
+    assert!(field(&first[0].1, "Via").starts_with("SIP/2.0/TCP "));
+    let second = lose(&mut rig, &over_tcp, Loss::NotMade);
+    assert_eq!(second[0].0, switch());
+    assert!(field(&second[0].1, "Via").starts_with("SIP/2.0/UDP "));
+    assert_eq!(branch(&first[0].1), branch(&second[0].1));
+    assert!(rig.events().is_empty(), "nothing failed");
+    rig.receive(&answer(&second[0].1, "a"));
+    assert!(matches!(rig.events()[..], [LegEvent::Answered { .. }]));
+    rig.hang_up();
+    rig.take();
+    rig.until(40_000);
+    let again = dial_over(&mut rig, switch(), 7);
+    assert_eq!(again[0].0, switch(), "a switch without TCP is not asked again for a while");
+}
+
+#[test]
+fn a_short_invite_stays_on_udp() {
+    let mut rig = Rig::new(2);
+    assert_eq!(dial_over(&mut rig, switch(), 1)[0].0, switch());
+}
+
+#[test]
+fn a_broken_connection_is_tried_once_more_with_the_same_branch_and_then_the_leg_fails_as_unreachable() {
+    let mut rig = Rig::new(3);
+    let over_tcp = Hop::tcp(switch().address);
+    let first = dial_over(&mut rig, over_tcp.clone(), 0);
+    let second = lose(&mut rig, &over_tcp, Loss::Broke);
+    assert_eq!(second, first);
+    assert_eq!(lose(&mut rig, &over_tcp, Loss::Broke), []);
+    let events = rig.events();
+    let [LegEvent::Failed { cause, why: FailedWhy::Unreachable }] = &events[..] else { panic!("{events:?}") };
+    assert_eq!((cause.sip_status, cause.q850), (None, Some(38)));
+    rig.assert_freed();
+}
+
+#[test]
+fn a_connection_that_cannot_be_made_fails_the_leg_at_once() {
+    let mut rig = Rig::new(4);
+    let over_tls = Hop::tls(switch().address, "ssp.example".into());
+    dial_over(&mut rig, over_tls.clone(), 0);
+    assert_eq!(lose(&mut rig, &Hop::tcp(switch().address), Loss::NotMade), [], "another hop");
+    lose(&mut rig, &over_tls, Loss::NotMade);
+    assert!(matches!(rig.events()[..], [LegEvent::Failed { why: FailedWhy::Unreachable, .. }]));
+    rig.assert_freed();
+}
+
+#[test]
+fn a_dialog_outlives_its_connection_and_a_ringing_leg_waits_for_its_answer() {
+    let mut rig = Rig::new(5);
+    let over_tcp = Hop::tcp(switch().address);
+    let invite = dial_over(&mut rig, over_tcp.clone(), 0).remove(0).1;
+    let from = over_tcp.clone();
+    rig.stack.receive(rig.now, &from, reply(&invite, 180, "a", "").as_bytes());
+    assert_eq!(lose(&mut rig, &over_tcp, Loss::Broke), []);
+    rig.stack.receive(rig.now, &from, answer(&invite, "a").as_bytes());
+    sent(&mut rig);
+    assert!(matches!(rig.events()[..], [LegEvent::Ringing, LegEvent::Answered { .. }]));
+    lose(&mut rig, &over_tcp, Loss::Broke);
+    assert!(rig.events().is_empty());
+    rig.stack.hang_up(rig.now, leg(0), super::reason());
+    let bye = sent(&mut rig);
+    assert_eq!((word(&bye[0].1).as_str(), bye[0].0.transport), ("BYE", SipTransport::Tcp));
+    assert_eq!(lose(&mut rig, &over_tcp, Loss::Broke), bye, "a BYE that was on its way goes again");
+}
+
+#[test]
+fn a_stream_wants_content_length_and_a_datagram_does_not() {
+    let mut rig = Rig::new(6);
+    let (invite, _) = rig.answered();
+    let options = request(&invite, "a", "OPTIONS", 5, "", "").replace("Content-Length: 0\r\n", "");
+    rig.stack.receive(rig.now, &Hop::tcp(switch().address), options.as_bytes());
+    rig.drain();
+    assert_eq!(rig.words(), ["400"]);
+    rig.receive(&options);
+    assert_eq!(rig.words(), ["200"]);
+}
+
+#[test]
+fn strays_above_the_rate_meet_silence_and_calls_do_not_notice() {
+    let mut rig = Rig::new(7);
+    let (invite, _) = rig.answered();
+    let stray = request(&invite, "a", "OPTIONS", 5, "", "").replace("Call-ID: ", "Call-ID: other");
+    for _ in 0..150 {
+        rig.receive(&stray);
+    }
+    assert_eq!(rig.take().len(), 100, "the default rate");
+    assert_eq!(rig.refused.iter().filter(|why| **why == RefusedWhy::Rate).count(), 50);
+    rig.receive(&request(&invite, "a", "OPTIONS", 6, "", ""));
+    assert_eq!(rig.words(), ["200"], "the call is answered");
+}
