@@ -108,7 +108,7 @@ pub fn scenarios() -> Vec<(&'static str, Plan)> {
         }),
         ("interrupted", {
             let mut plan = Plan::fixed(customer(800, None), vec![representative(900, Some(9_000))]);
-            plan.faults.crashes = vec![33];
+            plan.faults.crashes = vec![36];
             plan.faults.until = ms(60_000);
             plan
         }),
