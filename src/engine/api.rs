@@ -16,6 +16,7 @@ use crate::model::{
 };
 use crate::routing::Failure;
 use crate::sip::api::{Loss, Note, RefusedWhy, Sources};
+pub use crate::sip::registration::Shown as RegistrationState;
 
 /// Names the one who waits for a reply (an HTTP request).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -242,6 +243,8 @@ pub enum Notice {
     SwitchFailed { switch: String, reason: Failure },
     /// A switch works now, or does not any more.
     Switch { switch: String, up: bool },
+    /// Where the registration with a switch stands.
+    Registration { switch: String, state: RegistrationState },
     /// A leg is tried through another switch.
     Failover { call: CallId, attempt: u16, switch: Box<str> },
     /// The store would not take a call's ladder; it is given up. The record is safe.

@@ -17,6 +17,7 @@ mod legs;
 mod offers;
 mod record;
 mod redirect;
+mod register;
 mod seen;
 mod switches;
 #[cfg(test)]
@@ -69,6 +70,8 @@ pub struct Engine {
     seen: seen::Seen,
     next_token: u64,
     asked: BTreeMap<AskId, switches::Purpose>,
+    registrars: Vec<register::Registrar>,
+    retired: Vec<register::Registrar>,
     next_ask: u64,
     drain: Drain,
 }
@@ -177,6 +180,8 @@ pub enum TimerKey {
     Answer(LegId),
     /// Some switch is asked whether it lives.
     Probe,
+    /// A switch is registered with.
+    Registration,
     /// A leg is told its next key by INFO.
     Keys(LegId),
     /// A call's ladder is stored.
@@ -243,10 +248,13 @@ impl Engine {
             seen: seen::Seen::default(),
             next_token: 0,
             asked: BTreeMap::new(),
+            registrars: Vec::new(),
+            retired: Vec::new(),
             next_ask: 0,
             drain: Drain::No,
         };
         engine.watch_switches();
+        engine.watch_registrations();
         engine
     }
 
@@ -274,6 +282,7 @@ impl Engine {
             Input::Drain => {
                 self.drain = if self.drain == Drain::No { Drain::Asked } else { self.drain };
                 self.see_drain(now);
+                self.unregister_all(now);
             }
             Input::HangUpAll => self.hang_up_all(now),
             Input::Timeout => self.timeout(now),
@@ -304,6 +313,7 @@ impl Engine {
         self.stack.set_strays_per_second(config.strays_per_second);
         self.config = config;
         self.watch_switches();
+        self.watch_registrations();
     }
 
     /// What is held.
@@ -334,6 +344,7 @@ impl Engine {
                 TimerKey::Dial(leg) => self.dial(now, leg),
                 TimerKey::Answer(leg) => self.try_is_silent(now, leg),
                 TimerKey::Probe => self.probe_switches(now),
+                TimerKey::Registration => self.registrations_due(now),
                 TimerKey::Keys(leg) => self.next_key(now, leg),
                 TimerKey::Ladder(call) => self.look_at_ladder(now, call),
             }

@@ -14,6 +14,8 @@ use crate::sip::wire::Method;
 pub(super) enum Purpose {
     /// To see whether this place lives.
     Probe { switch: String, hop: Hop, sent_at: Mono },
+    /// To be known to the switch; the row it belongs to.
+    Register { switch: String, call_id: String },
 }
 
 impl Engine {
@@ -31,6 +33,7 @@ impl Engine {
         self.routing.locate(switch, targets);
         self.know_sources();
         self.watch_switches();
+        self.watch_registrations();
     }
 
     pub(super) fn probe_switches(&mut self, now: Now) {
@@ -46,6 +49,7 @@ impl Engine {
                 call_id: None,
                 cseq: 1,
                 headers: vec![("Accept".to_owned(), "application/sdp".to_owned())],
+                trunk: std::sync::Arc::clone(&switch.trunk),
             };
             self.stack.ask(now.mono, ask);
         }
@@ -72,6 +76,7 @@ impl Engine {
                 }
                 self.switch_news();
             }
+            Some(Purpose::Register { switch, call_id }) => self.registered(now, &switch, &call_id, answer.as_ref()),
             None => {}
         }
     }

@@ -82,6 +82,9 @@ impl CallLog {
             Notice::Switch { switch, up: false } => {
                 tracing::warn!(target: "callbridge::switch", switch, "switch is down: it failed too often, or was not found");
             }
+            Notice::Registration { switch, state } => {
+                tracing::info!(target: "callbridge::switch", switch, state = state.as_str(), "registration");
+            }
             Notice::SipReceived(_) | Notice::Setup { .. } | Notice::FirstRelay { .. } => {}
         }
     }

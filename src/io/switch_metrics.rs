@@ -2,6 +2,7 @@
 
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 
+use crate::engine::api::RegistrationState;
 use crate::routing::Failure;
 
 /// `callbridge_switch_failures_total`: calls and probes that a switch failed.
@@ -15,6 +16,14 @@ pub(super) fn is_up(switch: &str, up: bool) {
     gauge!("callbridge_switch_up", "switch" => switch.to_owned()).set(f64::from(u8::from(up)));
 }
 
+/// `callbridge_registrations`: 1 for the state in which the registration with a switch is.
+pub(super) fn registered(switch: &str, now: RegistrationState) {
+    for state in RegistrationState::ALL {
+        let gauge = gauge!("callbridge_registrations", "switch" => switch.to_owned(), "state" => state.as_str());
+        gauge.set(f64::from(u8::from(state == now)));
+    }
+}
+
 /// `callbridge_switch_lookup_failures_total`: look-ups that failed; what was known of the switch stays.
 pub(super) fn lookup_failed(switch: &str) {
     counter!("callbridge_switch_lookup_failures_total", "switch" => switch.to_owned()).increment(1);
@@ -26,5 +35,6 @@ pub(super) fn describe() {
         "callbridge_switch_failures_total",
         "Calls and OPTIONS that a switch failed, by switch and reason: silent, unreachable, out_of_service, behind, probe."
     );
+    describe_gauge!("callbridge_registrations", "1 for the state of the registration with a switch.");
     describe_gauge!("callbridge_switch_up", "1 while some place of the switch works, by switch.");
 }

@@ -114,6 +114,7 @@ impl Metrics {
             Notice::LadderLost { .. } | Notice::StoreRetry { .. } => {}
             Notice::SwitchFailed { switch, reason } => switch_metrics::failed(switch, *reason),
             Notice::Switch { switch, up } => switch_metrics::is_up(switch, *up),
+            Notice::Registration { switch, state } => switch_metrics::registered(switch, *state),
         }
     }
 

@@ -260,7 +260,11 @@ impl Call {
         if message.get("From").and_then(|f| parameter(f, "tag")) != Some(&tag) {
             self.story.blame(desk.now, Fault::Dialog, format!("{status} to {method} with another From tag"));
         }
-        self.judge_answer(desk, status, method, &tag);
+        // A request that a later one overtook has a number too low (RFC 3261 §12.2.2).
+        let overtaken = status == 500 && self.client.requests.iter().any(|r| r.tag == tag && r.cseq > cseq);
+        if !overtaken {
+            self.judge_answer(desk, status, method, &tag);
+        }
         // Forks are hung up one by one; the peer is silent when it has heard of all.
         if method == "BYE" && self.client.requests.iter().all(|r| r.method != "BYE" || r.answered) {
             self.hushed_at = self.hushed_at.or(Some(desk.now));
@@ -285,8 +289,6 @@ impl Call {
         match (method, status) {
             // What has no place in a call must be refused, and properly.
             ("MESSAGE" | "SUBSCRIBE" | "WHATEVER", 405 | 481 | 489 | 501) => {}
-            // They leave together: whichever is overtaken has a number too low (RFC 3261 §12.2.2).
-            ("MESSAGE" | "SUBSCRIBE" | "WHATEVER", 500) => {}
             ("MESSAGE" | "SUBSCRIBE" | "WHATEVER", _) => {
                 self.story.blame(desk.now, Fault::Unanswered, format!("{method} was answered by {status}"));
             }

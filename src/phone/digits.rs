@@ -24,12 +24,13 @@ struct Event {
     timestamp: u32,
     code: u8,
     duration: u16,
-    ended: bool,
+    /// The sequence number of its first end packet.
+    ended: Option<u16>,
 }
 
 impl Keypad {
-    /// One event packet; a key where a new event begins, or what is wrong.
-    pub fn press(&mut self, timestamp: u32, payload: &[u8]) -> Result<Option<char>, String> {
+    /// One event packet; a key where a new event begins, or what is wrong. A packet that was overtaken on its way is not wrong.
+    pub fn press(&mut self, sequence: u16, timestamp: u32, payload: &[u8]) -> Result<Option<char>, String> {
         let [code, flags, high, low] = *payload else { return Err(format!("an event of {} bytes", payload.len())) };
         let duration = u16::from_be_bytes([high, low]);
         let ended = flags & 0x80 != 0;
@@ -37,11 +38,14 @@ impl Keypad {
             if newest.code != code {
                 return Err(format!("event {code} has the timestamp of event {}", newest.code));
             }
-            if newest.ended && !ended {
+            let after = |end: u16| (sequence.wrapping_sub(end) as i16) > 0;
+            if !ended && newest.ended.is_some_and(after) {
                 return Err("an event goes on after its end".to_owned());
             }
             newest.duration = newest.duration.max(duration);
-            newest.ended |= ended;
+            if ended && newest.ended.is_none_or(|end| !after(end)) {
+                newest.ended = Some(sequence);
+            }
             return Ok(None);
         }
         let late = self.newest.as_ref().is_some_and(|e| (timestamp.wrapping_sub(e.timestamp) as i32) < 0);
@@ -49,7 +53,7 @@ impl Keypad {
             return Ok(None);
         }
         let key = key(code).ok_or(format!("event {code} is no digit"))?;
-        self.newest = Some(Event { timestamp, code, duration, ended });
+        self.newest = Some(Event { timestamp, code, duration, ended: ended.then_some(sequence) });
         Ok(Some(key))
     }
 }
@@ -90,9 +94,18 @@ mod tests {
         let keys: Vec<_> =
             [(100, [5, 10, 0, 160]), (100, [5, 10, 1, 64]), (100, [5, 138, 1, 64]), (900, [11, 10, 0, 160])]
                 .iter()
-                .map(|(at, payload)| pad.press(*at, payload))
+                .zip(1..)
+                .map(|((at, payload), sequence)| pad.press(sequence, *at, payload))
                 .collect();
         assert_eq!(keys, [Ok(Some('5')), Ok(None), Ok(None), Ok(Some('#'))]);
-        assert!(pad.press(2000, &[17, 0, 0, 160]).is_err() && pad.press(900, &[4, 0, 0, 1]).is_err());
+        assert!(pad.press(5, 2000, &[17, 0, 0, 160]).is_err() && pad.press(5, 900, &[4, 0, 0, 1]).is_err());
+    }
+
+    #[test]
+    fn an_overtaken_packet_is_no_event_that_goes_on() {
+        let mut pad = Keypad::default();
+        assert_eq!(pad.press(7, 100, &[5, 138, 1, 64]), Ok(Some('5')));
+        assert_eq!(pad.press(6, 100, &[5, 10, 0, 160]), Ok(None));
+        assert!(pad.press(8, 100, &[5, 10, 1, 224]).is_err());
     }
 }

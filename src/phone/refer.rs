@@ -42,7 +42,8 @@ impl Call {
         }
         let faithful = desk.faithful();
         let cseq = self.send_request(desk, "REFER", &tag, &lines);
-        self.story.refers.push(desk.now);
+        self.story.refers += 1;
+        self.story.refers_from.get_or_insert(desk.now);
         self.subscriptions.push(Subscription {
             cseq,
             accepted: false,
@@ -89,6 +90,8 @@ impl Call {
         let id = parameter(event, "id").and_then(|id| id.parse::<u32>().ok());
         let several = self.subscriptions.len() > 1;
         let found = self.subscriptions.iter().position(|s| id.map_or(!several || s.accepted, |id| id == s.cseq));
+        // Without an id it is of the REFER that came first, on a bad road not always the one that was sent first (RFC 3515 §2.4.6).
+        let found = found.or_else(|| self.subscriptions.iter().position(|s| id.is_none() && !s.over));
         let number = message.cseq().map_or(0, |(n, _)| n);
         let Some(subscription) = found.and_then(|at| self.subscriptions.get_mut(at)) else {
             self.story.blame(now, Fault::Transfer, format!("NOTIFY of {event:?}, and nothing was referred"));

@@ -128,7 +128,7 @@ impl Call {
 
     /// The session was refreshed, or begins.
     fn rearm(&self, desk: &mut Desk<'_>) {
-        // The answer to a refresh may come after the end of the call.
+        // A late 200 to a re-INVITE sets no timer of a call that is over.
         let Some(keeping) = self.keeping.as_ref().filter(|_| self.story.ended_at.is_none()) else { return };
         let stops = self.behaviour.session.as_ref().and_then(|s| s.flaw) == Some(SessionFlaw::StopsRefreshing);
         if keeping.ours && !stops {

@@ -44,8 +44,10 @@ pub struct Story {
     pub holds: Vec<(Mono, Option<Mono>)>,
     /// What NOTIFYs told of the transfers, in order.
     pub transfers: Vec<u16>,
-    /// When REFERs were sent.
-    pub refers: Vec<Mono>,
+    /// REFERs that were sent.
+    pub refers: u32,
+    /// When the first of them was.
+    pub refers_from: Option<Mono>,
     /// When REFERs were accepted by a 2xx.
     pub referred: Vec<Mono>,
     /// What the peer did wrong.
@@ -178,7 +180,8 @@ impl Story {
             refreshes: 0,
             holds: Vec::new(),
             transfers: Vec::new(),
-            refers: Vec::new(),
+            refers: 0,
+            refers_from: None,
             referred: Vec::new(),
             violations: Vec::new(),
             recording: Vec::new(),

@@ -215,9 +215,7 @@ impl Call {
             self.story.blame(now, Fault::RtpForeign, "RTP while the phone holds");
         }
         if Some(packet.payload_type) == voice.event {
-            // What was overtaken on the way tells nothing new.
-            let pressed = if newest { voice.keypad.press(packet.timestamp, packet.payload) } else { Ok(None) };
-            match pressed {
+            match voice.keypad.press(packet.sequence, packet.timestamp, packet.payload) {
                 Err(text) => self.story.blame(now, Fault::Digit, text),
                 Ok(Some(key)) if self.story.digits.len() < 200 => {
                     self.story.digits.push(Digit { key, by_info: false, at: now });

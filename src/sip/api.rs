@@ -253,6 +253,8 @@ pub struct Ask {
     pub cseq: u32,
     /// Further header fields.
     pub headers: Vec<(String, String)>,
+    /// Whose credentials answer a challenge; the numbers after `cseq` are used for that.
+    pub trunk: Arc<Trunk>,
 }
 
 /// The final response to an [`Ask`].

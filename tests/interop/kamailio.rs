@@ -37,6 +37,12 @@ impl Office {
         self.defines.extend(["WITH_AUTH".to_owned(), algorithm, format!("NONCE_SECONDS={nonce_seconds}")]);
         self
     }
+
+    /// Refuses every new call with 503.
+    pub fn out_of_service(mut self) -> Office {
+        self.defines.push("OUT_OF_SERVICE".to_owned());
+        self
+    }
 }
 
 /// A running Kamailio.

@@ -107,6 +107,51 @@ fn a_trunk_whose_password_we_do_not_have_refuses() {
     story.end();
 }
 
+#[test]
+fn a_kamailio_out_of_service_is_passed_over() {
+    let phones = [ports::port(), ports::port()];
+    let (first, second) = (Office::before(phones).out_of_service(), Office::before(phones));
+    let kamailios = [&first, &second].map(Kamailio::start);
+    let by_weight = |name, office: &Office, weight: u32| {
+        let keys = vec![("weight", weight.to_string())];
+        Switch { keys, ..Switch::new(name, office.port, &["+1"]) }
+    };
+    // The one that is out of service is tried first, nearly always.
+    let switches = vec![by_weight("kamailio-1", &first, 100), by_weight("kamailio-2", &second, 1)];
+    let story = Story::behind(Setup { switches, ..Setup::default() }, phones);
+    let mut customer = story.customer("phone-answers-and-hangs-up");
+    let representative = story.representative("phone-answers-and-is-hung-up");
+    let call = story.call();
+    call.until("bridged");
+    until_both_hear_each_other(&customer, &representative);
+    customer.act();
+    let record = call.record();
+    assert_eq!((&record["outcome"], &record["customer_switch"]), (&"completed".into(), &"kamailio-2".into()));
+    assert!(kamailios[0].logged("got INVITE") > 0, "the first one was asked");
+    customer.finish();
+    representative.finish();
+    story.end();
+}
+
+#[test]
+fn kamailio_registers_us_by_our_password() {
+    let office = Office::before([ports::port(), ports::port()]).asking("MD5", 300);
+    let kamailio = Kamailio::start(&office);
+    let keys = vec![
+        ("username", "\"callbridge\"".to_owned()),
+        ("password", "\"open sesame\"".to_owned()),
+        ("register", "\"sip:callbridge@127.0.0.1\"".to_owned()),
+    ];
+    let switch = Switch { keys, ..Switch::new("kamailio", office.port, &["+1"]) };
+    let story = Story::behind(Setup { switches: vec![switch], ..Setup::default() }, office.phones);
+    kamailio.until("registered sip:callbridge@127.0.0.1");
+    eventually("the daemon to know", PATIENCE, || {
+        let registered = story.daemon.metric("callbridge_registrations", "state=\"registered\"");
+        (registered == 1.0).then_some(())
+    });
+    story.end();
+}
+
 /// A call through a Kamailio that wants to know our password.
 fn is_let_through(office: &Office, password: &str) -> Kamailio {
     let kamailio = Kamailio::start(office);

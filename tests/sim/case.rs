@@ -147,11 +147,13 @@ impl Case<'_> {
     fn waits(&self, at: Mono) -> bool {
         let others: Vec<&Story> = self.representatives.iter().chain(&self.targets).copied().collect();
         let slack = Duration::from_millis(if self.calm() { 100 } else { 2_000 });
-        let asked = others.iter().filter_map(|s| s.refers.first()).min();
+        // The equipment may have accepted a REFER whose answer was lost on a bad road.
+        let accepted = |s: &&Story| if self.calm() { s.referred.first().copied() } else { s.refers_from };
+        let asked = others.iter().filter_map(accepted).min();
         // Once the new party is there, it is a bridge again, until it goes.
         let new = self.targets.iter().filter_map(|s| Some((s.acked_at?, s.ended_at))).next_back();
         let there = new.is_some_and(|(from, until)| at > from + slack && until.is_none_or(|until| at < until));
-        let transferring = asked.is_some_and(|asked| at + slack > *asked) && !(there && self.targets.len() == 1);
+        let transferring = asked.is_some_and(|asked| at + slack > asked) && !(there && self.targets.len() == 1);
         transferring || self.held_by(&others, at)
     }
 

@@ -80,7 +80,7 @@ impl World {
     fn target_dialled(&mut self, wish: usize, number: &str) {
         let asked = self.stories().any(|story| {
             let representative = matches!(self.who(&story.user), Some(Who::Representative(w, _)) if w == wish);
-            representative && !story.refers.is_empty()
+            representative && story.refers > 0
         });
         if !asked {
             self.blame(Promise::TheCustomerHasAnOwner, format!("{number} was dialled, no representative wanted it"));

@@ -10,11 +10,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rsip::headers::auth::{Algorithm, AuthQop};
 use serde_json::{Value, json};
 
-use crate::support::daemon::Setup;
-use crate::support::sipp::Phone;
+use crate::support::daemon::{Daemon, Setup, Switch};
+use crate::support::ports;
+use crate::support::sipp::{Phone, PhoneSetup};
 use crate::support::story::{CUSTOMER, Story};
 use crate::support::tone::Tone;
 use crate::support::trace::Message;
+use crate::support::wait::{PATIENCE, eventually};
 
 const PASSWORD: &str = "open sesame";
 
@@ -102,6 +104,28 @@ fn a_wrong_password_fails_the_call_with_its_cause_and_without_a_loop() {
     assert_eq!(messages.iter().filter(|m| m.is_request("INVITE")).count(), 2);
     representatives.assert_never_called();
     story.end();
+}
+
+#[test]
+fn a_trunk_that_wants_to_be_registered_with_is_and_hears_when_we_leave() {
+    let port = ports::port();
+    let registrar = Phone::start(&PhoneSetup::new("trunk-wants-to-be-registered-with", port, Tone::Customer));
+    let keys = [
+        trunk(PASSWORD),
+        vec![("register", "\"sip:callbridge@example.com\"".into()), ("register_seconds", "3600".into())],
+    ];
+    let switch = Switch { keys: keys.concat(), ..Switch::new("ssp-62", port, &["+1"]) };
+    let mut daemon = Daemon::start(&Setup { switches: vec![switch], ..Setup::default() });
+    eventually("the binding", PATIENCE, || {
+        let bound = daemon.metric("callbridge_registrations", "switch=\"ssp-62\",state=\"registered\"");
+        (bound == 1.0).then_some(())
+    });
+    daemon.ask_to_stop();
+    assert!(daemon.wait_for_exit().success());
+    let messages = registrar.finish().messages;
+    let asked: Vec<&Message> = messages.iter().filter(|m| m.is_request("REGISTER")).collect();
+    let ids: std::collections::BTreeSet<_> = asked.iter().map(|m| m.header("Call-ID")).collect();
+    assert_eq!((asked.len(), ids.len()), (3, 1), "one row of REGISTERs");
 }
 
 /// The INVITE of a call to a customer who is busy, with these keys of the switches, more configuration and message fields.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use slab::Slab;
 
 use super::Stack;
+use super::challenge::Tried;
 use super::table::{BRANCH_COOKIE, Key};
 use super::write;
 use crate::clock::Mono;
@@ -19,14 +20,20 @@ use crate::sip::wire::{Message, Method, Name, RequestBuilder};
 /// Most such requests under way: some for each place of each switch.
 const MAX_ASKED: usize = 4096;
 
+/// Most answers to challenges of one request.
+const MAX_RETRIES: u32 = 5;
+
 #[derive(Debug)]
 struct Asked {
-    id: AskId,
-    method: Method,
-    hop: Hop,
+    /// Its `cseq` is the first one's.
+    ask: Ask,
+    /// Of From.
+    tag: String,
+    call_id: String,
+    tried: Tried,
+    retries: u32,
     branch: u128,
     machine: NonInviteClient,
-    answered: bool,
 }
 
 /// Those under way.
@@ -48,40 +55,51 @@ impl Outside {
     fn find(&self, branch: &str, method: &Method) -> Option<usize> {
         let hex = branch.strip_prefix(BRANCH_COOKIE).filter(|hex| hex.len() == 32)?;
         let at = *self.by_branch.get(&u128::from_str_radix(hex, 16).ok()?)?;
-        self.asked.get(at).filter(|asked| asked.method == *method).map(|_| at)
+        self.asked.get(at).filter(|asked| asked.ask.method == *method).map(|_| at)
     }
 }
 
 impl Stack {
     /// Sends a request outside every dialog. Answered by one [`SipOutput::Asked`], always.
     pub fn ask(&mut self, now: Mono, ask: Ask) {
+        let (tag, call_id) = (self.random_hex(), ask.call_id.clone().unwrap_or_else(|| self.random_hex()));
+        self.send_asked(now, ask, (tag, call_id), Tried::default(), 0);
+    }
+
+    /// Our Contact as a peer at this place is shown it.
+    pub fn contact(&self, hop: &Hop) -> String {
+        write::contact(&self.config, hop)
+    }
+
+    fn send_asked(&mut self, now: Mono, ask: Ask, (tag, call_id): (String, String), tried: Tried, retries: u32) {
         let branch = self.branch();
-        let bytes = if self.outside.len() < MAX_ASKED { self.written(&ask, branch) } else { None };
+        let bytes = match self.outside.len() < MAX_ASKED {
+            true => self.written(&ask, &tag, &call_id, ask.cseq.saturating_add(retries), branch),
+            false => None,
+        };
         let Some(bytes) = bytes else {
             return self.output.push_back(SipOutput::Asked { id: ask.id, answer: None });
         };
-        let Ask { id, hop, method, .. } = ask;
-        let (machine, step) = NonInviteClient::start(now, bytes, self.config.timers, hop.transport.into());
-        let at = self.outside.asked.insert(Asked { id, method, hop, branch, machine, answered: false });
+        let (machine, step) = NonInviteClient::start(now, bytes, self.config.timers, ask.hop.transport.into());
+        let asked = Asked { ask, tag, call_id, tried, retries, branch, machine };
+        let at = self.outside.asked.insert(asked);
         self.outside.by_branch.insert(branch, at);
-        self.step_asked(at, step, None);
+        self.step_asked(now, at, step, None);
     }
 
-    fn written(&mut self, ask: &Ask, branch: u128) -> Option<Stored> {
-        let tag = self.random_hex();
-        let call_id = match &ask.call_id {
-            Some(call_id) => call_id.clone(),
-            None => self.random_hex(),
-        };
+    fn written(&mut self, ask: &Ask, tag: &str, call_id: &str, cseq: u32, branch: u128) -> Option<Stored> {
         let mut builder = RequestBuilder::new(&ask.method, &ask.uri)
             .via(ask.hop.transport.via(), self.config.locals.of(&ask.hop), &write::branch_text(branch))
             .max_forwards(70)
-            .from(None, &ask.from, &tag)
+            .from(None, &ask.from, tag)
             .to(None, &ask.to, None)
-            .call_id(&call_id)
-            .cseq(ask.cseq, &ask.method)
+            .call_id(call_id)
+            .cseq(cseq, &ask.method)
             .contact(&write::contact(&self.config, &ask.hop))
             .header(Name::UserAgent, &self.config.user_agent);
+        for (name, value) in self.keyring.authorize(&ask.hop, ask.trunk.credentials.as_ref(), &ask.method, &ask.uri) {
+            builder = builder.header(name, value);
+        }
         for (name, value) in &ask.headers {
             builder = builder.extension(name, value);
         }
@@ -94,42 +112,57 @@ impl Stack {
         self.output.push_back(SipOutput::Received(note::of_received(message, None)));
         let (Some(asked), Some(status)) = (self.outside.asked.get_mut(at), message.status()) else { return true };
         let step = asked.machine.response(now, status);
-        self.step_asked(at, step, Some(message));
+        self.step_asked(now, at, step, Some(message));
         true
     }
 
     pub(super) fn outside_timeout(&mut self, now: Mono, at: usize) {
         let Some(asked) = self.outside.asked.get_mut(at) else { return };
         let step = asked.machine.timeout(now);
-        self.step_asked(at, step, None);
+        self.step_asked(now, at, step, None);
     }
 
     /// The connection that carries some of them is gone.
     pub(super) fn outside_lost(&mut self, hop: &Hop) {
         let lost: Vec<usize> =
-            self.outside.asked.iter().filter(|(_, asked)| asked.hop == *hop).map(|(at, _)| at).collect();
+            self.outside.asked.iter().filter(|(_, asked)| asked.ask.hop == *hop).map(|(at, _)| at).collect();
         for at in lost {
             // One that waits for stragglers has had its answer.
-            let waits = self.outside.asked.get(at).filter(|asked| !asked.answered).map(|asked| asked.id);
+            let waits =
+                self.outside.asked.get(at).filter(|asked| asked.machine.waiting().is_some()).map(|asked| asked.ask.id);
             self.forget_asked(at, waits);
         }
     }
 
-    fn step_asked(&mut self, at: usize, step: Step<Event>, message: Option<&Message>) {
+    /// A challenge that our credentials answer: the request goes out again, and what came is not told.
+    fn asked_again(&mut self, now: Mono, at: usize, message: &Message) -> bool {
+        let Some(asked) = self.outside.asked.get_mut(at) else { return false };
+        if !matches!(message.status(), Some(401 | 407)) || asked.retries >= MAX_RETRIES {
+            return false;
+        }
+        let (hop, credentials) = (&asked.ask.hop, asked.ask.trunk.credentials.as_ref());
+        if self.keyring.learn(hop, credentials, &mut asked.tried, message).is_err() {
+            return false;
+        }
+        let (ask, row) = (asked.ask.clone(), (asked.tag.clone(), asked.call_id.clone()));
+        let (tried, retries) = (asked.tried.clone(), asked.retries + 1);
+        self.send_asked(now, ask, row, tried, retries);
+        true
+    }
+
+    fn step_asked(&mut self, now: Mono, at: usize, step: Step<Event>, message: Option<&Message>) {
         let Some(asked) = self.outside.asked.get(at) else { return };
-        let (id, deadline) = (asked.id, asked.machine.deadline());
+        let (id, deadline) = (asked.ask.id, asked.machine.deadline());
         if let Some(bytes) = step.send {
-            let (hop, method) = (asked.hop.clone(), asked.method.clone());
+            let (hop, method) = (asked.ask.hop.clone(), asked.ask.method.clone());
             self.send(hop, bytes, &method, None);
         }
         match step.event {
+            Some(Event::Final) if message.is_some_and(|message| self.asked_again(now, at, message)) => {}
             Some(Event::Final) => {
                 let response = message.and_then(|message| {
                     Some(Response { status: message.status()?, bytes: Stored::from(message.as_bytes()) })
                 });
-                if let Some(asked) = self.outside.asked.get_mut(at) {
-                    asked.answered = true;
-                }
                 self.output.push_back(SipOutput::Asked { id, answer: response });
             }
             Some(Event::TimedOut) => return self.forget_asked(at, Some(id)),
