@@ -15,9 +15,6 @@ use rand::rngs::StdRng;
 
 use crate::plan::{Party, SWITCH_B, Wish, draw_behaviour};
 
-/// The equipment transfers and dials extensions.
-const TRANSFERS: bool = true;
-
 /// Adds to the manners of one party.
 pub fn adorn(rng: &mut StdRng, behaviour: &mut Behaviour) {
     if rng.random_bool(0.25) {
@@ -102,9 +99,6 @@ pub fn lengthen(rng: &mut StdRng, trunk: &mut Trunk, wishes: &mut [Wish]) {
 
 /// Extensions, and somebody who transfers the customer: well, badly, or without being asked.
 pub fn transfers(rng: &mut StdRng, wish: &mut Wish) {
-    if !TRANSFERS {
-        return;
-    }
     for party in &mut wish.representatives {
         if rng.random_bool(0.1) {
             let digits = ["42", "9", "1234#", "0*7"];
