@@ -45,7 +45,7 @@ pub(super) struct Caller {
     pub from_name: Option<String>,
     /// Header fields: identity, privacy, templates, the call's own.
     pub headers: Vec<(String, String)>,
-    /// The number to be vouched for, in E.164, where the caller is one.
+    /// The number to be vouched for, in E.164, where the caller is one and this switch may know it.
     pub number: Option<String>,
     /// How well it is known.
     pub attestation: Attestation,
@@ -68,8 +68,10 @@ pub(super) fn caller(asking: &Asking<'_>) -> Caller {
         Some(Endpoint::Number(number)) => Some(number.e164),
         Some(Endpoint::Sip(_) | Endpoint::Ip(..)) | None => None,
     };
-    let name = plain(&business.name, MAX_NAME).filter(|name| !name.is_empty());
     let withheld = trunk.privacy || message.withhold_caller_id;
+    // A PASSporT spells the number: a withheld one goes only to a switch that is trusted with it anyhow.
+    let number = number.filter(|_| !withheld || trunk.identity == IdentityForm::PAsserted);
+    let name = plain(&business.name, MAX_NAME).filter(|name| !name.is_empty());
     let mut headers = Vec::new();
     if trunk.identity == IdentityForm::PAsserted {
         let shown = name.as_deref().map(|name| format!("{} ", quoted(name))).unwrap_or_default();
@@ -259,9 +261,11 @@ mod tests {
         let asserted = "\"ABC \\\"Shoes\\\"\" <sip:+12125550111@192.0.2.100:5060;user=phone>";
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(caller.headers, [pair("P-Asserted-Identity", asserted), pair("Privacy", "id")]);
+        assert_eq!(caller.number.as_deref(), Some("+12125550111"), "a trusted switch may be vouched to");
         let asked = InitiationMessage { withhold_caller_id: true, ..message() };
         let caller = ask(&asked, &business, &Trunk::default(), None);
         assert_eq!((caller.from.as_str(), &caller.headers[..]), (ANONYMOUS, &[pair("Privacy", "id")][..]));
+        assert_eq!(caller.number, None, "no PASSporT may tell the number to a switch that is not trusted with it");
     }
 
     #[test]
