@@ -90,6 +90,7 @@ impl Stack {
             leg.usage.win(fork);
         }
         self.send(ack_to, ack, &Method::Ack, Some(at));
+        self.drop_early_offers(now, at, fork);
         match (verdict, sound) {
             (Success::Winner, true) => self.won(now, at, fork, message),
             (Success::Winner, false) => {
@@ -104,12 +105,19 @@ impl Stack {
         }
     }
 
-    /// This dialog answers the leg; what it agreed on before stands (§13.2.1). The others wait for nothing any more.
-    fn won(&mut self, now: Mono, at: usize, fork: usize, message: &Message) {
+    /// A 2xx came, by this dialog: what the early ones ask has no answer any more, whoever talks.
+    fn drop_early_offers(&mut self, now: Mono, at: usize, fork: usize) {
         let forks = self.tables.legs.get(at).map_or(0, |leg| leg.usage.forks());
         for other in (0..forks).filter(|other| *other != fork) {
-            self.drop_offer(now, at, other);
+            let dialog = self.tables.legs.get(at).and_then(|leg| leg.usage.fork(other));
+            if dialog.is_some_and(|dialog| matches!(dialog.state, State::Early)) {
+                self.drop_offer(now, at, other);
+            }
         }
+    }
+
+    /// This dialog answers the leg; what it agreed on before stands (§13.2.1).
+    fn won(&mut self, now: Mono, at: usize, fork: usize, message: &Message) {
         self.session_decided(now, at, fork, message);
         self.exchange_timer(now, at, fork);
         let dialog = self.tables.legs.get_mut(at).and_then(|leg| leg.usage.fork_mut(fork));

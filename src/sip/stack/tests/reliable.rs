@@ -211,6 +211,27 @@ fn an_offer_of_a_fork_that_lost_is_refused() {
 }
 
 #[test]
+fn an_answer_that_nobody_wants_any_more_refuses_the_offers_of_the_other_forks() {
+    for late in [true, false] {
+        let mut rig = Rig::new(86);
+        let invite = rig.dial();
+        rig.receive(&reliable(&invite, "a", 1, "v=0 a"));
+        rig.receive(&request(&invite, "a", "UPDATE", 4, CONTACT, "v=0 u"));
+        if late {
+            rig.hang_up();
+        }
+        rig.take();
+        // Too late, or without a Contact.
+        let answer = if late { answer(&invite, "b") } else { reply_body(&invite, 200, "b", "", "v=0 b") };
+        rig.receive(&answer);
+        let words = rig.words();
+        assert!(words.contains(&"487".to_owned()) && words.contains(&"BYE".to_owned()), "{words:?}");
+        rig.hang_up();
+        rig.assert_freed();
+    }
+}
+
+#[test]
 fn a_refused_invite_ends_its_early_dialogs() {
     let mut rig = Rig::new(81);
     let invite = rig.dial();
