@@ -40,6 +40,8 @@ impl Stack {
                 let offer = message.body().to_vec();
                 dialog.negotiation =
                     Negotiation::Offered { id, transaction: tx, offerless: offer.is_empty(), contact, wish };
+                // An offer of ours that waited for its time waits for the end of theirs now.
+                self.exchange_timer(now, at, fork);
                 self.report(at, LegEvent::Offered { id, offer });
             }
         }
@@ -128,6 +130,7 @@ impl Stack {
             dialog.negotiation = Negotiation::Idle;
             self.answer(now, transaction, 487, &Extras::default());
             self.server_timer(transaction);
+            self.exchange_timer(now, at, fork);
         }
     }
 
