@@ -90,7 +90,7 @@ impl Engine {
             plan: None,
             early: Vec::new(),
             keys: Default::default(),
-            sdp: Vec::new(),
+            sdp: Arc::from([]),
             tries: Tries {
                 switch: Arc::clone(&candidate.switch),
                 hop: candidate.hop.clone(),
@@ -104,7 +104,7 @@ impl Engine {
             },
         };
         let name = candidate.switch.name.clone();
-        live.legs.insert(leg.attempt, leg_media);
+        live.legs.insert(leg.attempt, Box::new(leg_media));
         self.see_dialled(now, leg, &name);
         self.media(Command::Open { leg });
     }
@@ -155,7 +155,7 @@ impl Engine {
         tries.sent_at = now.mono;
         let waits = (!tries.rest.is_empty()).then(|| now.mono + tries.switch.answer);
         let target = routing::uri(&tries.address, &tries.switch.address.authority());
-        leg_media.sdp = sdp::offer(&leg_media.local(local), &leg_media.codecs, Direction::BOTH);
+        leg_media.sdp = sdp::offer(&leg_media.local(local), &leg_media.codecs, Direction::BOTH).into();
         let Ok(headers) = identity::headers(self.config.stir.as_ref(), leg, leg_media, now.wall) else {
             let cause = Cause::local(identity::UNSIGNED, "the call could not be signed");
             return self.tell(now, leg.call, Event::Failed(leg.attempt, FailureKind::Fault, cause));
@@ -168,7 +168,7 @@ impl Engine {
             from_name: leg_media.caller.from_name.clone(),
             headers,
             trunk: Arc::clone(&leg_media.trunk),
-            offer: leg_media.sdp.clone(),
+            offer: Arc::clone(&leg_media.sdp),
         };
         invite.headers.extend(self.referral_fields(leg));
         match waits {

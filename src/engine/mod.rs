@@ -61,8 +61,9 @@ pub struct Engine {
     access: Access,
     schedule: Schedule,
     directory: Arc<Directory>,
-    calls: BTreeMap<CallId, Live>,
-    recording: BTreeMap<CallId, Recorded>,
+    /// Boxed, as everything large that a tree holds: a node has room for eleven, and most of it stays empty.
+    calls: BTreeMap<CallId, Box<Live>>,
+    recording: BTreeMap<CallId, Box<Recorded>>,
     queued: BTreeSet<CallId>,
     timers: Timers<TimerKey>,
     outputs: VecDeque<Output>,
@@ -81,7 +82,7 @@ struct Live {
     call: Call,
     business: Arc<Business>,
     standing: Standing,
-    legs: BTreeMap<Attempt, LegMedia>,
+    legs: BTreeMap<Attempt, Box<LegMedia>>,
     /// When it became due and durable: set-up is measured from here.
     due_at: Mono,
     bridged_at: Option<Mono>,
@@ -122,7 +123,7 @@ struct LegMedia {
     /// What it is still to be told by INFO.
     keys: digits::Keys,
     /// The description that we sent last.
-    sdp: Vec<u8>,
+    sdp: Arc<[u8]>,
 }
 
 /// A leg's media port.
@@ -403,7 +404,7 @@ impl Engine {
     }
 
     fn hang_up_all(&mut self, now: Now) {
-        let placed = |live: &&Live| matches!(live.standing, Standing::Placed { .. });
+        let placed = |live: &&Box<Live>| matches!(live.standing, Standing::Placed { .. });
         let ids: Vec<CallId> = self.calls.values().filter(placed).map(|live| live.call.id()).collect();
         for id in ids {
             self.tell(now, id, call::Event::Shutdown);
@@ -415,7 +416,7 @@ impl Engine {
         if self.drain == Drain::Asked
             && self.recording.is_empty()
             && !self.owes_ladders()
-            && !self.calls.values().any(busy)
+            && !self.calls.values().any(|live| busy(live))
         {
             self.drain = Drain::Said;
             self.outputs.push_back(Output::Drained);
