@@ -404,8 +404,8 @@ impl Engine {
     }
 
     fn hang_up_all(&mut self, now: Now) {
-        let placed = |live: &&Box<Live>| matches!(live.standing, Standing::Placed { .. });
-        let ids: Vec<CallId> = self.calls.values().filter(placed).map(|live| live.call.id()).collect();
+        let placed = |live: &Live| matches!(live.standing, Standing::Placed { .. });
+        let ids: Vec<CallId> = self.calls.values().filter(|live| placed(live)).map(|live| live.call.id()).collect();
         for id in ids {
             self.tell(now, id, call::Event::Shutdown);
         }
