@@ -181,6 +181,8 @@ pub enum TimerKey {
     Answer(LegId),
     /// Some switch is asked whether it lives.
     Probe,
+    /// Hosts that were left may carry no call any more.
+    Door,
     /// A switch is registered with.
     Registration,
     /// A leg is told its next key by INFO.
@@ -345,6 +347,7 @@ impl Engine {
                 TimerKey::Dial(leg) => self.dial(now, leg),
                 TimerKey::Answer(leg) => self.try_is_silent(now, leg),
                 TimerKey::Probe => self.probe_switches(now),
+                TimerKey::Door => self.look_at_door(now),
                 TimerKey::Registration => self.registrations_due(now),
                 TimerKey::Keys(leg) => self.next_key(now, leg),
                 TimerKey::Ladder(call) => self.look_at_ladder(now, call),
