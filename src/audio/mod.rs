@@ -6,10 +6,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+pub mod codec;
+mod conceal;
 pub mod g711;
+mod g722;
 pub mod level;
 pub mod music;
+mod opus;
 pub mod render;
+pub mod resample;
 pub mod tone;
 pub mod wav;
 

@@ -33,7 +33,7 @@ impl Player {
             let Some(prompt) = self.current(prompts) else { break };
             let samples = match codec {
                 Codec::Pcmu => &prompt.pcmu,
-                Codec::Pcma => &prompt.pcma,
+                _ => &prompt.pcma,
             };
             let rest = samples.get(self.position..).unwrap_or_default();
             let take = rest.len().min(frame.len() - filled);
@@ -81,7 +81,7 @@ impl Player {
 fn quiet(codec: Codec) -> u8 {
     match codec {
         Codec::Pcmu => 0xff,
-        Codec::Pcma => 0xd5,
+        _ => 0xd5,
     }
 }
 

@@ -359,7 +359,7 @@ impl Shard {
             match (codec, agreed.plan.codec) {
                 (Codec::Pcmu, Codec::Pcma) => g711::ulaw_to_alaw(payload),
                 (Codec::Pcma, Codec::Pcmu) => g711::alaw_to_ulaw(payload),
-                (Codec::Pcmu, Codec::Pcmu) | (Codec::Pcma, Codec::Pcma) => {}
+                _ => {}
             }
         }
         rtp::rewrite(bytes, payload_type, stamp);

@@ -9,8 +9,8 @@ use super::{Codec, Direction, LocalMedia};
 pub(super) struct OurAudio {
     /// In order of preference, with payload types.
     pub codecs: Vec<(Codec, u8)>,
-    /// Payload type of `telephone-event/8000`, where it is spoken.
-    pub telephone_event: Option<u8>,
+    /// `telephone-event`, where it is spoken: payload types and clocks.
+    pub events: Vec<(u8, u32)>,
     /// From our side.
     pub direction: Direction,
 }
@@ -37,7 +37,7 @@ pub(super) fn write(local: &LocalMedia, time: (u64, u64), streams: &[OurStream<'
     );
     for stream in streams {
         match stream {
-            OurStream::Audio(audio) => write_audio(&mut text, local.port, audio),
+            OurStream::Audio(audio) => write_audio(&mut text, local, audio),
             OurStream::Refused { media, proto, formats } => {
                 line(&mut text, format_args!("m={media} 0 {proto} {formats}"))
             }
@@ -46,20 +46,25 @@ pub(super) fn write(local: &LocalMedia, time: (u64, u64), streams: &[OurStream<'
     text.into_bytes()
 }
 
-fn write_audio(text: &mut String, port: u16, audio: &OurAudio) {
-    let _ = write!(text, "m=audio {port} RTP/AVP");
-    for payload_type in audio.codecs.iter().map(|(_, number)| *number).chain(audio.telephone_event) {
+fn write_audio(text: &mut String, local: &LocalMedia, audio: &OurAudio) {
+    let _ = write!(text, "m=audio {} RTP/AVP", local.port);
+    let numbers = audio.codecs.iter().map(|(_, number)| *number).chain(audio.events.iter().map(|(number, _)| *number));
+    for payload_type in numbers {
         let _ = write!(text, " {payload_type}");
     }
     text.push_str("\r\n");
     for (codec, payload_type) in &audio.codecs {
-        line(text, format_args!("a=rtpmap:{payload_type} {}/8000", codec.name()));
+        line(text, format_args!("a=rtpmap:{payload_type} {}", codec.rtpmap()));
+        if *codec == Codec::Opus {
+            // One channel each way is what a telephone has; lost packets are made up from the next (RFC 7587 §6.1).
+            line(text, format_args!("a=fmtp:{payload_type} useinbandfec=1;stereo=0;sprop-stereo=0"));
+        }
     }
-    if let Some(payload_type) = audio.telephone_event {
-        line(text, format_args!("a=rtpmap:{payload_type} telephone-event/8000"));
+    for (payload_type, hertz) in &audio.events {
+        line(text, format_args!("a=rtpmap:{payload_type} telephone-event/{hertz}"));
         line(text, format_args!("a=fmtp:{payload_type} 0-15"));
     }
-    line(text, format_args!("a=ptime:20"));
+    line(text, format_args!("a=ptime:{}", local.ptime_ms));
     line(text, format_args!("a={}", audio.direction.attribute()));
 }
 

@@ -58,6 +58,8 @@ impl Phone {
             telephone_event: None,
             direction: Direction::BOTH,
             ptime_ms: 20,
+            max_ptime_ms: 120,
+            event_hz: 8000,
         };
         media.command(Command::Agree { leg, plan });
         let tone = g711::ulaw_encode_all(&tone::sine(hertz, 8000, 8000));

@@ -54,6 +54,8 @@ fn plan(port: u16, codec: Codec) -> MediaPlan {
         telephone_event: Some((101, 101)),
         direction: Direction::BOTH,
         ptime_ms: 20,
+        max_ptime_ms: 120,
+        event_hz: 8000,
     }
 }
 
@@ -61,6 +63,7 @@ fn decode(codec: Codec, bytes: &[u8]) -> Vec<i16> {
     match codec {
         Codec::Pcmu => g711::ulaw_decode_all(bytes),
         Codec::Pcma => g711::alaw_decode_all(bytes),
+        Codec::G722 | Codec::Opus => panic!("of another story"),
     }
 }
 
@@ -111,6 +114,7 @@ impl Stage {
             let tone = match codec {
                 Codec::Pcmu => g711::ulaw_encode_all(&samples),
                 Codec::Pcma => g711::alaw_encode_all(&samples),
+                Codec::G722 | Codec::Opus => panic!("of another story"),
             };
             let plan = plan(4000 + n as u16 * 2, codec);
             let from = plan.remote;
@@ -447,6 +451,8 @@ fn any_command() -> impl Strategy<Value = Command> {
             direction: Direction { send, receive },
             telephone_event: Some((number, number)),
             ptime_ms,
+            max_ptime_ms: 120,
+            event_hz: 8000,
             ..plan(port, if alaw { Codec::Pcma } else { Codec::Pcmu })
         });
     prop_oneof![
