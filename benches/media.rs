@@ -22,7 +22,7 @@ struct Message;
 
 impl Prompts for Message {
     fn find(&self, _: &Clip) -> Arc<Prompt> {
-        Arc::new(Prompt { pcmu: vec![0xff; 40_000].into(), pcma: vec![0xd5; 40_000].into() })
+        Arc::new(Prompt::of_codes(vec![0xff; 40_000], vec![0xd5; 40_000]))
     }
 }
 

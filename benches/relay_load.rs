@@ -26,7 +26,7 @@ struct NoPrompt;
 
 impl Prompts for NoPrompt {
     fn find(&self, _: &Clip) -> Arc<Prompt> {
-        Arc::new(Prompt { pcmu: Arc::from([]), pcma: Arc::from([]) })
+        Arc::new(Prompt::of_codes([], []))
     }
 }
 

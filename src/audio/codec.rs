@@ -61,6 +61,16 @@ pub fn ticks(codec: Codec, payload: &[u8]) -> Option<u32> {
     }
 }
 
+/// The byte that silence is made of; Opus has none.
+pub fn silence(codec: Codec) -> Option<u8> {
+    match codec {
+        Codec::Pcmu => Some(g711::ULAW_SILENCE),
+        Codec::Pcma => Some(g711::ALAW_SILENCE),
+        Codec::G722 => Some(g722::SILENCE),
+        Codec::Opus => None,
+    }
+}
+
 /// A stream being decoded.
 pub struct Decoder {
     codec: Codec,

@@ -4,6 +4,7 @@
 //! Owns the last moments of the voice. Refuses to know why nothing came; Opus has its own way ([`super::opus`]).
 
 use super::codec::Rate;
+use super::splice::alike;
 
 /// A gap is filled so long, in milliseconds; then it is silent.
 const LONGEST_MS: usize = 60;
@@ -94,13 +95,7 @@ fn last_period(past: &[i16], rate: Rate) -> Vec<i16> {
     let Some(recent) = past.get(past.len() - compare..) else { return Vec::new() };
     let likeness = |lag: usize| {
         let from = past.len() - compare - lag;
-        let before = past.get(from..from + compare).unwrap_or_default();
-        let (mut product, mut energy) = (0.0f32, 1.0f32);
-        for (a, b) in recent.iter().zip(before) {
-            product += f32::from(*a) * f32::from(*b);
-            energy += f32::from(*b) * f32::from(*b);
-        }
-        product / energy.sqrt()
+        alike(recent, past.get(from..from + compare).unwrap_or_default())
     };
     let best = (shortest..=longest).map(|lag| (lag, likeness(lag))).max_by(|a, b| a.1.total_cmp(&b.1));
     let length = best.map_or(0, |(lag, _)| lag);

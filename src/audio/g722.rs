@@ -5,6 +5,9 @@
 
 use ezk_g722::libg722::{Bitrate, decoder, encoder};
 
+/// A byte that, said on and on, is silence to any decoder.
+pub const SILENCE: u8 = 0xfc;
+
 /// A stream being decoded.
 pub struct Decoder(decoder::Decoder);
 
@@ -89,6 +92,17 @@ mod tests {
         }
         assert_eq!(pieces, whole);
         assert_eq!(whole.len(), 160);
+    }
+
+    #[test]
+    fn the_byte_of_silence_is_silent_after_any_voice() {
+        let (mut payload, mut decoder, mut heard) = (Vec::new(), Decoder::default(), Vec::new());
+        let loud: Vec<i16> = (0..3200).map(|n| (n * 7919 % 60_000 - 30_000) as i16).collect();
+        Encoder::default().encode(&loud, &mut payload);
+        payload.extend([SILENCE; 800]);
+        decoder.decode(&payload, &mut heard);
+        let rest = &heard[heard.len() - 800..];
+        assert!(rest.iter().all(|s| s.abs() < 8), "{rest:?}");
     }
 
     proptest! {
