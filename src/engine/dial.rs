@@ -15,7 +15,7 @@ use crate::call::leg::Phase;
 use crate::call::{CUSTOMER, Event, FailureKind};
 use crate::clock::{Mono, Now};
 use crate::media::api::Command;
-use crate::model::{Cause, Codec, Codecs, Endpoint, Hop, LegId};
+use crate::model::{Cause, Codecs, Endpoint, Hop, LegId};
 use crate::routing::{self, Blocked, Candidate, Channel, Failure, Switch};
 use crate::sdp::{self, Direction};
 use crate::sip::api::{FailedWhy, Invite};
@@ -90,7 +90,7 @@ impl Engine {
             plan: None,
             early: Vec::new(),
             keys: Default::default(),
-            sdp: Vec::new(),
+            sdp: Arc::from([]),
             tries: Tries {
                 switch: Arc::clone(&candidate.switch),
                 hop: candidate.hop.clone(),
@@ -104,7 +104,7 @@ impl Engine {
             },
         };
         let name = candidate.switch.name.clone();
-        live.legs.insert(leg.attempt, leg_media);
+        live.legs.insert(leg.attempt, Box::new(leg_media));
         self.see_dialled(now, leg, &name);
         self.media(Command::Open { leg });
     }
@@ -155,7 +155,7 @@ impl Engine {
         tries.sent_at = now.mono;
         let waits = (!tries.rest.is_empty()).then(|| now.mono + tries.switch.answer);
         let target = routing::uri(&tries.address, &tries.switch.address.authority());
-        leg_media.sdp = sdp::offer(&leg_media.local(local), leg_media.codecs.as_slice(), Direction::BOTH);
+        leg_media.sdp = sdp::offer(&leg_media.local(local), leg_media.codecs.as_slice(), Direction::BOTH).into();
         let Ok(headers) = identity::headers(self.config.stir.as_ref(), leg, leg_media, now.wall) else {
             let cause = Cause::local(identity::UNSIGNED, "the call could not be signed");
             return self.tell(now, leg.call, Event::Failed(leg.attempt, FailureKind::Fault, cause));
@@ -168,7 +168,7 @@ impl Engine {
             from_name: leg_media.caller.from_name.clone(),
             headers,
             trunk: Arc::clone(&leg_media.trunk),
-            offer: leg_media.sdp.clone(),
+            offer: Arc::clone(&leg_media.sdp),
         };
         invite.headers.extend(self.referral_fields(leg));
         match waits {
@@ -292,8 +292,7 @@ impl Engine {
 
 /// What a leg is offered through this switch: what the customer's leg agreed on first, so that most calls are relayed untouched.
 fn offered_to(live: &Live, candidate: &Candidate) -> (Codecs, u16) {
-    let g711: Vec<Codec> = candidate.switch.trunk.codecs.iter().filter(|codec| codec.is_g711()).collect();
-    let known = Codecs::of(&g711);
+    let known = candidate.switch.trunk.codecs;
     match live.legs.get(&CUSTOMER).and_then(|customer| customer.plan.as_ref()) {
         Some(plan) => (known.led_by(plan.codec), plan.ptime_ms),
         None => (known, PACKET_MS),

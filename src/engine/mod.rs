@@ -63,8 +63,9 @@ pub struct Engine {
     access: Access,
     schedule: Schedule,
     directory: Arc<Directory>,
-    calls: BTreeMap<CallId, Live>,
-    recording: BTreeMap<CallId, Recorded>,
+    /// Boxed, as everything large that a tree holds: a node has room for eleven, and most of it stays empty.
+    calls: BTreeMap<CallId, Box<Live>>,
+    recording: BTreeMap<CallId, Box<Recorded>>,
     queued: BTreeSet<CallId>,
     timers: Timers<TimerKey>,
     outputs: VecDeque<Output>,
@@ -83,7 +84,7 @@ struct Live {
     call: Call,
     business: Arc<Business>,
     standing: Standing,
-    legs: BTreeMap<Attempt, LegMedia>,
+    legs: BTreeMap<Attempt, Box<LegMedia>>,
     /// When it became due and durable: set-up is measured from here.
     due_at: Mono,
     bridged_at: Option<Mono>,
@@ -127,7 +128,7 @@ struct LegMedia {
     /// What it is still to be told by INFO.
     keys: digits::Keys,
     /// The description that we sent last.
-    sdp: Vec<u8>,
+    sdp: Arc<[u8]>,
 }
 
 /// A leg's media port.
@@ -185,6 +186,8 @@ pub enum TimerKey {
     Answer(LegId),
     /// Some switch is asked whether it lives.
     Probe,
+    /// Hosts that were left may carry no call any more.
+    Door,
     /// A switch is registered with.
     Registration,
     /// A leg is told its next key by INFO.
@@ -349,6 +352,7 @@ impl Engine {
                 TimerKey::Dial(leg) => self.dial(now, leg),
                 TimerKey::Answer(leg) => self.try_is_silent(now, leg),
                 TimerKey::Probe => self.probe_switches(now),
+                TimerKey::Door => self.look_at_door(now),
                 TimerKey::Registration => self.registrations_due(now),
                 TimerKey::Keys(leg) => self.next_key(now, leg),
                 TimerKey::Ladder(call) => self.look_at_ladder(now, call),
@@ -408,8 +412,8 @@ impl Engine {
     }
 
     fn hang_up_all(&mut self, now: Now) {
-        let placed = |live: &&Live| matches!(live.standing, Standing::Placed { .. });
-        let ids: Vec<CallId> = self.calls.values().filter(placed).map(|live| live.call.id()).collect();
+        let placed = |live: &Live| matches!(live.standing, Standing::Placed { .. });
+        let ids: Vec<CallId> = self.calls.values().filter(|live| placed(live)).map(|live| live.call.id()).collect();
         for id in ids {
             self.tell(now, id, call::Event::Shutdown);
         }
@@ -420,7 +424,7 @@ impl Engine {
         if self.drain == Drain::Asked
             && self.recording.is_empty()
             && !self.owes_ladders()
-            && !self.calls.values().any(busy)
+            && !self.calls.values().any(|live| busy(live))
         {
             self.drain = Drain::Said;
             self.outputs.push_back(Output::Drained);

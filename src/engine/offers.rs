@@ -78,13 +78,13 @@ impl LegMedia {
     /// Writes a description: with the version of the last one where it says the same, else with the next.
     fn describe<T>(&mut self, write: impl Fn(&LocalMedia) -> Option<(Vec<u8>, T)>) -> Option<(Vec<u8>, T)> {
         let Port::Open(local) = self.port else { return None };
-        let same = write(&self.local(local)).filter(|(body, _)| *body == self.sdp);
+        let same = write(&self.local(local)).filter(|(body, _)| **body == *self.sdp);
         if same.is_some() {
             return same;
         }
         self.version += 1;
         let (body, other) = write(&self.local(local))?;
-        self.sdp.clone_from(&body);
+        self.sdp = body.as_slice().into();
         Some((body, other))
     }
 }

@@ -38,7 +38,7 @@ impl Engine {
         let mut why = "redirected to where no switch may dial";
         for contact in contacts {
             let Some(address) = destination(&self.routing, contact) else { continue };
-            if tries.asked.contains(&address) {
+            if tries.asked.iter().any(|asked| same_place(asked, &address)) {
                 why = "redirected in a loop";
                 continue;
             }
@@ -51,6 +51,14 @@ impl Engine {
             why = "redirected to a switch without a free channel";
         }
         if self.go_on(now, leg, rest) { Ok(()) } else { Err(why) }
+    }
+}
+
+/// Both are dialled alike: what is dialled after the answer makes no other place.
+fn same_place(one: &Endpoint, other: &Endpoint) -> bool {
+    match (one, other) {
+        (Endpoint::Number(one), Endpoint::Number(other)) => one.e164 == other.e164,
+        (one, other) => one == other,
     }
 }
 
@@ -93,6 +101,14 @@ mod tests {
         assert_eq!(to("sip:%2B12125550199;npdi@192.0.2.1:5080").as_deref(), Some("+12125550199"));
         assert_eq!(to("tel:+12125550199").as_deref(), Some("+12125550199"));
         assert_eq!(to("sip:201@pbx.example.com").as_deref(), Some("sip:201@pbx.example.com"));
+    }
+
+    #[test]
+    fn an_extension_makes_no_other_place_of_a_number() {
+        let parse = |text: &str| Endpoint::parse(text).unwrap();
+        assert!(same_place(&parse("tel:+12125550199;ext=42"), &parse("+12125550199")));
+        assert!(!same_place(&parse("+12125550198"), &parse("+12125550199")));
+        assert!(!same_place(&parse("sip:a@192.0.2.1"), &parse("sip:b@192.0.2.1")));
     }
 
     #[test]

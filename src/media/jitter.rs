@@ -41,6 +41,7 @@ pub(super) enum Next<'a> {
 }
 
 /// The packets of one source.
+#[derive(Default)]
 pub(super) struct Jitter {
     slots: [Waiting; SLOTS as usize],
     /// The number that is to be heard next; absent before the first packet.
@@ -57,12 +58,6 @@ struct Waiting {
     timestamp: u32,
     ticks: u32,
     payload: Vec<u8>,
-}
-
-impl Default for Jitter {
-    fn default() -> Jitter {
-        Jitter { slots: Default::default(), next: None, due: 0, waiting: 0 }
-    }
 }
 
 impl Jitter {
@@ -256,10 +251,8 @@ mod tests {
                 let carries = if pull { Carries::Voice(Codec::Opus) } else { Carries::Quiet };
                 jitter.put(&Coded { carries, sequence, timestamp, ticks, payload: &payload[..length] });
                 prop_assert_eq!(usize::from(jitter.waiting), jitter.slots.iter().filter(|slot| slot.here).count());
-                if pull {
-                    if let Next::Lost { ms, .. } = jitter.take() {
-                        prop_assert!(ms <= 120);
-                    }
+                if pull && let Next::Lost { ms, .. } = jitter.take() {
+                    prop_assert!(ms <= 120);
                 }
             }
             let mut turns = 0;

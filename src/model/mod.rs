@@ -9,6 +9,7 @@ pub mod header_name;
 pub mod ids;
 pub mod message;
 pub mod money;
+mod numbering;
 pub mod outcome;
 pub mod record;
 pub mod switch;

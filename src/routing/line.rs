@@ -132,6 +132,11 @@ impl Line {
         self.targets.iter().any(|target| target.hop == *hop)
     }
 
+    /// A leg may begin at this place, if there is room.
+    pub(super) fn admits(&self, now: Mono, hop: &Hop) -> bool {
+        !self.switch.drain && self.knows(hop) && self.fit(now, hop) != Fit::Resting
+    }
+
     /// Some place of it works.
     pub(super) fn is_up(&self) -> bool {
         self.targets.iter().any(|target| self.health.get(&target.hop).is_none_or(Health::is_up))

@@ -181,13 +181,14 @@ impl Routing {
     /// Whether [`Routing::take`] would find a channel.
     pub fn is_ready(&self, now: Mono, candidate: &Candidate) -> bool {
         let line = self.lines.iter().find(|line| line.switch.name == candidate.switch.name);
-        line.is_some_and(|line| !line.switch.drain && line.has_room(now))
+        line.is_some_and(|line| line.admits(now, &candidate.hop) && line.has_room(now))
     }
 
-    /// Takes a channel of a candidate; none when it has become full meanwhile, or is gone.
+    /// Takes a channel of a candidate; none when meanwhile it has become full, was drained, is elsewhere or wants to be left
+    /// alone.
     pub fn take(&mut self, now: Mono, candidate: &Candidate) -> Option<Channel> {
-        let line = self.line(&candidate.switch.name)?;
-        if line.switch.drain { None } else { line.take(now, &candidate.hop) }
+        let line = self.line(&candidate.switch.name).filter(|line| line.admits(now, &candidate.hop))?;
+        line.take(now, &candidate.hop)
     }
 
     /// A place answered a call with anything that shows it alive.

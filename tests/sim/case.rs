@@ -71,7 +71,7 @@ impl Case<'_> {
     }
 
     fn predictable(&self) -> bool {
-        self.calm() && !self.world.fates[self.wish].deleted
+        self.calm() && self.world.plan.topology.plain && !self.world.fates[self.wish].deleted
     }
 
     fn one_at_a_time(&self, blame: Blame<'_>) {
@@ -205,7 +205,8 @@ impl Case<'_> {
     fn joined(&self) -> Option<Mono> {
         let name =
             number(&self.record.representative.as_ref().filter(|_| self.record.bridged_at.is_some())?.to_string());
-        let story = self.representatives.iter().find(|s| s.user == name)?;
+        // The last one: of those before, another switch took over.
+        let story = self.representatives.iter().rfind(|s| s.user == name && s.acked_at.is_some())?;
         Some(story.acked_at? + party(self.world, story)?.dialling())
     }
 

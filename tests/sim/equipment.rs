@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use callbridge::engine::Engine;
 use callbridge::engine::api::{Input, Output, StoreOp};
+use callbridge::media::api::Command;
 use callbridge::model::{LegId, Tariff};
 use rand::rngs::StdRng;
 use rand::{Rng, RngCore, SeedableRng};
 
 use crate::media::Media;
-use crate::plan::{EQUIPMENT, SWITCH_A, SWITCH_B};
+use crate::plan::EQUIPMENT;
 use crate::planted::Told;
 use crate::promises::Promise;
 use crate::setup::{EQUIPMENT_RTP, address, directory, engine_config};
@@ -20,7 +21,9 @@ use crate::world::{Event, World};
 
 impl World {
     pub(crate) fn start_engine(&mut self) {
-        let mut engine = Engine::new(engine_config(&self.plan), StdRng::seed_from_u64(self.rng.next_u64()));
+        let mut config = engine_config(&self.plan, &self.present);
+        self.planted.configure(&mut config);
+        let mut engine = Engine::new(config, StdRng::seed_from_u64(self.rng.next_u64()));
         let now = self.now_pair();
         let tariff = Tariff {
             customer_per_minute_micros: 20_000,
@@ -37,6 +40,7 @@ impl World {
         self.planted.restore(&mut open, &mut last_alive);
         engine.restore(now, open, last_alive);
         self.engine = Some(engine);
+        self.look_up_all();
         self.drain_engine();
         // Clients that got no answer ask again: that is what the key is for.
         for wish in 0..self.fates.len() {
@@ -85,10 +89,12 @@ impl World {
             Output::Send { to, bytes, note } => {
                 self.note(|| format!("→ {to} {} {:?} {:?}", note.method, note.status, note.leg.map(|l| l.attempt)));
                 let to_address = to.address;
-                if ![SWITCH_A, SWITCH_B].map(address).contains(&to_address) {
+                if !self.phones.iter().any(|(address, _)| *address == to_address) {
                     self.blame(Promise::NothingToStrangers, format!("SIP sent to {to}"));
                 }
                 self.sent_after_the_end(&bytes, note.leg);
+                self.roads.sent(self.now, to_address, &bytes, note.leg, (&self.plan.topology, &self.present));
+                self.off_the_road();
                 self.carry(|world, delay| {
                     let bytes = Arc::clone(&bytes);
                     world.after(delay, Event::Sip { to: to_address, from: address(EQUIPMENT), bytes });
@@ -96,6 +102,10 @@ impl World {
             }
             Output::Media(command) => {
                 self.note(|| format!("media {command:?}"));
+                if let Command::Close { leg } = &command {
+                    self.roads.released(self.now, *leg, (&self.plan.topology, &self.present));
+                    self.off_the_road();
+                }
                 answers.extend(self.media.command(self.now, command).map(Told::Media));
                 self.hear_media();
             }
@@ -110,6 +120,12 @@ impl World {
             Output::Reply { to, reply } => self.reply(to, reply),
             Output::Prepare(_) | Output::Sources(_) | Output::Drained => {}
             Output::Notice(notice) => self.note(|| format!("notice {notice:?}")),
+        }
+    }
+
+    fn off_the_road(&mut self) {
+        for (promise, text) in self.roads.broken() {
+            self.blame(promise, text);
         }
     }
 
@@ -131,6 +147,7 @@ impl World {
         self.outputs = 0;
         self.life += 1;
         self.engine = None;
+        self.roads.forget();
         self.committing = false;
         self.store.crash(self.rng.random());
         self.asked.clear();

@@ -17,9 +17,12 @@ mod network;
 mod plan;
 mod planted;
 mod promises;
+mod roads;
 mod setup;
 mod store;
 mod stories;
+mod topology;
+mod turns;
 mod world;
 
 use std::collections::BTreeMap;

@@ -11,12 +11,11 @@ use rand::{Rng, SeedableRng};
 
 use crate::manners;
 use crate::network::Weather;
+use crate::topology::{self, Topology};
 
 /// The equipment's SIP address.
 pub const EQUIPMENT: &str = "192.0.2.1:5060";
-/// The switch that serves customers (and representatives where there is no second one).
-pub const SWITCH_A: &str = "192.0.2.11:5060";
-/// The switch that serves representatives.
+/// The second host: in simple worlds the switch that serves representatives.
 pub const SWITCH_B: &str = "192.0.2.12:5060";
 
 /// Short bounds, so that every one of them is met.
@@ -70,6 +69,8 @@ pub struct Wish {
     pub customer: Party,
     /// 812, in hunt order.
     pub representatives: Vec<Party>,
+    /// Where the customer has moved to, as one switch after the other says.
+    pub elsewhere: Vec<Party>,
     /// To whom representatives (or the customer, who may not) transfer.
     pub targets: Vec<Party>,
     /// 814, so long after the posting.
@@ -80,6 +81,13 @@ pub struct Wish {
     pub get: Option<Duration>,
     /// The POST is repeated with the same `Idempotency-Key` so long after.
     pub again: Option<Duration>,
+}
+
+impl Wish {
+    /// Everybody it may reach.
+    pub fn parties(&self) -> impl Iterator<Item = &Party> {
+        [&self.customer].into_iter().chain(&self.elsewhere).chain(&self.representatives).chain(&self.targets)
+    }
 }
 
 /// Everything that goes wrong on the way.
@@ -106,8 +114,8 @@ pub struct Plan {
     pub seed: u64,
     /// RTP ports of the equipment.
     pub ports: u16,
-    /// A second switch serves the representatives.
-    pub two_switches: bool,
+    /// The switches.
+    pub topology: Topology,
     /// Bounds of time.
     pub limits: CallLimits,
     /// How the switches want SIP spoken.
@@ -143,10 +151,16 @@ impl Plan {
         if long {
             manners::lengthen(&mut further, &mut trunk, &mut wishes);
         }
+        let (ports, two_switches) = (if rng.random_bool(0.1) { rng.random_range(1..4) } else { 64 }, rng.random());
+        let mut roads = StdRng::seed_from_u64(seed ^ 0x3263_8484);
+        let topology = match roads.random_bool(0.35) && !long {
+            true => topology::draw(&mut roads, &mut wishes, until),
+            false => Topology::plain(two_switches),
+        };
         Plan {
             seed,
-            ports: if rng.random_bool(0.1) { rng.random_range(1..4) } else { 64 },
-            two_switches: rng.random(),
+            ports,
+            topology,
             limits: if long { LONG } else { LIMITS },
             trunk,
             wishes,
@@ -164,6 +178,7 @@ impl Plan {
             at: Duration::from_millis(10),
             customer: party("+12125550100".to_owned(), customer),
             representatives,
+            elsewhere: Vec::new(),
             targets: Vec::new(),
             desired: None,
             delete: None,
@@ -174,7 +189,7 @@ impl Plan {
         Plan {
             seed: 0,
             ports: 64,
-            two_switches: true,
+            topology: Topology::plain(true),
             limits: LIMITS,
             trunk: Trunk::default(),
             wishes: vec![wish],
@@ -210,7 +225,8 @@ fn draw_faults(rng: &mut StdRng, until: Duration) -> Faults {
     }
 }
 
-fn draw_wish(rng: &mut StdRng, n: u16, until: Duration) -> Wish {
+/// One message with its phones.
+pub fn draw_wish(rng: &mut StdRng, n: u16, until: Duration) -> Wish {
     let some = |rng: &mut StdRng, p: f64, most: u64| {
         rng.random_bool(p).then(|| Duration::from_millis(rng.random_range(0..most)))
     };
@@ -230,6 +246,7 @@ fn draw_wish(rng: &mut StdRng, n: u16, until: Duration) -> Wish {
                 behaviour: draw_behaviour(rng, 2000 + 200 * n + 50 * r),
             })
             .collect(),
+        elsewhere: Vec::new(),
         targets: Vec::new(),
         desired: some(rng, 0.2, 20_000),
         delete: some(rng, 0.15, 8_000),

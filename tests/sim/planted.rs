@@ -2,6 +2,7 @@
 //! the equipment would. Production code knows nothing of them. Each must be caught by a named promise.
 
 mod carrier;
+mod roads;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -112,6 +113,34 @@ pub enum Bug {
     DigitsLost,
     /// Hold music plays on over the bridge.
     HoldMusicOverBridge,
+    /// A redirection back to where it came from is followed.
+    RedirectLoopFollowed,
+    /// Redirections are followed without end.
+    RedirectsWithoutEnd,
+    /// The customer's channel is never given back.
+    ChannelLeaked,
+    /// Nobody counts channels and calls a second.
+    BoundsForgotten,
+    /// Another switch is tried after the customer hung up.
+    FailoverAfterHangUp,
+    /// Another switch is tried though the customer answered.
+    FailoverAfterAnswer,
+    /// Two switches are tried at once.
+    TwoSwitchesAtOnce,
+    /// No other switch is tried after a 503.
+    NoFailover,
+    /// A re-INVITE follows a 491 at once.
+    ReinviteTooSoon,
+    /// A switch that refuses OPTIONS is taken for well.
+    BreakerNeverOpens,
+    /// A switch that answers OPTIONS again is taken for ill.
+    BreakerNeverCloses,
+    /// A Retry-After is not read.
+    RestForgotten,
+    /// A switch in maintenance is used.
+    DrainedUsed,
+    /// Later look-ups are not heard of.
+    OldPlaceKept,
 }
 
 impl Bug {
@@ -163,6 +192,20 @@ impl Bug {
         (Bug::DigitsDoubled, Promise::DigitsOnceInOrder),
         (Bug::DigitsLost, Promise::DigitsOnceInOrder),
         (Bug::HoldMusicOverBridge, Promise::PromptNeverOverBridge),
+        (Bug::RedirectLoopFollowed, Promise::RedirectsEnd),
+        (Bug::RedirectsWithoutEnd, Promise::RedirectsEnd),
+        (Bug::ChannelLeaked, Promise::NothingLeaks),
+        (Bug::BoundsForgotten, Promise::BoundsAreKept),
+        (Bug::FailoverAfterHangUp, Promise::NotOnADeadCall),
+        (Bug::FailoverAfterAnswer, Promise::OneTryAtATime),
+        (Bug::TwoSwitchesAtOnce, Promise::OneTryAtATime),
+        (Bug::NoFailover, Promise::NotForWantOfASwitch),
+        (Bug::ReinviteTooSoon, Promise::ProperSip),
+        (Bug::BreakerNeverOpens, Promise::BreakersHold),
+        (Bug::BreakerNeverCloses, Promise::SwitchesComeBack),
+        (Bug::RestForgotten, Promise::BreakersHold),
+        (Bug::DrainedUsed, Promise::DrainedIsLeft),
+        (Bug::OldPlaceKept, Promise::PlacesAreNews),
     ];
 }
 
@@ -183,6 +226,7 @@ pub struct Planted {
     muted: BTreeSet<StoreToken>,
     bridged: Vec<(LegId, LegId)>,
     doubled: BTreeSet<CallId>,
+    roads: roads::Memory,
     /// What the engine puts out so much later, out of turn.
     pub later: Vec<(Duration, Output)>,
 }
@@ -198,6 +242,7 @@ impl Planted {
             muted: BTreeSet::new(),
             bridged: Vec::new(),
             doubled: BTreeSet::new(),
+            roads: roads::Memory::default(),
             later: Vec::new(),
         }
     }
@@ -335,7 +380,8 @@ impl Planted {
 
     /// False: this word of media is lost.
     pub fn hears(&mut self, event: &Event) -> bool {
-        !(self.bug == Bug::LostClosed && matches!(event, Event::Closed { leg, .. } if leg.attempt > 0))
+        let lost = |of_customers| matches!(event, Event::Closed { leg, .. } if (leg.attempt == 0) == of_customers);
+        !(self.bug == Bug::LostClosed && lost(false) || self.bug == Bug::ChannelLeaked && lost(true))
     }
 
     /// False: this word of the store is lost (or was said before).

@@ -64,6 +64,24 @@ pub enum Promise {
     DigitsOnceInOrder,
     /// No INVITE for a call that is over, or after a refusal that stands.
     NothingAfterTheEnd,
+    /// No two tries of one leg live at once, and none follows an answer.
+    OneTryAtATime,
+    /// No try begins for a call whose customer hung up, or that was taken back.
+    NotOnADeadCall,
+    /// A switch has no more legs than channels, and not too many calls a second.
+    BoundsAreKept,
+    /// Redirections are followed within their limit, and never in a circle.
+    RedirectsEnd,
+    /// A place whose breaker is open gets no call while another is sound, one that wants to be left alone none at all.
+    BreakersHold,
+    /// A switch that is asked whether it lives is used again once it does.
+    SwitchesComeBack,
+    /// A switch in maintenance gets no new leg.
+    DrainedIsLeft,
+    /// No leg begins at a place that the last look-up did not name.
+    PlacesAreNews,
+    /// No leg fails for want of a switch while a sound one was not asked.
+    NotForWantOfASwitch,
     /// In a calm world each call comes to what the model says.
     ModelAgrees,
 }
@@ -169,7 +187,7 @@ fn hanging(world: &World, story: &Story, blame: Blame<'_>) {
         return;
     }
     let noticed = story.ringing_at.is_some() || story.answered_at.is_some();
-    if noticed && matches!(story.ending, None | Some(Ending::Forgotten)) {
+    if noticed && !world.roads.unheard(&story.call_id) && matches!(story.ending, None | Some(Ending::Forgotten)) {
         let how = if story.answered_at.is_some() { "off-hook" } else { "ringing" };
         blame(Promise::NobodyIsLeftHanging, format!("the phone {} was left {how}", story.user));
     }
@@ -207,7 +225,10 @@ fn seconds(at: Mono) -> f64 {
 /// Whose story this is.
 pub fn party<'w>(world: &'w World, story: &Story) -> Option<&'w Party> {
     Some(match world.who(&story.user)? {
-        Who::Customer(wish) => &world.plan.wishes.get(wish)?.customer,
+        Who::Customer(wish) => {
+            let wish = world.plan.wishes.get(wish)?;
+            wish.elsewhere.iter().find(|party| party.number == story.user).unwrap_or(&wish.customer)
+        }
         Who::Representative(wish, place) => world.plan.wishes.get(wish)?.representatives.get(place)?,
         Who::Target(wish, place) => world.plan.wishes.get(wish)?.targets.get(place)?,
     })

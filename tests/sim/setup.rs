@@ -9,14 +9,16 @@ use std::time::Duration;
 use callbridge::clock::Mono;
 use callbridge::engine::EngineConfig;
 use callbridge::model::business::PasswordHash;
-use callbridge::model::{Business, BusinessId, Directory, Hop, Tariff};
+use callbridge::model::{Business, BusinessId, Directory, Hop, SwitchAddress, Tariff, Trunk};
 use callbridge::phone::{Phone, PhoneConfig};
 use callbridge::routing::Switch;
 use callbridge::sip::api::Locals;
 use rand::RngCore;
 use rand::rngs::StdRng;
 
-use crate::plan::{EQUIPMENT, Plan, SWITCH_A, SWITCH_B};
+use crate::plan::{EQUIPMENT, Plan};
+use crate::topology::{SwitchPlan, host};
+use crate::turns::Present;
 use crate::world::Who;
 
 /// Wall time at the beginning of every world: 2026-11-24T12:00:00Z.
@@ -48,17 +50,32 @@ pub fn directory(tariff: Tariff) -> Directory {
     Directory { businesses: [(business.id.clone(), Arc::new(business))].into() }
 }
 
-pub fn engine_config(plan: &Plan) -> EngineConfig {
-    let switch = |name: &str, text: &str, prefixes: &[&str]| Switch {
-        prefixes: prefixes.iter().map(|p| (*p).to_owned()).collect(),
-        trunk: Arc::new(plan.trunk.clone()),
-        ..Switch::at(name, Hop::udp(address(text)))
+/// A switch as the configuration has it, but for what is in maintenance.
+fn switch(plan: &Plan, switch: &SwitchPlan, present: &Present) -> Switch {
+    let trunk = Trunk { max_redirects: plan.topology.max_redirects, ..plan.trunk.clone() };
+    let literal = Switch::at(switch.name, Hop::udp(host(switch.places[0])));
+    let address = match switch.named {
+        true => SwitchAddress::parse(&format!("sip:{}.example:5060", switch.name)).expect("a name"),
+        false => literal.address.clone(),
     };
-    let switches = if plan.two_switches {
-        vec![switch("ssp-a", SWITCH_A, &["+1"]), switch("ssp-b", SWITCH_B, &["+1646"])]
-    } else {
-        vec![switch("ssp-a", SWITCH_A, &["+1"])]
-    };
+    Switch {
+        address,
+        prefixes: switch.prefixes.iter().map(|p| (*p).to_owned()).collect(),
+        weight: switch.weight,
+        max_channels: switch.max_channels,
+        max_calls_per_second: switch.max_calls_per_second,
+        answer: plan.topology.answer,
+        options: switch.options.filter(|_| !present.closed),
+        trunk: Arc::new(trunk),
+        ..literal
+    }
+}
+
+/// The configuration as it is now.
+pub fn engine_config(plan: &Plan, present: &Present) -> EngineConfig {
+    let drained = present.drained.iter().copied();
+    let switches = plan.topology.switches.iter().zip(drained);
+    let switches = switches.map(|(one, drain)| Switch { drain, ..switch(plan, one, present) }).collect();
     EngineConfig {
         strays_per_second: 1_000,
         stir: None,
@@ -74,9 +91,9 @@ pub fn engine_config(plan: &Plan) -> EngineConfig {
 
 pub fn phones(plan: &Plan, faulty: bool, traced: bool, rng: &mut StdRng) -> Vec<(SocketAddr, Phone)> {
     let mut phones = Vec::new();
-    for text in [SWITCH_A, SWITCH_B] {
+    for text in (0..plan.topology.hosts()).map(host) {
         let behaviour = callbridge::phone::Behaviour::refusing(Duration::ZERO, 404);
-        let mut config = PhoneConfig::new(address(text), (30_000, 30_998), behaviour, rng.next_u64());
+        let mut config = PhoneConfig::new(text, (30_000, 30_998), behaviour, rng.next_u64());
         config.grace = Duration::from_millis(if faulty { 600 } else { 60 });
         config.patience = Duration::from_secs(45).max(plan.limits.silence);
         // Long enough for everything that the equipment may still say after it found out, however late.
@@ -87,11 +104,11 @@ pub fn phones(plan: &Plan, faulty: bool, traced: bool, rng: &mut StdRng) -> Vec<
         }
         let mut phone = Phone::new(config);
         for wish in &plan.wishes {
-            for party in wish.representatives.iter().chain(&wish.targets).chain([&wish.customer]) {
+            for party in wish.parties() {
                 phone.expect(&party.number, party.behaviour.clone());
             }
         }
-        phones.push((address(text), phone));
+        phones.push((text, phone));
     }
     phones
 }
@@ -99,7 +116,9 @@ pub fn phones(plan: &Plan, faulty: bool, traced: bool, rng: &mut StdRng) -> Vec<
 pub fn whose(plan: &Plan) -> BTreeMap<String, Who> {
     let mut whose = BTreeMap::new();
     for (w, wish) in plan.wishes.iter().enumerate() {
-        whose.insert(wish.customer.number.clone(), Who::Customer(w));
+        for party in wish.elsewhere.iter().chain([&wish.customer]) {
+            whose.insert(party.number.clone(), Who::Customer(w));
+        }
         for (r, party) in wish.representatives.iter().enumerate() {
             whose.insert(party.number.clone(), Who::Representative(w, r));
         }

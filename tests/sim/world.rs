@@ -20,8 +20,10 @@ use crate::media::Media;
 use crate::plan::{EQUIPMENT, Plan};
 use crate::planted::{Bug, Planted};
 use crate::promises::{Broken, Promise};
+use crate::roads::Roads;
 use crate::setup::{EPOCH, EQUIPMENT_RTP, address, business, phones, whose};
 use crate::store::Store;
+use crate::turns::Present;
 
 /// What can happen.
 pub(crate) enum Event {
@@ -45,6 +47,10 @@ pub(crate) enum Event {
     Late(Box<Output>),
     /// The wall clock jumps.
     Jump(i64),
+    /// A look-up of a switch has its answer.
+    Resolved(usize),
+    /// Something befalls the switches.
+    Turn(usize),
     /// The liveness phase begins.
     FaultsEnd,
 }
@@ -104,6 +110,10 @@ pub struct World {
     pub(crate) engine: Option<Engine>,
     pub(crate) media: Media,
     pub(crate) phones: Vec<(SocketAddr, Phone)>,
+    /// The switches as they are.
+    pub(crate) present: Present,
+    /// What they saw.
+    pub(crate) roads: Roads,
     pub(crate) whose: BTreeMap<String, Who>,
     /// Calls whose record was made.
     pub(crate) over: BTreeSet<CallId>,
@@ -146,6 +156,8 @@ impl World {
             engine: None,
             media,
             phones: phones(&plan, faulty, traced, &mut rng),
+            present: Present::of(&plan.topology),
+            roads: Roads::default(),
             whose: whose(&plan),
             over: BTreeSet::new(),
             invites: BTreeSet::new(),
@@ -177,6 +189,8 @@ impl World {
             self.after(at, Event::Jump(by));
         }
         self.after(self.plan.faults.until, Event::FaultsEnd);
+        self.roads.places(&self.plan.topology, &self.present);
+        self.begin_turns();
         self.start_engine();
     }
 
@@ -277,8 +291,13 @@ impl World {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Sip { to, from, bytes } if to == address(EQUIPMENT) => {
-                self.tell_engine(Input::Sip { from: &Hop::udp(from), bytes: &bytes });
+                if self.engine.is_some() {
+                    self.roads.heard(self.now, from, &bytes);
+                    let bytes = self.planted.receives(&bytes);
+                    self.tell_engine(Input::Sip { from: &Hop::udp(from), bytes: &bytes });
+                }
             }
+            Event::Sip { to, bytes, .. } if !self.reaches(to, &bytes) => {}
             Event::Sip { to, from, bytes } => {
                 if let Some(index) = self.phones.iter().position(|(address, _)| *address == to) {
                     self.phones[index].1.datagram(self.now, from, &bytes);
@@ -292,6 +311,9 @@ impl World {
             Event::Post(wish) => self.post(wish),
             Event::Delete(wish, call) => {
                 self.fates[wish].deleted = true;
+                if self.engine.is_some() {
+                    self.roads.over(call);
+                }
                 let reply = self.ask(Asked::Delete(wish));
                 self.tell_engine(Input::Delete { reply, business: business(), call });
             }
@@ -301,6 +323,8 @@ impl World {
             }
             Event::Late(output) => self.perform(*output, &mut VecDeque::new()),
             Event::Restart => self.start_engine(),
+            Event::Resolved(switch) => self.resolved(switch),
+            Event::Turn(at) => self.turn(at),
             Event::Jump(by) => self.shift += by,
             Event::FaultsEnd => {
                 self.faulty = false;

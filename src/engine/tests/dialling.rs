@@ -205,3 +205,49 @@ fn a_switch_is_dialled_where_its_name_was_found() {
     rig.answer(&hop(7), &invite, 486, "");
     assert_eq!(rig.outcomes(), [Outcome::CustomerBusy], "its door is open");
 }
+
+#[test]
+fn a_host_that_a_look_up_left_is_heard_until_its_last_call_is_over() {
+    let address = crate::model::SwitchAddress::parse("sip:sbc.example.com").unwrap();
+    let mut rig = Rig::new(vec![Switch { address, ..switch("named", 1) }]);
+    let at = |last| Input::Resolved { switch: "named".into(), targets: vec![crate::model::Target::only(hop(last))] };
+    rig.give(at(7));
+    rig.call();
+    let (_, invite) = rig.next("INVITE");
+    rig.give(at(8));
+    rig.answer(&hop(7), &invite, 486, "");
+    assert_eq!(rig.outcomes(), [Outcome::CustomerBusy], "the old host still carries the call");
+    let stray = "OPTIONS sip:callbridge@192.0.2.100 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.7;branch=z9hG4bKx\r\nFrom: <sip:a@b>;tag=1\r\n\
+                 To: <sip:c@d>\r\nCall-ID: y\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n";
+    rig.pass(200_000);
+    rig.sent.clear();
+    rig.give(Input::Sip { from: &hop(7), bytes: stray.as_bytes() });
+    assert!(rig.sent.is_empty(), "a stranger by now");
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn a_failover_goes_to_no_place_that_asked_for_rest_meanwhile_or_is_the_switchs_no_more() {
+    let mut rig = pair();
+    rig.call();
+    let (_, first) = rig.next("INVITE");
+    rig.call();
+    let (_, other) = rig.next("INVITE");
+    rig.answer(&hop(1), &other, 503, "");
+    let (to, other) = rig.next("INVITE");
+    assert_eq!(to, hop(2));
+    rig.answer(&hop(2), &other, 503, "Retry-After: 30\r\n");
+    rig.answer(&hop(1), &first, 503, "");
+    assert_eq!(rig.count("INVITE"), 0, "the second switch wants to be left alone");
+    assert_eq!(rig.outcomes(), [Outcome::CustomerUnreachable; 2]);
+
+    let address = crate::model::SwitchAddress::parse("sip:sbc.example.com").unwrap();
+    let mut rig = Rig::new(vec![Switch { address, ..switch("named", 1) }]);
+    let target = |priority, last| crate::model::Target { priority, weight: 1, hop: hop(last) };
+    rig.give(Input::Resolved { switch: "named".into(), targets: vec![target(1, 7), target(2, 8)] });
+    rig.call();
+    let (_, invite) = rig.next("INVITE");
+    rig.give(Input::Resolved { switch: "named".into(), targets: vec![target(1, 7), target(2, 9)] });
+    rig.answer(&hop(7), &invite, 503, "");
+    assert_eq!(rig.count("INVITE"), 0, "the second place is old news");
+}

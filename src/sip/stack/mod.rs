@@ -153,6 +153,11 @@ impl Stack {
         self.rates.set(per_second);
     }
 
+    /// Where the peers of all legs are, of those too that are just being ended.
+    pub fn peers(&self) -> impl Iterator<Item = &Hop> {
+        self.tables.legs.iter().flat_map(|(_, leg)| [&leg.hop, &leg.last_source])
+    }
+
     /// Other switches from now on.
     pub fn set_sources(&mut self, sources: Sources) {
         self.config.sources = sources;

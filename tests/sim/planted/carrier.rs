@@ -59,12 +59,12 @@ pub(super) fn send(planted: &mut Planted, output: Output) -> Vec<Output> {
             planted.later.push((Duration::from_millis(1_200), invite));
             vec![output]
         }
-        _ => vec![output],
+        _ => super::roads::send(planted, output),
     }
 }
 
 /// The same request with the next CSeq number, as another transaction would have it.
-fn next_cseq(output: &Output) -> Output {
+pub(super) fn next_cseq(output: &Output) -> Output {
     let Output::Send { note, .. } = output else { return Output::Drained };
     let line = |number: u32| format!("CSeq: {number} {}", note.method);
     altered(output, &line(note.cseq), &line(note.cseq + 1))
