@@ -41,12 +41,10 @@ fn our_offer_is_written_so() {
     insta::assert_snapshot!(text(offer(&local(), &[Codec::Pcmu, Codec::Pcma], Direction::BOTH)), @r"
     v=0
     o=- 7 1 IN IP4 192.0.2.1
-    s=callbridge
+    s=-
     c=IN IP4 192.0.2.1
     t=0 0
     m=audio 20000 RTP/AVP 0 8 101
-    a=rtpmap:0 PCMU/8000
-    a=rtpmap:8 PCMA/8000
     a=rtpmap:101 telephone-event/8000
     a=fmtp:101 0-15
     a=ptime:20
@@ -61,19 +59,16 @@ fn our_offer_with_every_codec_is_written_so() {
     insta::assert_snapshot!(text(offer(&ours, &codecs, Direction::BOTH)), @r"
     v=0
     o=- 7 1 IN IP4 192.0.2.1
-    s=callbridge
+    s=-
     c=IN IP4 192.0.2.1
     t=0 0
     m=audio 20000 RTP/AVP 107 9 8 0 101 102
     a=rtpmap:107 opus/48000/2
-    a=fmtp:107 useinbandfec=1;stereo=0;sprop-stereo=0
+    a=fmtp:107 useinbandfec=1
     a=rtpmap:9 G722/8000
-    a=rtpmap:8 PCMA/8000
-    a=rtpmap:0 PCMU/8000
     a=rtpmap:101 telephone-event/8000
     a=fmtp:101 0-15
     a=rtpmap:102 telephone-event/48000
-    a=fmtp:102 0-15
     a=ptime:30
     a=sendrecv
     ");
@@ -100,14 +95,13 @@ fn opus_under_the_peers_number_is_answered_under_it() {
     insta::assert_snapshot!(text(ours), @r"
     v=0
     o=- 7 1 IN IP4 192.0.2.1
-    s=callbridge
+    s=-
     c=IN IP4 192.0.2.1
     t=0 0
     m=audio 20000 RTP/AVP 111 110
     a=rtpmap:111 opus/48000/2
-    a=fmtp:111 useinbandfec=1;stereo=0;sprop-stereo=0
+    a=fmtp:111 useinbandfec=1
     a=rtpmap:110 telephone-event/48000
-    a=fmtp:110 0-15
     a=ptime:20
     a=sendrecv
     ");
@@ -168,7 +162,7 @@ fn an_offer_with_video_and_two_audio_streams_is_answered_in_place() {
     insta::assert_snapshot!(text(ours), @r"
     v=0
     o=- 7 1 IN IP4 192.0.2.1
-    s=callbridge
+    s=-
     c=IN IP4 192.0.2.1
     t=3034423619 3042462419
     m=video 0 RTP/AVP 96

@@ -32,7 +32,7 @@ pub(super) fn write(local: &LocalMedia, time: (u64, u64), streams: &[OurStream<'
     let LocalMedia { address, session_id, version, .. } = local;
     let (start, stop) = time;
     let mut text = format!(
-        "v=0\r\no=- {session_id} {version} IN {family} {address}\r\ns=callbridge\r\nc=IN {family} {address}\r\n\
+        "v=0\r\no=- {session_id} {version} IN {family} {address}\r\ns=-\r\nc=IN {family} {address}\r\n\
          t={start} {stop}\r\n"
     );
     for stream in streams {
@@ -54,15 +54,21 @@ fn write_audio(text: &mut String, local: &LocalMedia, audio: &OurAudio) {
     }
     text.push_str("\r\n");
     for (codec, payload_type) in &audio.codecs {
-        line(text, format_args!("a=rtpmap:{payload_type} {}", codec.rtpmap()));
+        // 0 and 8 are known to every phone (RFC 3551 table 4), and an INVITE over UDP has 1300 bytes (RFC 3261 §18.1.1).
+        if !codec.is_g711() || *payload_type != codec.payload_type() {
+            line(text, format_args!("a=rtpmap:{payload_type} {}", codec.rtpmap()));
+        }
         if *codec == Codec::Opus {
-            // One channel each way is what a telephone has; lost packets are made up from the next (RFC 7587 §6.1).
-            line(text, format_args!("a=fmtp:{payload_type} useinbandfec=1;stereo=0;sprop-stereo=0"));
+            // Lost packets are made up from the next; one channel each way is the default (RFC 7587 §6.1).
+            line(text, format_args!("a=fmtp:{payload_type} useinbandfec=1"));
         }
     }
     for (payload_type, hertz) in &audio.events {
         line(text, format_args!("a=rtpmap:{payload_type} telephone-event/{hertz}"));
-        line(text, format_args!("a=fmtp:{payload_type} 0-15"));
+        // The sixteen keys are meant without it (RFC 4733 §2.4.1); old phones at 8 kHz want to read it, and an INVITE has to be short.
+        if *hertz == 8_000 {
+            line(text, format_args!("a=fmtp:{payload_type} 0-15"));
+        }
     }
     line(text, format_args!("a=ptime:{}", local.ptime_ms));
     line(text, format_args!("a={}", audio.direction.attribute()));
