@@ -28,7 +28,7 @@ struct NoPrompt;
 
 impl Prompts for NoPrompt {
     fn find(&self, _: &Clip) -> Arc<Prompt> {
-        Arc::new(Prompt { pcmu: Arc::from([]), pcma: Arc::from([]) })
+        Arc::new(Prompt::of_codes([], []))
     }
 }
 
@@ -90,6 +90,7 @@ fn row(io: MediaIo, calls: usize, tick_ms: u16, span: Duration) {
     let (before, began) = (media.counters(), Instant::now());
     load.run(&media, span);
     let (after, seconds) = (media.counters(), began.elapsed().as_secs_f64());
+    print!("| {} ", media.back_end().as_str());
     print_row(calls, tick_ms, seconds, wall, (before, after), load.sent, &mut load.delays);
 }
 
@@ -163,6 +164,8 @@ impl Load {
                     telephone_event: None,
                     direction: Direction::BOTH,
                     ptime_ms: 20,
+                    max_ptime_ms: 120,
+                    event_hz: 8000,
                 };
                 media.command(Command::Agree { leg, plan });
                 legs.push((socket, local));

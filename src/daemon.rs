@@ -225,7 +225,7 @@ impl Daemon {
             ("[http] listen", old.http.listen != new.http.listen || old.http.tls.is_some() != new.http.tls.is_some()),
             ("[admin] listen", old.admin.listen != new.admin.listen),
             ("[sip] listen", old.sip.listen != new.sip.listen || old.sip.tls.is_some() != new.sip.tls.is_some()),
-            ("[media]", old.media != new.media),
+            ("[media]", media_settings(old) != media_settings(&new)),
             ("[store] url", old.store.path != new.store.path),
             ("[hep]", old.hep != new.hep),
         ];

@@ -9,6 +9,7 @@ use super::{
     AdminConfig, CallConfig, HttpConfig, LogConfig, MediaConfig, MediaIo, PromptConfig, SpeechConfig, StoreConfig,
     TlsConfig,
 };
+use crate::model::Codecs;
 
 const ADDRESS: &str = "write an IP address and a port, such as \"127.0.0.1:8080\"";
 const NO_SOCKET: &str = "not an IP address with a port";
@@ -120,6 +121,7 @@ pub(super) fn media(reader: &mut Reader, mut section: Section<'_>) -> MediaConfi
         "one-socket" => Ok(MediaIo::OneSocket),
         _ => Err("no way for RTP that this version knows"),
     });
+    let codecs = codecs(reader, &mut section);
     section.finish(reader);
     MediaConfig {
         address: address.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |at| at.value),
@@ -127,6 +129,21 @@ pub(super) fn media(reader: &mut Reader, mut section: Section<'_>) -> MediaConfi
         threads: threads.unwrap_or(1),
         tick_ms: tick.map_or(1, |at| at.value),
         io: io.map_or(MediaIo::Auto, |at| at.value),
+        codecs: codecs.unwrap_or_default(),
+    }
+}
+
+/// `codecs`, of the equipment or of one switch: names in order of preference.
+pub(super) fn codecs(reader: &mut Reader, section: &mut Section<'_>) -> Option<Codecs> {
+    let mend = "write codecs in order of preference, such as [\"PCMU\", \"PCMA\", \"G722\", \"opus\"], PCMU or PCMA among them";
+    let texts = section.texts(reader, "codecs", mend)?;
+    match Codecs::of_names(texts.iter().map(|at| at.value.as_str())) {
+        Ok(codecs) => Some(codecs),
+        Err(error) => {
+            let place = texts.first().map_or_else(|| section.place(reader), |at| at.place.clone());
+            reader.error(&place, &section.key("codecs"), error, mend);
+            None
+        }
     }
 }
 

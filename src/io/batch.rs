@@ -89,7 +89,7 @@ impl<const ROOM: usize> Batch<ROOM> {
         let lengths = self.lengths.iter_mut().zip(&mut self.beside_lengths);
         for ((length, beside), header) in lengths.zip(&headers).take(self.filled) {
             *length = usize::try_from(header.msg_len).unwrap_or(0).min(ROOM);
-            *beside = header.msg_hdr.msg_controllen as usize;
+            *beside = header.msg_hdr.msg_controllen;
         }
         Ok(self.filled)
     }
