@@ -71,13 +71,16 @@ pub fn parse_with(
         let (sip, stir) = (open(r, root, "sip", sip::sip), open(r, root, "stir", super::stir::stir));
         let media = open(r, root, "media", sections::media);
         let codecs = media.codecs;
+        let store = open(r, root, "store", sections::store);
+        let recording = open(r, root, "recording", sections::recording);
         Config {
             http,
             admin,
             sip,
             stir,
             media,
-            store: open(r, root, "store", sections::store),
+            recording: RecordingConfig { folder: recording.unwrap_or_else(|| store.path.with_file_name("talks")) },
+            store,
             call: open(r, root, "call", sections::call),
             prompt: open(r, root, "prompt", sections::prompt),
             speech: open(r, root, "speech", sections::speech),

@@ -37,6 +37,8 @@ pub struct Config {
     pub stir: Option<StirConfig>,
     /// `[media]`
     pub media: MediaConfig,
+    /// `[recording]`
+    pub recording: RecordingConfig,
     /// `[store]`
     pub store: StoreConfig,
     /// `[call]`
@@ -120,6 +122,13 @@ pub struct MediaConfig {
     pub tick_ms: u16,
     /// What a leg is offered, in order of preference, where its switch says nothing else.
     pub codecs: Codecs,
+}
+
+/// `[recording]`
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RecordingConfig {
+    /// Where talks are recorded to; beside the store, when nothing is said.
+    pub folder: PathBuf,
 }
 
 /// `[store]`

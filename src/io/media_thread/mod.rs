@@ -32,11 +32,14 @@ pub use self::stats::MediaCounters;
 use self::stats::ShardStats;
 use self::worker::{Order, Worker};
 use crate::media::api::{Command, Event, OpenError, Prompts};
-use crate::media::{Settings, Shard};
+use crate::media::{Recorded, Settings, Shard};
 use crate::model::LegId;
 
 /// Where events go; called on a media thread.
 pub type EventSink = Arc<dyn Fn(Event) + Send + Sync>;
+
+/// Where recordings go; called on a media thread, and must not block either.
+pub type RecordingSink = Arc<dyn Fn(Recorded) + Send + Sync>;
 
 /// `[media]`, as the threads need it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -71,10 +74,15 @@ struct ShardHandle {
 
 impl MediaHandle {
     /// Starts the threads.
-    pub fn start(settings: MediaSettings, prompts: Arc<dyn Prompts>, events: EventSink) -> io::Result<MediaHandle> {
+    pub fn start(
+        settings: MediaSettings,
+        prompts: Arc<dyn Prompts>,
+        events: EventSink,
+        recordings: RecordingSink,
+    ) -> io::Result<MediaHandle> {
         let tick = Duration::from_millis(u64::from(settings.tick_ms.clamp(1, 20)));
         let shards = (0..settings.threads.max(1))
-            .map(|index| ShardHandle::start(index, tick, Arc::clone(&prompts), Arc::clone(&events)))
+            .map(|index| ShardHandle::start(index, tick, Arc::clone(&prompts), Arc::clone(&events), Arc::clone(&recordings)))
             .collect::<io::Result<Vec<_>>>()?;
         Ok(MediaHandle { shards, pool: Pool::new(settings.address, settings.ports) })
     }
@@ -84,7 +92,7 @@ impl MediaHandle {
     pub fn command(&self, command: Command) -> Option<Event> {
         match command {
             Command::Open { leg } => Some(self.open(leg)),
-            Command::Bridge { a, .. } => self.pass(a, Order::Command(command)),
+            Command::Bridge { a, .. } | Command::Record { a, .. } => self.pass(a, Order::Command(command)),
             Command::Agree { leg, .. }
             | Command::Play { leg, .. }
             | Command::WatchSilence { leg, .. }
@@ -129,7 +137,13 @@ impl MediaHandle {
 }
 
 impl ShardHandle {
-    fn start(index: usize, tick: Duration, prompts: Arc<dyn Prompts>, events: EventSink) -> io::Result<ShardHandle> {
+    fn start(
+        index: usize,
+        tick: Duration,
+        prompts: Arc<dyn Prompts>,
+        events: EventSink,
+        recordings: RecordingSink,
+    ) -> io::Result<ShardHandle> {
         let mut seed = [0u8; 32];
         OsRng.try_fill_bytes(&mut seed).map_err(io::Error::other)?;
         let flags = rustix::event::EventfdFlags::CLOEXEC | rustix::event::EventfdFlags::NONBLOCK;
@@ -146,6 +160,7 @@ impl ShardHandle {
                 orders: ring,
                 asleep: flag,
                 events,
+                recordings,
                 stats: figures,
                 tick,
             };

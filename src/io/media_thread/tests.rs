@@ -32,7 +32,7 @@ fn start(first: u16, last: u16, threads: usize) -> (MediaHandle, Receiver<Event>
     let (sender, events) = channel();
     let settings = MediaSettings { address: "127.0.0.1".parse().unwrap(), ports: (first, last), threads, tick_ms: 5 };
     let sink: EventSink = Arc::new(move |event| drop(sender.send(event)));
-    (MediaHandle::start(settings, Arc::new(Message), sink).unwrap(), events)
+    (MediaHandle::start(settings, Arc::new(Message), sink, Arc::new(|_| {})).unwrap(), events)
 }
 
 /// A phone with its own socket and a tone.

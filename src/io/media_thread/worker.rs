@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
-use super::EventSink;
+use super::{EventSink, RecordingSink};
 use super::backend::Batch;
 use super::ports::LegSocket;
 use super::stats::ShardStats;
@@ -33,6 +33,7 @@ pub(super) struct Worker<B> {
     pub(super) orders: Receiver<Order>,
     pub(super) asleep: Arc<AtomicBool>,
     pub(super) events: EventSink,
+    pub(super) recordings: RecordingSink,
     pub(super) stats: Arc<ShardStats>,
     pub(super) tick: Duration,
 }
@@ -109,6 +110,9 @@ impl<B: Batch> Worker<B> {
     fn report(&mut self) {
         while let Some(event) = self.shard.poll_event() {
             (self.events)(event);
+        }
+        while let Some(piece) = self.shard.poll_recorded() {
+            (self.recordings)(piece);
         }
         self.stats.store(self.shard.counters(), self.shard.len());
     }
