@@ -26,7 +26,7 @@ use crate::io::http::adapters::ArchivePort;
 use crate::io::http::server::{Server, ServerLimits};
 use crate::io::http::{App, Health, Patience, Phase, admin_router, router};
 use crate::io::logs::{self, CallLog};
-use crate::io::media_thread::{MediaHandle, MediaSettings};
+use crate::io::media_thread::{MediaHandle, MediaSettings, Sinks};
 use crate::io::passwords::{Verifier, VerifierLimits};
 use crate::io::prompts::PromptLibrary;
 use crate::io::recordings::{RecordingFolder, Recordings};
@@ -138,7 +138,8 @@ impl Daemon {
         let to_engine = engine.clone();
         let events = Arc::new(move |event| to_engine.media(event));
         let library: Arc<dyn Prompts> = Arc::clone(&prompts) as Arc<dyn Prompts>;
-        let media = MediaHandle::start(media_settings(&config), library, events, recordings.sink())?;
+        let sinks = Sinks { events, recordings: recordings.sink() };
+        let media = MediaHandle::start(media_settings(&config), library, sinks).map_err(part)?;
         let media = Arc::new(media);
 
         let bound = Bound::new(&config.sip).map_err(not_listening)?;
@@ -230,7 +231,7 @@ impl Daemon {
             ("[http] listen", old.http.listen != new.http.listen || old.http.tls.is_some() != new.http.tls.is_some()),
             ("[admin] listen", old.admin.listen != new.admin.listen),
             ("[sip] listen", old.sip.listen != new.sip.listen || old.sip.tls.is_some() != new.sip.tls.is_some()),
-            ("[media]", old.media.ports != new.media.ports || old.media.address != new.media.address),
+            ("[media]", media_settings(old) != media_settings(&new)),
             ("[store] url", old.store.path != new.store.path),
             ("[recording]", old.recording != new.recording),
             ("[hep]", old.hep != new.hep),
@@ -403,7 +404,8 @@ fn not_listening(error: ListenError) -> DaemonError {
 
 fn media_settings(config: &Config) -> MediaSettings {
     let media = &config.media;
-    MediaSettings { address: media.address, ports: media.ports, threads: media.threads, tick_ms: media.tick_ms }
+    let (address, ports, threads, tick_ms) = (media.address, media.ports, media.threads, media.tick_ms);
+    MediaSettings { address, ports, threads, tick_ms, io: media.io }
 }
 
 fn stir(config: &Config) -> Result<Option<Stir>, StirError> {

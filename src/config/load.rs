@@ -8,7 +8,7 @@ use toml::de::DeTable;
 
 use super::error::{ConfigError, ConfigErrors, Place};
 use super::reader::{PREFIX, Reader, Section};
-use super::{Config, hep, lists, sections, sip, switch};
+use super::{Config, RecordingConfig, hep, lists, sections, sip, switch};
 use crate::model::SipTransport;
 
 /// Variables that belong to the command line, not to the file.
