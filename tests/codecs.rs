@@ -5,6 +5,8 @@
 mod likeness;
 #[path = "codecs/line.rs"]
 mod line;
+#[path = "codecs/turns.rs"]
+mod turns;
 
 use callbridge::audio::codec::Rate;
 use callbridge::audio::wav;
@@ -46,7 +48,13 @@ fn speech_crosses_every_pair_of_codecs() {
     for codecs in pairs() {
         let arrived = cross(codecs.map(|codec| side(codec, 20)), CALM, Rate::Hz8000, &said);
         let score = compare(&said, &arrived.heard, Rate::Hz8000, false);
-        println!("{:>5} to {:>5}: {:.2} dB, {:.1} ms", codecs[0].name(), codecs[1].name(), score.distance_db, score.late_ms);
+        println!(
+            "{:>5} to {:>5}: {:.2} dB, {:.1} ms",
+            codecs[0].name(),
+            codecs[1].name(),
+            score.distance_db,
+            score.late_ms
+        );
         assert!(score.distance_db < bound(codecs), "{codecs:?}: {score:?}");
         assert!(arrived.kinds.iter().all(|kind| *kind == SEND), "{codecs:?}: the second side's own payload type");
         assert!(arrived.first_ms <= 25, "{codecs:?}: {} ms", arrived.first_ms);
@@ -63,11 +71,13 @@ fn the_measure_tells_a_spoiled_voice_from_a_good_one() {
     let mut holes = said.clone();
     holes.chunks_mut(160).skip(3).step_by(10).for_each(|frame| frame.fill(0));
     assert!(score(&holes) > 2.5, "a hole of 20 ms in ten frames: {}", score(&holes));
-    let swapped: Vec<i16> = said.chunks(320).flat_map(|two| two.iter().skip(160).chain(two.iter().take(160))).copied().collect();
+    let swapped: Vec<i16> =
+        said.chunks(320).flat_map(|two| two.iter().skip(160).chain(two.iter().take(160))).copied().collect();
     assert!(score(&swapped) > 2.5, "frames in the wrong order: {}", score(&swapped));
     let quiet: Vec<i16> = said.iter().map(|s| s / 2).collect();
     assert!(score(&quiet) > 4.0, "half as loud: {}", score(&quiet));
-    let muffled: Vec<i16> = said.windows(4).map(|w| (w.iter().map(|s| i32::from(*s)).sum::<i32>() / 4) as i16).collect();
+    let muffled: Vec<i16> =
+        said.windows(4).map(|w| (w.iter().map(|s| i32::from(*s)).sum::<i32>() / 4) as i16).collect();
     assert!(score(&muffled) > 2.5, "muffled: {}", score(&muffled));
     let mut other = said.clone();
     other.rotate_left(8000);
@@ -103,7 +113,13 @@ fn lost_late_and_reordered_packets_are_hardly_heard() {
     for codecs in pairs().filter(|[from, to]| from != to && !(from.is_g711() && to.is_g711())) {
         let arrived = cross(codecs.map(|codec| side(codec, 20)), rough, Rate::Hz8000, &said);
         let score = compare(&said, &arrived.heard, Rate::Hz8000, false);
-        println!("{:>5} to {:>5}: {:.2} dB, {:.1} ms", codecs[0].name(), codecs[1].name(), score.distance_db, score.late_ms);
+        println!(
+            "{:>5} to {:>5}: {:.2} dB, {:.1} ms",
+            codecs[0].name(),
+            codecs[1].name(),
+            score.distance_db,
+            score.late_ms
+        );
         assert!(score.distance_db < bound(codecs) + 2.5, "{codecs:?}: {score:?}");
         // Not one packet of the second side is missing or late: the first side's network is not heard in its rhythm.
         let (first, rest) = arrived.transits.split_first().unwrap();

@@ -271,7 +271,13 @@ impl Transcoder {
 
 /// The greatest one; of a packet without length it is 1.
 fn common_divisor(a: u16, b: u16) -> u16 {
-    if b == 0 { a.min(1) } else if a % b == 0 { b } else { common_divisor(b, a % b) }
+    if b == 0 {
+        a.min(1)
+    } else if a % b == 0 {
+        b
+    } else {
+        common_divisor(b, a % b)
+    }
 }
 
 /// What both carry: no more is worth being decoded.

@@ -54,7 +54,11 @@ fn late_by(said: &[i16], heard: &[i16], rate: Rate) -> usize {
         }
         product / energy.sqrt()
     };
-    (0..rate.samples(80)).map(|late| (late, fit(late))).max_by(|a, b| a.1.total_cmp(&b.1)).map(|(late, _)| late).unwrap_or(0)
+    (0..rate.samples(80))
+        .map(|late| (late, fit(late)))
+        .max_by(|a, b| a.1.total_cmp(&b.1))
+        .map(|(late, _)| late)
+        .unwrap_or(0)
 }
 
 /// Energy by frame and band.
