@@ -26,9 +26,10 @@ use crate::io::http::adapters::ArchivePort;
 use crate::io::http::server::{Server, ServerLimits};
 use crate::io::http::{App, Health, Patience, Phase, admin_router, router};
 use crate::io::logs::{self, CallLog};
-use crate::io::media_thread::{MediaHandle, MediaSettings};
+use crate::io::media_thread::{MediaHandle, MediaSettings, Sinks};
 use crate::io::passwords::{Verifier, VerifierLimits};
 use crate::io::prompts::PromptLibrary;
+use crate::io::recordings::{RecordingFolder, Recordings};
 use crate::io::resolver::{Found, Resolver};
 use crate::io::sip_listen::{Bound, ListenError, SipSide};
 use crate::io::stir::StirError;
@@ -102,6 +103,7 @@ pub struct Daemon {
     media: Arc<MediaHandle>,
     store: Arc<SqliteStore>,
     prompts: Arc<PromptLibrary>,
+    recordings: Recordings,
     tls: Option<ServerTls>,
     sip: SipSide,
     found: Found,
@@ -132,12 +134,14 @@ impl Daemon {
         let folder = config.store.path.parent().map(Path::to_path_buf).unwrap_or_default();
         let prompts = Arc::new(PromptLibrary::start(&config.prompt, &config.speech, &folder).map_err(part)?);
 
+        let recordings = Recordings::start(&config.recording.folder)?;
         let to_engine = engine.clone();
         let events = Arc::new(move |event| to_engine.media(event));
         let to_engine = engine.clone();
         let full = Arc::new(move |full| to_engine.media_full(full));
         let library: Arc<dyn Prompts> = Arc::clone(&prompts) as Arc<dyn Prompts>;
-        let media = MediaHandle::start(media_settings(&config), library, events, full).map_err(part)?;
+        let sinks = Sinks { events, full, recordings: recordings.sink() };
+        let media = MediaHandle::start(media_settings(&config), library, sinks).map_err(part)?;
         let media = Arc::new(media);
 
         let bound = Bound::new(&config.sip).map_err(not_listening)?;
@@ -166,6 +170,7 @@ impl Daemon {
             engine: Arc::new(engine.clone()),
             store: Arc::new(ArchivePort(Arc::clone(&store) as Arc<dyn Archive>)),
             directory: accounts,
+            recordings: RecordingFolder::new(&config.recording.folder),
             verifier: Verifier::new(VerifierLimits::default()).map_err(part)?,
             health: Arc::clone(&health),
             clock: wall,
@@ -190,6 +195,7 @@ impl Daemon {
             media,
             store,
             prompts,
+            recordings,
             tls,
             sip,
             found,
@@ -229,6 +235,7 @@ impl Daemon {
             ("[sip] listen", old.sip.listen != new.sip.listen || old.sip.tls.is_some() != new.sip.tls.is_some()),
             ("[media]", media_settings(old) != media_settings(&new)),
             ("[store] url", old.store.path != new.store.path),
+            ("[recording]", old.recording != new.recording),
             ("[hep]", old.hep != new.hep),
         ];
         self.config.call = new.call;
@@ -255,6 +262,7 @@ impl Daemon {
         sip.stop().await;
         let joined = tokio::task::spawn_blocking(move || {
             drop(self.media);
+            drop(self.recordings);
             drop(self.prompts);
             drop(self.store);
         });

@@ -39,6 +39,7 @@ fn call(representatives: &[&str]) -> Call {
         reference: None,
         caller_id: None,
         withhold_caller_id: false,
+        record: false,
         headers: Vec::new(),
         idempotency: None,
     };

@@ -13,7 +13,7 @@ use crate::io::passwords::hash_password;
 use crate::io::prompts::{RecordingKind, install_recording};
 use crate::io::store::Archive;
 use crate::model::business::PasswordHash;
-use crate::model::{Business, BusinessId, Currency, Endpoint, Limits, Tariff};
+use crate::model::{Business, BusinessId, Currency, Endpoint, Limits, Recording, Tariff};
 
 /// Keep accounts.
 #[derive(Args, Debug)]
@@ -97,6 +97,9 @@ struct AccountArgs {
     /// A number it may show to customers and representatives; repeat for more, the first is its default
     #[arg(long, value_name = "NUMBER", value_parser = Endpoint::parse)]
     caller_id: Vec<Endpoint>,
+    /// Whether its talks are recorded: off, on_request (by the message's `record`) or always [new: on_request]
+    #[arg(long, value_name = "WHEN", value_parser = Recording::parse)]
+    recording: Option<Recording>,
     /// WAV of its spoken name, put into the message where no speech program is installed
     #[arg(long, value_name = "FILE")]
     spoken_name: Option<PathBuf>,
@@ -182,6 +185,7 @@ fn add(args: &AddArgs) -> Result<(), CliError> {
         limits: args.account.limits(Limits::default()),
         tariff: args.account.tariff(Tariff::default()),
         caller_ids: args.account.caller_id.clone(),
+        recording: args.account.recording.unwrap_or_default(),
     };
     let store = archive(&config, true)?;
     if store.business(&business.id)?.is_some() {
@@ -219,6 +223,7 @@ fn change(args: &ChangeArgs) -> Result<(), CliError> {
         limits: args.account.limits(old.limits),
         tariff: args.account.tariff(old.tariff),
         caller_ids,
+        recording: args.account.recording.unwrap_or(old.recording),
         ..old
     };
     store.put_business(&business)?;
@@ -245,6 +250,7 @@ fn show(args: &OneArgs) -> Result<(), CliError> {
         "limits": business.limits,
         "tariff": business.tariff,
         "caller_ids": business.caller_ids,
+        "recording": business.recording,
     });
     say(&format!("{shown:#}"))
 }

@@ -37,6 +37,8 @@ pub struct Config {
     pub stir: Option<StirConfig>,
     /// `[media]`
     pub media: MediaConfig,
+    /// `[recording]`
+    pub recording: RecordingConfig,
     /// `[store]`
     pub store: StoreConfig,
     /// `[call]`
@@ -135,6 +137,13 @@ pub enum MediaIo {
     Portable,
     /// One socket for all ports, or no start.
     OneSocket,
+}
+
+/// `[recording]`
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RecordingConfig {
+    /// Where talks are recorded to; beside the store, when nothing is said.
+    pub folder: PathBuf,
 }
 
 /// `[store]`

@@ -268,6 +268,7 @@ fn unknown_business(stored: &StoredCall) -> Business {
         limits: Default::default(),
         tariff: Default::default(),
         caller_ids: Vec::<Endpoint>::new(),
+        recording: Default::default(),
     }
 }
 

@@ -63,10 +63,15 @@ impl Engine {
             Action::AnswerTransfer(transfer, refusal) => self.answer_transfer(now, id, transfer, refusal),
             Action::ReportTransfer(transfer, report) => self.report_transfer(now, transfer, &report),
             Action::Bridge(a, b) => {
+                let mut recorded = false;
                 if let Some(live) = self.calls.get_mut(&id) {
                     live.bridged_at = Some(now.mono);
+                    recorded = live.business.recording.takes(live.call.message().record);
                 }
                 self.media(Command::Bridge { a: leg(a), b: leg(b) });
+                if recorded {
+                    self.media(Command::Record { a: leg(a), b: leg(b) });
+                }
             }
             Action::WatchSilence(attempt, after) => {
                 self.media(Command::WatchSilence { leg: leg(attempt), after });

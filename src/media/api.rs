@@ -50,6 +50,9 @@ pub enum Command {
     /// Cut whatever both hear (within one 20 ms frame) and relay between them. While one of them holds, the other hears hold
     /// music instead: at once where the holder sends nothing, else when it has sent nothing for a moment.
     Bridge { a: LegId, b: LegId },
+    /// Record what these two say to each other from now on, `a` (the customer) on the left; said again with another `b`, the same
+    /// recording goes on with that one. It ends when `a` is closed.
+    Record { a: LegId, b: LegId },
     /// Dial to this leg as RFC 4733 events after such a pause; said again, the digits queue. [`Event::DigitsSent`] follows,
     /// unless the peer did not agree to telephone-event.
     SendDigits { leg: LegId, digits: Digits, after: Duration },

@@ -30,6 +30,8 @@ pub(super) struct Leg {
     pub(super) dialler: Option<Box<Dialler>>,
     /// Keys that its party pressed lately; made with the first one.
     pub(super) presses: Option<Box<Presses>>,
+    /// What its party says may be recorded.
+    pub(super) recorded: bool,
     receiver: Receiver,
     watch: Watch,
     refused: u64,
@@ -103,6 +105,7 @@ impl Leg {
             sender,
             dialler: None,
             presses: None,
+            recorded: false,
             receiver: Receiver::default(),
             watch: Watch { after: None, since: Mono::default(), said: false },
             refused: 0,

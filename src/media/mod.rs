@@ -12,6 +12,7 @@ mod leg;
 mod player;
 mod playout;
 mod presses;
+mod recorder;
 mod relay;
 mod shard;
 mod transcode;
@@ -19,4 +20,5 @@ mod transcode;
 #[cfg(test)]
 mod tests;
 
+pub use recorder::Recorded;
 pub use shard::{Counters, Outgoing, Settings, Shard, Slot, Verdict};

@@ -16,9 +16,10 @@ use super::leg::{Heard, Hears, Leg, Sound, Taken};
 use super::player::Player;
 use super::playout::{Playout, after};
 use super::presses::Judged;
+use super::recorder::{Recorded, Recorder};
 use super::relay::Way;
 use crate::clock::Mono;
-use crate::model::{Digits, Key, LegId};
+use crate::model::{CallId, Digits, Key, LegId};
 use crate::rtp::{Sender, TelephoneEvent};
 use crate::sdp::{Codec, MediaPlan};
 
@@ -81,6 +82,8 @@ pub struct Shard {
     next_sweep: Mono,
     pub(super) events: VecDeque<Event>,
     pub(super) counters: Counters,
+    pub(super) recorders: BTreeMap<CallId, Box<Recorder>>,
+    pub(super) recorded: VecDeque<Recorded>,
     /// The packet being made.
     pub(super) made: Vec<u8>,
 }
@@ -104,6 +107,8 @@ impl Shard {
             next_sweep: Mono::default(),
             events: VecDeque::new(),
             counters: Counters::default(),
+            recorders: BTreeMap::new(),
+            recorded: VecDeque::new(),
             made: Vec::new(),
         }
     }
@@ -162,6 +167,7 @@ impl Shard {
             Command::Agree { leg, plan } => self.agree(now, leg, plan),
             Command::Play { leg, script } => self.play(now, leg, script),
             Command::Bridge { a, b } => self.bridge(now, a, b),
+            Command::Record { a, b } => self.record(now, a, b),
             Command::SendDigits { leg, digits, after } => self.send_digits(now, leg, &digits, after),
             Command::Pressed { leg, key } => self.pressed(now, leg, key),
             Command::WatchSilence { leg, after } => {
@@ -169,7 +175,7 @@ impl Shard {
                     leg.watch(now, after);
                 }
             }
-            Command::Close { leg } => self.close(leg),
+            Command::Close { leg } => self.close(now, leg),
         }
     }
 
@@ -192,13 +198,18 @@ impl Shard {
             self.events.push_back(Event::FirstPacket { leg: leg.id });
         }
         let connect = leg.settle(now);
+        let recorded = leg.recorded;
         let twin = heard.sound == Sound::Event && self.key_pressed(now, slot, &heard, bytes);
         let Some(leg) = self.legs.get_mut(slot.0) else { return Verdict::default() };
         let may_talk = leg.agreed.as_ref().is_some_and(|agreed| agreed.plan.direction.receive);
-        let send = match leg.hears {
-            Hears::Peer { slot: peer, .. } if may_talk => self.relay(now, slot, peer, &heard, twin, bytes),
+        let peer = match leg.hears {
+            Hears::Peer { slot, .. } if may_talk => Some(slot),
             _ => None,
         };
+        if recorded && may_talk {
+            self.overhear(now, slot, &heard, bytes);
+        }
+        let send = peer.and_then(|peer| self.relay(now, slot, peer, &heard, twin, bytes));
         Verdict { send, connect }
     }
 
@@ -216,6 +227,7 @@ impl Shard {
         self.due = due;
         if now >= self.next_sweep {
             self.next_sweep = now + SWEEP;
+            self.hand_out_recordings(now);
             for (_, leg) in &mut self.legs {
                 if let Some(lasted) = leg.fell_silent(now) {
                     self.events.push_back(Event::Silent { leg: leg.id, lasted });
@@ -307,8 +319,9 @@ impl Shard {
         }
     }
 
-    fn close(&mut self, id: LegId) {
+    fn close(&mut self, now: Mono, id: LegId) {
         let Some(slot) = self.slots.get(&id).copied() else { return };
+        self.end_recording(now, id);
         self.part(slot);
         self.slots.remove(&id);
         let leg = self.legs.remove(slot.0);

@@ -27,6 +27,43 @@ pub struct Business {
     /// Verified caller identities it may ask for; the first is its default.
     #[serde(default)]
     pub caller_ids: Vec<Endpoint>,
+    /// Whether its talks are recorded.
+    #[serde(default)]
+    pub recording: Recording,
+}
+
+/// Whether a business's talks are recorded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recording {
+    /// Never, whatever a message asks.
+    Off,
+    /// Those whose message asks for it.
+    #[default]
+    OnRequest,
+    /// Every one.
+    Always,
+}
+
+impl Recording {
+    /// As it is written in commands.
+    pub fn parse(text: &str) -> Result<Recording, &'static str> {
+        match text {
+            "off" => Ok(Recording::Off),
+            "on_request" => Ok(Recording::OnRequest),
+            "always" => Ok(Recording::Always),
+            _ => Err("off, on_request or always"),
+        }
+    }
+
+    /// True when a talk is recorded whose message asks so.
+    pub fn takes(self, asked: bool) -> bool {
+        match self {
+            Recording::Off => false,
+            Recording::OnRequest => asked,
+            Recording::Always => true,
+        }
+    }
 }
 
 /// An Argon2id PHC string; never printed by `Debug`.

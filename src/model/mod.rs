@@ -16,7 +16,7 @@ pub mod switch;
 pub mod transport;
 pub mod trunk;
 
-pub use business::{Business, Directory, Limits};
+pub use business::{Business, Directory, Limits, Recording};
 pub use codec::{Codec, Codecs};
 pub use digits::{Digits, Key};
 pub use endpoint::{Endpoint, EndpointError};

@@ -46,6 +46,7 @@ pub fn directory(tariff: Tariff) -> Directory {
         limits: Default::default(),
         tariff,
         caller_ids: Vec::new(),
+        recording: Default::default(),
     };
     Directory { businesses: [(business.id.clone(), Arc::new(business))].into() }
 }

@@ -92,6 +92,7 @@ impl Rig {
             limits: Default::default(),
             tariff: Tariff::default(),
             caller_ids: Vec::new(),
+            recording: Default::default(),
         };
         let directory = Directory { businesses: [(business.id.clone(), Arc::new(business))].into() };
         rig.give(Input::Directory(Arc::new(directory)));

@@ -42,6 +42,7 @@ fn directory(names: &[(&str, &str)]) -> Directory {
         limits: Limits::default(),
         tariff: Tariff::default(),
         caller_ids: Vec::new(),
+        recording: Default::default(),
     };
     let all = names.iter().map(|(id, name)| (id.parse().unwrap(), Arc::new(business(id, name))));
     Directory { businesses: all.collect() }

@@ -2,6 +2,7 @@
 
 mod held;
 mod keys;
+mod recorded;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -513,6 +514,7 @@ fn command_leg(command: &Command) -> LegId {
         | Command::Agree { leg, .. }
         | Command::Play { leg, .. }
         | Command::Bridge { a: leg, .. }
+        | Command::Record { a: leg, .. }
         | Command::WatchSilence { leg, .. }
         | Command::SendDigits { leg, .. }
         | Command::Pressed { leg, .. }
