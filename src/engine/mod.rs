@@ -36,10 +36,12 @@ use crate::access::{Access, Permit};
 use crate::call::{self, Attempt, Call};
 use crate::clock::{Mono, Now, Timers, Wall};
 use crate::ladder::Moment;
-use crate::model::{AttemptRecord, Business, BusinessId, CallId, CallRecord, CallView, Directory, Hop, LegId, Trunk};
+use crate::model::{
+    AttemptRecord, Business, BusinessId, CallId, CallRecord, CallView, Codecs, Directory, Hop, LegId, Trunk,
+};
 use crate::routing::{Claim, Routing};
 use crate::schedule::Schedule;
-use crate::sdp::{Codec, MediaPlan};
+use crate::sdp::MediaPlan;
 use crate::sip::api::{AskId, OfferId};
 use crate::sip::{Stack, StackConfig};
 
@@ -119,7 +121,10 @@ struct LegMedia {
     caller: identity::Caller,
     /// The number called, in E.164, where it is one.
     called: Option<String>,
-    codecs: [Codec; 2],
+    /// What it is offered, and what it may ask for later.
+    codecs: Codecs,
+    /// The packet time that it is asked for, in milliseconds.
+    ptime_ms: u16,
     port: Port,
     session_id: u64,
     version: u64,

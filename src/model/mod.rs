@@ -2,6 +2,7 @@
 //! validation; refuses behaviour, time and I/O.
 
 pub mod business;
+pub mod codec;
 pub mod digits;
 pub mod endpoint;
 pub mod header_name;
@@ -16,6 +17,7 @@ pub mod transport;
 pub mod trunk;
 
 pub use business::{Business, Directory, Limits};
+pub use codec::{Codec, Codecs};
 pub use digits::{Digits, Key};
 pub use endpoint::{Endpoint, EndpointError};
 pub use ids::{BusinessId, BusinessIdError, CallId, LegId, TransferId};
