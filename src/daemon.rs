@@ -454,6 +454,7 @@ fn switch(config: &SwitchConfig) -> Switch {
         max_calls_per_second: config.max_calls_per_second,
         drain: config.drain,
         answer: Duration::from_secs(u64::from(config.answer_seconds)),
+        trying: Duration::from_secs(u64::from(config.trying_seconds)),
         options: (config.options_seconds > 0).then(|| Duration::from_secs(u64::from(config.options_seconds))),
         trunk: Arc::new(config.trunk.clone()),
     }

@@ -14,14 +14,31 @@ const MAX_PRICE: i64 = 1_000_000_000_000;
 
 /// Names seen so far and where, to refuse the second.
 #[derive(Default)]
-pub(super) struct Seen(BTreeMap<String, Place>);
+pub(super) struct Seen {
+    names: BTreeMap<String, Place>,
+    /// What the variables of an entry begin with, and whose they are.
+    variables: BTreeMap<String, At<String>>,
+}
 
 impl Seen {
     pub(super) fn check(&mut self, reader: &mut Reader, key: &str, at: &At<String>) {
-        if let Some(first) = self.0.insert(at.value.clone(), at.place.clone()) {
+        if let Some(first) = self.names.insert(at.value.clone(), at.place.clone()) {
             let problem = format!("{:?} is the name of another one, at {first}", at.value);
             reader.error(&at.place, key, problem, "give each one a name of its own");
         }
+    }
+
+    /// Two names that one variable would speak of: the secret of one would be given to the other.
+    pub(super) fn check_variables(&mut self, reader: &mut Reader, key: &str, variables: String, at: &At<String>) {
+        if let Some(first) = self.variables.get(&variables).filter(|first| first.value != at.value) {
+            let problem = format!(
+                "{:?} shares its variables ({variables}…) with {:?}, at {}",
+                at.value, first.value, first.place
+            );
+            let mend = "let their names differ in letters or digits: in a variable every other character is _, and case is lost";
+            return reader.error(&at.place, key, problem, mend);
+        }
+        self.variables.entry(variables).or_insert_with(|| at.clone());
     }
 }
 

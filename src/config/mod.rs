@@ -276,6 +276,8 @@ pub struct SwitchConfig {
     pub drain: bool,
     /// Without any response to an INVITE for so long, the next switch is tried, where there is one.
     pub answer_seconds: u32,
+    /// With nothing but 100 Trying for so long, the next switch is tried, where there is one.
+    pub trying_seconds: u32,
     /// OPTIONS is sent this often; 0 = never.
     pub options_seconds: u32,
     /// How it wants SIP spoken.

@@ -132,6 +132,7 @@ impl Engine {
             media::Event::OpenFailed { reason, .. } => {
                 let Some(live) = self.calls.get_mut(&leg.call) else { return };
                 live.legs.remove(&leg.attempt);
+                self.channel_is_free(now);
                 let cause = Cause::local(34, reason.to_string());
                 self.tell(now, leg.call, Event::Failed(leg.attempt, FailureKind::Fault, cause));
                 // A leg that had ended meanwhile still waits for its port.
@@ -153,6 +154,7 @@ impl Engine {
                 if let Some(live) = self.calls.get_mut(&leg.call) {
                     live.legs.remove(&leg.attempt);
                 }
+                self.channel_is_free(now);
                 self.tell(now, leg.call, Event::Released(leg.attempt, Some(quality)));
             }
         }
