@@ -13,6 +13,7 @@ mod player;
 mod playout;
 mod presses;
 mod relay;
+mod secure;
 mod shard;
 mod transcode;
 
