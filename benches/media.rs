@@ -40,6 +40,7 @@ fn plan(attempt: u16, codec: Codec) -> MediaPlan {
         direction: Direction::BOTH,
         ptime_ms: 20,
         max_ptime_ms: 120,
+        srtp: None,
         event_hz: 8000,
     }
 }

@@ -7,8 +7,8 @@ use super::CliError;
 use crate::config::{self, Config, ConfigError, ConfigErrors, Place, SeedPassword, SwitchConfig};
 use crate::io::media_thread::{BackEnd, would_take};
 use crate::io::tls::ServerTls;
-use crate::model::SipTransport;
 use crate::model::trunk::{DtmfForm, IdentityForm};
+use crate::model::{SipTransport, SrtpUse};
 
 /// Prints the plan and the notes.
 pub(super) fn run(path: &Path) -> Result<(), CliError> {
@@ -155,6 +155,15 @@ fn manners(switch: &SwitchConfig) -> Vec<String> {
     say(trunk.privacy, "the caller is not shown".to_owned());
     say(trunk.sign, "INVITEs are signed (STIR)".to_owned());
     say(trunk.dtmf == DtmfForm::Info, "digits by INFO".to_owned());
+    match trunk.srtp {
+        SrtpUse::Off => {}
+        SrtpUse::Optional => say(true, "SRTP where it can".to_owned()),
+        SrtpUse::Required => say(true, "SRTP, or no call".to_owned()),
+    }
+    // Keys travel in SIP (RFC 4568 §8).
+    if trunk.srtp != SrtpUse::Off && switch.address.default_transport() != SipTransport::Tls {
+        say(true, "hint: SRTP keys go to it in clear; write its address with sips: or ;transport=tls".to_owned());
+    }
     for (name, template) in &trunk.headers {
         say(true, format!("{name}: {template}"));
     }

@@ -8,7 +8,7 @@ use super::reader::{At, Reader, Section};
 use super::sections;
 use crate::model::header_name::may_be_set;
 use crate::model::trunk::{Credentials, DtmfForm, IdentityForm, Registration, SessionTimer};
-use crate::model::{Codecs, Endpoint, Trunk};
+use crate::model::{Codecs, Endpoint, SrtpUse, Trunk};
 
 /// What a template of `headers` may hold.
 const PLACEHOLDERS: [&str; 5] = ["{call_id}", "{attempt}", "{business_id}", "{reference}", "{company}"];
@@ -39,6 +39,13 @@ pub(super) fn trunk(reader: &mut Reader, section: &mut Section<'_>, codecs: Code
         "info" => Ok(DtmfForm::Info),
         _ => Err("no way to send digits"),
     });
+    let mend = "write srtp = \"off\", srtp = \"optional\" or srtp = \"required\"";
+    let srtp = section.read(reader, "srtp", mend, |text| match text {
+        "off" => Ok(SrtpUse::Off),
+        "optional" => Ok(SrtpUse::Optional),
+        "required" => Ok(SrtpUse::Required),
+        _ => Err("no use of SRTP"),
+    });
     Trunk {
         credentials,
         registration,
@@ -49,6 +56,7 @@ pub(super) fn trunk(reader: &mut Reader, section: &mut Section<'_>, codecs: Code
         sign: sign.unwrap_or(d.sign),
         dtmf: dtmf.map_or(d.dtmf, |at| at.value),
         codecs: sections::codecs(reader, section).unwrap_or(codecs),
+        srtp: srtp.map_or(d.srtp, |at| at.value),
         headers: headers(reader, section),
         allow_headers: allow_headers(reader, section),
         max_redirects: section.integer(reader, "max_redirects", 0..=10).unwrap_or(d.max_redirects),

@@ -16,7 +16,7 @@ use crate::call::leg::Phase;
 use crate::call::{CUSTOMER, Event, FailureKind};
 use crate::clock::{Mono, Now};
 use crate::media::api::Command;
-use crate::model::{Cause, Codecs, Endpoint, Hop, LegId};
+use crate::model::{Cause, Codecs, Endpoint, Hop, LegId, OurKeys, SrtpUse};
 use crate::routing::{self, Blocked, Candidate, Channel, Failure, Switch};
 use crate::sdp::{self, Direction};
 use crate::sip::HangUpReason;
@@ -96,6 +96,7 @@ impl Engine {
             ptime_ms,
             port: Port::Opening,
             session_id,
+            our_keys: None,
             version: 1,
             plan: None,
             early: Vec::new(),
@@ -202,6 +203,9 @@ impl Engine {
         tries.sent_at = now.mono;
         let waits = (!tries.rest.is_empty()).then(|| now.mono + tries.switch.answer);
         let target = routing::uri(&tries.address, &tries.switch.address.authority());
+        // No two switches are shown the same keys.
+        leg_media.our_keys = (leg_media.trunk.srtp != SrtpUse::Off)
+            .then(|| Box::new(OurKeys::random(|bytes| self.rng.fill_bytes(bytes))));
         leg_media.sdp = sdp::offer(&leg_media.local(local), leg_media.codecs.as_slice(), Direction::BOTH).into();
         let Ok(headers) = identity::headers(self.config.stir.as_ref(), leg, leg_media, now.wall) else {
             let cause = Cause::local(identity::UNSIGNED, "the call could not be signed");

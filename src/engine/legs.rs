@@ -8,7 +8,7 @@ use crate::clock::Now;
 use crate::media::api::{self as media, Clip, Command, Script, Spoken};
 use crate::model::trunk::DtmfForm;
 use crate::model::{CallId, Cause, LegId};
-use crate::sdp::{self, Codec, LocalMedia};
+use crate::sdp::{self, Codec, LocalMedia, LocalSrtp};
 use crate::sip::HangUpReason;
 use crate::sip::api::{LegEvent, OfferId, SipOutput};
 
@@ -202,7 +202,8 @@ impl Engine {
     fn agree(&mut self, leg: LegId, answer: &[u8]) -> Result<Codec, String> {
         let live = self.calls.get_mut(&leg.call).ok_or_else(|| "the call is over".to_owned())?;
         let leg_media = live.legs.get_mut(&leg.attempt).ok_or_else(|| "the leg is over".to_owned())?;
-        let mut plan = sdp::accept_answer(leg_media.codecs.as_slice(), answer).map_err(|error| error.to_string())?;
+        let mut plan = sdp::accept_answer(leg_media.codecs.as_slice(), &leg_media.srtp(), answer)
+            .map_err(|error| error.to_string())?;
         // What we did not offer is not agreed on, whatever the answer says.
         plan.telephone_event = plan.telephone_event.filter(|_| leg_media.wants_events());
         let codec = plan.codec;
@@ -221,7 +222,13 @@ impl LegMedia {
             version: self.version,
             telephone_event: self.wants_events(),
             ptime_ms: self.ptime_ms,
+            srtp: self.srtp(),
         }
+    }
+
+    /// Encryption, as its switch wants it.
+    pub(super) fn srtp(&self) -> LocalSrtp {
+        LocalSrtp::new(self.trunk.srtp, self.our_keys.as_deref().copied())
     }
 
     /// A switch that wants digits as INFO is not offered telephone-event: one press shall not come twice.

@@ -37,7 +37,7 @@ use crate::call::{self, Attempt, Call};
 use crate::clock::{Mono, Now, Timers, Wall};
 use crate::ladder::Moment;
 use crate::model::{
-    AttemptRecord, Business, BusinessId, CallId, CallRecord, CallView, Codecs, Directory, Hop, LegId, Trunk,
+    AttemptRecord, Business, BusinessId, CallId, CallRecord, CallView, Codecs, Directory, Hop, LegId, OurKeys, Trunk,
 };
 use crate::routing::{Claim, Routing};
 use crate::schedule::Schedule;
@@ -128,6 +128,8 @@ struct LegMedia {
     ptime_ms: u16,
     port: Port,
     session_id: u64,
+    /// Its SRTP keys, where its switch has SRTP.
+    our_keys: Option<Box<OurKeys>>,
     version: u64,
     plan: Option<MediaPlan>,
     /// What early dialogs agreed on by offers of the peer.

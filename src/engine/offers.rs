@@ -64,7 +64,7 @@ impl Engine {
     pub(super) fn offer_answered(&mut self, leg: LegId, answer: &[u8]) {
         let live = self.calls.get_mut(&leg.call);
         let Some(leg_media) = live.and_then(|live| live.legs.get_mut(&leg.attempt)) else { return };
-        if let Ok(plan) = sdp::accept_answer_to(&leg_media.sdp, answer) {
+        if let Ok(plan) = sdp::accept_answer_to(&leg_media.sdp, &leg_media.srtp(), answer) {
             self.settle_on(leg, plan);
         }
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::api::Event;
 use super::playout::after;
+use super::secure;
 use super::{Outgoing, Shard, Slot};
 use crate::clock::Mono;
 use crate::model::digits::{PAUSE, PRESS, RELEASE, Step};
@@ -147,7 +148,7 @@ impl Shard {
                 payload.copy_from_slice(&event.write());
             }
             self.counters.played += 1;
-            send(Outgoing { slot, to }, &mut packet);
+            secure::emit(&mut leg.secure, Outgoing { slot, to }, &mut packet, send);
         }
         if over {
             leg.dialler = None;

@@ -8,6 +8,7 @@ use super::frame::Frame;
 use super::leg::Hears;
 use super::player::Player;
 use super::playout::after;
+use super::secure;
 use super::{Outgoing, Shard, Slot};
 use crate::clock::Mono;
 
@@ -99,7 +100,8 @@ impl Shard {
             None => leg.sender.new_source(),
             Some(to) => {
                 self.counters.played += 1;
-                send(Outgoing { slot, to }, frame.stamp(now, &agreed.plan, &mut leg.sender));
+                let datagram = frame.stamp(now, &agreed.plan, &mut leg.sender);
+                secure::emit(&mut leg.secure, Outgoing { slot, to }, datagram, send);
             }
         }
         self.playout.put(slot, due);

@@ -11,6 +11,7 @@ use super::latch::{Judgement, Latch};
 use super::player::Player;
 use super::presses::Presses;
 use super::relay::Way;
+use super::secure::{self, Secure};
 use crate::clock::Mono;
 use crate::model::{LegId, Quality};
 use crate::rtp::{self, Arrival, Header, Receiver, Sender};
@@ -32,6 +33,8 @@ pub(super) struct Leg {
     pub(super) presses: Option<Box<Presses>>,
     /// What its party says may be recorded.
     pub(super) recorded: bool,
+    /// Made by the first agreement with keys.
+    pub(super) secure: Option<Box<Secure>>,
     receiver: Receiver,
     watch: Watch,
     refused: u64,
@@ -106,6 +109,7 @@ impl Leg {
             dialler: None,
             presses: None,
             recorded: false,
+            secure: None,
             receiver: Receiver::default(),
             watch: Watch { after: None, since: Mono::default(), said: false },
             refused: 0,
@@ -116,6 +120,7 @@ impl Leg {
     /// Takes an agreement, the first or a renewed one.
     pub(super) fn agree(&mut self, now: Mono, plan: MediaPlan) {
         self.watch.since = now;
+        secure::agree(&mut self.secure, plan.srtp.as_deref());
         self.sender.set_clock(plan.codec.clock_hz());
         self.receiver.set_clock(plan.codec.clock_hz());
         match &mut self.agreed {
@@ -151,6 +156,11 @@ impl Leg {
         let first = !std::mem::replace(&mut self.spoke, true);
         let sound = sound(&agreed.plan, header.payload_type);
         Taken::Heard(Heard { header, sound, arrival, first })
+    }
+
+    /// Counts a datagram that is nobody's.
+    pub(super) fn refuse(&mut self) {
+        self.refused += 1;
     }
 
     /// The address to connect the socket to, said once per agreement, when no other source can latch any more.

@@ -14,6 +14,7 @@ mod playout;
 mod presses;
 mod recorder;
 mod relay;
+mod secure;
 mod shard;
 mod transcode;
 

@@ -3,6 +3,7 @@
 
 use super::jitter::{Carries, Coded};
 use super::leg::{Heard, Hears, Sound};
+use super::secure;
 use super::transcode::{Made, Transcoder};
 use super::{Outgoing, Shard, Slot};
 use crate::audio::{codec, g711};
@@ -197,7 +198,7 @@ impl Shard {
             self.events.push_back(super::api::Event::FirstRelayed { to: leg.id });
         }
         self.counters.relayed += 1;
-        send(Outgoing { slot, to }, packet);
+        secure::emit(&mut leg.secure, Outgoing { slot, to }, packet, send);
     }
 
     /// A leg agreed on something else, or with another: what it hears and what is heard of it is judged anew.

@@ -18,6 +18,7 @@ use super::playout::{Playout, after};
 use super::presses::Judged;
 use super::recorder::{Recorded, Recorder};
 use super::relay::Way;
+use super::secure;
 use crate::clock::Mono;
 use crate::model::{CallId, Digits, Key, LegId};
 use crate::rtp::{Sender, TelephoneEvent};
@@ -86,6 +87,8 @@ pub struct Shard {
     pub(super) recorded: VecDeque<Recorded>,
     /// The packet being made.
     pub(super) made: Vec<u8>,
+    /// Packets that are not sent from where they came, until the next tick: one for each datagram of a batch at most.
+    pub(super) sealed: Vec<(Outgoing, Vec<u8>)>,
 }
 
 /// What a packet must be like to be relayed in place.
@@ -110,6 +113,7 @@ impl Shard {
             recorders: BTreeMap::new(),
             recorded: VecDeque::new(),
             made: Vec::new(),
+            sealed: Vec::new(),
         }
     }
 
@@ -118,7 +122,9 @@ impl Shard {
         if self.slots.contains_key(&leg) {
             return None;
         }
-        let sender = Sender::new(self.random.random(), self.random.random(), self.random.random());
+        // SRTP wants first numbers below the middle: a lost first packet would hide a rollover (RFC 3711 §3.3.1).
+        let first = self.random.random::<u16>() >> 1;
+        let sender = Sender::new(self.random.random(), first, self.random.random());
         let slot = Slot(self.legs.insert(Leg::new(leg, sender)));
         self.slots.insert(leg, slot);
         Some(slot)
@@ -179,8 +185,8 @@ impl Shard {
         }
     }
 
-    /// A datagram came to a leg's socket.
-    pub fn packet(&mut self, now: Mono, slot: Slot, from: SocketAddr, bytes: &mut [u8]) -> Verdict {
+    /// A packet came to a leg, in clear.
+    pub(super) fn judge(&mut self, now: Mono, slot: Slot, from: SocketAddr, bytes: &mut [u8]) -> Verdict {
         let Some(leg) = self.legs.get_mut(slot.0) else { return Verdict::default() };
         let heard = match leg.take(now, from, bytes, self.settings.latch_any_address) {
             Taken::Heard(heard) => heard,
@@ -215,6 +221,7 @@ impl Shard {
 
     /// Time went on: hands out every frame that is due, as a datagram with its way, and looks for silence.
     pub fn tick(&mut self, now: Mono, mut send: impl FnMut(Outgoing, &mut [u8])) {
+        self.send_sealed(&mut send);
         let mut due = std::mem::take(&mut self.due);
         self.playout.take_due(now, &mut due);
         for (slot, at) in due.drain(..) {
@@ -239,6 +246,9 @@ impl Shard {
     /// When [`Shard::tick`] has something to do next: for hosts in virtual time (it looks at every leg).
     pub fn next_due(&self) -> Option<Mono> {
         let silence = self.legs.iter().filter_map(|(_, leg)| leg.silence_due()).min();
+        if !self.sealed.is_empty() {
+            return Some(Mono::default());
+        }
         self.playout.next().into_iter().chain(silence.map(|at| at.max(self.next_sweep))).min()
     }
 
@@ -364,6 +374,7 @@ impl Shard {
             return;
         };
         self.counters.played += 1;
-        send(Outgoing { slot, to }, frame.stamp(now, &agreed.plan, &mut leg.sender));
+        let datagram = frame.stamp(now, &agreed.plan, &mut leg.sender);
+        secure::emit(&mut leg.secure, Outgoing { slot, to }, datagram, send);
     }
 }

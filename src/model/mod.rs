@@ -12,6 +12,7 @@ pub mod money;
 mod numbering;
 pub mod outcome;
 pub mod record;
+pub mod srtp;
 pub mod switch;
 pub mod transport;
 pub mod trunk;
@@ -25,6 +26,7 @@ pub use message::{AnsweredMark, Idempotency, InitiationMessage, Progress, Stored
 pub use money::{Currency, Money, Tariff};
 pub use outcome::{CallState, Cause, LegState, Outcome, Role};
 pub use record::{AttemptRecord, CallRecord, CallView, LegView, Quality};
+pub use srtp::{MasterKey, OurKeys, SrtpKeys, SrtpUse, Suite};
 pub use switch::{Host, SwitchAddress, SwitchAddressError, Target};
 pub use transport::{Hop, SipTransport};
 pub use trunk::Trunk;

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::Codecs;
+use super::{Codecs, SrtpUse};
 
 /// The manners of a trunk. Cheap to share: one per switch.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -27,6 +27,8 @@ pub struct Trunk {
     pub dtmf: DtmfForm,
     /// Codecs that it is offered.
     pub codecs: Codecs,
+    /// Whether its media is encrypted.
+    pub srtp: SrtpUse,
     /// Header fields of every INVITE: name and template (`{call_id}`, `{attempt}`, `{business_id}`, `{reference}`, `{company}`).
     pub headers: Vec<(String, String)>,
     /// Names that an initiation message may set.
@@ -54,6 +56,7 @@ impl Default for Trunk {
             sign: false,
             dtmf: DtmfForm::default(),
             codecs: Codecs::DEFAULT,
+            srtp: SrtpUse::Off,
             headers: Vec::new(),
             allow_headers: Vec::new(),
             max_redirects: 3,

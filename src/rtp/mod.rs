@@ -5,11 +5,13 @@ mod event;
 mod packet;
 mod receiver;
 mod sender;
+mod srtp;
 
 pub use event::TelephoneEvent;
 pub use packet::{HEADER, Header, Stamp, read, rewrite, write};
 pub use receiver::{Arrival, Receiver};
 pub use sender::Sender;
+pub use srtp::{Opener, Seal};
 
 /// Ticks a second of a leg's clock before anything was agreed: that of G.711, G.722 and most events. Opus has 48,000.
 pub const CLOCK_HZ: u32 = 8000;

@@ -1,6 +1,7 @@
 //! SDP offer/answer (RFC 3264, RFC 8866) as functions: bodies in, [`MediaPlan`] out. Owns what one audio stream of a leg
 //! agreed on; refuses sockets, SIP and RTP. The text is taken apart by `sdp-types`; what it means is decided here.
 
+mod crypto;
 mod negotiate;
 mod read;
 mod write;
@@ -11,6 +12,7 @@ mod tests;
 use std::net::{IpAddr, SocketAddr};
 
 pub use crate::model::Codec;
+use crate::model::{OurKeys, SrtpKeys, SrtpUse};
 pub use negotiate::{accept_answer, accept_answer_to, answer, offer};
 
 /// The payload type we name `telephone-event/8000` (RFC 4733) in our own offers.
@@ -65,6 +67,38 @@ pub struct LocalMedia {
     pub telephone_event: bool,
     /// `a=ptime`: the packet time in milliseconds that we like to be sent.
     pub ptime_ms: u16,
+    /// Encryption of the stream.
+    pub srtp: LocalSrtp,
+}
+
+/// Whether our end of a stream is encrypted (RFC 4568), and with what.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LocalSrtp {
+    /// Never: keys of the peer are passed over.
+    Off,
+    /// Where the peer can: the profile stays `RTP/AVP`, which those that cannot understand, too.
+    Optional(OurKeys),
+    /// In any case: `RTP/SAVP`.
+    Required(OurKeys),
+}
+
+impl LocalSrtp {
+    /// What the configuration wants, with the keys that it needs.
+    pub fn new(wanted: SrtpUse, keys: Option<OurKeys>) -> LocalSrtp {
+        match (wanted, keys) {
+            (SrtpUse::Optional, Some(keys)) => LocalSrtp::Optional(keys),
+            (SrtpUse::Required, Some(keys)) => LocalSrtp::Required(keys),
+            _ => LocalSrtp::Off,
+        }
+    }
+
+    /// Our keys, where there are any.
+    fn keys(&self) -> Option<&OurKeys> {
+        match self {
+            LocalSrtp::Off => None,
+            LocalSrtp::Optional(keys) | LocalSrtp::Required(keys) => Some(keys),
+        }
+    }
 }
 
 /// Why a body leads to no [`MediaPlan`].
@@ -82,12 +116,15 @@ pub enum SdpError {
     /// Every audio stream has port 0.
     #[error("the audio stream is refused (port 0)")]
     Refused,
-    /// No audio stream is plain `RTP/AVP`.
+    /// No audio stream has a profile that this leg may speak: `RTP/AVP`, and `RTP/SAVP` where SRTP is on.
     #[error("the transport {0} is not RTP/AVP")]
     Transport(String),
     /// None that this leg speaks, or in an answer none that we offered.
     #[error("no common codec")]
     NoCommonCodec,
+    /// SRTP is required, or the profile promises it, and no `a=crypto` line can be used.
+    #[error("the stream is not encrypted (SRTP), or not with a suite and key that we have")]
+    NotSecured,
     /// No usable unicast IP address.
     #[error("no usable connection address")]
     Address,
@@ -114,4 +151,6 @@ pub struct MediaPlan {
     pub ptime_ms: u16,
     /// The longest packet that the peer takes, in milliseconds.
     pub max_ptime_ms: u16,
+    /// The keys, where the stream is encrypted.
+    pub srtp: Option<Box<SrtpKeys>>,
 }

@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::crypto::{self, Crypto};
 use super::{Codec, Direction, MAX_BODY, MAX_STREAMS, SdpError};
 
 /// What a peer that names no `a=maxptime` takes: the longest packet that Opus has (RFC 7587 §7).
@@ -42,6 +43,10 @@ pub(super) struct Audio {
     pub ptime_ms: u16,
     /// The longest packet that the peer takes, in milliseconds.
     pub max_ptime_ms: u16,
+    /// The profile is `RTP/SAVP`.
+    pub savp: bool,
+    /// Keys that the peer offers, as far as we can use them.
+    pub crypto: Vec<Crypto>,
 }
 
 /// Payload types of `telephone-event` at the clocks that our codecs have.
@@ -89,7 +94,8 @@ fn audio(session: &sdp_types::Session, media: &sdp_types::Media) -> Result<Audio
     if media.port == 0 {
         return Err(SdpError::Refused);
     }
-    if !media.proto.eq_ignore_ascii_case("RTP/AVP") {
+    let savp = media.proto.eq_ignore_ascii_case("RTP/SAVP");
+    if !savp && !media.proto.eq_ignore_ascii_case("RTP/AVP") {
         return Err(SdpError::Transport(media.proto.chars().take(40).collect()));
     }
     let (codecs, events) = formats(media);
@@ -102,7 +108,8 @@ fn audio(session: &sdp_types::Session, media: &sdp_types::Media) -> Result<Audio
         direction.receive = false;
     }
     let (ptime_ms, max_ptime_ms) = packet_time(media);
-    Ok(Audio { remote: SocketAddr::new(address, media.port), codecs, events, direction, ptime_ms, max_ptime_ms })
+    let (remote, crypto) = (SocketAddr::new(address, media.port), crypto::lines(media));
+    Ok(Audio { remote, codecs, events, direction, ptime_ms, max_ptime_ms, savp, crypto })
 }
 
 /// The media-level `c=` goes before the session's (RFC 8866 §5.7). Names and groups are no addresses here.

@@ -14,6 +14,7 @@ fn local() -> LocalMedia {
         version: 1,
         telephone_event: true,
         ptime_ms: 20,
+        srtp: LocalSrtp::Off,
     }
 }
 
@@ -117,21 +118,21 @@ fn an_answer_may_give_its_own_numbers_and_events_of_another_clock() {
         let event = format!("a=rtpmap:97 telephone-event/{event}");
         body(&[C, T, "m=audio 40000 RTP/AVP 96 97", "a=rtpmap:96 opus/48000/2", &event])
     };
-    let plan = accept_answer(&offered, &theirs("48000")).unwrap();
+    let plan = accept_answer(&offered, &LocalSrtp::Off, &theirs("48000")).unwrap();
     assert_eq!((plan.codec, plan.send_payload_type, plan.receive_payload_type), (Codec::Opus, 96, 107));
     assert_eq!((plan.telephone_event, plan.event_hz), (Some((97, 102)), 48_000));
-    let plan = accept_answer(&offered, &theirs("8000")).unwrap();
+    let plan = accept_answer(&offered, &LocalSrtp::Off, &theirs("8000")).unwrap();
     assert_eq!((plan.telephone_event, plan.event_hz), (Some((97, 101)), 8_000));
-    let plan = accept_answer(&offered, &theirs("16000")).unwrap();
+    let plan = accept_answer(&offered, &LocalSrtp::Off, &theirs("16000")).unwrap();
     assert_eq!((plan.telephone_event, plan.event_hz), (None, 48_000));
-    assert_eq!(accept_answer(&[Codec::Pcmu], &theirs("8000")), Err(SdpError::NoCommonCodec));
+    assert_eq!(accept_answer(&[Codec::Pcmu], &LocalSrtp::Off, &theirs("8000")), Err(SdpError::NoCommonCodec));
 }
 
 #[test]
 fn codecs_of_a_strange_clock_are_not_taken_for_ours() {
     let first = |lines: &[&str]| {
         let all: Vec<&str> = [C, T, "m=audio 40000 RTP/AVP 96 9 8"].into_iter().chain(lines.iter().copied()).collect();
-        accept_answer(&Codec::ALL, &body(&all)).unwrap().codec
+        accept_answer(&Codec::ALL, &LocalSrtp::Off, &body(&all)).unwrap().codec
     };
     assert_eq!(first(&["a=rtpmap:96 opus/48000/2"]), Codec::Opus);
     assert_eq!(first(&["a=rtpmap:96 opus/48000"]), Codec::Opus);
@@ -180,13 +181,13 @@ fn an_offer_with_video_and_two_audio_streams_is_answered_in_place() {
 #[test]
 fn an_answer_picks_the_first_codec_that_we_offered() {
     let theirs = body(&[C, T, "m=audio 40000 RTP/AVP 18 8 0 96", "a=rtpmap:96 telephone-event/8000"]);
-    let plan = accept_answer(&[Codec::Pcmu, Codec::Pcma], &theirs).unwrap();
+    let plan = accept_answer(&[Codec::Pcmu, Codec::Pcma], &LocalSrtp::Off, &theirs).unwrap();
     assert_eq!(plan.codec, Codec::Pcma);
     assert_eq!(plan.remote, "198.51.100.9:40000".parse().unwrap());
     assert_eq!(plan.telephone_event, Some((96, 101)));
     assert_eq!(plan.direction, Direction::BOTH);
     assert_eq!(plan.ptime_ms, 20);
-    assert_eq!(accept_answer(&[Codec::Pcmu], &theirs).unwrap().codec, Codec::Pcmu);
+    assert_eq!(accept_answer(&[Codec::Pcmu], &LocalSrtp::Off, &theirs).unwrap().codec, Codec::Pcmu);
 }
 
 #[test]
@@ -204,7 +205,7 @@ fn hold_by_sendonly_by_inactive_and_by_address_zero_then_resume() {
 #[test]
 fn the_address_of_the_stream_goes_before_the_sessions_and_ipv6_is_known() {
     let theirs = body(&[C, T, "m=audio 40000 RTP/AVP 0", "c=IN IP6 2001:db8::9"]);
-    let plan = accept_answer(&[Codec::Pcmu], &theirs).unwrap();
+    let plan = accept_answer(&[Codec::Pcmu], &LocalSrtp::Off, &theirs).unwrap();
     assert_eq!(plan.remote, "[2001:db8::9]:40000".parse().unwrap());
     let six = LocalMedia { address: "2001:db8::1".parse().unwrap(), ..local() };
     assert!(text(offer(&six, &[Codec::Pcmu], Direction::BOTH)).contains("c=IN IP6 2001:db8::1\n"));
@@ -212,7 +213,7 @@ fn the_address_of_the_stream_goes_before_the_sessions_and_ipv6_is_known() {
 
 #[test]
 fn a_body_that_cannot_be_used_says_why() {
-    let why = |lines: &[&str]| accept_answer(&[Codec::Pcmu], &body(lines)).unwrap_err();
+    let why = |lines: &[&str]| accept_answer(&[Codec::Pcmu], &LocalSrtp::Off, &body(lines)).unwrap_err();
     assert_eq!(why(&[C, T, "m=audio 0 RTP/AVP 0"]), SdpError::Refused);
     assert_eq!(why(&[C, T]), SdpError::NoAudio);
     assert_eq!(why(&[C, T, "m=video 40000 RTP/AVP 96"]), SdpError::NoAudio);
@@ -223,23 +224,23 @@ fn a_body_that_cannot_be_used_says_why() {
     assert_eq!(why(&[T, "m=audio 40000 RTP/AVP 0"]), SdpError::Address);
     assert_eq!(why(&["c=IN IP4 224.0.0.1/127", T, "m=audio 40000 RTP/AVP 0"]), SdpError::Address);
     assert_eq!(why(&["c=IN IP4 phone.example", T, "m=audio 40000 RTP/AVP 0"]), SdpError::Address);
-    assert!(matches!(accept_answer(&[Codec::Pcmu], b"hello"), Err(SdpError::Malformed(_))));
-    assert_eq!(accept_answer(&[Codec::Pcmu], &vec![b'v'; MAX_BODY + 1]), Err(SdpError::TooLarge));
+    assert!(matches!(accept_answer(&[Codec::Pcmu], &LocalSrtp::Off, b"hello"), Err(SdpError::Malformed(_))));
+    assert_eq!(accept_answer(&[Codec::Pcmu], &LocalSrtp::Off, &vec![b'v'; MAX_BODY + 1]), Err(SdpError::TooLarge));
     let crowd = vec!["m=audio 40000 RTP/AVP 0"; MAX_STREAMS + 1];
-    assert_eq!(accept_answer(&[Codec::Pcmu], &body(&crowd)), Err(SdpError::TooLarge));
+    assert_eq!(accept_answer(&[Codec::Pcmu], &LocalSrtp::Off, &body(&crowd)), Err(SdpError::TooLarge));
 }
 
 #[test]
 fn bodies_with_bare_line_feeds_and_without_a_last_one_are_read() {
     let theirs = b"v=0\no=- 1 1 IN IP4 198.51.100.9\ns=-\nc=IN IP4 198.51.100.9\nt=0 0\nm=audio 40000 RTP/AVP 0";
-    assert_eq!(accept_answer(&[Codec::Pcmu], theirs).unwrap().codec, Codec::Pcmu);
+    assert_eq!(accept_answer(&[Codec::Pcmu], &LocalSrtp::Off, theirs).unwrap().codec, Codec::Pcmu);
 }
 
 #[test]
 fn the_packet_time_that_the_peer_asks_is_kept_where_we_can() {
     let ptime = |lines: &[&str]| {
         let all: Vec<&str> = [C, T, "m=audio 40000 RTP/AVP 0"].into_iter().chain(lines.iter().copied()).collect();
-        accept_answer(&[Codec::Pcmu], &body(&all)).unwrap().ptime_ms
+        accept_answer(&[Codec::Pcmu], &LocalSrtp::Off, &body(&all)).unwrap().ptime_ms
     };
     assert_eq!(ptime(&["a=ptime:30"]), 30);
     assert_eq!(ptime(&["a=ptime:50"]), 50);
@@ -269,7 +270,7 @@ fn a_stream() -> impl Strategy<Value = Vec<String>> {
 proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
-        let _ = accept_answer(&[Codec::Pcmu], &bytes);
+        let _ = accept_answer(&[Codec::Pcmu], &LocalSrtp::Off, &bytes);
         let _ = answer(&local(), &bytes, &Codec::ALL, &[]);
     }
 
@@ -280,7 +281,7 @@ proptest! {
             *place = byte;
         }
         bytes.truncate(cut);
-        let _ = accept_answer(&[Codec::Pcmu], &bytes);
+        let _ = accept_answer(&[Codec::Pcmu], &LocalSrtp::Off, &bytes);
         let _ = answer(&local(), &bytes, &Codec::ALL, &[Codec::Pcma]);
     }
 
@@ -297,7 +298,7 @@ proptest! {
         let local = LocalMedia { address, ..local() };
         let preferred = if alaw { Codec::Pcma } else { Codec::Pcmu };
         if let Ok((ours, plan)) = answer(&local, &body(&lines), &Codec::ALL, &[preferred]) {
-            let theirs = accept_answer(&Codec::ALL, &ours).unwrap();
+            let theirs = accept_answer(&Codec::ALL, &LocalSrtp::Off, &ours).unwrap();
             prop_assert_eq!(theirs.codec, plan.codec);
             prop_assert_eq!(theirs.send_payload_type, plan.receive_payload_type);
             prop_assert_eq!(theirs.remote, SocketAddr::new(local.address, local.port));
@@ -314,7 +315,7 @@ proptest! {
         let offered = offer(&local(), &codecs, Direction { send, receive });
         let (ours, plan) = answer(&local(), &offered, &Codec::ALL, &[]).unwrap();
         prop_assert_eq!(plan.codec, codecs[0]);
-        let accepted = accept_answer(&codecs, &ours).unwrap();
+        let accepted = accept_answer(&codecs, &LocalSrtp::Off, &ours).unwrap();
         prop_assert_eq!(accepted.direction, Direction { send, receive });
         prop_assert_eq!(accepted.telephone_event, Some((101, 101)));
     }
@@ -325,7 +326,123 @@ fn the_answer_to_a_repeated_description_is_read_with_its_payload_types() {
     let theirs =
         body(&[C, T, "m=audio 40004 RTP/AVP 97 96", "a=rtpmap:97 PCMA/8000", "a=rtpmap:96 telephone-event/8000"]);
     let (ours, before) = answer(&local(), &theirs, &Codec::ALL, &[]).unwrap();
-    let after = accept_answer_to(&ours, &theirs).unwrap();
+    let after = accept_answer_to(&ours, &LocalSrtp::Off, &theirs).unwrap();
     assert_eq!(after, before);
     assert_eq!((after.receive_payload_type, after.telephone_event), (97, Some((96, 96))));
+}
+
+/// The peer's key and ours: any bytes.
+const THEIR_KEY: &str = "a=crypto:4 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz|2^31";
+
+fn our_keys() -> OurKeys {
+    let mut next = 0;
+    OurKeys::random(|bytes| {
+        bytes.fill(next);
+        next += 1;
+    })
+}
+
+fn required() -> LocalMedia {
+    LocalMedia { srtp: LocalSrtp::Required(our_keys()), ..local() }
+}
+
+fn optional() -> LocalMedia {
+    LocalMedia { srtp: LocalSrtp::Optional(our_keys()), ..local() }
+}
+
+#[test]
+fn where_srtp_is_required_every_suite_is_offered_in_savp() {
+    insta::assert_snapshot!(text(offer(&required(), &[Codec::Pcmu], Direction::BOTH)), @r"
+    v=0
+    o=- 7 1 IN IP4 192.0.2.1
+    s=-
+    c=IN IP4 192.0.2.1
+    t=0 0
+    m=audio 20000 RTP/SAVP 0 101
+    a=rtpmap:101 telephone-event/8000
+    a=fmtp:101 0-15
+    a=crypto:1 AEAD_AES_128_GCM inline:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==
+    a=crypto:2 AEAD_AES_256_GCM inline:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=
+    a=crypto:3 AES_CM_128_HMAC_SHA1_80 inline:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgIC
+    a=ptime:20
+    a=sendrecv
+    ");
+}
+
+#[test]
+fn where_srtp_is_optional_the_same_keys_stand_in_avp_and_a_clear_answer_is_taken() {
+    let offered = text(offer(&optional(), &G711, Direction::BOTH));
+    assert!(offered.contains("m=audio 20000 RTP/AVP 0 8 101\n"), "{offered}");
+    assert_eq!(offered.matches("a=crypto:").count(), 3);
+    let clear = accept_answer(&G711, &optional().srtp, &body(&[C, T, "m=audio 4000 RTP/AVP 0"])).unwrap();
+    assert_eq!(clear.srtp, None);
+}
+
+#[test]
+fn an_answer_gives_us_the_peers_key_beside_ours_of_the_same_tag() {
+    let theirs = THEIR_KEY.replace("crypto:4", "crypto:3");
+    for (ours, profile) in [(required(), "RTP/SAVP"), (optional(), "RTP/AVP"), (optional(), "RTP/SAVP")] {
+        let answer = body(&[C, T, &format!("m=audio 4000 {profile} 0"), &theirs]);
+        let keys = accept_answer(&G711, &ours.srtp, &answer).unwrap().srtp.unwrap();
+        assert_eq!(keys.send.material(), [2; 30]);
+        assert_eq!(keys.receive.material(), b"YS___semctl () {\t220;}\n}\nunles");
+    }
+}
+
+#[test]
+fn an_answer_without_a_key_of_our_offer_is_no_answer_where_srtp_is_required() {
+    let answers: [&[&str]; 4] = [
+        &[C, T, "m=audio 4000 RTP/AVP 0"],
+        &[C, T, "m=audio 4000 RTP/SAVP 0"],
+        // The tag is not one of ours; the suite is not that of the tag.
+        &[C, T, "m=audio 4000 RTP/SAVP 0", THEIR_KEY],
+        &[C, T, "m=audio 4000 RTP/SAVP 0", &THEIR_KEY.replace("crypto:4", "crypto:1")],
+    ];
+    for answer in answers {
+        assert_eq!(accept_answer(&G711, &required().srtp, &body(answer)), Err(SdpError::NotSecured), "{answer:?}");
+    }
+}
+
+#[test]
+fn a_leg_without_srtp_passes_keys_over_and_refuses_savp() {
+    let plan = accept_answer(&G711, &LocalSrtp::Off, &body(&[C, T, "m=audio 4000 RTP/AVP 0", THEIR_KEY])).unwrap();
+    assert_eq!(plan.srtp, None);
+    let savp = body(&[C, T, "m=audio 4000 RTP/SAVP 0", THEIR_KEY]);
+    let refused = SdpError::Transport("RTP/SAVP".to_owned());
+    assert_eq!(accept_answer(&G711, &LocalSrtp::Off, &savp), Err(refused.clone()));
+    assert_eq!(answer(&local(), &savp, &G711, &[]).unwrap_err(), refused);
+}
+
+#[test]
+fn a_peers_offer_is_answered_with_its_profile_its_tag_and_our_key() {
+    for ours in [required(), optional()] {
+        for profile in ["RTP/SAVP", "RTP/AVP"] {
+            let offered = body(&[C, T, &format!("m=audio 4000 {profile} 0"), "a=crypto:1 F8 inline:x", THEIR_KEY]);
+            let (answered, plan) = answer(&ours, &offered, &G711, &[]).unwrap();
+            let answered = text(answered);
+            assert!(answered.contains(&format!("m=audio 20000 {profile} 0\n")), "{answered}");
+            let line = "a=crypto:4 AES_CM_128_HMAC_SHA1_80 inline:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgIC\n";
+            assert!(answered.contains(line) && answered.matches("a=crypto").count() == 1, "{answered}");
+            let keys = plan.srtp.clone().unwrap();
+            assert_eq!(keys.send.material(), [2; 30]);
+            // A session refresh repeats our answer as an offer.
+            let again =
+                accept_answer_to(answered.as_bytes(), &ours.srtp, &body(&[C, T, "m=audio 4000 RTP/SAVP 0", THEIR_KEY]));
+            assert_eq!(again.unwrap().srtp, Some(keys));
+        }
+    }
+}
+
+#[test]
+fn a_clear_offer_is_refused_where_srtp_is_required_and_taken_where_it_is_optional() {
+    let clear = body(&[C, T, "m=audio 4000 RTP/AVP 0"]);
+    assert_eq!(answer(&required(), &clear, &G711, &[]).unwrap_err(), SdpError::NotSecured);
+    let (answered, plan) = answer(&optional(), &clear, &G711, &[]).unwrap();
+    assert_eq!((plan.srtp, text(answered).contains("crypto")), (None, false));
+}
+
+#[test]
+fn an_error_shows_no_key() {
+    let keys = format!("{:?}", required());
+    assert!(keys.contains("AeadAes128Gcm") && !keys.contains("bytes") && !keys.contains("inline"), "{keys}");
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::net::IpAddr;
 
+use super::crypto::{self, Crypto};
 use super::{Codec, Direction, LocalMedia};
 
 /// Our audio stream.
@@ -13,6 +14,10 @@ pub(super) struct OurAudio {
     pub events: Vec<(u8, u32)>,
     /// From our side.
     pub direction: Direction,
+    /// The profile is `RTP/SAVP`.
+    pub savp: bool,
+    /// Our keys.
+    pub crypto: Vec<Crypto>,
 }
 
 /// One `m=` line of ours.
@@ -47,7 +52,8 @@ pub(super) fn write(local: &LocalMedia, time: (u64, u64), streams: &[OurStream<'
 }
 
 fn write_audio(text: &mut String, local: &LocalMedia, audio: &OurAudio) {
-    let _ = write!(text, "m=audio {} RTP/AVP", local.port);
+    let profile = if audio.savp { "RTP/SAVP" } else { "RTP/AVP" };
+    let _ = write!(text, "m=audio {} {profile}", local.port);
     let numbers = audio.codecs.iter().map(|(_, number)| *number).chain(audio.events.iter().map(|(number, _)| *number));
     for payload_type in numbers {
         let _ = write!(text, " {payload_type}");
@@ -69,6 +75,9 @@ fn write_audio(text: &mut String, local: &LocalMedia, audio: &OurAudio) {
         if *hertz == 8_000 {
             line(text, format_args!("a=fmtp:{payload_type} 0-15"));
         }
+    }
+    for crypto in &audio.crypto {
+        line(text, format_args!("a=crypto:{}", crypto::write(crypto)));
     }
     line(text, format_args!("a=ptime:{}", local.ptime_ms));
     line(text, format_args!("a={}", audio.direction.attribute()));

@@ -7,25 +7,33 @@ mod sip;
 use callbridge::audio::codec::{Decoder, LONGEST_MS, Rate};
 use callbridge::clock::Wall;
 use callbridge::io::http::message::RawMessage;
-use callbridge::model::BusinessId;
-use callbridge::sdp::{self, Codec, LocalMedia};
+use callbridge::model::{BusinessId, OurKeys};
+use callbridge::sdp::{self, Codec, LocalMedia, LocalSrtp};
 use callbridge::{config, rtp};
 
 pub use sip::{sip_message, sip_stream};
 
 /// Takes the bytes as an offer, and as an answer to ours.
 pub fn sdp(body: &[u8]) {
-    let local = LocalMedia {
-        address: [127, 0, 0, 1].into(),
-        port: 20_000,
-        session_id: 1,
-        version: 1,
-        telephone_event: true,
-        ptime_ms: 20,
-    };
-    let _ = sdp::accept_answer(&Codec::ALL, body);
-    if let Ok((answer, _)) = sdp::answer(&local, body, &Codec::ALL, &[Codec::Pcmu]) {
-        assert!(!answer.is_empty());
+    let keys = OurKeys::random(|bytes| bytes.fill(7));
+    for srtp in [LocalSrtp::Off, LocalSrtp::Optional(keys), LocalSrtp::Required(keys)] {
+        let local = LocalMedia {
+            address: [127, 0, 0, 1].into(),
+            port: 20_000,
+            session_id: 1,
+            version: 1,
+            telephone_event: true,
+            ptime_ms: 20,
+            srtp,
+        };
+        let required = matches!(srtp, LocalSrtp::Required(_));
+        if let Ok(plan) = sdp::accept_answer(&Codec::ALL, &srtp, body) {
+            assert!(plan.srtp.is_some() || !required);
+        }
+        if let Ok((answer, plan)) = sdp::answer(&local, body, &Codec::ALL, &[Codec::Pcmu]) {
+            assert!(!answer.is_empty());
+            assert!(plan.srtp.is_some() || !required);
+        }
     }
 }
 

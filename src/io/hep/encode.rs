@@ -117,7 +117,7 @@ fn v6(address: IpAddr) -> [u8; 16] {
 }
 
 /// Writes stars over the value of every Authorization and Proxy-Authorization field, folded lines too: a digest response is
-/// a password to whoever can guess. The length stays.
+/// a password to whoever can guess. So over the key of every `a=crypto` line in the body (RFC 4568 §8). The length stays.
 fn mask_credentials(message: &mut [u8]) {
     let mut secret = false;
     let mut at = 0;
@@ -125,7 +125,7 @@ fn mask_credentials(message: &mut [u8]) {
         let end = memchr::memchr(b'\n', line).map_or(line.len(), |end| end + 1);
         let Some(line) = line.get_mut(..end).filter(|line| !line.iter().all(|byte| matches!(byte, b'\r' | b'\n')))
         else {
-            return;
+            return mask_keys(message.get_mut(at..).unwrap_or_default());
         };
         let folded = matches!(line.first(), Some(b' ' | b'\t'));
         let colon = memchr::memchr(b':', line).filter(|_| !folded);
@@ -134,10 +134,26 @@ fn mask_credentials(message: &mut [u8]) {
             secret = [&b"authorization"[..], b"proxy-authorization"].iter().any(|own| name.eq_ignore_ascii_case(own));
         }
         if secret {
-            let value = line.get_mut(colon.map_or(0, |colon| colon + 1)..).unwrap_or_default();
-            value.iter_mut().filter(|byte| byte.is_ascii_graphic() || !byte.is_ascii()).for_each(|byte| *byte = b'*');
+            star(line.get_mut(colon.map_or(0, |colon| colon + 1)..).unwrap_or_default());
         }
         at += end;
+    }
+}
+
+fn star(value: &mut [u8]) {
+    value.iter_mut().filter(|byte| byte.is_ascii_graphic() || !byte.is_ascii()).for_each(|byte| *byte = b'*');
+}
+
+/// Of a line `a=crypto:tag suite inline:key…` tag and suite stay.
+fn mask_keys(body: &mut [u8]) {
+    for line in body.split_mut(|byte| matches!(byte, b'\r' | b'\n')) {
+        let name = line.get(..b"a=crypto:".len()).unwrap_or_default();
+        if !name.eq_ignore_ascii_case(b"a=crypto:") {
+            continue;
+        }
+        let mut spaces = memchr::memchr_iter(b' ', line);
+        let behind_suite = spaces.nth(1).unwrap_or(name.len());
+        star(line.get_mut(behind_suite..).unwrap_or_default());
     }
 }
 
@@ -204,6 +220,20 @@ mod tests {
         encode(&mut out, AGENT, &captured(&vec![b'x'; 65_535]));
         assert!(out.len() < 65_507);
         assert_eq!(chunks(&out).last().unwrap().1.len(), MAX_PAYLOAD);
+    }
+
+    #[test]
+    fn keys_of_srtp_never_leave() {
+        let message = "INVITE sip:a SIP/2.0\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n\
+                       a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz|2^20\r\n\
+                       A=CRYPTO:2 AEAD_AES_128_GCM  inline:c2VjcmV0\na=sendrecv\r\n";
+        let mut out = Vec::new();
+        encode(&mut out, AGENT, &captured(message.as_bytes()));
+        let payload = String::from_utf8(chunks(&out).pop().unwrap().1).unwrap();
+        assert_eq!(payload.len(), message.len());
+        assert!(!payload.contains("WVNf") && !payload.contains("c2Vj") && !payload.contains("inline"), "{payload}");
+        assert!(payload.contains("a=crypto:1 AES_CM_128_HMAC_SHA1_80 ****"), "{payload}");
+        assert!(payload.ends_with("a=sendrecv\r\n"), "{payload}");
     }
 
     #[test]

@@ -90,6 +90,7 @@ impl Phone {
             direction: Direction::BOTH,
             ptime_ms: 20,
             max_ptime_ms: 120,
+            srtp: None,
             event_hz: 8000,
         };
         media.command(Command::Agree { leg, plan });
