@@ -128,6 +128,7 @@ mod tests {
             limits,
             tariff: Tariff::default(),
             caller_ids: vec![],
+            gates: Default::default(),
         }
     }
 

@@ -206,6 +206,7 @@ impl Engine {
         match permit {
             Some(permit) if open => {
                 live.standing = Standing::Placed { _permit: permit };
+                live.call.set_gates(live.business.gates);
                 self.queued.remove(&id);
                 if !self.timers.is_set(&TimerKey::Alive) {
                     self.timers.set(TimerKey::Alive, now.mono + HEARTBEAT);
@@ -264,6 +265,7 @@ fn unknown_business(stored: &StoredCall) -> Business {
         limits: Default::default(),
         tariff: Default::default(),
         caller_ids: Vec::<Endpoint>::new(),
+        gates: Default::default(),
     }
 }
 

@@ -203,6 +203,7 @@ mod tests {
             limits: Limits::default(),
             tariff: Tariff::default(),
             caller_ids: numbers.iter().map(|n| Endpoint::parse(n).unwrap()).collect(),
+            gates: Default::default(),
         }
     }
 

@@ -19,6 +19,7 @@ mod record;
 mod redirect;
 mod register;
 mod seen;
+mod spoken;
 mod switches;
 #[cfg(test)]
 mod tests;

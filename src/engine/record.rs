@@ -233,6 +233,7 @@ mod tests {
             limits: Default::default(),
             tariff: Tariff { increment_seconds: 1, minimum_seconds: 0, ..Tariff::default() },
             caller_ids: Vec::new(),
+            gates: Default::default(),
         }
     }
 

@@ -271,6 +271,9 @@ impl Shard {
             if let Some(leg) = self.legs.get_mut(slot.0) {
                 leg.hears = Hears::Peer { slot: peer, relayed: false, hold: None, way: Way::NEW };
                 leg.sender.new_source();
+                if let Some(presses) = &mut leg.presses {
+                    presses.keep_to_ourselves();
+                }
             }
         }
         self.follow_hold(now, a);

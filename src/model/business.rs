@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BusinessId, Endpoint, Tariff};
+use super::{BusinessId, Endpoint, Gates, Tariff};
 
 /// A business identifier 804 and all that hangs on it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -27,6 +27,9 @@ pub struct Business {
     /// Verified caller identities it may ask for; the first is its default.
     #[serde(default)]
     pub caller_ids: Vec<Endpoint>,
+    /// What its parties are asked before they talk.
+    #[serde(default)]
+    pub gates: Gates,
 }
 
 /// An Argon2id PHC string; never printed by `Debug`.

@@ -58,6 +58,7 @@ pub fn config(switches: Vec<Switch>) -> EngineConfig {
             silence: Duration::from_secs(60),
             farewell: Duration::from_secs(20),
             audio_proof: Duration::from_secs(5),
+            gate: Duration::from_secs(20),
         },
         late: Duration::from_secs(30),
         max_ahead: Duration::from_secs(3600),
@@ -90,6 +91,7 @@ impl Rig {
             limits: Default::default(),
             tariff: Tariff::default(),
             caller_ids: Vec::new(),
+            gates: Default::default(),
         };
         let directory = Directory { businesses: [(business.id.clone(), Arc::new(business))].into() };
         rig.give(Input::Directory(Arc::new(directory)));

@@ -109,6 +109,7 @@ fn business(id: &str, enabled: bool) -> Arc<Business> {
         limits: Limits::default(),
         tariff: Tariff::default(),
         caller_ids: Vec::new(),
+        gates: Default::default(),
     })
 }
 

@@ -125,6 +125,7 @@ fn business(id: &str) -> Business {
         limits: Limits::default(),
         tariff: Tariff::default(),
         caller_ids: Vec::new(),
+        gates: Default::default(),
     }
 }
 

@@ -172,3 +172,28 @@ fn a_late_packet_that_is_left_out_takes_no_number_twice() {
     sorted.dedup();
     assert_eq!(sorted.len(), count, "{numbers:?}");
 }
+
+#[test]
+fn the_rest_of_a_press_that_opened_a_gate_is_not_heard_over_the_bridge() {
+    let mut stage = Stage::new([Codec::Pcmu; 2]);
+    stage.run(40, &[0, 1]);
+    let began = stage.phones[1].timestamp;
+    for packet in 0..6 {
+        let (slot, from) = (stage.phones[1].slot, stage.phones[1].from);
+        let bytes = stage.phones[1].event('1', began, packet > 3);
+        stage.hand_in(slot, from, bytes);
+        if packet == 0 {
+            assert_eq!(stage.told(1), "1");
+            stage.bridge();
+        }
+        stage.run(20, &[]);
+    }
+    assert_eq!((stage.phones[0].letters().as_str(), stage.told(1).as_str()), ("", "1"));
+    stage.run(100, &[0, 1]);
+    stage.press(1, '1');
+    assert_eq!(
+        (stage.phones[0].letters().as_str(), stage.told(1).as_str()),
+        ("1", "11"),
+        "a second press is for the other"
+    );
+}

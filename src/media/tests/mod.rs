@@ -28,7 +28,9 @@ impl Prompts for ToneLibrary {
     fn find(&self, clip: &Clip) -> Arc<Prompt> {
         let samples = match clip {
             Clip::HoldMusic => tone::sine(620.0, 8000, 800),
-            Clip::Connecting(_) | Clip::Unavailable(_) => tone::sine(MESSAGE_HZ, 8000, 8000),
+            Clip::Connecting(_) | Clip::Unavailable(_) | Clip::Gate(_) | Clip::Whisper(_) => {
+                tone::sine(MESSAGE_HZ, 8000, 8000)
+            }
         };
         let (pcmu, pcma) = (g711::ulaw_encode_all(&samples), g711::alaw_encode_all(&samples));
         Arc::new(Prompt::of_codes(pcmu, pcma))
