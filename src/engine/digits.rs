@@ -88,7 +88,7 @@ impl Engine {
         self.calls.get_mut(&leg.call)?.legs.get_mut(&leg.attempt).map(|leg| &mut leg.keys)
     }
 
-    fn hears_events(&self, leg: LegId) -> bool {
+    pub(super) fn hears_events(&self, leg: LegId) -> bool {
         let plan = self.calls.get(&leg.call).and_then(|live| live.legs.get(&leg.attempt)?.plan.as_ref());
         plan.is_some_and(|plan| plan.telephone_event.is_some())
     }

@@ -33,14 +33,25 @@ impl Engine {
     pub(super) fn play_gate(&mut self, leg: LegId) {
         let looped = self.spoken(leg.call).map(Clip::Gate);
         self.play(leg, None, looped);
+        self.hear_keys(leg);
     }
 
     /// Who calls, once; with the question whether it is accepted, again and again.
     pub(super) fn play_whisper(&mut self, leg: LegId, accept: bool) {
         let whisper = self.whisper(leg.call, accept).map(Clip::Whisper);
         match accept {
-            true => self.play(leg, None, whisper),
+            true => {
+                self.play(leg, None, whisper);
+                self.hear_keys(leg);
+            }
             false => self.play(leg, whisper, None),
+        }
+    }
+
+    /// A peer that did not agree to telephone-event may say its keys by sound alone.
+    fn hear_keys(&mut self, leg: LegId) {
+        if !self.hears_events(leg) {
+            self.media(Command::HearKeys { leg });
         }
     }
 

@@ -70,6 +70,8 @@ pub enum Command {
     SendDigits { leg: LegId, digits: Digits, after: Duration },
     /// This leg's party pressed a key and said so by signalling: the same press may come as an RFC 4733 event too.
     Pressed { leg: LegId, key: Key },
+    /// Listen for keys in this leg's sound, until something else is played to it or it is bridged.
+    HearKeys { leg: LegId },
     /// Report [`Event::Silent`] when a leg that may send has sent nothing for so long; counted from this command on.
     /// `None` stops watching.
     WatchSilence { leg: LegId, after: Option<Duration> },

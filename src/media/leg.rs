@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Slot;
 use super::digits::Dialler;
+use super::ear::Ear;
 use super::hold::Hold;
 use super::latch::{Judgement, Latch};
 use super::player::Player;
@@ -30,6 +31,8 @@ pub(super) struct Leg {
     pub(super) dialler: Option<Box<Dialler>>,
     /// Keys that its party pressed lately; made with the first one.
     pub(super) presses: Option<Box<Presses>>,
+    /// Listens for keys in its sound, while one is waited for.
+    pub(super) ear: Option<Box<Ear>>,
     receiver: Receiver,
     watch: Watch,
     refused: u64,
@@ -103,6 +106,7 @@ impl Leg {
             sender,
             dialler: None,
             presses: None,
+            ear: None,
             receiver: Receiver::default(),
             watch: Watch { after: None, since: Mono::default(), said: false },
             refused: 0,

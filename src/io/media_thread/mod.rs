@@ -90,6 +90,7 @@ impl MediaHandle {
             | Command::WatchSilence { leg, .. }
             | Command::SendDigits { leg, .. }
             | Command::Pressed { leg, .. }
+            | Command::HearKeys { leg }
             | Command::Close { leg } => self.pass(leg, Order::Command(command)),
         }
     }

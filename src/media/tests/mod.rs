@@ -468,6 +468,7 @@ fn any_command() -> impl Strategy<Value = Command> {
                 .unwrap(),
             after: Duration::from_millis(ms),
         }),
+        (0u16..3).prop_map(|n| Command::HearKeys { leg: leg(n) }),
         (0u16..3, 0u8..16).prop_map(|(n, key)| Command::Pressed { leg: leg(n), key: Key::of_event(key).unwrap() }),
         (0u16..3, 0u64..9)
             .prop_map(|(n, s)| Command::WatchSilence { leg: leg(n), after: Some(Duration::from_secs(s)) }),
@@ -518,6 +519,7 @@ fn command_leg(command: &Command) -> LegId {
         | Command::WatchSilence { leg, .. }
         | Command::SendDigits { leg, .. }
         | Command::Pressed { leg, .. }
+        | Command::HearKeys { leg }
         | Command::Close { leg } => *leg,
     }
 }
