@@ -344,7 +344,7 @@ fn hands(
     Hands {
         media: Box::new(move |command| media.command(command)),
         store: Box::new(move |token, op| store.submit(token, op)),
-        prepare: Box::new(move |spoken| prompts.prepare(&spoken)),
+        prepare: Box::new(move |clips| clips.into_iter().for_each(|clip| prompts.prepare(clip))),
         strangers: Box::new(move |count| telemetry::refused(RefusedWhy::Stranger, count)),
         notice: Box::new(move |notice| {
             counts.observe(notice);
@@ -430,6 +430,7 @@ fn engine_config(config: &Config, locals: &Locals, stir: Option<Stir>) -> Engine
             silence: seconds(call.silence_seconds),
             farewell: Duration::from_secs(20),
             audio_proof: Duration::from_secs(5),
+            gate: seconds(call.gate_seconds),
         },
         late: seconds(call.late_seconds),
         max_ahead: seconds(call.max_ahead_seconds),

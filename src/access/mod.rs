@@ -129,6 +129,7 @@ mod tests {
             tariff: Tariff::default(),
             caller_ids: vec![],
             recording: Default::default(),
+            gates: Default::default(),
         }
     }
 

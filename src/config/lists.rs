@@ -7,7 +7,7 @@ use super::error::Place;
 use super::reader::{At, Reader, Section};
 use super::{BusinessSeed, SeedPassword};
 use crate::model::business::PasswordHash;
-use crate::model::{BusinessId, Endpoint, Limits, Tariff};
+use crate::model::{BusinessId, Endpoint, Gates, Limits, RepresentativeGate, Tariff};
 
 /// A price of a million units a minute: beyond it, something else was meant.
 const MAX_PRICE: i64 = 1_000_000_000_000;
@@ -72,8 +72,9 @@ fn business(reader: &mut Reader, mut section: Section<'_>, seen: &mut Seen) -> O
     let limits = limits(reader, &mut section);
     let tariff = tariff(reader, &mut section);
     let caller_ids = caller_ids(reader, &mut section);
+    let gates = gates(reader, &mut section);
     section.finish(reader);
-    Some(BusinessSeed { id: id?.value, name: name?.value, password: password?, limits, tariff, caller_ids })
+    Some(BusinessSeed { id: id?.value, name: name?.value, password: password?, limits, tariff, caller_ids, gates })
 }
 
 fn password(reader: &mut Reader, section: &mut Section<'_>) -> Option<SeedPassword> {
@@ -119,6 +120,15 @@ fn tariff(reader: &mut Reader, section: &mut Section<'_>) -> Tariff {
     };
     section.finish(reader);
     tariff
+}
+
+fn gates(reader: &mut Reader, section: &mut Section<'_>) -> Gates {
+    let mend = "write \"off\", \"whisper\" (told who calls) or \"accept\" (told, and must press 1)";
+    let representative = section.read(reader, "representative_gate", mend, |word| word.parse());
+    Gates {
+        customer: section.flag(reader, "customer_gate").unwrap_or_default(),
+        representative: representative.map_or_else(RepresentativeGate::default, |at| at.value),
+    }
 }
 
 fn caller_ids(reader: &mut Reader, section: &mut Section<'_>) -> Vec<Endpoint> {

@@ -228,6 +228,7 @@ impl Engine {
                 live.claim = self.routing.claim(customer, representative);
                 live.standing = Standing::Placed { _permit: permit };
                 self.queued.leave(id);
+                live.call.set_gates(live.business.gates);
                 if !self.timers.is_set(&TimerKey::Alive) {
                     self.timers.set(TimerKey::Alive, now.mono + HEARTBEAT);
                 }
@@ -323,6 +324,7 @@ fn unknown_business(stored: &StoredCall) -> Business {
         tariff: Default::default(),
         caller_ids: Vec::<Endpoint>::new(),
         recording: Default::default(),
+        gates: Default::default(),
     }
 }
 

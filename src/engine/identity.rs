@@ -204,6 +204,7 @@ mod tests {
             tariff: Tariff::default(),
             caller_ids: numbers.iter().map(|n| Endpoint::parse(n).unwrap()).collect(),
             recording: Default::default(),
+            gates: Default::default(),
         }
     }
 

@@ -5,7 +5,7 @@ use super::api::{Notice, Output};
 use super::{Engine, LegMedia, Port, TimerKey};
 use crate::call::{Action, Event, FailureKind};
 use crate::clock::Now;
-use crate::media::api::{self as media, Clip, Command, Script, Spoken};
+use crate::media::api::{self as media, Command};
 use crate::model::trunk::DtmfForm;
 use crate::model::{CallId, Cause, LegId};
 use crate::sdp::{self, Codec, LocalMedia, LocalSrtp};
@@ -53,12 +53,12 @@ impl Engine {
                 self.stack.hang_up(now.mono, leg(attempt), reason);
             }
             Action::Release(attempt) => self.release(now, leg(attempt)),
-            Action::PlayConnecting(attempt) => self.play(leg(attempt), Clip::Connecting, Some(Clip::HoldMusic)),
-            Action::PlayUnavailable(attempt) => self.play(leg(attempt), Clip::Unavailable, None),
-            Action::PlayHold(attempt) => {
-                let script = Script { once: Vec::new(), then_loop: Some(Clip::HoldMusic) };
-                self.media(Command::Play { leg: leg(attempt), script });
-            }
+            Action::PlayConnecting(attempt) => self.play_connecting(leg(attempt)),
+            Action::PlayGate(attempt) => self.play_gate(leg(attempt)),
+            Action::PlayWhisper(attempt) => self.play_whisper(leg(attempt), false),
+            Action::PlayAccept(attempt) => self.play_whisper(leg(attempt), true),
+            Action::PlayUnavailable(attempt) => self.play_unavailable(leg(attempt)),
+            Action::PlayHold(attempt) => self.play_hold(leg(attempt)),
             Action::SendDigits(attempt) => self.send_digits(now, leg(attempt)),
             Action::AnswerTransfer(transfer, refusal) => self.answer_transfer(now, id, transfer, refusal),
             Action::ReportTransfer(transfer, report) => self.report_transfer(now, transfer, &report),
@@ -90,24 +90,6 @@ impl Engine {
 
     pub(super) fn media(&mut self, command: Command) {
         self.outputs.push_back(Output::Media(command));
-    }
-
-    fn play(&mut self, leg: LegId, clip: fn(Spoken) -> Clip, then_loop: Option<Clip>) {
-        let Some(spoken) = self.spoken(leg.call) else { return };
-        self.media(Command::Play { leg, script: Script { once: vec![clip(spoken)], then_loop } });
-    }
-
-    fn spoken(&self, call: CallId) -> Option<Spoken> {
-        let live = self.calls.get(&call)?;
-        let company = live.call.message().company_name.as_deref().unwrap_or(&live.business.name);
-        Some(Spoken { business: live.business.id.clone(), company: company.into() })
-    }
-
-    /// The phone begins to ring: time enough to render what its owner will hear.
-    pub(super) fn prepare(&mut self, leg: LegId) {
-        if let Some(spoken) = self.spoken(leg.call) {
-            self.outputs.push_back(Output::Prepare(spoken));
-        }
     }
 
     fn release(&mut self, now: Now, leg: LegId) {

@@ -20,6 +20,7 @@ mod record;
 mod redirect;
 mod register;
 mod seen;
+mod spoken;
 mod switches;
 #[cfg(test)]
 mod tests;

@@ -235,6 +235,7 @@ mod tests {
             tariff: Tariff { increment_seconds: 1, minimum_seconds: 0, ..Tariff::default() },
             caller_ids: Vec::new(),
             recording: Default::default(),
+            gates: Default::default(),
         }
     }
 

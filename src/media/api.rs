@@ -15,6 +15,10 @@ pub enum Clip {
     Connecting(Spoken),
     /// The second message: no representative is available.
     Unavailable(Spoken),
+    /// The customer's gate: "This is a call from {company}. Press 1 to be connected.", and a pause.
+    Gate(Spoken),
+    /// What a representative is told before the talk.
+    Whisper(Whisper),
     /// Hold music; endless when looped.
     HoldMusic,
 }
@@ -26,6 +30,17 @@ pub struct Spoken {
     pub business: crate::model::BusinessId,
     /// The company to be named; may differ from the registered name.
     pub company: Arc<str>,
+}
+
+/// What a representative is told: whose call it is, from which page, and what to press.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Whisper {
+    /// The business and the company to be named.
+    pub spoken: Spoken,
+    /// The title of the page that the customer came from, fit to be spoken.
+    pub page: Option<Arc<str>>,
+    /// A key is asked for, and a pause follows.
+    pub accept: bool,
 }
 
 /// What a leg hears, in order.
@@ -58,6 +73,8 @@ pub enum Command {
     SendDigits { leg: LegId, digits: Digits, after: Duration },
     /// This leg's party pressed a key and said so by signalling: the same press may come as an RFC 4733 event too.
     Pressed { leg: LegId, key: Key },
+    /// Listen for keys in this leg's sound, until something else is played to it or it is bridged.
+    HearKeys { leg: LegId },
     /// Report [`Event::Silent`] when a leg that may send has sent nothing for so long; counted from this command on.
     /// `None` stops watching.
     WatchSilence { leg: LegId, after: Option<Duration> },

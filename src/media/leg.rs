@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Slot;
 use super::digits::Dialler;
+use super::ear::Ear;
 use super::hold::Hold;
 use super::latch::{Judgement, Latch};
 use super::player::Player;
@@ -35,6 +36,8 @@ pub(super) struct Leg {
     pub(super) recorded: bool,
     /// Made by the first agreement with keys.
     pub(super) secure: Option<Box<Secure>>,
+    /// Listens for keys in its sound, while one is waited for.
+    pub(super) ear: Option<Box<Ear>>,
     receiver: Receiver,
     watch: Watch,
     refused: u64,
@@ -110,6 +113,7 @@ impl Leg {
             presses: None,
             recorded: false,
             secure: None,
+            ear: None,
             receiver: Receiver::default(),
             watch: Watch { after: None, since: Mono::default(), said: false },
             refused: 0,

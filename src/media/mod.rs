@@ -4,6 +4,7 @@
 
 pub mod api;
 mod digits;
+mod ear;
 mod frame;
 mod hold;
 mod jitter;

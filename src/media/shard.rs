@@ -176,6 +176,7 @@ impl Shard {
             Command::Record { a, b } => self.record(now, a, b),
             Command::SendDigits { leg, digits, after } => self.send_digits(now, leg, &digits, after),
             Command::Pressed { leg, key } => self.pressed(now, leg, key),
+            Command::HearKeys { leg } => self.hear_keys(leg),
             Command::WatchSilence { leg, after } => {
                 if let Some(leg) = self.leg(leg) {
                     leg.watch(now, after);
@@ -205,6 +206,9 @@ impl Shard {
         }
         let connect = leg.settle(now);
         let recorded = leg.recorded;
+        if leg.ear.is_some() {
+            self.listen(now, slot, &heard, bytes);
+        }
         let twin = heard.sound == Sound::Event && self.key_pressed(now, slot, &heard, bytes);
         let Some(leg) = self.legs.get_mut(slot.0) else { return Verdict::default() };
         let may_talk = leg.agreed.as_ref().is_some_and(|agreed| agreed.plan.direction.receive);
@@ -279,6 +283,7 @@ impl Shard {
         self.part(slot);
         let Some(leg) = self.legs.get_mut(slot.0) else { return };
         leg.hears = Hears::Script { player: Box::new(Player::new(script)), due: now };
+        leg.ear = None;
         leg.sender.new_source();
         self.playout.put(slot, now);
     }
@@ -293,6 +298,10 @@ impl Shard {
             if let Some(leg) = self.legs.get_mut(slot.0) {
                 leg.hears = Hears::Peer { slot: peer, relayed: false, hold: None, way: Way::NEW };
                 leg.sender.new_source();
+                leg.ear = None;
+                if let Some(presses) = &mut leg.presses {
+                    presses.keep_to_ourselves();
+                }
             }
         }
         self.follow_hold(now, a);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BusinessId, Endpoint, Tariff};
+use super::{BusinessId, Endpoint, Gates, Tariff};
 
 /// A business identifier 804 and all that hangs on it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -30,6 +30,9 @@ pub struct Business {
     /// Whether its talks are recorded.
     #[serde(default)]
     pub recording: Recording,
+    /// What its parties are asked before they talk.
+    #[serde(default)]
+    pub gates: Gates,
 }
 
 /// Whether a business's talks are recorded.

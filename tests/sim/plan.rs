@@ -4,11 +4,12 @@
 use std::time::Duration;
 
 use callbridge::call::CallLimits;
-use callbridge::model::{Codec, Codecs, Trunk};
+use callbridge::model::{Codec, Codecs as OurCodecs, Gates, Trunk};
 use callbridge::phone::{Act, AnswerWith, Behaviour, Codecs, OnCancel, Sound, Then};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use crate::gates;
 use crate::manners;
 use crate::network::Weather;
 use crate::topology::{self, Topology};
@@ -27,6 +28,7 @@ pub const LIMITS: CallLimits = CallLimits {
     silence: Duration::from_secs(3),
     farewell: Duration::from_secs(2),
     audio_proof: Duration::from_secs(2),
+    gate: Duration::from_secs(3),
 };
 
 /// Bounds that let session timers run out: nobody says anything for long.
@@ -112,6 +114,8 @@ pub struct Faults {
 pub struct Plan {
     /// It decides everything.
     pub seed: u64,
+    /// What the business wants its parties to be asked.
+    pub gates: Gates,
     /// RTP ports of the equipment.
     pub ports: u16,
     /// The switches.
@@ -158,8 +162,13 @@ impl Plan {
             true => topology::draw(&mut roads, &mut wishes, until),
             false => Topology::plain(two_switches),
         };
+        let gates = match long {
+            true => Gates::default(),
+            false => gates::draw(&mut StdRng::seed_from_u64(seed ^ 0x6a7e_0131), &mut wishes),
+        };
         Plan {
             seed,
+            gates,
             ports,
             topology,
             limits: if long { LONG } else { LIMITS },
@@ -189,6 +198,7 @@ impl Plan {
         let faults = Faults { store_delay: Duration::from_millis(1), ..Faults::default() };
         Plan {
             seed: 0,
+            gates: Gates::default(),
             ports: 64,
             topology: Topology::plain(true),
             limits: LIMITS,
@@ -207,14 +217,14 @@ impl Plan {
 }
 
 /// Both laws, which every phone knows one of, in any order and among others.
-fn draw_codecs(rng: &mut StdRng) -> Codecs {
+fn draw_codecs(rng: &mut StdRng) -> OurCodecs {
     let mut all = Codec::ALL.to_vec();
     let mut drawn = Vec::new();
     while !all.is_empty() {
         drawn.push(all.swap_remove(rng.random_range(0..all.len())));
     }
     drawn.retain(|codec| codec.is_g711() || rng.random_bool(0.7));
-    Codecs::of(&drawn)
+    OurCodecs::of(&drawn)
 }
 
 fn draw_faults(rng: &mut StdRng, until: Duration) -> Faults {

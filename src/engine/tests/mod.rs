@@ -61,6 +61,7 @@ pub fn config(switches: Vec<Switch>) -> EngineConfig {
             silence: Duration::from_secs(60),
             farewell: Duration::from_secs(20),
             audio_proof: Duration::from_secs(5),
+            gate: Duration::from_secs(20),
         },
         late: Duration::from_secs(30),
         max_ahead: Duration::from_secs(3600),
@@ -94,6 +95,7 @@ impl Rig {
             tariff: Tariff::default(),
             caller_ids: Vec::new(),
             recording: Default::default(),
+            gates: Default::default(),
         };
         let directory = Directory { businesses: [(business.id.clone(), Arc::new(business))].into() };
         rig.give(Input::Directory(Arc::new(directory)));

@@ -110,6 +110,7 @@ fn business(id: &str, enabled: bool) -> Arc<Business> {
         tariff: Tariff::default(),
         caller_ids: Vec::new(),
         recording: Default::default(),
+        gates: Default::default(),
     })
 }
 

@@ -115,11 +115,7 @@ enum Parts {
 
 impl MediaHandle {
     /// Starts the threads.
-    pub fn start(
-        settings: MediaSettings,
-        prompts: Arc<dyn Prompts>,
-        sinks: Sinks,
-    ) -> Result<MediaHandle, MediaError> {
+    pub fn start(settings: MediaSettings, prompts: Arc<dyn Prompts>, sinks: Sinks) -> Result<MediaHandle, MediaError> {
         let tick = Duration::from_millis(u64::from(settings.tick_ms.clamp(1, 20)));
         let threads = settings.threads.max(1);
         let Choice { steered, claim, why } = choose(settings.io, settings.address, settings.ports, threads)?;
@@ -165,6 +161,7 @@ impl MediaHandle {
             | Command::WatchSilence { leg, .. }
             | Command::SendDigits { leg, .. }
             | Command::Pressed { leg, .. }
+            | Command::HearKeys { leg }
             | Command::Close { leg } => self.pass(leg, Order::Command(command)),
         }
     }

@@ -127,6 +127,7 @@ fn business(id: &str) -> Business {
         tariff: Tariff::default(),
         caller_ids: Vec::new(),
         recording: Default::default(),
+        gates: Default::default(),
     }
 }
 
