@@ -63,7 +63,8 @@ fn encode_20_ms(bencher: Bencher, (codec, rate): (Codec, Rate)) {
 #[divan::bench(args = [(Rate::Hz8000, Rate::Hz16000), (Rate::Hz16000, Rate::Hz8000), (Rate::Hz48000, Rate::Hz8000)])]
 fn resample_20_ms(bencher: Bencher, (from, to): (Rate, Rate)) {
     let samples = speech(from);
-    let (frame, mut out, mut resampler) = (&samples[8000..8000 + from.samples(20)], Vec::new(), Resampler::new(from, to));
+    let (frame, mut out, mut resampler) =
+        (&samples[8000..8000 + from.samples(20)], Vec::new(), Resampler::new(from, to));
     bencher.bench_local(|| {
         out.clear();
         resampler.process(black_box(frame), &mut out);

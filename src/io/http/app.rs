@@ -14,8 +14,8 @@ use super::credentials::{self, Credentials};
 use super::port::{EnginePort, Health, StorePort};
 use super::problem::Problem;
 use crate::clock::Wall;
-use crate::io::recordings::RecordingFolder;
 use crate::io::passwords::{Verdict, Verifier};
+use crate::io::recordings::RecordingFolder;
 use crate::model::{BusinessId, Directory};
 
 /// Largest body in bytes.

@@ -106,11 +106,7 @@ enum Parts {
 
 impl MediaHandle {
     /// Starts the threads.
-    pub fn start(
-        settings: MediaSettings,
-        prompts: Arc<dyn Prompts>,
-        sinks: Sinks,
-    ) -> Result<MediaHandle, MediaError> {
+    pub fn start(settings: MediaSettings, prompts: Arc<dyn Prompts>, sinks: Sinks) -> Result<MediaHandle, MediaError> {
         let tick = Duration::from_millis(u64::from(settings.tick_ms.clamp(1, 20)));
         let threads = settings.threads.max(1);
         let Choice { steered, claim, why } = choose(settings.io, settings.address, settings.ports, threads)?;

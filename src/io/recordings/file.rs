@@ -38,7 +38,8 @@ impl Recording {
     /// Begins one; only we may read it.
     pub(super) fn create(folder: &Path, call: CallId) -> io::Result<Recording> {
         fs::create_dir_all(folder)?;
-        let open = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path(folder, call, PART));
+        let open =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path(folder, call, PART));
         let mut recording = Recording { file: open?, bytes: 0 };
         recording.file.write_all(&header(0))?;
         Ok(recording)
