@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use callbridge::audio::Prompt;
 use callbridge::clock::Wall;
 use callbridge::config::MediaIo;
-use callbridge::io::media_thread::{MediaCounters, MediaHandle, MediaSettings};
+use callbridge::io::media_thread::{MediaCounters, MediaHandle, MediaSettings, Sinks};
 use callbridge::media::api::{Clip, Command, Event, Prompts};
 use callbridge::model::{CallId, LegId};
 use callbridge::sdp::{Codec, Direction, MediaPlan};
@@ -74,8 +74,15 @@ fn row(io: MediaIo, calls: usize, tick_ms: u16, span: Duration) {
             count.fetch_add(1, Ordering::Relaxed);
         }
     });
-    let settings = MediaSettings { address: [127, 0, 0, 1].into(), ports: (20_000, 31_999), threads: 1, tick_ms, io };
-    let sinks = Sinks { events: sink, recordings: Arc::new(|_| {}) };
+    let settings = MediaSettings {
+        address: [127, 0, 0, 1].into(),
+        ports: (20_000, 31_999),
+        threads: 1,
+        tick_ms,
+        io,
+        full_percent: 100,
+    };
+    let sinks = Sinks { events: sink, full: Arc::new(|_| {}), recordings: Arc::new(|_| {}) };
     let media = MediaHandle::start(settings, Arc::new(NoPrompt), sinks).expect("media starts");
     pin(1);
     let mut load = Load::new(&media, calls);

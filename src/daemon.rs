@@ -137,8 +137,10 @@ impl Daemon {
         let recordings = Recordings::start(&config.recording.folder)?;
         let to_engine = engine.clone();
         let events = Arc::new(move |event| to_engine.media(event));
+        let to_engine = engine.clone();
+        let full = Arc::new(move |full| to_engine.media_full(full));
         let library: Arc<dyn Prompts> = Arc::clone(&prompts) as Arc<dyn Prompts>;
-        let sinks = Sinks { events, recordings: recordings.sink() };
+        let sinks = Sinks { events, full, recordings: recordings.sink() };
         let media = MediaHandle::start(media_settings(&config), library, sinks).map_err(part)?;
         let media = Arc::new(media);
 
@@ -405,7 +407,7 @@ fn not_listening(error: ListenError) -> DaemonError {
 fn media_settings(config: &Config) -> MediaSettings {
     let media = &config.media;
     let (address, ports, threads, tick_ms) = (media.address, media.ports, media.threads, media.tick_ms);
-    MediaSettings { address, ports, threads, tick_ms, io: media.io }
+    MediaSettings { address, ports, threads, tick_ms, io: media.io, full_percent: media.full_percent }
 }
 
 fn stir(config: &Config) -> Result<Option<Stir>, StirError> {

@@ -3,6 +3,7 @@
 
 mod codecs;
 mod dialling;
+mod full;
 mod redirects;
 
 use std::collections::VecDeque;

@@ -55,9 +55,10 @@ fn try_start(
     threads: usize,
 ) -> Result<(MediaHandle, Receiver<Event>), MediaError> {
     let (sender, events) = channel();
-    let settings = MediaSettings { address: address.parse().unwrap(), ports, threads, tick_ms: 5, io };
+    let settings =
+        MediaSettings { address: address.parse().unwrap(), ports, threads, tick_ms: 5, io, full_percent: 100 };
     let sink: EventSink = Arc::new(move |event| drop(sender.send(event)));
-    let sinks = Sinks { events: sink, recordings: Arc::new(|_| {}) };
+    let sinks = Sinks { events: sink, full: Arc::new(|_| {}), recordings: Arc::new(|_| {}) };
     Ok((MediaHandle::start(settings, Arc::new(Message), sinks)?, events))
 }
 
