@@ -273,7 +273,7 @@ impl Transcoder {
 fn common_divisor(a: u16, b: u16) -> u16 {
     if b == 0 {
         a.min(1)
-    } else if a % b == 0 {
+    } else if a.is_multiple_of(b) {
         b
     } else {
         common_divisor(b, a % b)

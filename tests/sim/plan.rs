@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use callbridge::call::CallLimits;
-use callbridge::model::{Codec, Codecs, Trunk};
+use callbridge::model::{self, Codec, Trunk};
 use callbridge::phone::{Act, AnswerWith, Behaviour, Codecs, OnCancel, Sound, Then};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -207,14 +207,14 @@ impl Plan {
 }
 
 /// Both laws, which every phone knows one of, in any order and among others.
-fn draw_codecs(rng: &mut StdRng) -> Codecs {
+fn draw_codecs(rng: &mut StdRng) -> model::Codecs {
     let mut all = Codec::ALL.to_vec();
     let mut drawn = Vec::new();
     while !all.is_empty() {
         drawn.push(all.swap_remove(rng.random_range(0..all.len())));
     }
     drawn.retain(|codec| codec.is_g711() || rng.random_bool(0.7));
-    Codecs::of(&drawn)
+    model::Codecs::of(&drawn)
 }
 
 fn draw_faults(rng: &mut StdRng, until: Duration) -> Faults {
