@@ -26,6 +26,8 @@ mod malformed;
 mod provisional;
 #[path = "sipp/questions.rs"]
 mod questions;
+#[path = "sipp/recording.rs"]
+mod recording;
 #[path = "sipp/refusals.rs"]
 mod refusals;
 #[path = "sipp/representative.rs"]

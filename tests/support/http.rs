@@ -62,6 +62,22 @@ pub fn request(
     parse(&String::from_utf8_lossy(&answer)).ok_or_else(|| io::Error::other("not an HTTP answer"))
 }
 
+/// Fetches what is no text: the status, the header lines and the body as it came, which has a Content-Length.
+pub fn download(to: SocketAddr, path: &str, who: &Credentials) -> io::Result<(u16, String, Vec<u8>)> {
+    let mut stream = TcpStream::connect_timeout(&to, Duration::from_secs(5))?;
+    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    let pair = base64::engine::general_purpose::STANDARD.encode(format!("{}:{}", who.id, who.password));
+    let head = format!("GET {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\nAuthorization: Basic {pair}\r\n\r\n");
+    stream.write_all(head.as_bytes())?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").ok_or(io::ErrorKind::InvalidData)?;
+    let body = answer.split_off(end + 4);
+    let head = String::from_utf8_lossy(&answer).into_owned();
+    let status = head.split(' ').nth(1).and_then(|word| word.parse().ok()).ok_or(io::ErrorKind::InvalidData)?;
+    Ok((status, head.to_lowercase(), body))
+}
+
 fn parse(text: &str) -> Option<Response> {
     let (head, body) = text.split_once("\r\n\r\n")?;
     let (first, head) = head.split_once("\r\n").unwrap_or((head, ""));
