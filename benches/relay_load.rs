@@ -1,5 +1,6 @@
 //! The media thread under bridged calls on loopback: CPU per relayed packet, beside W (performance.md), and the delay that
-//! the relay adds. `cargo bench --bench relay_load -- [CALLS… ] [tick=MS…] [seconds=N]`; one table row per pair.
+//! the relay adds. `cargo bench --bench relay_load -- [CALLS… ] [tick=MS…] [seconds=N]
+//! [io=portable|one-socket…]`; one table row per pair.
 //!
 //! The media thread is bound to core 0, the phones to core 1. W here is a hot loop of `sendmmsg(64)` and 64 `recv`:
 //! `recvmmsg` has no safe interface among our crates, so our W is a little above the true one.
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use callbridge::audio::Prompt;
 use callbridge::clock::Wall;
+use callbridge::config::MediaIo;
 use callbridge::io::media_thread::{MediaCounters, MediaHandle, MediaSettings};
 use callbridge::media::api::{Clip, Command, Event, Prompts};
 use callbridge::model::{CallId, LegId};
@@ -45,16 +47,24 @@ fn main() {
         ticks = vec![5];
     }
     let seconds = option("seconds").first().copied().unwrap_or(4);
-    println!("| tick ms | calls | relayed/s | core % | µs/packet | W µs | in W | lost | delay p50 ms | p99 ms |");
-    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
+    let mut ways: Vec<MediaIo> = Vec::new();
+    ways.extend(arguments.iter().any(|a| a == "io=portable").then_some(MediaIo::Portable));
+    ways.extend(arguments.iter().any(|a| a == "io=one-socket").then_some(MediaIo::OneSocket));
+    if ways.is_empty() {
+        ways = vec![MediaIo::Portable, MediaIo::OneSocket];
+    }
+    println!("| io | tick ms | calls | relayed/s | core % | µs/packet | W µs | in W | lost | delay p50 ms | p99 ms |");
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     for tick in ticks {
         for calls in &calls {
-            row(*calls, tick as u16, Duration::from_secs(seconds));
+            for way in &ways {
+                row(*way, *calls, tick as u16, Duration::from_secs(seconds));
+            }
         }
     }
 }
 
-fn row(calls: usize, tick_ms: u16, span: Duration) {
+fn row(io: MediaIo, calls: usize, tick_ms: u16, span: Duration) {
     let wall = wall_nanos();
     pin(0);
     let relayed_first = Arc::new(AtomicU64::new(0));
@@ -64,7 +74,7 @@ fn row(calls: usize, tick_ms: u16, span: Duration) {
             count.fetch_add(1, Ordering::Relaxed);
         }
     });
-    let settings = MediaSettings { address: [127, 0, 0, 1].into(), ports: (20_000, 31_999), threads: 1, tick_ms };
+    let settings = MediaSettings { address: [127, 0, 0, 1].into(), ports: (20_000, 31_999), threads: 1, tick_ms, io };
     let media = MediaHandle::start(settings, Arc::new(NoPrompt), sink).expect("media starts");
     pin(1);
     let mut load = Load::new(&media, calls);
@@ -80,6 +90,7 @@ fn row(calls: usize, tick_ms: u16, span: Duration) {
     let (before, began) = (media.counters(), Instant::now());
     load.run(&media, span);
     let (after, seconds) = (media.counters(), began.elapsed().as_secs_f64());
+    print!("| {} ", media.back_end().as_str());
     print_row(calls, tick_ms, seconds, wall, (before, after), load.sent, &mut load.delays);
 }
 

@@ -135,7 +135,7 @@ impl Daemon {
         let to_engine = engine.clone();
         let events = Arc::new(move |event| to_engine.media(event));
         let library: Arc<dyn Prompts> = Arc::clone(&prompts) as Arc<dyn Prompts>;
-        let media = MediaHandle::start(media_settings(&config), library, events)?;
+        let media = MediaHandle::start(media_settings(&config), library, events).map_err(part)?;
         let media = Arc::new(media);
 
         let bound = Bound::new(&config.sip).map_err(not_listening)?;
@@ -225,7 +225,7 @@ impl Daemon {
             ("[http] listen", old.http.listen != new.http.listen || old.http.tls.is_some() != new.http.tls.is_some()),
             ("[admin] listen", old.admin.listen != new.admin.listen),
             ("[sip] listen", old.sip.listen != new.sip.listen || old.sip.tls.is_some() != new.sip.tls.is_some()),
-            ("[media]", old.media.ports != new.media.ports || old.media.address != new.media.address),
+            ("[media]", media_settings(old) != media_settings(&new)),
             ("[store] url", old.store.path != new.store.path),
             ("[hep]", old.hep != new.hep),
         ];
@@ -396,7 +396,8 @@ fn not_listening(error: ListenError) -> DaemonError {
 
 fn media_settings(config: &Config) -> MediaSettings {
     let media = &config.media;
-    MediaSettings { address: media.address, ports: media.ports, threads: media.threads, tick_ms: media.tick_ms }
+    let (address, ports, threads, tick_ms) = (media.address, media.ports, media.threads, media.tick_ms);
+    MediaSettings { address, ports, threads, tick_ms, io: media.io }
 }
 
 fn stir(config: &Config) -> Result<Option<Stir>, StirError> {

@@ -171,7 +171,7 @@ struct Work {
 
 impl Work {
     fn run(mut self) {
-        let mut batch = Batch::default();
+        let mut batch: Batch = Batch::default();
         let mut buffer = vec![0; 65_535];
         let mut tick = micros() / 1000;
         while !self.shared.stop.load(Ordering::Relaxed) {

@@ -18,7 +18,7 @@ pub fn micros_per_packet() -> io::Result<f64> {
     let from = UdpSocket::bind("127.0.0.1:0")?;
     let address = to.local_addr()?;
     let packets = vec![(address, [0u8; PACKET]); BATCH];
-    let mut batch = Batch::default();
+    let mut batch: Batch = Batch::default();
     let mut best = f64::MAX;
     for _ in 0..RUNS {
         let begin = Instant::now();

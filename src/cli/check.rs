@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::CliError;
 use crate::config::{self, Config, ConfigError, ConfigErrors, Place, SeedPassword, SwitchConfig};
+use crate::io::media_thread::{BackEnd, would_take};
 use crate::io::tls::ServerTls;
 use crate::model::SipTransport;
 use crate::model::trunk::{DtmfForm, IdentityForm};
@@ -85,6 +86,7 @@ fn plan(config: &Config) -> Vec<String> {
             "RTP              {} ports {first}-{last}, threads {}, tick {} ms",
             config.media.address, config.media.threads, config.media.tick_ms
         ),
+        format!("                 {}", way_of_rtp(config)),
         format!("store            {}", config.store.path.display()),
     ];
     for switch in &config.switches {
@@ -99,6 +101,16 @@ fn plan(config: &Config) -> Vec<String> {
         None => format!("message          {:?}", config.prompt.text),
     });
     lines
+}
+
+/// How RTP would get in and out if the daemon were started here and now, by this user.
+fn way_of_rtp(config: &Config) -> String {
+    match would_take(config.media.io, config.media.address) {
+        Ok((BackEnd::OneSocket, _)) => "one socket for all ports".to_owned(),
+        Ok((BackEnd::Portable, None)) => "a socket for each port".to_owned(),
+        Ok((BackEnd::Portable, Some(why))) => format!("a socket for each port; one for all is not possible: {why}"),
+        Err(error) => error.to_string(),
+    }
 }
 
 /// What a switch gets and what is asked of it; passwords are never shown.

@@ -108,7 +108,7 @@ pub struct SipConfig {
 }
 
 /// `[media]`
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MediaConfig {
     /// Put into SDP, and bound.
     pub address: IpAddr,
@@ -120,6 +120,19 @@ pub struct MediaConfig {
     pub tick_ms: u16,
     /// What a leg is offered, in order of preference, where its switch says nothing else.
     pub codecs: Codecs,
+    /// How datagrams get in and out.
+    pub io: MediaIo,
+}
+
+/// `[media] io`
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MediaIo {
+    /// One socket where the machine allows, else the portable way.
+    Auto,
+    /// A socket for each port.
+    Portable,
+    /// One socket for all ports, or no start.
+    OneSocket,
 }
 
 /// `[store]`

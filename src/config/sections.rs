@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use super::reader::{At, Reader, Section};
 use super::{
-    AdminConfig, CallConfig, HttpConfig, LogConfig, MediaConfig, PromptConfig, SpeechConfig, StoreConfig, TlsConfig,
+    AdminConfig, CallConfig, HttpConfig, LogConfig, MediaConfig, MediaIo, PromptConfig, SpeechConfig, StoreConfig,
+    TlsConfig,
 };
 use crate::model::Codecs;
 
@@ -114,6 +115,12 @@ pub(super) fn media(reader: &mut Reader, mut section: Section<'_>) -> MediaConfi
         let problem = format!("{value} does not divide a 20 ms frame");
         reader.error(place, &section.key("tick_ms"), problem, "write 1, 2, 4, 5 or 10");
     }
+    let io = section.read(reader, "io", "write \"auto\", \"portable\" or \"one-socket\"", |text| match text {
+        "auto" => Ok(MediaIo::Auto),
+        "portable" => Ok(MediaIo::Portable),
+        "one-socket" => Ok(MediaIo::OneSocket),
+        _ => Err("no way for RTP that this version knows"),
+    });
     let codecs = codecs(reader, &mut section);
     section.finish(reader);
     MediaConfig {
@@ -121,6 +128,7 @@ pub(super) fn media(reader: &mut Reader, mut section: Section<'_>) -> MediaConfi
         ports: ports.map_or((20_000, 29_999), |at| at.value),
         threads: threads.unwrap_or(1),
         tick_ms: tick.map_or(1, |at| at.value),
+        io: io.map_or(MediaIo::Auto, |at| at.value),
         codecs: codecs.unwrap_or_default(),
     }
 }

@@ -13,7 +13,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use super::switch_metrics;
 use crate::engine::api::Notice;
-use crate::io::media_thread::MediaCounters;
+use crate::io::media_thread::{BackEnd, MediaCounters};
 use crate::model::{CallState, Outcome};
 use crate::sip::api::{Note, RefusedWhy, Way};
 
@@ -152,6 +152,10 @@ impl Metrics {
         let values = [packets.taken, packets.refused, packets.early, packets.relayed, packets.played];
         self.0.packets.iter().zip(values).for_each(|(counter, value)| counter.absolute(value));
         self.0.ports_in_use.set(counters.ports_in_use as f64);
+        for back_end in BackEnd::ALL {
+            let taken = counters.back_end == Some(back_end);
+            gauge!("callbridge_rtp_io", "way" => back_end.as_str()).set(f64::from(u8::from(taken)));
+        }
     }
 
     /// The Prometheus text.
@@ -189,6 +193,7 @@ fn describe() {
     );
     describe_counter!("callbridge_rtp_packets_total", "RTP packets, by direction and what became of them.");
     describe_gauge!("callbridge_rtp_ports_in_use", "RTP ports bound now.");
+    describe_gauge!("callbridge_rtp_io", "1 for the way that RTP gets in and out.");
     describe_counter!(
         "callbridge_sip_messages_total",
         "SIP messages, by direction, method and status (empty: a request)."
@@ -221,7 +226,8 @@ mod tests {
         metrics.observe(&Notice::SipRefused(crate::sip::api::RefusedWhy::Stranger));
         metrics.inbox_depth(3);
         let packets = Counters { relayed: 7, ..Counters::default() };
-        metrics.media(&MediaCounters { packets, ports_in_use: 4, ..MediaCounters::default() });
+        let back_end = Some(BackEnd::OneSocket);
+        metrics.media(&MediaCounters { packets, ports_in_use: 4, back_end, ..MediaCounters::default() });
         let text = metrics.render();
         for line in [
             "callbridge_calls_total{outcome=\"customer_busy\"} 1",
@@ -234,6 +240,8 @@ mod tests {
             "callbridge_inbox_depth 3",
             "callbridge_rtp_packets_total{direction=\"out\",result=\"relayed\"} 7",
             "callbridge_rtp_ports_in_use 4",
+            "callbridge_rtp_io{way=\"one-socket\"} 1",
+            "callbridge_rtp_io{way=\"portable\"} 0",
             "# HELP callbridge_setup_seconds ",
         ] {
             assert!(text.contains(line), "{line} is missing in\n{text}");

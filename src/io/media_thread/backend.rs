@@ -1,187 +1,31 @@
-//! How datagrams get in and out: the batch interface, and its portable back end (a socket per leg, epoll). Owns the
-//! sockets; refuses to look into datagrams. Another back end (one socket for all ports) fits the same interface.
+//! How datagrams get in and out: the batch interface that both back ends fit. Owns its contract; refuses sockets, which are
+//! `portable`'s and `one_socket`'s.
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
-use std::sync::Arc;
 
-use rustix::buffer::spare_capacity;
-use rustix::event::{Timespec, epoll};
-
-use super::ports::LegSocket;
+use super::ports::LegPort;
 use crate::media::{Outgoing, Slot, Verdict};
 
 /// Datagrams longer than this are no RTP of ours and are dropped.
-const LONGEST: usize = 1500;
-/// Ready sockets told at once.
-const READY: usize = 1024;
-/// The wake-up's key among the sockets' slots.
-const WAKE: u64 = u64::MAX;
+pub(super) const LONGEST: usize = 1500;
 
 /// Batches of datagrams for a shard's legs.
 pub(super) trait Batch {
-    /// A leg's socket, from its opening on.
-    fn add(&mut self, slot: Slot, socket: LegSocket) -> io::Result<()>;
+    /// A leg's port, from its opening on.
+    fn add(&mut self, slot: Slot, port: LegPort) -> io::Result<()>;
     /// The leg is closed: its port is free when this returns.
     fn remove(&mut self, slot: Slot);
     /// The leg's only peer from now on, or again nobody in particular.
     fn connect(&mut self, slot: Slot, peer: Option<SocketAddr>);
-    /// One batch: each waiting datagram (at most one per leg) is judged, and sent on from where it lies.
+    /// One batch: each waiting datagram is judged, and sent on from where it lies. Bounded, so that a flood delays no frame.
     fn relay(&mut self, judge: impl FnMut(Slot, SocketAddr, &mut [u8]) -> Verdict);
-    /// Sends a datagram of ours. Losing one is no error.
+    /// Sends a datagram of ours, with [`Batch::flush`] at the latest. Losing one is no error.
     fn send(&mut self, way: Outgoing, datagram: &[u8]);
+    /// The tick's last word: what waits leaves.
+    fn flush(&mut self);
+    /// Datagrams so far that were for no open leg.
+    fn astray(&self) -> u64;
     /// Sleeps until woken: no leg is open.
     fn sleep(&mut self);
-}
-
-/// A socket per leg, told ready by epoll (level-triggered).
-pub(super) struct Portable {
-    epoll: OwnedFd,
-    wake: Arc<OwnedFd>,
-    sockets: Vec<Option<Entry>>,
-    ready: Vec<epoll::Event>,
-    datagram: Box<[u8; LONGEST + 1]>,
-}
-
-struct Entry {
-    leg: LegSocket,
-    connected: Option<SocketAddr>,
-}
-
-/// The system's part of a back end: made where a failure can be reported, used on the media thread.
-pub(super) struct PortableParts {
-    epoll: OwnedFd,
-    wake: Arc<OwnedFd>,
-}
-
-impl PortableParts {
-    /// An empty set, woken by this eventfd.
-    pub(super) fn new(wake: Arc<OwnedFd>) -> io::Result<PortableParts> {
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        epoll::add(&epoll, &wake, epoll::EventData::new_u64(WAKE), epoll::EventFlags::IN)?;
-        Ok(PortableParts { epoll, wake })
-    }
-}
-
-impl Portable {
-    pub(super) fn new(PortableParts { epoll, wake }: PortableParts) -> Portable {
-        Portable {
-            epoll,
-            wake,
-            sockets: Vec::new(),
-            ready: Vec::with_capacity(READY),
-            datagram: Box::new([0; LONGEST + 1]),
-        }
-    }
-
-    fn poll(&mut self, timeout: Option<&Timespec>) {
-        self.ready.clear();
-        // A signal or a full table is an empty round; the next tick comes anyway.
-        if epoll::wait(&self.epoll, spare_capacity(&mut self.ready), timeout).is_err() {
-            self.ready.clear();
-        }
-    }
-}
-
-impl Batch for Portable {
-    fn add(&mut self, slot: Slot, leg: LegSocket) -> io::Result<()> {
-        let key = epoll::EventData::new_u64(slot.0 as u64);
-        epoll::add(&self.epoll, &leg.socket, key, epoll::EventFlags::IN)?;
-        if self.sockets.len() <= slot.0 {
-            self.sockets.resize_with(slot.0 + 1, || None);
-        }
-        if let Some(entry) = self.sockets.get_mut(slot.0) {
-            *entry = Some(Entry { leg, connected: None });
-        }
-        Ok(())
-    }
-
-    fn remove(&mut self, slot: Slot) {
-        // Closing the only descriptor takes it out of the epoll set, too.
-        self.sockets.get_mut(slot.0).map(Option::take);
-    }
-
-    fn connect(&mut self, slot: Slot, peer: Option<SocketAddr>) {
-        let Some(entry) = self.sockets.get_mut(slot.0).and_then(Option::as_mut) else { return };
-        if entry.connected == peer {
-            return;
-        }
-        let done = match peer {
-            Some(peer) => entry.leg.socket.connect(peer),
-            None => rustix::net::connect_unspec(&entry.leg.socket).map_err(io::Error::from),
-        };
-        // Where the system refuses, the socket stays as it is and `send_to` does the work.
-        if done.is_ok() {
-            entry.connected = peer;
-        }
-    }
-
-    fn relay(&mut self, mut judge: impl FnMut(Slot, SocketAddr, &mut [u8]) -> Verdict) {
-        let ready = {
-            self.poll(Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
-            std::mem::take(&mut self.ready)
-        };
-        for event in &ready {
-            let key = event.data.u64();
-            if key == WAKE {
-                drain(&self.wake);
-                continue;
-            }
-            let slot = Slot(key as usize);
-            let Some((from, length)) = self.receive(slot) else { continue };
-            // One byte more than the longest: then it was cut off.
-            if length > LONGEST {
-                continue;
-            }
-            let verdict = match self.datagram.get_mut(..length) {
-                Some(datagram) => judge(slot, from, datagram),
-                None => continue,
-            };
-            if let Some(peer) = verdict.connect {
-                self.connect(slot, Some(peer));
-            }
-            if let (Some(way), Some(datagram)) = (verdict.send, self.datagram.get(..length)) {
-                transmit(&self.sockets, way, datagram);
-            }
-        }
-        self.ready = ready;
-    }
-
-    fn send(&mut self, way: Outgoing, datagram: &[u8]) {
-        transmit(&self.sockets, way, datagram);
-    }
-
-    fn sleep(&mut self) {
-        self.poll(None);
-        drain(&self.wake);
-    }
-}
-
-impl Portable {
-    fn receive(&mut self, slot: Slot) -> Option<(SocketAddr, usize)> {
-        let entry = self.sockets.get(slot.0)?.as_ref()?;
-        let buffer = self.datagram.as_mut_slice();
-        // An error is an ICMP complaint about something sent: reading it cleared it.
-        match entry.connected {
-            Some(peer) => entry.leg.socket.recv(buffer).ok().map(|length| (peer, length)),
-            None => entry.leg.socket.recv_from(buffer).ok().map(|(length, from)| (from, length)),
-        }
-    }
-}
-
-fn transmit(sockets: &[Option<Entry>], way: Outgoing, datagram: &[u8]) {
-    let Some(entry) = sockets.get(way.slot.0).and_then(Option::as_ref) else { return };
-    // A full buffer or an unreachable peer loses the packet, as the network may.
-    let _ = if entry.connected == Some(way.to) {
-        entry.leg.socket.send(datagram)
-    } else {
-        entry.leg.socket.send_to(datagram, way.to)
-    };
-}
-
-fn drain(wake: &OwnedFd) {
-    let mut count = [0u8; 8];
-    // Nothing to read is as good.
-    let _ = rustix::io::read(wake, &mut count);
 }

@@ -1,4 +1,4 @@
-//! The media threads: RTP sockets, the tick, batches; the portable back end. Owns threads, ports and the way between the
+//! The media threads: RTP sockets, the tick, batches; the two back ends. Owns threads, ports and the way between the
 //! engine's thread and theirs; refuses the rules of media, which are [`crate::media`]'s. The shape follows performance.md:
 //! wake-ups cost, not packets.
 //!
@@ -7,8 +7,15 @@
 //! tick for the media thread, and the two must not wait for each other.
 
 mod backend;
+mod bpf;
+mod choice;
+mod claim;
+mod one_socket;
+mod portable;
 mod ports;
+mod raw;
 mod stats;
+mod steer;
 mod worker;
 
 #[cfg(test)]
@@ -26,11 +33,17 @@ use std::time::Duration;
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 
-use self::backend::{Portable, PortableParts};
+pub use self::choice::{BackEnd, MediaError, Missing, would_take};
+use self::choice::{Choice, choose};
+use self::claim::Claim;
+pub use self::claim::ClaimError;
+use self::one_socket::{OneSocket, OneSocketParts};
+use self::portable::{Portable, PortableParts};
 use self::ports::Pool;
 pub use self::stats::MediaCounters;
 use self::stats::ShardStats;
-use self::worker::{Order, Worker};
+use self::worker::{Beat, Order, Worker};
+use crate::config::MediaIo;
 use crate::media::api::{Command, Event, OpenError, Prompts};
 use crate::media::{Settings, Shard};
 use crate::model::LegId;
@@ -49,6 +62,8 @@ pub struct MediaSettings {
     pub threads: usize,
     /// Milliseconds from tick to tick: a divisor of 20.
     pub tick_ms: u16,
+    /// How datagrams get in and out.
+    pub io: MediaIo,
 }
 
 /// Orders waiting for one thread at most; it takes all of them each tick.
@@ -59,6 +74,8 @@ const RING: usize = 4096;
 pub struct MediaHandle {
     shards: Vec<ShardHandle>,
     pool: Pool,
+    back_end: BackEnd,
+    _claim: Option<Claim>,
 }
 
 struct ShardHandle {
@@ -69,14 +86,49 @@ struct ShardHandle {
     thread: Option<JoinHandle<()>>,
 }
 
+/// The system's part of a back end.
+enum Parts {
+    Portable(PortableParts),
+    OneSocket(OneSocketParts),
+}
+
 impl MediaHandle {
     /// Starts the threads.
-    pub fn start(settings: MediaSettings, prompts: Arc<dyn Prompts>, events: EventSink) -> io::Result<MediaHandle> {
+    pub fn start(
+        settings: MediaSettings,
+        prompts: Arc<dyn Prompts>,
+        events: EventSink,
+    ) -> Result<MediaHandle, MediaError> {
         let tick = Duration::from_millis(u64::from(settings.tick_ms.clamp(1, 20)));
-        let shards = (0..settings.threads.max(1))
-            .map(|index| ShardHandle::start(index, tick, Arc::clone(&prompts), Arc::clone(&events)))
+        let threads = settings.threads.max(1);
+        let Choice { steered, claim, why } = choose(settings.io, settings.address, settings.ports, threads)?;
+        let back_end = if steered.is_some() { BackEnd::OneSocket } else { BackEnd::Portable };
+        tell(back_end, why.as_ref());
+        let flags = rustix::event::EventfdFlags::CLOEXEC | rustix::event::EventfdFlags::NONBLOCK;
+        let wake = || rustix::event::eventfd(0, flags).map(Arc::new).map_err(io::Error::from);
+        let wakes = (0..threads).map(|_| wake()).collect::<io::Result<Vec<_>>>()?;
+        let parts: Vec<Parts> = match steered {
+            Some(steered) => steered.parts(&wakes).into_iter().map(Parts::OneSocket).collect(),
+            None => wakes
+                .iter()
+                .map(|wake| PortableParts::new(Arc::clone(wake)).map(Parts::Portable))
+                .collect::<io::Result<_>>()?,
+        };
+        let shards = parts
+            .into_iter()
+            .zip(wakes)
+            .enumerate()
+            .map(|(index, (parts, wake))| {
+                ShardHandle::start(index, tick, (parts, wake), Arc::clone(&prompts), Arc::clone(&events))
+            })
             .collect::<io::Result<Vec<_>>>()?;
-        Ok(MediaHandle { shards, pool: Pool::new(settings.address, settings.ports) })
+        let pool = Pool::new(settings.address, settings.ports, back_end);
+        Ok(MediaHandle { shards, pool, back_end, _claim: claim })
+    }
+
+    /// How datagrams get in and out.
+    pub fn back_end(&self) -> BackEnd {
+        self.back_end
     }
 
     /// Obeys the engine. `Open` is answered at once ([`Event::Opened`] or [`Event::OpenFailed`]); everything else is
@@ -96,7 +148,8 @@ impl MediaHandle {
 
     /// The figures now; CPU time is up to 16 ticks old.
     pub fn counters(&self) -> MediaCounters {
-        let mut sum = MediaCounters { ports_in_use: self.pool.in_use() as u64, ..MediaCounters::default() };
+        let (ports_in_use, back_end) = (self.pool.in_use() as u64, Some(self.back_end));
+        let mut sum = MediaCounters { ports_in_use, back_end, ..MediaCounters::default() };
         for shard in &self.shards {
             shard.stats.add_to(&mut sum);
         }
@@ -105,8 +158,8 @@ impl MediaHandle {
 
     fn open(&self, leg: LegId) -> Event {
         match self.pool.open() {
-            Ok((socket, local)) => {
-                if self.shard(leg).is_some_and(|shard| shard.post(Order::Open { leg, socket })) {
+            Ok((port, local)) => {
+                if self.shard(leg).is_some_and(|shard| shard.post(Order::Open { leg, port })) {
                     Event::Opened { leg, local }
                 } else {
                     Event::OpenFailed { leg, reason: OpenError::System }
@@ -129,27 +182,26 @@ impl MediaHandle {
 }
 
 impl ShardHandle {
-    fn start(index: usize, tick: Duration, prompts: Arc<dyn Prompts>, events: EventSink) -> io::Result<ShardHandle> {
+    fn start(
+        index: usize,
+        tick: Duration,
+        (parts, wake): (Parts, Arc<OwnedFd>),
+        prompts: Arc<dyn Prompts>,
+        events: EventSink,
+    ) -> io::Result<ShardHandle> {
         let mut seed = [0u8; 32];
         OsRng.try_fill_bytes(&mut seed).map_err(io::Error::other)?;
-        let flags = rustix::event::EventfdFlags::CLOEXEC | rustix::event::EventfdFlags::NONBLOCK;
-        let wake = Arc::new(rustix::event::eventfd(0, flags)?);
         let (orders, ring) = sync_channel(RING);
         let asleep = Arc::new(AtomicBool::new(false));
         let stats = Arc::new(ShardStats::default());
-        let portable = PortableParts::new(Arc::clone(&wake))?;
-        let (flag, figures) = (Arc::clone(&asleep), Arc::clone(&stats));
+        let (asleep_too, figures) = (Arc::clone(&asleep), Arc::clone(&stats));
+        let beat = Beat { orders: ring, asleep: asleep_too, events, stats: figures, tick };
         let run = move || {
-            let worker = Worker {
-                shard: Shard::new(prompts, Settings::default(), seed),
-                batch: Portable::new(portable),
-                orders: ring,
-                asleep: flag,
-                events,
-                stats: figures,
-                tick,
-            };
-            worker.run();
+            let shard = Shard::new(prompts, Settings::default(), seed);
+            match parts {
+                Parts::Portable(parts) => Worker { shard, batch: Portable::new(parts), beat }.run(),
+                Parts::OneSocket(parts) => Worker { shard, batch: OneSocket::new(parts), beat }.run(),
+            }
         };
         let thread = std::thread::Builder::new().name(format!("media-{index}")).spawn(run)?;
         Ok(ShardHandle { orders: Some(orders), asleep, wake, stats, thread: Some(thread) })
@@ -173,6 +225,14 @@ impl ShardHandle {
             // The counter cannot be full: it is written once per sleep.
             let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
         }
+    }
+}
+
+fn tell(back_end: BackEnd, why: Option<&Missing>) {
+    let io = back_end.as_str();
+    match why {
+        None => tracing::info!(io, "RTP gets in and out"),
+        Some(why) => tracing::info!(io, %why, "RTP gets in and out; one socket for all ports would cost less"),
     }
 }
 

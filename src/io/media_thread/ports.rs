@@ -9,6 +9,7 @@ use rand::TryRngCore;
 use rand::rngs::OsRng;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::choice::BackEnd;
 use crate::media::api::OpenError;
 
 /// Bytes of kernel buffer we ask for per leg; the kernel doubles it. Enough for some ten packets: an overloaded relay
@@ -23,6 +24,7 @@ pub(super) struct Pool {
     address: IpAddr,
     free: Arc<Mutex<VecDeque<u16>>>,
     total: usize,
+    back_end: BackEnd,
 }
 
 /// A port in use.
@@ -31,20 +33,38 @@ pub(super) struct Permit {
     free: Arc<Mutex<VecDeque<u16>>>,
 }
 
+/// A leg's port, and a socket bound to it where the back end has one for each.
+pub(super) struct LegPort {
+    socket: Option<UdpSocket>,
+    permit: Permit,
+}
+
 /// A leg's socket and its port. The socket closes before the port is free: fields drop in this order.
 pub(super) struct LegSocket {
     pub(super) socket: UdpSocket,
     _permit: Permit,
 }
 
+impl LegPort {
+    /// The port's number.
+    pub(super) fn number(&self) -> u16 {
+        self.permit.port
+    }
+
+    /// The leg as the portable back end wants it.
+    pub(super) fn into_socket(self) -> Option<LegSocket> {
+        Some(LegSocket { socket: self.socket?, _permit: self.permit })
+    }
+}
+
 impl Pool {
     /// All even ports from `first` to `last`, beginning anywhere: after a crash the phones of the life before still send to
     /// their ports, and must not meet new calls there (found by tests/sim, seed 8006).
-    pub(super) fn new(address: IpAddr, (first, last): (u16, u16)) -> Pool {
+    pub(super) fn new(address: IpAddr, (first, last): (u16, u16), back_end: BackEnd) -> Pool {
         let mut free: VecDeque<u16> = (first..=last).filter(|port| port % 2 == 0 && *port > 0).collect();
         let draw = usize::try_from(OsRng.try_next_u32().unwrap_or(0)).unwrap_or(0);
         free.rotate_left(draw.checked_rem(free.len()).unwrap_or(0));
-        Pool { address, total: free.len(), free: Arc::new(Mutex::new(free)) }
+        Pool { address, total: free.len(), free: Arc::new(Mutex::new(free)), back_end }
     }
 
     /// Ports held by legs.
@@ -52,8 +72,9 @@ impl Pool {
         self.total - self.free.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// Binds the next free port. One that somebody else holds goes back to the end of the row.
-    pub(super) fn open(&self) -> Result<(LegSocket, SocketAddr), OpenError> {
+    /// The next free port, bound. One that somebody else holds goes back to the end of the row. Where ports are steered, it is
+    /// only tried: nobody else's packets are to come to us.
+    pub(super) fn open(&self) -> Result<(LegPort, SocketAddr), OpenError> {
         let mut why = OpenError::PoolEmpty;
         // Kept until the end, so that no port is tried twice.
         let mut taken_by_others = Vec::new();
@@ -61,7 +82,10 @@ impl Pool {
             let Some(permit) = self.take() else { break };
             let local = SocketAddr::new(self.address, permit.port);
             match bind(local) {
-                Ok(socket) => return Ok((LegSocket { socket, _permit: permit }, local)),
+                Ok(socket) => {
+                    let socket = (self.back_end == BackEnd::Portable).then_some(socket);
+                    return Ok((LegPort { socket, permit }, local));
+                }
                 Err(error) => {
                     why = OpenError::System;
                     taken_by_others.push(permit);
@@ -86,7 +110,8 @@ impl Drop for Permit {
     }
 }
 
-fn bind(local: SocketAddr) -> std::io::Result<UdpSocket> {
+/// A socket that does not block, with little room.
+pub(super) fn bind(local: SocketAddr) -> std::io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(local), Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
     socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
@@ -104,7 +129,7 @@ mod tests {
 
     #[test]
     fn even_ports_are_lent_and_come_back() {
-        let pool = Pool::new(loopback(), (36_001, 36_005));
+        let pool = Pool::new(loopback(), (36_001, 36_005), BackEnd::Portable);
         let (first, local) = pool.open().unwrap();
         let (second, _) = pool.open().unwrap();
         assert_eq!(local.port() % 2, 0);
@@ -116,13 +141,15 @@ mod tests {
 
     #[test]
     fn a_port_that_another_program_holds_is_passed_over() {
-        let other = UdpSocket::bind("127.0.0.1:36010").unwrap();
-        let pool = Pool::new(loopback(), (36_010, 36_013));
-        let (_held, local) = pool.open().unwrap();
-        assert_eq!(local.port(), 36_012);
-        assert!(matches!(pool.open(), Err(OpenError::System)));
-        assert_eq!(pool.in_use(), 1);
-        drop(other);
-        assert!(pool.open().is_ok());
+        for back_end in BackEnd::ALL {
+            let other = UdpSocket::bind("127.0.0.1:36010").unwrap();
+            let pool = Pool::new(loopback(), (36_010, 36_013), back_end);
+            let (_held, local) = pool.open().unwrap();
+            assert_eq!(local.port(), 36_012);
+            assert!(matches!(pool.open(), Err(OpenError::System)));
+            assert_eq!(pool.in_use(), 1);
+            drop(other);
+            assert!(pool.open().is_ok());
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::choice::BackEnd;
 use crate::media::Counters;
 
 /// One shard's figures.
@@ -26,17 +27,19 @@ pub struct MediaCounters {
     pub legs: u64,
     /// Ports bound.
     pub ports_in_use: u64,
+    /// How datagrams get in and out; none before the start.
+    pub back_end: Option<BackEnd>,
     /// CPU time of the media threads since their start.
     pub cpu: Duration,
 }
 
 impl ShardStats {
-    pub(super) fn store(&self, counters: Counters, legs: usize) {
+    pub(super) fn store(&self, counters: Counters, astray: u64, legs: usize) {
         let pairs = [
             (&self.taken, counters.taken),
             (&self.relayed, counters.relayed),
             (&self.played, counters.played),
-            (&self.refused, counters.refused),
+            (&self.refused, counters.refused + astray),
             (&self.early, counters.early),
             (&self.legs, legs as u64),
         ];

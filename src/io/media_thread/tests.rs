@@ -1,4 +1,6 @@
-//! Real sockets on loopback: two phones, tones both ways, ports returned.
+//! Real sockets on loopback, the same stories over both back ends: two phones, tones both ways, ports returned; then what only
+//! the one socket has to prove. Where the permissions for that one are missing, its tests fail and say which; only where the
+//! kernel itself cannot do it are they left out, and loudly.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::mpsc::{Receiver, channel};
@@ -28,11 +30,38 @@ fn leg(call: u8, attempt: u16) -> LegId {
     LegId { call: CallId::new(Wall(0), [call; 10]), attempt }
 }
 
-fn start(first: u16, last: u16, threads: usize) -> (MediaHandle, Receiver<Event>) {
+/// Whether the one socket is to be tested.
+fn one_socket() -> bool {
+    match would_take(MediaIo::OneSocket, "127.0.0.1".parse().unwrap()) {
+        Ok(_) => true,
+        Err(MediaError::OneSocket(Missing::Kernel { what, error })) => {
+            eprintln!("NOT TESTED: one socket for all ports, because this kernel refuses {what}: {error}");
+            false
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Every back end that this kernel can do.
+fn back_ends() -> Vec<MediaIo> {
+    let one = one_socket().then_some(MediaIo::OneSocket);
+    one.into_iter().chain([MediaIo::Portable]).collect()
+}
+
+fn try_start(
+    io: MediaIo,
+    address: &str,
+    ports: (u16, u16),
+    threads: usize,
+) -> Result<(MediaHandle, Receiver<Event>), MediaError> {
     let (sender, events) = channel();
-    let settings = MediaSettings { address: "127.0.0.1".parse().unwrap(), ports: (first, last), threads, tick_ms: 5 };
+    let settings = MediaSettings { address: address.parse().unwrap(), ports, threads, tick_ms: 5, io };
     let sink: EventSink = Arc::new(move |event| drop(sender.send(event)));
-    (MediaHandle::start(settings, Arc::new(Message), sink).unwrap(), events)
+    Ok((MediaHandle::start(settings, Arc::new(Message), sink)?, events))
+}
+
+fn start(io: MediaIo, first: u16, last: u16, threads: usize) -> (MediaHandle, Receiver<Event>) {
+    try_start(io, "127.0.0.1", (first, last), threads).unwrap()
 }
 
 /// A phone with its own socket and a tone.
@@ -48,7 +77,7 @@ struct Phone {
 impl Phone {
     fn new(media: &MediaHandle, leg: LegId, hertz: f64) -> Phone {
         let Some(Event::Opened { local, .. }) = media.command(Command::Open { leg }) else { panic!("no port") };
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let socket = UdpSocket::bind((local.ip(), 0)).unwrap();
         socket.set_nonblocking(true).unwrap();
         let plan = MediaPlan {
             remote: socket.local_addr().unwrap(),
@@ -114,10 +143,9 @@ fn closed(events: &Receiver<Event>) -> crate::model::Quality {
     }
 }
 
-#[test]
-fn the_message_is_heard_then_a_tone_crosses_both_ways_and_the_ports_come_back() {
-    let (media, events) = start(37_000, 37_009, 1);
-    let mut phones = [Phone::new(&media, leg(1, 0), 1000.0), Phone::new(&media, leg(1, 1), 1700.0)];
+/// The message to the first, then a talk, then the end.
+fn whole_call(media: &MediaHandle, events: &Receiver<Event>, call: u8) {
+    let mut phones = [Phone::new(media, leg(call, 0), 1000.0), Phone::new(media, leg(call, 1), 1700.0)];
     assert_eq!(media.counters().ports_in_use, 2);
     media.command(Command::Play {
         leg: phones[0].leg,
@@ -129,7 +157,7 @@ fn the_message_is_heard_then_a_tone_crosses_both_ways_and_the_ports_come_back() 
     talk_until(&mut phones, "the talk", |phones| phones[0].hears(1700.0, 20) && phones[1].hears(1000.0, 20));
     for phone in &phones {
         media.command(Command::Close { leg: phone.leg });
-        let quality = closed(&events);
+        let quality = closed(events);
         assert_eq!((quality.packets_lost, quality.packets_refused), (0, 0));
         assert!(quality.packets_received > 20 && quality.packets_sent >= 20);
     }
@@ -139,32 +167,137 @@ fn the_message_is_heard_then_a_tone_crosses_both_ways_and_the_ports_come_back() 
 }
 
 #[test]
+fn the_message_is_heard_then_a_tone_crosses_both_ways_and_the_ports_come_back() {
+    for io in back_ends() {
+        let (media, events) = start(io, 37_000, 37_009, 1);
+        whole_call(&media, &events, 1);
+    }
+}
+
+#[test]
+fn it_is_the_same_over_ipv6() {
+    for io in back_ends() {
+        let (media, events) = try_start(io, "::1", (37_020, 37_029), 1).unwrap();
+        whole_call(&media, &events, 1);
+    }
+}
+
+#[test]
 fn an_idle_thread_sleeps_and_a_thousand_legs_that_fail_leave_no_port() {
-    let (media, events) = start(37_100, 37_139, 2);
-    for round in 0..50u8 {
-        for attempt in 0..20 {
-            let opened = media.command(Command::Open { leg: leg(round, attempt) });
-            assert!(matches!(opened, Some(Event::Opened { .. })), "{opened:?}");
+    for io in back_ends() {
+        let (media, events) = start(io, 37_100, 37_139, 2);
+        for round in 0..50u8 {
+            for attempt in 0..20 {
+                let opened = media.command(Command::Open { leg: leg(round, attempt) });
+                assert!(matches!(opened, Some(Event::Opened { .. })), "{opened:?}");
+            }
+            let refused = media.command(Command::Open { leg: leg(round, 99) });
+            assert_eq!(refused, Some(Event::OpenFailed { leg: leg(round, 99), reason: OpenError::PoolEmpty }));
+            for attempt in 0..20 {
+                media.command(Command::Close { leg: leg(round, attempt) });
+            }
+            for _ in 0..20 {
+                closed(&events);
+            }
+            assert_eq!(media.counters().ports_in_use, 0);
         }
-        let refused = media.command(Command::Open { leg: leg(round, 99) });
-        assert_eq!(refused, Some(Event::OpenFailed { leg: leg(round, 99), reason: OpenError::PoolEmpty }));
-        for attempt in 0..20 {
-            media.command(Command::Close { leg: leg(round, attempt) });
-        }
-        for _ in 0..20 {
-            closed(&events);
-        }
-        assert_eq!(media.counters().ports_in_use, 0);
     }
 }
 
 #[test]
 fn dropping_the_handle_closes_every_leg() {
-    let (media, events) = start(37_200, 37_209, 1);
-    for attempt in 0..3 {
-        media.command(Command::Open { leg: leg(1, attempt) });
+    for io in back_ends() {
+        let (media, events) = start(io, 37_200, 37_209, 1);
+        for attempt in 0..3 {
+            media.command(Command::Open { leg: leg(1, attempt) });
+        }
+        drop(media);
+        let all: Vec<Event> = events.iter().collect();
+        assert_eq!(all.iter().filter(|event| matches!(event, Event::Closed { .. })).count(), 3);
     }
-    drop(media);
-    let all: Vec<Event> = events.iter().collect();
-    assert_eq!(all.iter().filter(|event| matches!(event, Event::Closed { .. })).count(), 3);
+}
+
+#[test]
+fn what_can_be_had_is_taken_and_said() {
+    let (auto, _events) = start(MediaIo::Auto, 37_220, 37_229, 1);
+    assert_eq!(auto.back_end(), would_take(MediaIo::Auto, "127.0.0.1".parse().unwrap()).unwrap().0);
+    let (portable, _events) = start(MediaIo::Portable, 37_230, 37_239, 1);
+    assert_eq!(portable.back_end(), BackEnd::Portable);
+}
+
+#[test]
+fn each_thread_has_its_own_calls_and_two_daemons_do_not_disturb_each_other() {
+    if !one_socket() {
+        return;
+    }
+    let (first, first_events) = start(MediaIo::OneSocket, 37_240, 37_249, 3);
+    let (second, second_events) = start(MediaIo::OneSocket, 37_250, 37_259, 1);
+    for call in 1..=3 {
+        whole_call(&first, &first_events, call);
+        whole_call(&second, &second_events, call);
+    }
+    drop(first);
+    whole_call(&second, &second_events, 4);
+}
+
+#[test]
+fn ranges_that_meet_are_refused_and_free_when_their_owner_is_gone() {
+    if !one_socket() {
+        return;
+    }
+    let (steers, _events) = start(MediaIo::OneSocket, 37_420, 37_429, 1);
+    for (io, ports) in [
+        (MediaIo::OneSocket, (37_420, 37_429)),
+        (MediaIo::OneSocket, (37_410, 37_439)),
+        (MediaIo::Auto, (37_424, 37_425)),
+        (MediaIo::Portable, (37_429, 37_439)),
+    ] {
+        let error = try_start(io, "127.0.0.1", ports, 1).map(drop).unwrap_err().to_string();
+        assert!(error.contains("another callbridge has RTP ports 37420-37429"), "{error}");
+    }
+    assert!(try_start(MediaIo::OneSocket, "::1", (37_420, 37_429), 1).is_ok(), "another address");
+    drop(steers);
+    let (binds, _events) = start(MediaIo::Portable, 37_420, 37_429, 1);
+    assert!(
+        try_start(MediaIo::Portable, "127.0.0.1", (37_420, 37_429), 1).is_ok(),
+        "each finds the other's ports taken"
+    );
+    assert!(try_start(MediaIo::OneSocket, "127.0.0.1", (37_420, 37_429), 1).is_err());
+    let (auto, _events) = start(MediaIo::Auto, 37_420, 37_429, 1);
+    assert_eq!(auto.back_end(), BackEnd::Portable);
+    drop(binds);
+}
+
+/// Sends until the kernel says that nobody is there; `false`: somebody took it all.
+fn refused_at(to: SocketAddr) -> bool {
+    let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
+    stranger.connect(to).unwrap();
+    (0..10).any(|_| stranger.send(b"anybody there?").is_err())
+}
+
+#[test]
+fn only_ports_of_open_legs_are_steered() {
+    if !one_socket() {
+        return;
+    }
+    let (media, events) = start(MediaIo::OneSocket, 37_300, 37_309, 1);
+    let closed_port: SocketAddr = "127.0.0.1:37300".parse().unwrap();
+    assert!(refused_at(closed_port));
+    let Some(Event::Opened { local, .. }) = media.command(Command::Open { leg: leg(1, 0) }) else { panic!("no port") };
+    let began = Instant::now();
+    while refused_at(local) {
+        assert!(began.elapsed() < BOUND, "it is not steered");
+    }
+    // Another program's port is another program's, though it lies in our range.
+    let other =
+        (37_300..=37_309).find_map(|port| UdpSocket::bind(("127.0.0.1", port)).ok().filter(|_| port != local.port()));
+    let other = other.unwrap();
+    other.set_read_timeout(Some(BOUND)).unwrap();
+    let phone = UdpSocket::bind("127.0.0.1:0").unwrap();
+    phone.send_to(b"for the other", other.local_addr().unwrap()).unwrap();
+    assert_eq!(other.recv(&mut [0; 32]).unwrap(), 13);
+    media.command(Command::Close { leg: leg(1, 0) });
+    closed(&events);
+    assert_eq!(media.counters().ports_in_use, 0);
+    assert!(refused_at(local));
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::EventSink;
 use super::backend::Batch;
-use super::ports::LegSocket;
+use super::ports::LegPort;
 use super::stats::ShardStats;
 use crate::clock::Mono;
 use crate::media::Shard;
@@ -20,8 +20,8 @@ const CPU_EVERY: u32 = 16;
 
 /// What a handle sends to its thread.
 pub(super) enum Order {
-    /// A leg with its bound socket.
-    Open { leg: LegId, socket: LegSocket },
+    /// A leg with its port.
+    Open { leg: LegId, port: LegPort },
     /// Anything else.
     Command(Command),
 }
@@ -30,6 +30,11 @@ pub(super) enum Order {
 pub(super) struct Worker<B> {
     pub(super) shard: Shard,
     pub(super) batch: B,
+    pub(super) beat: Beat,
+}
+
+/// What a worker shares with its handle, whatever its back end.
+pub(super) struct Beat {
     pub(super) orders: Receiver<Order>,
     pub(super) asleep: Arc<AtomicBool>,
     pub(super) events: EventSink,
@@ -50,16 +55,17 @@ impl<B: Batch> Worker<B> {
             let (shard, batch) = (&mut self.shard, &mut self.batch);
             batch.relay(|slot, from, bytes| shard.packet(now, slot, from, bytes));
             shard.tick(now, |way, datagram| batch.send(way, datagram));
+            batch.flush();
             self.report();
             ticks = ticks.wrapping_add(1);
             if ticks.is_multiple_of(CPU_EVERY) {
-                self.stats.store_cpu();
+                self.beat.stats.store_cpu();
             }
             if !open {
                 break;
             }
             if self.shard.is_empty() {
-                self.stats.store_cpu();
+                self.beat.stats.store_cpu();
                 self.sleep_while_empty(moment(began));
                 due = began.elapsed();
             } else {
@@ -72,7 +78,7 @@ impl<B: Batch> Worker<B> {
     /// Obeys what waits in the ring. False: the handle is gone.
     fn obey(&mut self, now: Mono) -> bool {
         loop {
-            match self.orders.try_recv() {
+            match self.beat.orders.try_recv() {
                 Ok(order) => self.obey_one(now, order),
                 Err(TryRecvError::Empty) => return true,
                 Err(TryRecvError::Disconnected) => return false,
@@ -82,9 +88,9 @@ impl<B: Batch> Worker<B> {
 
     fn obey_one(&mut self, now: Mono, order: Order) {
         match order {
-            Order::Open { leg, socket } => {
+            Order::Open { leg, port } => {
                 let Some(slot) = self.shard.open(leg) else { return };
-                if self.batch.add(slot, socket).is_err() {
+                if self.batch.add(slot, port).is_err() {
                     // The engine was told a port: it hears that the leg is closed.
                     self.shard.command(now, Command::Close { leg });
                 }
@@ -108,18 +114,18 @@ impl<B: Batch> Worker<B> {
 
     fn report(&mut self) {
         while let Some(event) = self.shard.poll_event() {
-            (self.events)(event);
+            (self.beat.events)(event);
         }
-        self.stats.store(self.shard.counters(), self.shard.len());
+        self.beat.stats.store(self.shard.counters(), self.batch.astray(), self.shard.len());
     }
 
     /// Sleeps to the next beat. Beats that were missed are left out.
     fn wait(&self, began: Instant, last: Duration) -> Duration {
         let elapsed = began.elapsed();
-        let mut due = last + self.tick;
+        let mut due = last + self.beat.tick;
         if due < elapsed {
-            let missed = (elapsed - due).as_nanos() / self.tick.as_nanos().max(1);
-            due += self.tick * (u32::try_from(missed).unwrap_or(u32::MAX - 1) + 1);
+            let missed = (elapsed - due).as_nanos() / self.beat.tick.as_nanos().max(1);
+            due += self.beat.tick * (u32::try_from(missed).unwrap_or(u32::MAX - 1) + 1);
         }
         std::thread::sleep(due - elapsed);
         due
@@ -127,15 +133,15 @@ impl<B: Batch> Worker<B> {
 
     /// No leg: nothing to do before an order comes.
     fn sleep_while_empty(&mut self, now: Mono) {
-        self.asleep.store(true, Ordering::SeqCst);
+        self.beat.asleep.store(true, Ordering::SeqCst);
         fence(Ordering::SeqCst);
         // An order sent before the flag could be seen wakes nobody: look once more.
-        match self.orders.try_recv() {
+        match self.beat.orders.try_recv() {
             Ok(order) => self.obey_one(now, order),
             Err(TryRecvError::Disconnected) => {}
             Err(TryRecvError::Empty) => self.batch.sleep(),
         }
-        self.asleep.store(false, Ordering::SeqCst);
+        self.beat.asleep.store(false, Ordering::SeqCst);
     }
 
     fn close_all(&mut self, now: Mono) {
@@ -143,7 +149,7 @@ impl<B: Batch> Worker<B> {
             self.obey_one(now, Order::Command(Command::Close { leg }));
         }
         self.report();
-        self.stats.store_cpu();
+        self.beat.stats.store_cpu();
     }
 }
 
