@@ -3,6 +3,7 @@
 
 mod dialling;
 mod redirects;
+mod secure;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
