@@ -77,6 +77,7 @@ pub struct Engine {
     retired: Vec<register::Registrar>,
     next_ask: u64,
     drain: Drain,
+    media_full: bool,
 }
 
 /// A call that is not over.
@@ -262,6 +263,7 @@ impl Engine {
             retired: Vec::new(),
             next_ask: 0,
             drain: Drain::No,
+            media_full: false,
         };
         engine.watch_switches();
         engine.watch_registrations();
@@ -287,6 +289,7 @@ impl Engine {
             Input::Delete { reply, business, call } => self.delete(now, reply, &business, call),
             Input::Media(event) => self.media_event(now, event),
             Input::Stored { token, result } => self.stored(now, token, result),
+            Input::MediaFull(full) => self.media_full = full,
             Input::Directory(directory) => self.replace_directory(directory),
             Input::Resolved { switch, targets } => self.resolved(&switch, targets),
             Input::Drain => {
