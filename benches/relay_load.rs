@@ -82,7 +82,8 @@ fn row(io: MediaIo, calls: usize, tick_ms: u16, span: Duration) {
         io,
         full_percent: 100,
     };
-    let media = MediaHandle::start(settings, Arc::new(NoPrompt), sink, Arc::new(|_| {})).expect("media starts");
+    let sinks = Sinks { events: sink, full: Arc::new(|_| {}), recordings: Arc::new(|_| {}) };
+    let media = MediaHandle::start(settings, Arc::new(NoPrompt), sinks).expect("media starts");
     pin(1);
     let mut load = Load::new(&media, calls);
     // Warm until every leg heard its peer: on a busy machine the first second may not do.

@@ -140,6 +140,13 @@ impl<K: Ord + Clone> Timers<K> {
         self.by_time.insert((at, key));
     }
 
+    /// Sets the deadline of `key`, unless it has an earlier one.
+    pub fn bring_forward(&mut self, key: K, at: Mono) {
+        if self.by_key.get(&key).is_none_or(|set| *set > at) {
+            self.set(key, at);
+        }
+    }
+
     /// Forgets the deadline of `key`, if it has one.
     pub fn cancel(&mut self, key: &K) {
         if let Some(at) = self.by_key.remove(key) {

@@ -26,9 +26,10 @@ use crate::io::http::adapters::ArchivePort;
 use crate::io::http::server::{Server, ServerLimits};
 use crate::io::http::{App, Health, Patience, Phase, admin_router, router};
 use crate::io::logs::{self, CallLog};
-use crate::io::media_thread::{MediaHandle, MediaSettings};
+use crate::io::media_thread::{MediaHandle, MediaSettings, Sinks};
 use crate::io::passwords::{Verifier, VerifierLimits};
 use crate::io::prompts::PromptLibrary;
+use crate::io::recordings::{RecordingFolder, Recordings};
 use crate::io::resolver::{Found, Resolver};
 use crate::io::sip_listen::{Bound, ListenError, SipSide};
 use crate::io::stir::StirError;
@@ -102,6 +103,7 @@ pub struct Daemon {
     media: Arc<MediaHandle>,
     store: Arc<SqliteStore>,
     prompts: Arc<PromptLibrary>,
+    recordings: Recordings,
     tls: Option<ServerTls>,
     sip: SipSide,
     found: Found,
@@ -132,12 +134,14 @@ impl Daemon {
         let folder = config.store.path.parent().map(Path::to_path_buf).unwrap_or_default();
         let prompts = Arc::new(PromptLibrary::start(&config.prompt, &config.speech, &folder).map_err(part)?);
 
+        let recordings = Recordings::start(&config.recording.folder)?;
         let to_engine = engine.clone();
         let events = Arc::new(move |event| to_engine.media(event));
         let to_engine = engine.clone();
         let full = Arc::new(move |full| to_engine.media_full(full));
         let library: Arc<dyn Prompts> = Arc::clone(&prompts) as Arc<dyn Prompts>;
-        let media = MediaHandle::start(media_settings(&config), library, events, full).map_err(part)?;
+        let sinks = Sinks { events, full, recordings: recordings.sink() };
+        let media = MediaHandle::start(media_settings(&config), library, sinks).map_err(part)?;
         let media = Arc::new(media);
 
         let bound = Bound::new(&config.sip).map_err(not_listening)?;
@@ -166,6 +170,7 @@ impl Daemon {
             engine: Arc::new(engine.clone()),
             store: Arc::new(ArchivePort(Arc::clone(&store) as Arc<dyn Archive>)),
             directory: accounts,
+            recordings: RecordingFolder::new(&config.recording.folder),
             verifier: Verifier::new(VerifierLimits::default()).map_err(part)?,
             health: Arc::clone(&health),
             clock: wall,
@@ -190,6 +195,7 @@ impl Daemon {
             media,
             store,
             prompts,
+            recordings,
             tls,
             sip,
             found,
@@ -229,6 +235,7 @@ impl Daemon {
             ("[sip] listen", old.sip.listen != new.sip.listen || old.sip.tls.is_some() != new.sip.tls.is_some()),
             ("[media]", media_settings(old) != media_settings(&new)),
             ("[store] url", old.store.path != new.store.path),
+            ("[recording]", old.recording != new.recording),
             ("[hep]", old.hep != new.hep),
         ];
         self.config.call = new.call;
@@ -255,6 +262,7 @@ impl Daemon {
         sip.stop().await;
         let joined = tokio::task::spawn_blocking(move || {
             drop(self.media);
+            drop(self.recordings);
             drop(self.prompts);
             drop(self.store);
         });
@@ -336,7 +344,7 @@ fn hands(
     Hands {
         media: Box::new(move |command| media.command(command)),
         store: Box::new(move |token, op| store.submit(token, op)),
-        prepare: Box::new(move |spoken| prompts.prepare(&spoken)),
+        prepare: Box::new(move |clips| clips.into_iter().for_each(|clip| prompts.prepare(clip))),
         strangers: Box::new(move |count| telemetry::refused(RefusedWhy::Stranger, count)),
         notice: Box::new(move |notice| {
             counts.observe(notice);
@@ -422,6 +430,7 @@ fn engine_config(config: &Config, locals: &Locals, stir: Option<Stir>) -> Engine
             silence: seconds(call.silence_seconds),
             farewell: Duration::from_secs(20),
             audio_proof: Duration::from_secs(5),
+            gate: seconds(call.gate_seconds),
         },
         late: seconds(call.late_seconds),
         max_ahead: seconds(call.max_ahead_seconds),
@@ -446,6 +455,7 @@ fn switch(config: &SwitchConfig) -> Switch {
         max_calls_per_second: config.max_calls_per_second,
         drain: config.drain,
         answer: Duration::from_secs(u64::from(config.answer_seconds)),
+        trying: Duration::from_secs(u64::from(config.trying_seconds)),
         options: (config.options_seconds > 0).then(|| Duration::from_secs(u64::from(config.options_seconds))),
         trunk: Arc::new(config.trunk.clone()),
     }

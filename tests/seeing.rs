@@ -12,3 +12,5 @@ mod ladder;
 mod logs;
 #[path = "seeing/metrics.rs"]
 mod metrics;
+#[path = "seeing/moments.rs"]
+mod moments;

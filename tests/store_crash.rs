@@ -35,6 +35,7 @@ fn call(number: i64) -> StoredCall {
             reference: None,
             caller_id: None,
             withhold_caller_id: true,
+            record: false,
             headers: vec![("User-to-User".into(), "56a3;encoding=hex".into())],
             idempotency: None,
         },

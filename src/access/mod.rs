@@ -128,6 +128,8 @@ mod tests {
             limits,
             tariff: Tariff::default(),
             caller_ids: vec![],
+            recording: Default::default(),
+            gates: Default::default(),
         }
     }
 

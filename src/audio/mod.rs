@@ -7,6 +7,7 @@ pub mod codec;
 mod conceal;
 pub mod g711;
 mod g722;
+pub mod keys;
 pub mod level;
 pub mod music;
 mod opus;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::clock::Mono;
-use crate::model::{CallState, Cause, Endpoint, Outcome, Quality, TransferId};
+use crate::model::{CallState, Cause, Endpoint, Key, Outcome, Quality, TransferId};
 
 /// Ordinal of a leg within its call: 0 is the customer.
 pub type Attempt = u16;
@@ -29,6 +29,8 @@ pub struct CallLimits {
     pub farewell: Duration,
     /// After the bridge, audio must have crossed both ways within this, else the record says so.
     pub audio_proof: Duration,
+    /// Whoever is asked to press 1 has so long; a whisper may take so long.
+    pub gate: Duration,
 }
 
 /// What kind of failure a leg met: all that the call needs to choose its outcome.
@@ -63,6 +65,8 @@ pub enum Event {
     DigitsSent(Attempt),
     /// They could not be dialled.
     DigitsFailed(Attempt),
+    /// This leg's party pressed a key.
+    Pressed(Attempt, Key),
     /// A party wants the customer to talk with somebody else.
     TransferAsked {
         /// Who asks.
@@ -103,12 +107,14 @@ pub enum Timer {
     AudioProof,
     /// Digits should have been dialled by now.
     Digits,
+    /// A key should have been pressed by now.
+    Gate,
 }
 
 impl Timer {
     /// Every one.
-    pub const ALL: [Timer; 6] =
-        [Timer::Ring, Timer::Hold, Timer::Talk, Timer::Farewell, Timer::AudioProof, Timer::Digits];
+    pub const ALL: [Timer; 7] =
+        [Timer::Ring, Timer::Hold, Timer::Talk, Timer::Farewell, Timer::AudioProof, Timer::Digits, Timer::Gate];
 }
 
 /// Why a transfer is refused.
@@ -163,6 +169,12 @@ pub enum Action {
     Release(Attempt),
     /// Play the message, then hold music until something else happens.
     PlayConnecting(Attempt),
+    /// Ask the customer to press 1, again and again until something else happens.
+    PlayGate(Attempt),
+    /// Tell a representative once who calls. Answered by `PlayEnded`.
+    PlayWhisper(Attempt),
+    /// Tell a representative who calls and ask for a 1, again and again.
+    PlayAccept(Attempt),
     /// Play the second message once.
     PlayUnavailable(Attempt),
     /// Play hold music until something else happens; ends the bridge the leg is in.

@@ -9,10 +9,12 @@
 //!                                                              Transferring
 //! ```
 //!
-//! A leg is reached when it has answered and the digits of its address, if it has any, are dialled.
+//! A leg is reached when it has answered, the digits of its address, if it has any, are dialled, and its gate (`gate`), if it
+//! has one, is open.
 
 pub mod api;
 mod ending;
+mod gate;
 pub mod leg;
 mod setup;
 mod transfer;
@@ -21,7 +23,7 @@ mod views;
 use std::collections::VecDeque;
 
 use crate::clock::{Now, Wall};
-use crate::model::{CallId, Cause, Endpoint, InitiationMessage, Outcome, TransferId};
+use crate::model::{CallId, Cause, Endpoint, Gates, InitiationMessage, Outcome, TransferId};
 
 pub use api::{Action, Attempt, CUSTOMER, CallLimits, Event, FailureKind, Timer, TransferRefusal, TransferReport};
 pub use leg::Leg;
@@ -30,6 +32,7 @@ pub use leg::Leg;
 mod q850 {
     pub const NORMAL: u8 = 16;
     pub const NO_ANSWER: u8 = 19;
+    pub const REJECTED: u8 = 21;
     pub const EXPIRY: u8 = 102;
     pub const TEMPORARY: u8 = 41;
     pub const INTERWORKING: u8 = 127;
@@ -63,6 +66,10 @@ enum Stage {
     Ringing,
     /// Answered; the digits of its address are being dialled.
     Digits,
+    /// It hears who calls, and is reached at the end of that.
+    Told,
+    /// It must press 1.
+    Asked,
 }
 
 /// A transfer under way. Whether the asker is still there is the asker's leg's to say.
@@ -87,6 +94,7 @@ pub struct Call {
     created_at: Wall,
     message: InitiationMessage,
     limits: CallLimits,
+    gates: Gates,
     /// Wall time is read once, when dialling begins; later moments are that plus monotonic time, so that a clock that jumps
     /// bends no duration.
     anchor: Option<Now>,
@@ -111,6 +119,7 @@ impl Call {
             created_at,
             message,
             limits,
+            gates: Gates::default(),
             anchor: None,
             state: State::Waiting { due },
             legs: Vec::new(),
@@ -133,6 +142,7 @@ impl Call {
             Event::HungUp(attempt, cause) => self.on_hung_up(now, attempt, cause),
             Event::DigitsSent(attempt) => self.on_digits_sent(now, attempt),
             Event::DigitsFailed(attempt) => self.on_digits_failed(now, attempt),
+            Event::Pressed(attempt, key) => self.on_pressed(now, attempt, key),
             Event::TransferAsked { by, id, target } => self.on_transfer_asked(now, by, id, target),
             Event::PlayEnded(attempt) => self.on_play_ended(now, attempt),
             Event::Silent(attempt) => self.on_silent(now, attempt),
@@ -161,7 +171,9 @@ impl Call {
 
     fn on_hung_up(&mut self, now: Now, attempt: Attempt, cause: Cause) {
         match self.state {
-            State::CallingCustomer { stage: Stage::Digits } | State::Holding { .. } if attempt == CUSTOMER => {
+            State::CallingCustomer { stage: Stage::Digits | Stage::Told | Stage::Asked } | State::Holding { .. }
+                if attempt == CUSTOMER =>
+            {
                 self.hung_up_for_good(now, attempt, cause, Outcome::CustomerHungUp);
             }
             State::Farewell if attempt == CUSTOMER => {
@@ -175,13 +187,12 @@ impl Call {
                 self.hung_up_for_good(now, attempt, cause, Outcome::Completed);
             }
             State::Transferring { transfer, .. } if attempt == transfer.by => self.on_asker_gone(now, attempt, cause),
-            // Hung up while its digits were dialled.
-            State::Holding { trying: leg, stage: Stage::Digits }
+            // Hung up while its digits were dialled, or at its gate.
+            State::Holding { trying: leg, stage: Stage::Digits | Stage::Told | Stage::Asked }
             | State::Transferring { transfer: Transfer { target: leg, .. }, stage: Stage::Digits }
                 if attempt == leg =>
             {
                 self.end_leg(now, attempt, cause.clone());
-                self.actions.push_back(Action::CancelTimer(Timer::Digits));
                 self.missed(now, FailureKind::Unreachable, cause);
             }
             _ => {}
@@ -198,8 +209,9 @@ impl Call {
     fn on_play_ended(&mut self, now: Now, attempt: Attempt) {
         if self.state == State::Farewell && attempt == CUSTOMER {
             let outcome = self.farewell_outcome();
-            self.close(now, outcome);
+            return self.close(now, outcome);
         }
+        self.on_told(now, attempt);
     }
 
     fn on_silent(&mut self, now: Now, attempt: Attempt) {
@@ -226,6 +238,7 @@ impl Call {
                 self.give_up(now, FailureKind::NoAnswer, q850::NO_ANSWER, "did not answer in time");
             }
             (Timer::Digits, _) => self.digits_failed(now),
+            (Timer::Gate, _) => self.gate_closes(now),
             (Timer::Hold, State::Holding { trying, .. }) => {
                 let trying = *trying;
                 self.hang_up(now, trying, Cause::local(q850::NO_ANSWER, "the customer had held long enough"));

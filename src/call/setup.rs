@@ -55,7 +55,7 @@ impl Call {
     }
 
     /// The leg that is being set up, and how far it is.
-    fn setting_up(&mut self) -> Option<(Attempt, &mut Stage)> {
+    pub(super) fn setting_up(&mut self) -> Option<(Attempt, &mut Stage)> {
         match &mut self.state {
             State::CallingCustomer { stage } => Some((CUSTOMER, stage)),
             State::Holding { trying, stage } => Some((*trying, stage)),
@@ -69,7 +69,7 @@ impl Call {
     }
 
     /// True when this leg is being set up and stands there.
-    fn stands(&mut self, attempt: Attempt, at: Stage) -> bool {
+    pub(super) fn stands(&mut self, attempt: Attempt, at: Stage) -> bool {
         self.setting_up().is_some_and(|(leg, stage)| leg == attempt && *stage == at)
     }
 
@@ -83,7 +83,7 @@ impl Call {
             leg.answers(at, codec);
         }
         match self.address_of(attempt).and_then(Digits::of) {
-            None => self.reached(now, attempt),
+            None => self.arrived(now, attempt),
             Some(digits) => {
                 if let Some((_, stage)) = self.setting_up() {
                     *stage = Stage::Digits;
@@ -99,7 +99,7 @@ impl Call {
     pub(super) fn on_digits_sent(&mut self, now: Now, attempt: Attempt) {
         if self.stands(attempt, Stage::Digits) {
             self.actions.push_back(Action::CancelTimer(Timer::Digits));
-            self.reached(now, attempt);
+            self.arrived(now, attempt);
         }
     }
 
@@ -122,8 +122,8 @@ impl Call {
         self.missed(now, kind, cause);
     }
 
-    /// The leg talks to us and its digits are dialled.
-    fn reached(&mut self, now: Now, attempt: Attempt) {
+    /// The leg talks to us, its digits are dialled and its gate is open.
+    pub(super) fn reached(&mut self, now: Now, attempt: Attempt) {
         match self.state {
             State::CallingCustomer { .. } => {
                 self.actions.push_back(Action::PlayConnecting(CUSTOMER));
@@ -188,6 +188,7 @@ impl Call {
     pub(super) fn missed(&mut self, now: Now, kind: FailureKind, cause: Cause) {
         self.actions.push_back(Action::CancelTimer(Timer::Ring));
         self.actions.push_back(Action::CancelTimer(Timer::Digits));
+        self.actions.push_back(Action::CancelTimer(Timer::Gate));
         match self.state {
             State::CallingCustomer { .. } => {
                 self.note(&cause.text);

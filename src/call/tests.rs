@@ -1,6 +1,7 @@
 //! Stories of the two-leg machine, without SIP or media.
 
 mod digits;
+mod gates;
 mod transfers;
 
 use std::time::Duration;
@@ -20,6 +21,7 @@ fn limits() -> CallLimits {
         silence: Duration::from_secs(60),
         farewell: Duration::from_secs(15),
         audio_proof: Duration::from_secs(5),
+        gate: Duration::from_secs(20),
     }
 }
 
@@ -39,6 +41,7 @@ fn call(representatives: &[&str]) -> Call {
         reference: None,
         caller_id: None,
         withhold_caller_id: false,
+        record: false,
         headers: Vec::new(),
         idempotency: None,
     };

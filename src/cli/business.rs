@@ -13,7 +13,7 @@ use crate::io::passwords::hash_password;
 use crate::io::prompts::{RecordingKind, install_recording};
 use crate::io::store::Archive;
 use crate::model::business::PasswordHash;
-use crate::model::{Business, BusinessId, Currency, Endpoint, Limits, Tariff};
+use crate::model::{Business, BusinessId, Currency, Endpoint, Gates, Limits, Recording, RepresentativeGate, Tariff};
 
 /// Keep accounts.
 #[derive(Args, Debug)]
@@ -97,6 +97,15 @@ struct AccountArgs {
     /// A number it may show to customers and representatives; repeat for more, the first is its default
     #[arg(long, value_name = "NUMBER", value_parser = Endpoint::parse)]
     caller_id: Vec<Endpoint>,
+    /// Whether its talks are recorded: off, on_request (by the message's `record`) or always [new: on_request]
+    #[arg(long, value_name = "WHEN", value_parser = Recording::parse)]
+    recording: Option<Recording>,
+    /// Customers press 1 before a representative is dialled; `--customer-gate=false` takes it back [new: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    customer_gate: Option<bool>,
+    /// What a representative meets who answers: off; whisper (is told who calls); accept (is told, and must press 1) [new: off]
+    #[arg(long, value_name = "GATE")]
+    representative_gate: Option<RepresentativeGate>,
     /// WAV of its spoken name, put into the message where no speech program is installed
     #[arg(long, value_name = "FILE")]
     spoken_name: Option<PathBuf>,
@@ -129,6 +138,13 @@ impl AccountArgs {
             max_concurrent: self.max_concurrent.unwrap_or(old.max_concurrent),
             max_per_second: self.max_per_second.unwrap_or(old.max_per_second),
             max_scheduled: self.max_scheduled.unwrap_or(old.max_scheduled),
+        }
+    }
+
+    fn gates(&self, old: Gates) -> Gates {
+        Gates {
+            customer: self.customer_gate.unwrap_or(old.customer),
+            representative: self.representative_gate.unwrap_or(old.representative),
         }
     }
 
@@ -182,6 +198,8 @@ fn add(args: &AddArgs) -> Result<(), CliError> {
         limits: args.account.limits(Limits::default()),
         tariff: args.account.tariff(Tariff::default()),
         caller_ids: args.account.caller_id.clone(),
+        recording: args.account.recording.unwrap_or_default(),
+        gates: args.account.gates(Gates::default()),
     };
     let store = archive(&config, true)?;
     if store.business(&business.id)?.is_some() {
@@ -219,6 +237,8 @@ fn change(args: &ChangeArgs) -> Result<(), CliError> {
         limits: args.account.limits(old.limits),
         tariff: args.account.tariff(old.tariff),
         caller_ids,
+        recording: args.account.recording.unwrap_or(old.recording),
+        gates: args.account.gates(old.gates),
         ..old
     };
     store.put_business(&business)?;
@@ -245,6 +265,8 @@ fn show(args: &OneArgs) -> Result<(), CliError> {
         "limits": business.limits,
         "tariff": business.tariff,
         "caller_ids": business.caller_ids,
+        "recording": business.recording,
+        "gates": business.gates,
     });
     say(&format!("{shown:#}"))
 }

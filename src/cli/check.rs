@@ -135,7 +135,8 @@ fn manners(switch: &SwitchConfig) -> Vec<String> {
         true,
         format!("channels: {}, calls a second: {}", bound(switch.max_channels), bound(switch.max_calls_per_second)),
     );
-    say(true, format!("next candidate after {} s of silence", switch.answer_seconds));
+    let (silent, trying) = (switch.answer_seconds, switch.trying_seconds);
+    say(true, format!("next candidate after {silent} s of silence, or {trying} s of nothing but 100 Trying"));
     say(switch.options_seconds > 0, format!("OPTIONS every {} s", switch.options_seconds));
     if let Some(credentials) = &trunk.credentials {
         let realm =

@@ -7,21 +7,38 @@ use super::error::Place;
 use super::reader::{At, Reader, Section};
 use super::{BusinessSeed, SeedPassword};
 use crate::model::business::PasswordHash;
-use crate::model::{BusinessId, Endpoint, Limits, Tariff};
+use crate::model::{BusinessId, Endpoint, Gates, Limits, RepresentativeGate, Tariff};
 
 /// A price of a million units a minute: beyond it, something else was meant.
 const MAX_PRICE: i64 = 1_000_000_000_000;
 
 /// Names seen so far and where, to refuse the second.
 #[derive(Default)]
-pub(super) struct Seen(BTreeMap<String, Place>);
+pub(super) struct Seen {
+    names: BTreeMap<String, Place>,
+    /// What the variables of an entry begin with, and whose they are.
+    variables: BTreeMap<String, At<String>>,
+}
 
 impl Seen {
     pub(super) fn check(&mut self, reader: &mut Reader, key: &str, at: &At<String>) {
-        if let Some(first) = self.0.insert(at.value.clone(), at.place.clone()) {
+        if let Some(first) = self.names.insert(at.value.clone(), at.place.clone()) {
             let problem = format!("{:?} is the name of another one, at {first}", at.value);
             reader.error(&at.place, key, problem, "give each one a name of its own");
         }
+    }
+
+    /// Two names that one variable would speak of: the secret of one would be given to the other.
+    pub(super) fn check_variables(&mut self, reader: &mut Reader, key: &str, variables: String, at: &At<String>) {
+        if let Some(first) = self.variables.get(&variables).filter(|first| first.value != at.value) {
+            let problem = format!(
+                "{:?} shares its variables ({variables}…) with {:?}, at {}",
+                at.value, first.value, first.place
+            );
+            let mend = "let their names differ in letters or digits: in a variable every other character is _, and case is lost";
+            return reader.error(&at.place, key, problem, mend);
+        }
+        self.variables.entry(variables).or_insert_with(|| at.clone());
     }
 }
 
@@ -55,8 +72,9 @@ fn business(reader: &mut Reader, mut section: Section<'_>, seen: &mut Seen) -> O
     let limits = limits(reader, &mut section);
     let tariff = tariff(reader, &mut section);
     let caller_ids = caller_ids(reader, &mut section);
+    let gates = gates(reader, &mut section);
     section.finish(reader);
-    Some(BusinessSeed { id: id?.value, name: name?.value, password: password?, limits, tariff, caller_ids })
+    Some(BusinessSeed { id: id?.value, name: name?.value, password: password?, limits, tariff, caller_ids, gates })
 }
 
 fn password(reader: &mut Reader, section: &mut Section<'_>) -> Option<SeedPassword> {
@@ -102,6 +120,15 @@ fn tariff(reader: &mut Reader, section: &mut Section<'_>) -> Tariff {
     };
     section.finish(reader);
     tariff
+}
+
+fn gates(reader: &mut Reader, section: &mut Section<'_>) -> Gates {
+    let mend = "write \"off\", \"whisper\" (told who calls) or \"accept\" (told, and must press 1)";
+    let representative = section.read(reader, "representative_gate", mend, |word| word.parse());
+    Gates {
+        customer: section.flag(reader, "customer_gate").unwrap_or_default(),
+        representative: representative.map_or_else(RepresentativeGate::default, |at| at.value),
+    }
 }
 
 fn caller_ids(reader: &mut Reader, section: &mut Section<'_>) -> Vec<Endpoint> {

@@ -8,7 +8,7 @@ use toml::de::DeTable;
 
 use super::error::{ConfigError, ConfigErrors, Place};
 use super::reader::{PREFIX, Reader, Section};
-use super::{Config, hep, lists, sections, sip, switch};
+use super::{Config, RecordingConfig, hep, lists, sections, sip, switch};
 use crate::model::SipTransport;
 
 /// Variables that belong to the command line, not to the file.
@@ -71,13 +71,16 @@ pub fn parse_with(
         let (sip, stir) = (open(r, root, "sip", sip::sip), open(r, root, "stir", super::stir::stir));
         let media = open(r, root, "media", sections::media);
         let codecs = media.codecs;
+        let store = open(r, root, "store", sections::store);
+        let recording = open(r, root, "recording", sections::recording);
         Config {
             http,
             admin,
             sip,
             stir,
             media,
-            store: open(r, root, "store", sections::store),
+            recording: RecordingConfig { folder: recording.unwrap_or_else(|| store.path.with_file_name("talks")) },
+            store,
             call: open(r, root, "call", sections::call),
             prompt: open(r, root, "prompt", sections::prompt),
             speech: open(r, root, "speech", sections::speech),

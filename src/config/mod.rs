@@ -22,7 +22,9 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use crate::model::{BusinessId, Codecs, Limits, SipTransport, SwitchAddress, Tariff, Trunk, business::PasswordHash};
+use crate::model::{
+    BusinessId, Codecs, Gates, Limits, SipTransport, SwitchAddress, Tariff, Trunk, business::PasswordHash,
+};
 
 /// The whole file (contract.md). Every key has a default but `switch`.
 #[derive(Clone, Debug)]
@@ -37,6 +39,8 @@ pub struct Config {
     pub stir: Option<StirConfig>,
     /// `[media]`
     pub media: MediaConfig,
+    /// `[recording]`
+    pub recording: RecordingConfig,
     /// `[store]`
     pub store: StoreConfig,
     /// `[call]`
@@ -137,6 +141,13 @@ pub enum MediaIo {
     OneSocket,
 }
 
+/// `[recording]`
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RecordingConfig {
+    /// Where talks are recorded to; beside the store, when nothing is said.
+    pub folder: PathBuf,
+}
+
 /// `[store]`
 #[derive(Clone, Debug)]
 pub struct StoreConfig {
@@ -167,6 +178,8 @@ pub struct CallConfig {
     pub drain_seconds: u32,
     /// Live calls of all businesses together.
     pub max_calls: u32,
+    /// Whoever is asked to press 1 has so long.
+    pub gate_seconds: u32,
 }
 
 impl Default for CallConfig {
@@ -181,6 +194,7 @@ impl Default for CallConfig {
             max_ahead_seconds: 366 * 86_400,
             drain_seconds: 30,
             max_calls: 2500,
+            gate_seconds: 20,
         }
     }
 }
@@ -192,6 +206,12 @@ pub struct PromptConfig {
     pub text: String,
     /// The second message.
     pub unavailable_text: String,
+    /// The customer's gate.
+    pub gate_text: String,
+    /// What a representative is told; the page's title follows.
+    pub whisper_text: String,
+    /// What a representative is told to press, after that.
+    pub accept_text: String,
     /// A WAV for the whole message, whatever the company.
     pub file: Option<PathBuf>,
     /// A WAV for the second message.
@@ -267,6 +287,8 @@ pub struct SwitchConfig {
     pub drain: bool,
     /// Without any response to an INVITE for so long, the next switch is tried, where there is one.
     pub answer_seconds: u32,
+    /// With nothing but 100 Trying for so long, the next switch is tried, where there is one.
+    pub trying_seconds: u32,
     /// OPTIONS is sent this often; 0 = never.
     pub options_seconds: u32,
     /// How it wants SIP spoken.
@@ -288,6 +310,8 @@ pub struct BusinessSeed {
     pub tariff: Tariff,
     /// Verified numbers.
     pub caller_ids: Vec<crate::model::Endpoint>,
+    /// What its parties are asked before they talk.
+    pub gates: Gates,
 }
 
 /// Where a seed's password comes from.

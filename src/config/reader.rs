@@ -121,11 +121,13 @@ impl<'t> Section<'t> {
     }
 
     /// From now on variables may override the keys of this entry of a list: `CALLBRIDGE_SWITCH_<NAME>_<KEY>`, the name in
-    /// capitals, anything but letters and digits as `_`.
-    pub(super) fn variables_of(&mut self, name: &str) {
+    /// capitals, anything but letters and digits as `_`. Gives what they begin with.
+    pub(super) fn variables_of(&mut self, name: &str) -> String {
         let list = self.path.split('[').next().unwrap_or_default().to_ascii_uppercase();
         let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
-        self.variable = Some(format!("{PREFIX}{list}_{}_", name.chars().map(plain).collect::<String>()));
+        let variables = format!("{PREFIX}{list}_{}_", name.chars().map(plain).collect::<String>());
+        self.variable = Some(variables.clone());
+        variables
     }
 
     fn take(&mut self, reader: &mut Reader, key: &'static str) -> Option<At<Raw<'t>>> {

@@ -18,6 +18,9 @@ const INSECURE: &str = "listen on 127.0.0.1, or give tls = { certificate = …, 
 const CONNECTING: &str = "Please hold while we connect you to a {company} company customer representative.";
 const UNAVAILABLE: &str =
     "We are sorry. No {company} company customer representative is available. Please try again later. Goodbye.";
+const GATE: &str = "This is a call from {company}. Press 1 to be connected.";
+const WHISPER: &str = "Call from {company}.";
+const ACCEPT: &str = "Press 1 to accept.";
 /// Longest text of a message, in bytes: some 90 seconds of speech.
 const MAX_PROMPT_BYTES: i64 = 1000;
 
@@ -162,6 +165,13 @@ pub(super) fn store(reader: &mut Reader, mut section: Section<'_>) -> StoreConfi
     StoreConfig { path: reader.path(url.as_ref().map_or("callbridge.db", |at| &at.value)), ladder_days }
 }
 
+/// The folder, where one is named.
+pub(super) fn recording(reader: &mut Reader, mut section: Section<'_>) -> Option<PathBuf> {
+    let folder = section.path(reader, "folder").map(|at| at.value);
+    section.finish(reader);
+    folder
+}
+
 pub(super) fn call(reader: &mut Reader, mut section: Section<'_>) -> CallConfig {
     let d = CallConfig::default();
     let mut get = |key, bounds, default| section.integer(reader, key, bounds).unwrap_or(default);
@@ -175,6 +185,7 @@ pub(super) fn call(reader: &mut Reader, mut section: Section<'_>) -> CallConfig 
         max_ahead_seconds: get("max_ahead_seconds", 0..=10 * 366 * 86_400, d.max_ahead_seconds),
         drain_seconds: get("drain_seconds", 0..=86_400, d.drain_seconds),
         max_calls: get("max_calls", 1..=1_000_000, d.max_calls),
+        gate_seconds: get("gate_seconds", 5..=300, d.gate_seconds),
     };
     section.finish(reader);
     config
@@ -187,11 +198,14 @@ pub(super) fn prompt(reader: &mut Reader, mut section: Section<'_>) -> PromptCon
         _ => Err("longer than 1000 bytes, more than a customer will listen to"),
     };
     let mend = "write the sentence that is spoken; {company} is replaced by the company's name";
-    let text = section.read(reader, "text", mend, spoken);
-    let unavailable_text = section.read(reader, "unavailable_text", mend, spoken);
+    let mut said =
+        |key, default: &str| section.read(reader, key, mend, spoken).map_or_else(|| default.to_owned(), |at| at.value);
     let config = PromptConfig {
-        text: text.map_or_else(|| CONNECTING.to_owned(), |at| at.value),
-        unavailable_text: unavailable_text.map_or_else(|| UNAVAILABLE.to_owned(), |at| at.value),
+        text: said("text", CONNECTING),
+        unavailable_text: said("unavailable_text", UNAVAILABLE),
+        gate_text: said("gate_text", GATE),
+        whisper_text: said("whisper_text", WHISPER),
+        accept_text: said("accept_text", ACCEPT),
         file: existing(reader, &mut section, "file"),
         unavailable_file: existing(reader, &mut section, "unavailable_file"),
         hold_music: existing(reader, &mut section, "hold_music"),

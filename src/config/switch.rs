@@ -14,6 +14,8 @@ const ADDRESS: &str = "write sip:HOST:port;transport=udp (or tcp, tls) or sips:H
 const NAME: &str = "write name = \"ssp-62\"; it stands in the records";
 /// Seconds without any response to an INVITE before the next switch is tried, where there is one.
 const ANSWER_SECONDS: u32 = 5;
+/// Seconds with nothing but 100 Trying before the next switch is tried, where there is one.
+const TRYING_SECONDS: u32 = 30;
 
 /// `codecs`: what a switch is offered that names none of its own.
 pub(super) fn switches(reader: &mut Reader, sections: Vec<Section<'_>>, codecs: Codecs) -> Vec<SwitchConfig> {
@@ -31,7 +33,8 @@ fn switch(reader: &mut Reader, mut section: Section<'_>, seen: &mut Seen, codecs
     match &name {
         Some(name) => {
             seen.check(reader, &name_key, name);
-            section.variables_of(&name.value);
+            let variables = section.variables_of(&name.value);
+            seen.check_variables(reader, &name_key, variables, name);
         }
         None if !section.has("name") => reader.error(&here, &name_key, "missing", NAME),
         None => {}
@@ -55,6 +58,7 @@ fn switch(reader: &mut Reader, mut section: Section<'_>, seen: &mut Seen, codecs
     let max_calls_per_second = section.integer(reader, "max_calls_per_second", 1..=100_000);
     let drain = section.flag(reader, "drain").unwrap_or(false);
     let answer_seconds = section.integer(reader, "answer_seconds", 1..=32).unwrap_or(ANSWER_SECONDS);
+    let trying_seconds = section.integer(reader, "trying_seconds", 1..=180).unwrap_or(TRYING_SECONDS);
     let options_seconds = section.integer(reader, "options_seconds", 0..=3600).unwrap_or(0);
     let trunk = trunk(reader, &mut section, codecs);
     section.finish(reader);
@@ -71,6 +75,7 @@ fn switch(reader: &mut Reader, mut section: Section<'_>, seen: &mut Seen, codecs
         max_calls_per_second,
         drain,
         answer_seconds,
+        trying_seconds,
         options_seconds,
         trunk,
     })

@@ -42,7 +42,8 @@ fn the_example_of_the_contract_and_the_shipped_example_are_understood() {
     assert_eq!(switch.prefixes, vec!["+1"]);
     let least = &parse(LEAST, "callbridge.toml").unwrap().switches[0];
     assert_eq!(switch.trunk, least.trunk, "the example shows the defaults");
-    assert_eq!((switch.options_seconds, switch.answer_seconds), (least.options_seconds, least.answer_seconds));
+    let seconds = |switch: &SwitchConfig| (switch.options_seconds, switch.answer_seconds, switch.trying_seconds);
+    assert_eq!(seconds(switch), seconds(least));
 }
 
 #[test]
@@ -109,6 +110,20 @@ fn a_variable_overrides_the_key_of_one_switch() {
     assert!(!format!("{config:?}").contains("hunter2"));
     let unknown = with(&[("CALLBRIDGE_SWITCH_SSP_63_DRAIN", "true")]).map(|_| ()).unwrap_err().to_string();
     assert!(unknown.contains("did you mean CALLBRIDGE_SWITCH_SSP_62_DRAIN"), "{unknown}");
+}
+
+#[test]
+fn switches_whose_names_share_a_variable_are_refused_with_both_lines() {
+    let switch = |name: &str| format!("[[switch]]\nname = \"{name}\"\naddress = \"sip:127.0.0.1:5070\"\n");
+    for other in ["ssp_62", "ssp.62", "SSP-62"] {
+        let told = errors(&[switch("ssp-62"), switch("ssp-64"), switch(other)].concat());
+        assert!(told.contains("callbridge.toml:8: switch[3].name:"), "{told}");
+        assert!(told.contains("CALLBRIDGE_SWITCH_SSP_62_…) with \"ssp-62\", at callbridge.toml:2"), "{told}");
+        assert_eq!(told.matches("mend: ").count(), 1, "{told}");
+    }
+    // One name twice is told as such, once.
+    let told = errors(&[switch("ssp-62"), switch("ssp-62")].concat());
+    assert_eq!(told.matches("mend: ").count(), 1, "{told}");
 }
 
 #[test]

@@ -1,17 +1,19 @@
 //! From an initiation message to a placed call: admission, durability, the schedule, the turn. Owns the order of these steps;
 //! the verdicts are `access`'s and `routing`'s.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rand::RngCore;
 
 use super::api::{Notice, Refusal, Reply, ReplyTo, StoreFailure, StoreOp};
-use super::{Drain, Engine, HEARTBEAT, Live, Pending, Standing, TURN, TimerKey};
+use super::lineup::Wants;
+use super::{Drain, Engine, HEARTBEAT, Live, OFFER, Pending, Standing, TURN, TimerKey};
 use crate::access::{Barred, Permit};
 use crate::call::{self, Call};
-use crate::clock::{Now, Wall};
+use crate::clock::{Mono, Now, Wall};
 use crate::model::{Business, CallId, Endpoint, InitiationMessage, Progress, StoredCall};
-use crate::routing::Blocked;
+use crate::routing::{Routing, Short};
 
 impl Engine {
     pub(super) fn initiate(&mut self, now: Now, reply: ReplyTo, message: InitiationMessage) {
@@ -116,6 +118,7 @@ impl Engine {
             standing,
             legs: Default::default(),
             due_at: now.mono,
+            claim: None,
             bridged_at: None,
             asked: None,
             referral: None,
@@ -154,8 +157,7 @@ impl Engine {
         } else {
             live.standing = Standing::Queued { permit: Some(permit) };
             self.calls.insert(id, live);
-            self.queued.insert(id);
-            self.give_turn(now, id);
+            self.first_turn(now, id);
         }
     }
 
@@ -167,8 +169,7 @@ impl Engine {
                 live.due_at = now.mono;
                 live.call.enqueue();
                 self.drive(now, id);
-                self.queued.insert(id);
-                self.give_turn(now, id);
+                self.first_turn(now, id);
             }
         }
         match self.schedule.next_look(now) {
@@ -177,22 +178,35 @@ impl Engine {
         }
     }
 
+    /// Those who wait get what has become free, in the order of their coming; legs of live calls before calls that are not placed
+    /// yet.
     pub(super) fn give_turns(&mut self, now: Now) {
-        let waiting: Vec<CallId> = self.queued.iter().copied().collect();
-        for id in waiting {
-            self.give_turn(now, id);
+        self.seek(now);
+        let mut taken = self.seeking.wanted().cloned().collect();
+        for id in self.queued.in_order() {
+            self.give_turn(now, id, &mut taken);
         }
     }
 
-    /// Places a queued call if there is room for it, else leaves it queued until it is too late.
-    fn give_turn(&mut self, now: Now, id: CallId) {
-        let Some(live) = self.calls.get_mut(&id) else {
-            self.queued.remove(&id);
-            return;
-        };
+    /// What others wait for already: nobody else may have it first.
+    fn waited_for(&self) -> BTreeSet<Wants> {
+        self.seeking.wanted().chain(self.queued.wanted()).cloned().collect()
+    }
+
+    /// A call whose time has just come: placed at once, or the last in the line.
+    fn first_turn(&mut self, now: Now, id: CallId) {
+        self.queued.join(id);
+        let mut taken = self.waited_for();
+        self.give_turn(now, id, &mut taken);
+    }
+
+    /// Places a queued call if there is room for it and nobody before it waits for the same, else leaves it queued until it is
+    /// too late. Adds to `taken` what it waits for.
+    fn give_turn(&mut self, now: Now, id: CallId, taken: &mut BTreeSet<Wants>) {
+        let Some(live) = self.calls.get_mut(&id) else { return self.queued.leave(id) };
         let due: Wall = live.call.message().desired_contact_time.unwrap_or(live.call.created_at());
         if now.wall > due + self.config.late {
-            self.queued.remove(&id);
+            self.queued.leave(id);
             live.call.expire(now);
             return self.drive(now, id);
         }
@@ -204,13 +218,17 @@ impl Engine {
             Some(permit) => Some(permit),
             None => self.access.live(now.mono, &live.business).ok(),
         };
+        let may = permit.is_some() && self.drain == Drain::No && live.business.enabled;
         // Without a free channel the call waits here: nobody's phone rings, and no port is held.
-        let full = self.routing.room(now.mono, &live.call.message().customer) == Err(Blocked::Busy);
-        let open = self.drain == Drain::No && live.business.enabled && !full;
+        let message = live.call.message();
+        let (customer, representative) = (&message.customer, message.representatives.first());
+        let wants = if may { wants(&self.routing, now.mono, customer, representative, taken) } else { None };
         match permit {
-            Some(permit) if open => {
+            Some(permit) if may && wants.is_none() => {
+                live.claim = self.routing.claim(customer, representative);
                 live.standing = Standing::Placed { _permit: permit };
-                self.queued.remove(&id);
+                self.queued.leave(id);
+                live.call.set_gates(live.business.gates);
                 if !self.timers.is_set(&TimerKey::Alive) {
                     self.timers.set(TimerKey::Alive, now.mono + HEARTBEAT);
                 }
@@ -218,8 +236,21 @@ impl Engine {
             }
             permit => {
                 live.standing = Standing::Queued { permit };
-                self.timers.set(TimerKey::Turn, now.mono + TURN);
+                taken.extend(wants.clone());
+                self.queued.waits(id, wants);
+                self.timers.bring_forward(TimerKey::Turn, now.mono + TURN);
             }
+        }
+    }
+
+    /// A channel came back: whoever waits is asked soon.
+    pub(super) fn channel_is_free(&mut self, now: Now) {
+        let soon = now.mono + OFFER;
+        if !self.seeking.is_empty() {
+            self.timers.bring_forward(TimerKey::Seek, soon);
+        }
+        if self.queued.wants_channels() {
+            self.timers.bring_forward(TimerKey::Turn, soon);
         }
     }
 
@@ -247,7 +278,7 @@ impl Engine {
             if waits {
                 self.schedule.add(at, id);
             } else {
-                self.queued.insert(id);
+                self.queued.join(id);
             }
         }
         self.look_at_schedule(now);
@@ -255,6 +286,30 @@ impl Engine {
             self.timers.set(TimerKey::Turn, now.mono);
         }
         self.pump(now);
+    }
+}
+
+/// What a call waits for; nothing: it may be placed. Who waits for a second channel of the switches that are to carry the customer
+/// too keeps everybody behind it from the first: else it might wait for ever.
+fn wants(
+    routing: &Routing,
+    now: Mono,
+    customer: &Endpoint,
+    representative: Option<&Endpoint>,
+    taken: &BTreeSet<Wants>,
+) -> Option<Wants> {
+    let room = routing.room_for_both(now, customer, representative);
+    if room.is_ok() && taken.is_empty() {
+        return None;
+    }
+    let first = routing.lines(customer);
+    let second = representative.map(|representative| routing.lines(representative)).unwrap_or_default();
+    let one = Wants::One(first.clone());
+    match room {
+        Err(Short::OfTwo) if !first.meets(&second) => Some(Wants::Both(first, second)),
+        Err(_) => Some(one),
+        Ok(()) if taken.contains(&one) => Some(one),
+        Ok(()) => Some(Wants::Both(first, second)).filter(|both| taken.contains(both)),
     }
 }
 
@@ -268,6 +323,8 @@ fn unknown_business(stored: &StoredCall) -> Business {
         limits: Default::default(),
         tariff: Default::default(),
         caller_ids: Vec::<Endpoint>::new(),
+        recording: Default::default(),
+        gates: Default::default(),
     }
 }
 

@@ -71,7 +71,7 @@ pub enum Output {
     /// Tell media. `Open` is answered before any other input.
     Media(media::Command),
     /// These messages will soon be played: render them if they have to be.
-    Prepare(media::Spoken),
+    Prepare(Vec<media::Clip>),
     /// Make durable, in order; answer with [`Input::Stored`].
     Store { token: StoreToken, op: StoreOp },
     /// Answer a waiting request.

@@ -2,7 +2,7 @@
 //! cannot. Owns the tries of a leg and that none begins for a leg that is no longer wanted (field.md 2); who may be dialled
 //! through which switch is `routing`'s.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use rand::RngCore;
@@ -10,6 +10,7 @@ use rand::RngCore;
 use super::api::Notice;
 use super::failure::{self, failure_of};
 use super::identity::{self, Asking, Caller};
+use super::lineup::Wants;
 use super::{Engine, EngineConfig, LegMedia, Live, Port, TURN, TimerKey};
 use crate::call::leg::Phase;
 use crate::call::{CUSTOMER, Event, FailureKind};
@@ -18,6 +19,7 @@ use crate::media::api::Command;
 use crate::model::{Cause, Codecs, Endpoint, Hop, LegId, OurKeys, SrtpUse};
 use crate::routing::{self, Blocked, Candidate, Channel, Failure, Switch};
 use crate::sdp::{self, Direction};
+use crate::sip::HangUpReason;
 use crate::sip::api::{FailedWhy, Invite};
 
 /// The packet time that a leg is asked for where no other leg has one, in milliseconds (RFC 3551 §4.5).
@@ -59,20 +61,28 @@ impl Engine {
     /// waits, as long as it may ring.
     pub(super) fn dial(&mut self, now: Now, leg: LegId) {
         let session_id = u64::from(self.rng.next_u32());
-        let Some(address) = self.wanted(leg) else { return };
+        let Some(address) = self.wanted(leg) else { return self.seeking.leave(leg) };
+        let wants = Wants::One(self.routing.lines(&address));
+        // Who comes while others wait for the same waits behind them.
+        if !self.seeking.stands(leg) && self.seeking.wanted().any(|other| *other == wants) {
+            return self.seek_later(now, leg, wants);
+        }
         let found = self.routing.candidates(now.mono, &address, &mut self.rng);
         let rest = match found {
             Ok(found) => found.into_iter().map(|candidate| Next { candidate, address: address.clone() }).collect(),
             Err(Blocked::Busy) => VecDeque::new(),
             Err(Blocked::Unserved) => {
                 let cause = Cause::local(3, Blocked::Unserved.to_string());
+                self.seeking.leave(leg);
                 return self.tell(now, leg.call, Event::Failed(leg.attempt, FailureKind::Unreachable, cause));
             }
         };
-        let Some(taken) = self.take_next(now, rest) else {
-            return self.timers.set(TimerKey::Dial(leg), now.mono + TURN);
-        };
+        let Some(taken) = self.take_first(now, leg, rest) else { return self.seek_later(now, leg, wants) };
+        self.seeking.leave(leg);
         let Some(live) = self.calls.get_mut(&leg.call) else { return };
+        if leg.attempt != CUSTOMER {
+            live.claim = None;
+        }
         let caller = caller_of(&self.config, live, leg, &taken.next.candidate);
         let (codecs, ptime_ms) = offered_to(live, &taken.next.candidate);
         let candidate = &taken.next.candidate;
@@ -108,6 +118,43 @@ impl Engine {
         live.legs.insert(leg.attempt, Box::new(leg_media));
         self.see_dialled(now, leg, &name);
         self.media(Command::Open { leg });
+    }
+
+    /// The leg keeps its place in the line.
+    fn seek_later(&mut self, now: Now, leg: LegId, wants: Wants) {
+        self.seeking.join(leg);
+        self.seeking.waits(leg, Some(wants));
+        if !self.timers.is_set(&TimerKey::Seek) {
+            self.timers.set(TimerKey::Seek, now.mono + TURN);
+        }
+    }
+
+    /// Legs that wait for a channel get what has become free, in the order of their coming.
+    pub(super) fn seek(&mut self, now: Now) {
+        let mut taken = BTreeSet::new();
+        for leg in self.seeking.in_order() {
+            let wants = self.wanted(leg).map(|address| Wants::One(self.routing.lines(&address)));
+            if let Some(wants) = wants.filter(|wants| taken.contains(wants)) {
+                self.seeking.waits(leg, Some(wants));
+                continue;
+            }
+            self.dial(now, leg);
+            taken.extend(self.seeking.wants_of(leg).cloned());
+        }
+        match self.seeking.is_empty() {
+            true => self.timers.cancel(&TimerKey::Seek),
+            false => self.timers.set(TimerKey::Seek, now.mono + TURN),
+        }
+    }
+
+    /// The first of these that has a channel; a customer gets none that is kept for a representative.
+    fn take_first(&mut self, now: Now, leg: LegId, mut rest: VecDeque<Next>) -> Option<Taken> {
+        let claims = leg.attempt == CUSTOMER && self.calls.get(&leg.call).is_some_and(|live| live.claim.is_some());
+        let spares = |next: &Next| !claims || self.routing.spares(&next.candidate);
+        let first = rest.iter().position(spares)?;
+        // Those before it are for later: by then somebody else may have given back a channel.
+        rest.rotate_left(first);
+        self.take_next(now, rest)
     }
 
     /// What a leg dials, while it is being called and nobody has hung up.
@@ -185,7 +232,7 @@ impl Engine {
     /// A port that will never come, or a leg that ended: no try of it is waited for any more.
     pub(super) fn forget_tries(&mut self, leg: LegId) {
         self.timers.cancel(&TimerKey::Answer(leg));
-        self.timers.cancel(&TimerKey::Dial(leg));
+        self.seeking.leave(leg);
     }
 
     /// The switch rang or answered.
@@ -198,13 +245,24 @@ impl Engine {
         self.switch_succeeded(&switch.name, &hop);
     }
 
-    /// No response for as long as its switch is given.
+    /// No ring and no answer for as long as its switch is given: without any response, or with nothing but 100 Trying.
     pub(super) fn try_is_silent(&mut self, now: Now, leg: LegId) {
         let Some(tries) = self.tries(leg) else { return };
+        let stalls_at = tries.sent_at + tries.switch.trying;
         let other = tries.rest.iter().any(|next| self.routing.is_ready(now.mono, &next.candidate));
-        if self.wanted(leg).is_some() && other && self.stack.give_up(now.mono, leg) {
+        if self.wanted(leg).is_none() {
+            return;
+        }
+        if other && self.stack.give_up(now.mono, leg) {
             let cause = Cause::local(102, "the switch did not answer");
             self.leg_failed(now, leg, cause, FailedWhy::Silent);
+        } else if stalls_at > now.mono {
+            self.timers.set(TimerKey::Answer(leg), stalls_at);
+        } else if other {
+            // A 100 was heard, so CANCEL takes the INVITE back (RFC 3261 §9.1); an answer that crosses it is released.
+            let text = "nothing but 100 Trying in time";
+            self.stack.hang_up(now.mono, leg, HangUpReason { q850: 102, text: text.into() });
+            self.leg_failed(now, leg, Cause::local(102, text), FailedWhy::Stalled);
         }
     }
 
@@ -290,6 +348,7 @@ impl Engine {
         tries.rang = false;
         self.see_dialled(now, leg, &name);
         self.send_invite(now, leg);
+        self.channel_is_free(now);
         true
     }
 }

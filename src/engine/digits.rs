@@ -39,9 +39,11 @@ impl Engine {
         }
     }
 
-    /// A party pressed a key. A bridged peer with telephone-event heard it from media already; another is told by INFO.
+    /// A party pressed a key: a gate may wait for it. A bridged peer with telephone-event heard it from media already; another
+    /// is told by INFO. The key that opens a gate is nobody else's.
     pub(super) fn key_pressed(&mut self, now: Now, leg: LegId, key: Key) {
         let partner = self.calls.get(&leg.call).and_then(|live| live.call.partner(leg.attempt));
+        self.tell(now, leg.call, Event::Pressed(leg.attempt, key));
         let Some(partner) = partner.map(|attempt| LegId { attempt, ..leg }).filter(|leg| !self.hears_events(*leg))
         else {
             return;
@@ -86,7 +88,7 @@ impl Engine {
         self.calls.get_mut(&leg.call)?.legs.get_mut(&leg.attempt).map(|leg| &mut leg.keys)
     }
 
-    fn hears_events(&self, leg: LegId) -> bool {
+    pub(super) fn hears_events(&self, leg: LegId) -> bool {
         let plan = self.calls.get(&leg.call).and_then(|live| live.legs.get(&leg.attempt)?.plan.as_ref());
         plan.is_some_and(|plan| plan.telephone_event.is_some())
     }

@@ -13,6 +13,7 @@ use crate::sip::api::FailedWhy;
 pub fn failure_of(cause: &Cause, why: FailedWhy) -> Option<Failure> {
     match (why, cause.sip_status) {
         (FailedWhy::Silent, _) => Some(Failure::Silent),
+        (FailedWhy::Stalled, _) => Some(Failure::Stalled),
         (FailedWhy::Unreachable, _) => Some(Failure::Unreachable),
         (FailedWhy::Refused { .. }, Some(503)) => Some(Failure::OutOfService),
         (FailedWhy::Refused { .. }, Some(502 | 504)) => Some(Failure::Behind),

@@ -203,6 +203,8 @@ mod tests {
             limits: Limits::default(),
             tariff: Tariff::default(),
             caller_ids: numbers.iter().map(|n| Endpoint::parse(n).unwrap()).collect(),
+            recording: Default::default(),
+            gates: Default::default(),
         }
     }
 
@@ -218,6 +220,7 @@ mod tests {
             reference: Some("order {company} 7".into()),
             caller_id: None,
             withhold_caller_id: false,
+            record: false,
             headers: vec![("X-Order".into(), "321".into()), ("User-to-User".into(), "56a3;encoding=hex".into())],
             idempotency: None,
         }

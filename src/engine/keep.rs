@@ -55,7 +55,7 @@ impl Engine {
     /// The call is over and every port is back: its record is made, its permit returns, its memory is the record's.
     pub(super) fn finish(&mut self, id: CallId, outcome: Outcome, ended_at: Wall) {
         let Some(live) = self.calls.remove(&id) else { return };
-        self.queued.remove(&id);
+        self.queued.leave(id);
         if let Some(at) = live.call.message().desired_contact_time {
             self.schedule.remove(at, id);
         }

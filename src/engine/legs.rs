@@ -5,7 +5,7 @@ use super::api::{Notice, Output};
 use super::{Engine, LegMedia, Port, TimerKey};
 use crate::call::{Action, Event, FailureKind};
 use crate::clock::Now;
-use crate::media::api::{self as media, Clip, Command, Script, Spoken};
+use crate::media::api::{self as media, Command};
 use crate::model::trunk::DtmfForm;
 use crate::model::{CallId, Cause, LegId};
 use crate::sdp::{self, Codec, LocalMedia, LocalSrtp};
@@ -53,20 +53,25 @@ impl Engine {
                 self.stack.hang_up(now.mono, leg(attempt), reason);
             }
             Action::Release(attempt) => self.release(now, leg(attempt)),
-            Action::PlayConnecting(attempt) => self.play(leg(attempt), Clip::Connecting, Some(Clip::HoldMusic)),
-            Action::PlayUnavailable(attempt) => self.play(leg(attempt), Clip::Unavailable, None),
-            Action::PlayHold(attempt) => {
-                let script = Script { once: Vec::new(), then_loop: Some(Clip::HoldMusic) };
-                self.media(Command::Play { leg: leg(attempt), script });
-            }
+            Action::PlayConnecting(attempt) => self.play_connecting(leg(attempt)),
+            Action::PlayGate(attempt) => self.play_gate(leg(attempt)),
+            Action::PlayWhisper(attempt) => self.play_whisper(leg(attempt), false),
+            Action::PlayAccept(attempt) => self.play_whisper(leg(attempt), true),
+            Action::PlayUnavailable(attempt) => self.play_unavailable(leg(attempt)),
+            Action::PlayHold(attempt) => self.play_hold(leg(attempt)),
             Action::SendDigits(attempt) => self.send_digits(now, leg(attempt)),
             Action::AnswerTransfer(transfer, refusal) => self.answer_transfer(now, id, transfer, refusal),
             Action::ReportTransfer(transfer, report) => self.report_transfer(now, transfer, &report),
             Action::Bridge(a, b) => {
+                let mut recorded = false;
                 if let Some(live) = self.calls.get_mut(&id) {
                     live.bridged_at = Some(now.mono);
+                    recorded = live.business.recording.takes(live.call.message().record);
                 }
                 self.media(Command::Bridge { a: leg(a), b: leg(b) });
+                if recorded {
+                    self.media(Command::Record { a: leg(a), b: leg(b) });
+                }
             }
             Action::WatchSilence(attempt, after) => {
                 self.media(Command::WatchSilence { leg: leg(attempt), after });
@@ -85,24 +90,6 @@ impl Engine {
 
     pub(super) fn media(&mut self, command: Command) {
         self.outputs.push_back(Output::Media(command));
-    }
-
-    fn play(&mut self, leg: LegId, clip: fn(Spoken) -> Clip, then_loop: Option<Clip>) {
-        let Some(spoken) = self.spoken(leg.call) else { return };
-        self.media(Command::Play { leg, script: Script { once: vec![clip(spoken)], then_loop } });
-    }
-
-    fn spoken(&self, call: CallId) -> Option<Spoken> {
-        let live = self.calls.get(&call)?;
-        let company = live.call.message().company_name.as_deref().unwrap_or(&live.business.name);
-        Some(Spoken { business: live.business.id.clone(), company: company.into() })
-    }
-
-    /// The phone begins to ring: time enough to render what its owner will hear.
-    pub(super) fn prepare(&mut self, leg: LegId) {
-        if let Some(spoken) = self.spoken(leg.call) {
-            self.outputs.push_back(Output::Prepare(spoken));
-        }
     }
 
     fn release(&mut self, now: Now, leg: LegId) {
@@ -127,6 +114,7 @@ impl Engine {
             media::Event::OpenFailed { reason, .. } => {
                 let Some(live) = self.calls.get_mut(&leg.call) else { return };
                 live.legs.remove(&leg.attempt);
+                self.channel_is_free(now);
                 let cause = Cause::local(34, reason.to_string());
                 self.tell(now, leg.call, Event::Failed(leg.attempt, FailureKind::Fault, cause));
                 // A leg that had ended meanwhile still waits for its port.
@@ -148,6 +136,7 @@ impl Engine {
                 if let Some(live) = self.calls.get_mut(&leg.call) {
                     live.legs.remove(&leg.attempt);
                 }
+                self.channel_is_free(now);
                 self.tell(now, leg.call, Event::Released(leg.attempt, Some(quality)));
             }
         }

@@ -14,11 +14,13 @@ mod failure;
 mod identity;
 mod keep;
 mod legs;
+mod lineup;
 mod offers;
 mod record;
 mod redirect;
 mod register;
 mod seen;
+mod spoken;
 mod switches;
 #[cfg(test)]
 mod tests;
@@ -38,7 +40,7 @@ use crate::ladder::Moment;
 use crate::model::{
     AttemptRecord, Business, BusinessId, CallId, CallRecord, CallView, Codecs, Directory, Hop, LegId, OurKeys, Trunk,
 };
-use crate::routing::Routing;
+use crate::routing::{Claim, Routing};
 use crate::schedule::Schedule;
 use crate::sdp::MediaPlan;
 use crate::sip::api::{AskId, OfferId};
@@ -53,6 +55,8 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 const STORE_RETRY: Duration = Duration::from_secs(1);
 /// Calls whose time has come but not their turn are looked at this often.
 const TURN: Duration = Duration::from_secs(1);
+/// A channel that was given back is offered so soon: many that come back together are offered in one go.
+const OFFER: Duration = Duration::from_millis(50);
 
 /// The whole equipment between its sockets. See [`api`].
 pub struct Engine {
@@ -66,7 +70,10 @@ pub struct Engine {
     /// Boxed, as everything large that a tree holds: a node has room for eleven, and most of it stays empty.
     calls: BTreeMap<CallId, Box<Live>>,
     recording: BTreeMap<CallId, Box<Recorded>>,
-    queued: BTreeSet<CallId>,
+    /// Calls whose time has come but not their turn.
+    queued: lineup::Lineup<CallId>,
+    /// Legs that are to be dialled and find no channel.
+    seeking: lineup::Lineup<LegId>,
     timers: Timers<TimerKey>,
     outputs: VecDeque<Output>,
     pending: BTreeMap<StoreToken, Pending>,
@@ -88,6 +95,8 @@ struct Live {
     legs: BTreeMap<Attempt, Box<LegMedia>>,
     /// When it became due and durable: set-up is measured from here.
     due_at: Mono,
+    /// The channel that is kept for the representative until that leg has its own.
+    claim: Option<Claim>,
     bridged_at: Option<Mono>,
     /// The transfer that the call is being asked about.
     asked: Option<transfer::Referral>,
@@ -183,9 +192,9 @@ pub enum TimerKey {
     Call(CallId, call::Timer),
     /// A store operation is tried again.
     StoreRetry(CallId),
-    /// A leg looks for a free channel again.
-    Dial(LegId),
-    /// A switch has been silent for long enough.
+    /// Legs look for a free channel again.
+    Seek,
+    /// A switch has been silent, or has said nothing but 100, for long enough.
     Answer(LegId),
     /// Some switch is asked whether it lives.
     Probe,
@@ -252,7 +261,8 @@ impl Engine {
             directory: Arc::default(),
             calls: BTreeMap::new(),
             recording: BTreeMap::new(),
-            queued: BTreeSet::new(),
+            queued: lineup::Lineup::default(),
+            seeking: lineup::Lineup::default(),
             timers: Timers::default(),
             outputs: VecDeque::from([doors]),
             pending: BTreeMap::new(),
@@ -354,7 +364,7 @@ impl Engine {
                 TimerKey::Alive => self.heartbeat(now),
                 TimerKey::Call(call, timer) => self.tell(now, call, call::Event::Timer(timer)),
                 TimerKey::StoreRetry(call) => self.retry_store(call),
-                TimerKey::Dial(leg) => self.dial(now, leg),
+                TimerKey::Seek => self.seek(now),
                 TimerKey::Answer(leg) => self.try_is_silent(now, leg),
                 TimerKey::Probe => self.probe_switches(now),
                 TimerKey::Door => self.look_at_door(now),
@@ -383,7 +393,7 @@ impl Engine {
         if self.view(business, id).is_none() {
             return self.reply(reply, Reply::Deleted(None));
         }
-        self.queued.remove(&id);
+        self.queued.leave(id);
         self.see(now, id, Moment::Deleted);
         self.tell(now, id, call::Event::Cancel);
         let view = self.view(business, id).map(Box::new);

@@ -218,6 +218,7 @@ mod tests {
             reference: None,
             caller_id: None,
             withhold_caller_id: false,
+            record: false,
             headers: Vec::new(),
             idempotency: None,
         };
@@ -233,6 +234,8 @@ mod tests {
             limits: Default::default(),
             tariff: Tariff { increment_seconds: 1, minimum_seconds: 0, ..Tariff::default() },
             caller_ids: Vec::new(),
+            recording: Default::default(),
+            gates: Default::default(),
         }
     }
 

@@ -163,6 +163,10 @@ impl Engine {
             }
             Action::PlayConnecting(attempt) => Moment::Plays { attempt: *attempt, clip: Clip::Message },
             Action::PlayUnavailable(attempt) => Moment::Plays { attempt: *attempt, clip: Clip::Unavailable },
+            Action::PlayGate(attempt) => Moment::Plays { attempt: *attempt, clip: Clip::Gate },
+            Action::PlayWhisper(attempt) | Action::PlayAccept(attempt) => {
+                Moment::Plays { attempt: *attempt, clip: Clip::Whisper }
+            }
             Action::PlayHold(attempt) => Moment::Plays { attempt: *attempt, clip: Clip::Music },
             Action::SendDigits(attempt) => Moment::Digits { attempt: *attempt, count: self.digits_of(call, *attempt) },
             Action::Bridge(a, b) => Moment::Bridged { a: *a, b: *b },

@@ -24,7 +24,7 @@ use super::sip_stream::{Connections, Heard, Lost};
 use super::sip_udp::UdpSockets;
 use crate::engine::api::{Input, Notice, Output, Refusal, Reply, ReplyTo, StoreFailure, StoreOp, StoreToken};
 use crate::engine::{Engine, EngineConfig};
-use crate::media::api::{Command, Event, Spoken};
+use crate::media::api::{Clip, Command, Event};
 use crate::model::{BusinessId, CallId, Directory, Hop, InitiationMessage, SipTransport, Target};
 use crate::sip::api::Note;
 
@@ -52,7 +52,7 @@ pub struct Hands {
     /// The store's queue; refuses when it is full.
     pub store: Box<dyn Fn(StoreToken, StoreOp) -> Result<(), StoreFailure> + Send>,
     /// Renders messages that will soon be played.
-    pub prepare: Box<dyn Fn(Spoken) + Send>,
+    pub prepare: Box<dyn Fn(Vec<Clip>) + Send>,
     /// Counts datagrams of strangers, which the engine never sees.
     pub strangers: Box<dyn Fn(u64) + Send>,
     /// Counts and logs.
@@ -449,7 +449,7 @@ impl Runner {
                     self.wires.streams.set_sources(sources);
                 }
                 Output::Media(command) => self.opened.extend((self.hands.media)(command)),
-                Output::Prepare(spoken) => (self.hands.prepare)(spoken),
+                Output::Prepare(clips) => (self.hands.prepare)(clips),
                 Output::Store { token, op } => {
                     if let Err(failure) = (self.hands.store)(token, op) {
                         self.refused.push_back((token, failure));

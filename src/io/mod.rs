@@ -10,6 +10,7 @@ pub mod logs;
 pub mod media_thread;
 pub mod passwords;
 pub mod prompts;
+pub mod recordings;
 pub mod resolver;
 pub mod sip_listen;
 pub mod sip_stream;

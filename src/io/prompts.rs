@@ -99,9 +99,9 @@ impl PromptLibrary {
     }
 
     /// Renders ahead what an accepted message will need. Never blocks; does nothing when it is there already.
-    pub fn prepare(&self, spoken: &Spoken) {
-        if !self.shelf.is_ready(spoken) {
-            self.post(Job::Prepare(spoken.clone()));
+    pub fn prepare(&self, clip: Clip) {
+        if self.shelf.needs(&clip) {
+            self.post(Job::Prepare(clip));
         }
     }
 

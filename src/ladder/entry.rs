@@ -134,6 +134,10 @@ pub enum Clip {
     Unavailable,
     /// Hold music.
     Music,
+    /// The customer is asked to press 1.
+    Gate,
+    /// A representative is told who calls.
+    Whisper,
 }
 
 /// Something that happened to the call, beside its messages.

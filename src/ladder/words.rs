@@ -147,6 +147,8 @@ pub(super) fn moment(ladder: &Ladder, moment: &Moment) -> String {
         Moment::Plays { clip: Clip::Message, .. } => "hears the message".to_owned(),
         Moment::Plays { clip: Clip::Unavailable, .. } => "hears: none available".to_owned(),
         Moment::Plays { clip: Clip::Music, .. } => "hears music".to_owned(),
+        Moment::Plays { clip: Clip::Gate, .. } => "hears: press 1".to_owned(),
+        Moment::Plays { clip: Clip::Whisper, .. } => "hears who calls".to_owned(),
         Moment::Bridged { .. } => "bridged".to_owned(),
         Moment::Heard { attempt } => format!("{} hears", leg(*attempt)),
         Moment::OneWay => "audio one way only".to_owned(),

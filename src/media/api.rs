@@ -15,6 +15,10 @@ pub enum Clip {
     Connecting(Spoken),
     /// The second message: no representative is available.
     Unavailable(Spoken),
+    /// The customer's gate: "This is a call from {company}. Press 1 to be connected.", and a pause.
+    Gate(Spoken),
+    /// What a representative is told before the talk.
+    Whisper(Whisper),
     /// Hold music; endless when looped.
     HoldMusic,
 }
@@ -26,6 +30,17 @@ pub struct Spoken {
     pub business: crate::model::BusinessId,
     /// The company to be named; may differ from the registered name.
     pub company: Arc<str>,
+}
+
+/// What a representative is told: whose call it is, from which page, and what to press.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Whisper {
+    /// The business and the company to be named.
+    pub spoken: Spoken,
+    /// The title of the page that the customer came from, fit to be spoken.
+    pub page: Option<Arc<str>>,
+    /// A key is asked for, and a pause follows.
+    pub accept: bool,
 }
 
 /// What a leg hears, in order.
@@ -50,11 +65,16 @@ pub enum Command {
     /// Cut whatever both hear (within one 20 ms frame) and relay between them. While one of them holds, the other hears hold
     /// music instead: at once where the holder sends nothing, else when it has sent nothing for a moment.
     Bridge { a: LegId, b: LegId },
+    /// Record what these two say to each other from now on, `a` (the customer) on the left; said again with another `b`, the same
+    /// recording goes on with that one. It ends when `a` is closed.
+    Record { a: LegId, b: LegId },
     /// Dial to this leg as RFC 4733 events after such a pause; said again, the digits queue. [`Event::DigitsSent`] follows,
     /// unless the peer did not agree to telephone-event.
     SendDigits { leg: LegId, digits: Digits, after: Duration },
     /// This leg's party pressed a key and said so by signalling: the same press may come as an RFC 4733 event too.
     Pressed { leg: LegId, key: Key },
+    /// Listen for keys in this leg's sound, until something else is played to it or it is bridged.
+    HearKeys { leg: LegId },
     /// Report [`Event::Silent`] when a leg that may send has sent nothing for so long; counted from this command on.
     /// `None` stops watching.
     WatchSilence { leg: LegId, after: Option<Duration> },

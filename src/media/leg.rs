@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Slot;
 use super::digits::Dialler;
+use super::ear::Ear;
 use super::hold::Hold;
 use super::latch::{Judgement, Latch};
 use super::player::Player;
@@ -31,8 +32,12 @@ pub(super) struct Leg {
     pub(super) dialler: Option<Box<Dialler>>,
     /// Keys that its party pressed lately; made with the first one.
     pub(super) presses: Option<Box<Presses>>,
+    /// What its party says may be recorded.
+    pub(super) recorded: bool,
     /// Made by the first agreement with keys.
     pub(super) secure: Option<Box<Secure>>,
+    /// Listens for keys in its sound, while one is waited for.
+    pub(super) ear: Option<Box<Ear>>,
     receiver: Receiver,
     watch: Watch,
     refused: u64,
@@ -106,7 +111,9 @@ impl Leg {
             sender,
             dialler: None,
             presses: None,
+            recorded: false,
             secure: None,
+            ear: None,
             receiver: Receiver::default(),
             watch: Watch { after: None, since: Mono::default(), said: false },
             refused: 0,

@@ -4,6 +4,7 @@
 
 pub mod api;
 mod digits;
+mod ear;
 mod frame;
 mod hold;
 mod jitter;
@@ -12,6 +13,7 @@ mod leg;
 mod player;
 mod playout;
 mod presses;
+mod recorder;
 mod relay;
 mod secure;
 mod shard;
@@ -20,4 +22,5 @@ mod transcode;
 #[cfg(test)]
 mod tests;
 
+pub use recorder::Recorded;
 pub use shard::{Counters, Outgoing, Settings, Shard, Slot, Verdict};

@@ -69,6 +69,13 @@ impl Presses {
         }
     }
 
+    /// They talk from now on: the rest of the press that lasts was for us.
+    pub(super) fn keep_to_ourselves(&mut self) {
+        if let Some((_, twin)) = &mut self.lasting {
+            *twin = true;
+        }
+    }
+
     /// A message says so: true when nothing else has.
     pub(super) fn message(&mut self, now: Mono, key: Key) -> bool {
         self.is_new(now, key, Way::Message)

@@ -16,10 +16,11 @@ use super::leg::{Heard, Hears, Leg, Sound, Taken};
 use super::player::Player;
 use super::playout::{Playout, after};
 use super::presses::Judged;
+use super::recorder::{Recorded, Recorder};
 use super::relay::Way;
 use super::secure;
 use crate::clock::Mono;
-use crate::model::{Digits, Key, LegId};
+use crate::model::{CallId, Digits, Key, LegId};
 use crate::rtp::{Sender, TelephoneEvent};
 use crate::sdp::{Codec, MediaPlan};
 
@@ -82,6 +83,8 @@ pub struct Shard {
     next_sweep: Mono,
     pub(super) events: VecDeque<Event>,
     pub(super) counters: Counters,
+    pub(super) recorders: BTreeMap<CallId, Box<Recorder>>,
+    pub(super) recorded: VecDeque<Recorded>,
     /// The packet being made.
     pub(super) made: Vec<u8>,
     /// Packets that are not sent from where they came, until the next tick: one for each datagram of a batch at most.
@@ -107,6 +110,8 @@ impl Shard {
             next_sweep: Mono::default(),
             events: VecDeque::new(),
             counters: Counters::default(),
+            recorders: BTreeMap::new(),
+            recorded: VecDeque::new(),
             made: Vec::new(),
             sealed: Vec::new(),
         }
@@ -168,14 +173,16 @@ impl Shard {
             Command::Agree { leg, plan } => self.agree(now, leg, plan),
             Command::Play { leg, script } => self.play(now, leg, script),
             Command::Bridge { a, b } => self.bridge(now, a, b),
+            Command::Record { a, b } => self.record(now, a, b),
             Command::SendDigits { leg, digits, after } => self.send_digits(now, leg, &digits, after),
             Command::Pressed { leg, key } => self.pressed(now, leg, key),
+            Command::HearKeys { leg } => self.hear_keys(leg),
             Command::WatchSilence { leg, after } => {
                 if let Some(leg) = self.leg(leg) {
                     leg.watch(now, after);
                 }
             }
-            Command::Close { leg } => self.close(leg),
+            Command::Close { leg } => self.close(now, leg),
         }
     }
 
@@ -198,13 +205,21 @@ impl Shard {
             self.events.push_back(Event::FirstPacket { leg: leg.id });
         }
         let connect = leg.settle(now);
+        let recorded = leg.recorded;
+        if leg.ear.is_some() {
+            self.listen(now, slot, &heard, bytes);
+        }
         let twin = heard.sound == Sound::Event && self.key_pressed(now, slot, &heard, bytes);
         let Some(leg) = self.legs.get_mut(slot.0) else { return Verdict::default() };
         let may_talk = leg.agreed.as_ref().is_some_and(|agreed| agreed.plan.direction.receive);
-        let send = match leg.hears {
-            Hears::Peer { slot: peer, .. } if may_talk => self.relay(now, slot, peer, &heard, twin, bytes),
+        let peer = match leg.hears {
+            Hears::Peer { slot, .. } if may_talk => Some(slot),
             _ => None,
         };
+        if recorded && may_talk {
+            self.overhear(now, slot, &heard, bytes);
+        }
+        let send = peer.and_then(|peer| self.relay(now, slot, peer, &heard, twin, bytes));
         Verdict { send, connect }
     }
 
@@ -223,6 +238,7 @@ impl Shard {
         self.due = due;
         if now >= self.next_sweep {
             self.next_sweep = now + SWEEP;
+            self.hand_out_recordings(now);
             for (_, leg) in &mut self.legs {
                 if let Some(lasted) = leg.fell_silent(now) {
                     self.events.push_back(Event::Silent { leg: leg.id, lasted });
@@ -267,6 +283,7 @@ impl Shard {
         self.part(slot);
         let Some(leg) = self.legs.get_mut(slot.0) else { return };
         leg.hears = Hears::Script { player: Box::new(Player::new(script)), due: now };
+        leg.ear = None;
         leg.sender.new_source();
         self.playout.put(slot, now);
     }
@@ -281,6 +298,10 @@ impl Shard {
             if let Some(leg) = self.legs.get_mut(slot.0) {
                 leg.hears = Hears::Peer { slot: peer, relayed: false, hold: None, way: Way::NEW };
                 leg.sender.new_source();
+                leg.ear = None;
+                if let Some(presses) = &mut leg.presses {
+                    presses.keep_to_ourselves();
+                }
             }
         }
         self.follow_hold(now, a);
@@ -317,8 +338,9 @@ impl Shard {
         }
     }
 
-    fn close(&mut self, id: LegId) {
+    fn close(&mut self, now: Mono, id: LegId) {
         let Some(slot) = self.slots.get(&id).copied() else { return };
+        self.end_recording(now, id);
         self.part(slot);
         self.slots.remove(&id);
         let leg = self.legs.remove(slot.0);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BusinessId, Endpoint, Tariff};
+use super::{BusinessId, Endpoint, Gates, Tariff};
 
 /// A business identifier 804 and all that hangs on it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -27,6 +27,46 @@ pub struct Business {
     /// Verified caller identities it may ask for; the first is its default.
     #[serde(default)]
     pub caller_ids: Vec<Endpoint>,
+    /// Whether its talks are recorded.
+    #[serde(default)]
+    pub recording: Recording,
+    /// What its parties are asked before they talk.
+    #[serde(default)]
+    pub gates: Gates,
+}
+
+/// Whether a business's talks are recorded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recording {
+    /// Never, whatever a message asks.
+    Off,
+    /// Those whose message asks for it.
+    #[default]
+    OnRequest,
+    /// Every one.
+    Always,
+}
+
+impl Recording {
+    /// As it is written in commands.
+    pub fn parse(text: &str) -> Result<Recording, &'static str> {
+        match text {
+            "off" => Ok(Recording::Off),
+            "on_request" => Ok(Recording::OnRequest),
+            "always" => Ok(Recording::Always),
+            _ => Err("off, on_request or always"),
+        }
+    }
+
+    /// True when a talk is recorded whose message asks so.
+    pub fn takes(self, asked: bool) -> bool {
+        match self {
+            Recording::Off => false,
+            Recording::OnRequest => asked,
+            Recording::Always => true,
+        }
+    }
 }
 
 /// An Argon2id PHC string; never printed by `Debug`.

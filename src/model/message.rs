@@ -30,6 +30,9 @@ pub struct InitiationMessage {
     /// Do not show a number to those who are called (RFC 3323); a switch that trusts us still hears it.
     #[serde(default)]
     pub withhold_caller_id: bool,
+    /// Record the talk, where the business's account lets it.
+    #[serde(default)]
+    pub record: bool,
     /// Header fields for the INVITEs of this call, name and value, such as User-to-User (RFC 7433). Towards a switch that does
     /// not allow a name it is left out.
     #[serde(default)]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use super::Switch;
 use super::health::{Fit, Health};
@@ -27,6 +28,8 @@ impl Drop for Channel {
 #[derive(Debug)]
 pub(super) struct Line {
     pub(super) switch: Arc<Switch>,
+    /// Names it as long as its name stays in the configuration.
+    pub(super) id: u32,
     /// Where it can be reached; none until its name was looked up.
     pub(super) targets: Vec<Target>,
     live: Arc<AtomicU32>,
@@ -38,19 +41,25 @@ pub(super) struct Line {
     was_up: Option<bool>,
 }
 
+/// A place that works is asked again this soon after a question that it did not answer, or not well: one lost datagram must not
+/// look like a dead switch, and a dead switch is to be known in three times this.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+
 /// OPTIONS to one place.
 #[derive(Clone, Copy, Debug)]
 struct Probe {
+    /// When it is asked, or its silence judged.
     next: Mono,
     /// The one whose answer is waited for.
     sent_at: Option<Mono>,
 }
 
 impl Line {
-    pub(super) fn new(switch: Switch) -> Line {
+    pub(super) fn new(id: u32, switch: Switch) -> Line {
         let hop = switch.address.literal(switch.tls_name.as_deref());
         let mut line = Line {
             switch: Arc::new(switch),
+            id,
             targets: Vec::new(),
             live: Arc::default(),
             tokens: u64::MAX,
@@ -66,7 +75,7 @@ impl Line {
     /// The same switch with another configuration: what is live and what was learnt stays.
     pub(super) fn reconfigured(self, switch: Switch) -> Line {
         let same_place = (&self.switch.address, &self.switch.tls_name) == (&switch.address, &switch.tls_name);
-        let targets = if same_place { self.targets.clone() } else { Line::new(switch.clone()).targets };
+        let targets = if same_place { self.targets.clone() } else { Line::new(self.id, switch.clone()).targets };
         let mut line = Line { switch: Arc::new(switch), ..self };
         line.probes.clear();
         line.locate(targets);
@@ -91,6 +100,11 @@ impl Line {
     /// Legs that are live.
     pub(super) fn live(&self) -> u32 {
         self.live.load(Ordering::Relaxed)
+    }
+
+    /// Channels that are not in use; none: without bound.
+    pub(super) fn free(&self) -> Option<u32> {
+        self.switch.max_channels.map(|max| max.saturating_sub(self.live()))
     }
 
     fn tokens(&self, now: Mono) -> Option<u64> {
@@ -168,6 +182,12 @@ impl Line {
         for hop in silent {
             self.probe_failed(now, &hop);
         }
+        // Whoever was down already is asked in the ordinary time: nothing is learnt by haste.
+        for hop in due.iter().filter(|hop| self.health.get(hop).is_none_or(Health::is_up)) {
+            if let Some(probe) = self.probes.get_mut(hop) {
+                probe.next = now + every.min(ASK_AGAIN);
+            }
+        }
         due
     }
 
@@ -178,9 +198,20 @@ impl Line {
         if latest {
             probe.sent_at = None;
         }
+        let every = self.switch.options.unwrap_or_default();
         match alive {
+            true if latest => {
+                probe.next = sent_at + every;
+                self.health_mut(hop).succeeded();
+            }
             true => self.health_mut(hop).succeeded(),
-            false if latest => self.probe_failed(now, hop),
+            false if latest => {
+                self.probe_failed(now, hop);
+                let soon = if self.health_mut(hop).is_up() { every.min(ASK_AGAIN) } else { every };
+                if let Some(probe) = self.probes.get_mut(hop) {
+                    probe.next = now + soon;
+                }
+            }
             false => {}
         }
     }

@@ -8,6 +8,7 @@ pub mod health;
 mod line;
 mod order;
 mod reach;
+mod reserve;
 mod switch;
 #[cfg(test)]
 mod tests;
@@ -25,12 +26,15 @@ pub use line::Channel;
 use line::Line;
 use order::by_weight;
 use reach::reach;
+pub use reserve::{Claim, Lines, Short};
 pub use switch::Switch;
 
 /// Every configured switch and what is known of it now.
 #[derive(Debug, Default)]
 pub struct Routing {
     lines: Vec<Line>,
+    claims: reserve::Claims,
+    next_line: u32,
 }
 
 /// One that may carry a leg.
@@ -58,6 +62,8 @@ pub enum Blocked {
 pub enum Failure {
     /// No response at all in time.
     Silent,
+    /// It took the INVITE (100) and then said nothing in time.
+    Stalled,
     /// No connection.
     Unreachable,
     /// 503.
@@ -70,13 +76,20 @@ pub enum Failure {
 
 impl Failure {
     /// Every one.
-    pub const ALL: [Failure; 5] =
-        [Failure::Silent, Failure::Unreachable, Failure::OutOfService, Failure::Behind, Failure::Probe];
+    pub const ALL: [Failure; 6] = [
+        Failure::Silent,
+        Failure::Stalled,
+        Failure::Unreachable,
+        Failure::OutOfService,
+        Failure::Behind,
+        Failure::Probe,
+    ];
 
     /// In metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Failure::Silent => "silent",
+            Failure::Stalled => "stalled",
             Failure::Unreachable => "unreachable",
             Failure::OutOfService => "out_of_service",
             Failure::Behind => "behind",
@@ -103,7 +116,9 @@ pub struct SwitchView {
 impl Routing {
     /// Takes the configured switches in their order.
     pub fn new(switches: Vec<Switch>) -> Routing {
-        Routing { lines: switches.into_iter().map(Line::new).collect() }
+        let mut routing = Routing::default();
+        routing.reconfigure(switches);
+        routing
     }
 
     /// Other switches from now on; those whose name stays keep their channels and what was learnt of them.
@@ -113,7 +128,10 @@ impl Routing {
             let known = old.iter().position(|line| line.switch.name == switch.name);
             let line = match known {
                 Some(at) => old.swap_remove(at).reconfigured(switch),
-                None => Line::new(switch),
+                None => {
+                    self.next_line += 1;
+                    Line::new(self.next_line, switch)
+                }
             };
             self.lines.push(line);
         }

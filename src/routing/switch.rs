@@ -33,6 +33,9 @@ pub struct Switch {
     pub drain: bool,
     /// Without any response to an INVITE for so long, another candidate is tried, where there is one.
     pub answer: Duration,
+    /// With nothing but 100 Trying to an INVITE for so long, another candidate is tried, where there is one. RFC 3261 sets a
+    /// caller no limit here: a 100 says that the next hop has the request (§8.2.6.1), not that anybody is being fetched.
+    pub trying: Duration,
     /// OPTIONS is sent this often.
     pub options: Option<Duration>,
     /// How it wants SIP spoken.
@@ -57,6 +60,7 @@ impl Switch {
             max_calls_per_second: None,
             drain: false,
             answer: Duration::from_secs(5),
+            trying: Duration::from_secs(30),
             options: None,
             trunk: Arc::default(),
         }

@@ -169,16 +169,36 @@ fn a_reload_keeps_channels_and_what_was_learnt_of_switches_whose_name_stays() {
 #[test]
 fn probes_go_out_in_their_time_and_their_silence_counts() {
     let mut routing = Routing::new(vec![Switch { options: Some(Duration::from_secs(30)), ..switch("a", &[], 1) }]);
-    for round in 0..3u64 {
-        assert_eq!(routing.next_probe(), Some(s(30 * round)));
-        assert_eq!(routing.due_probes(s(30 * round)).len(), 1);
-        assert!(routing.due_probes(s(30 * round)).is_empty());
-        routing.probed(s(30 * round), "a", &hop(b'a'), s(30 * round), false);
+    // While it works, a bad answer is followed by another question soon.
+    for at in [0, 5, 10] {
+        assert_eq!(routing.next_probe(), Some(s(at)));
+        assert_eq!(routing.due_probes(s(at)).len(), 1);
+        assert!(routing.due_probes(s(at)).is_empty());
+        routing.probed(s(at), "a", &hop(b'a'), s(at), false);
     }
-    assert!(!routing.views(s(90))[0].up);
-    routing.due_probes(s(90));
-    routing.probed(s(90), "a", &hop(b'a'), s(90), true);
-    assert!(routing.views(s(90))[0].up);
+    assert!(!routing.views(s(10))[0].up);
+    assert_eq!(routing.next_probe(), Some(s(40)), "who is down is asked in the ordinary time");
+    routing.due_probes(s(40));
+    routing.probed(s(40), "a", &hop(b'a'), s(40), true);
+    assert!(routing.views(s(40))[0].up);
+    assert_eq!(routing.next_probe(), Some(s(70)), "and so is who is well");
+}
+
+#[test]
+fn a_place_that_falls_silent_is_known_to_be_down_fifteen_seconds_after_the_question() {
+    let mut routing = Routing::new(vec![Switch { options: Some(Duration::from_secs(30)), ..switch("a", &[], 1) }]);
+    routing.due_probes(s(0));
+    routing.probed(s(0), "a", &hop(b'a'), s(0), true);
+    for at in [30, 35, 40] {
+        assert_eq!(routing.next_probe(), Some(s(at)));
+        assert_eq!(routing.due_probes(s(at)).len(), 1);
+        assert!(routing.views(s(at))[0].up, "{at}");
+    }
+    routing.due_probes(s(45));
+    assert!(!routing.views(s(45))[0].up);
+    // The answer to an earlier question still shows it alive.
+    routing.probed(s(46), "a", &hop(b'a'), s(40), true);
+    assert!(routing.views(s(46))[0].up);
 }
 
 #[test]

@@ -155,6 +155,8 @@ pub enum FailedWhy {
     Refused { retry_after: Option<Duration> },
     /// Not even a provisional came (timer B).
     Silent,
+    /// A 100 came, and then nothing in time.
+    Stalled,
     /// A provisional came, and then nothing.
     RangTooLong,
     /// The transport could not carry the INVITE (RFC 3261 §8.1.3.1).

@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use callbridge::clock::Mono;
-use callbridge::model::{CallRecord, Outcome};
+use callbridge::model::{CallRecord, Outcome, RepresentativeGate};
 use callbridge::phone::{Act, Ending, Sound, Story};
 
-use crate::media::{CONNECTING_HZ, MUSIC_HZ, UNAVAILABLE_HZ};
+use crate::gates;
+use crate::media::{CONNECTING_HZ, GATE_HZ, MUSIC_HZ, UNAVAILABLE_HZ, WHISPER_HZ};
 use crate::model;
 use crate::promises::{Blame, GRACE, Promise, crash_during, party};
 use crate::world::{Who, World};
@@ -51,6 +52,7 @@ impl Case<'_> {
     pub fn check(&self, blame: Blame<'_>) {
         self.one_at_a_time(blame);
         self.sounds(blame);
+        self.accepted(blame);
         self.digits(blame);
         self.transfers(blame);
         self.agreement(blame);
@@ -98,7 +100,8 @@ impl Case<'_> {
     }
 
     fn sounds(&self, blame: Blame<'_>) {
-        let prompts = [CONNECTING_HZ, UNAVAILABLE_HZ, MUSIC_HZ];
+        let prompts = [CONNECTING_HZ, UNAVAILABLE_HZ, MUSIC_HZ, GATE_HZ, WHISPER_HZ];
+        let gates = self.world.plan.gates;
         let Some(customer) = self.customer else { return };
         let others = || self.representatives.iter().chain(&self.targets).copied();
         let voices: Vec<u16> = others().filter_map(|s| self.tone(s)).collect();
@@ -118,12 +121,18 @@ impl Case<'_> {
             }
         }
         let first = customer.heard.iter().find_map(|h| h.tone);
-        if talked && self.calm() && first != Some(CONNECTING_HZ) {
+        let expected = if gates.customer { GATE_HZ } else { CONNECTING_HZ };
+        if talked && self.calm() && first != Some(expected) {
             blame(Promise::PromptFirst, format!("{} heard first {first:?}", customer.user));
         }
         for story in others() {
+            let mut at_gate = gates.representative != RepresentativeGate::Off;
             for heard in &story.heard {
                 let Some(tone) = heard.tone else { continue };
+                if tone == WHISPER_HZ && at_gate {
+                    continue;
+                }
+                at_gate = false;
                 let held = tone == MUSIC_HZ && self.held_by(&[customer], heard.first);
                 if prompts.contains(&tone) && !held {
                     blame(Promise::PromptNeverOverBridge, format!("{} hears {tone} Hz", story.user));
@@ -133,6 +142,25 @@ impl Case<'_> {
             }
         }
         self.representatives.iter().for_each(|story| self.crossing(customer, story, blame));
+    }
+
+    /// Where it has to accept, a representative hears the customer, and is heard, only after a 1.
+    fn accepted(&self, blame: Blame<'_>) {
+        let (true, Some(customer)) =
+            (self.world.plan.gates.representative == RepresentativeGate::Accept, self.customer)
+        else {
+            return;
+        };
+        for story in &self.representatives {
+            let crossed = [(story, customer), (&customer, story)]
+                .into_iter()
+                .filter_map(|(hears, speaks)| hears.first_heard(self.tone(speaks)?));
+            let Some(first) = crossed.min() else { continue };
+            if !party(self.world, story).is_some_and(|party| gates::opened(party, story).any(|at| at <= first)) {
+                let text = format!("{} was joined and had not accepted", story.user);
+                blame(Promise::AcceptedBeforeTheBridge, text);
+            }
+        }
     }
 
     /// At that moment one of these held the other side.
@@ -205,6 +233,10 @@ impl Case<'_> {
     fn joined(&self) -> Option<Mono> {
         let name =
             number(&self.record.representative.as_ref().filter(|_| self.record.bridged_at.is_some())?.to_string());
+        // At a gate it is up to the representative.
+        if self.world.plan.gates.representative != RepresentativeGate::Off {
+            return None;
+        }
         // The last one: of those before, another switch took over.
         let story = self.representatives.iter().rfind(|s| s.user == name && s.acked_at.is_some())?;
         Some(story.acked_at? + party(self.world, story)?.dialling())
@@ -221,7 +253,11 @@ impl Case<'_> {
         let (Some((_, customer_end)), Some((joined, end))) = (both(customer), both(representative)) else { return };
         let bridged = self.record.outcome == Outcome::Completed
             && self.record.representative.as_ref().is_some_and(|r| number(&r.to_string()) == representative.user);
-        let dialling = party(self.world, representative).map_or(Duration::ZERO, |p| p.dialling());
+        let told = match self.world.plan.gates.representative {
+            RepresentativeGate::Off => Duration::ZERO,
+            RepresentativeGate::Whisper | RepresentativeGate::Accept => gates::WHISPER,
+        };
+        let dialling = told + party(self.world, representative).map_or(Duration::ZERO, |p| p.dialling());
         let long = end.min(customer_end).since(joined) > Duration::from_millis(200) + dialling;
         if !self.calm() || !bridged || !long || !plain(customer) || !plain(representative) {
             return;
@@ -239,7 +275,7 @@ impl Case<'_> {
         let outcome = self.record.outcome;
         let lossy = !self.calm();
         let mut disagree = |text: String| blame(Promise::BothEndsAgree, format!("wish {}: {text}", self.wish));
-        if !self.crashed && !model::customer_agrees(outcome, self.customer, lossy) {
+        if !self.crashed && !model::customer_agrees(outcome, self.customer, lossy, self.world.plan.gates.customer) {
             let ending = self.customer.map(|s| (s.answered_at.is_some(), s.ending));
             disagree(format!("recorded {outcome}, the customer says {ending:?}"));
         }

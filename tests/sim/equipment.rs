@@ -32,7 +32,7 @@ impl World {
             minimum_seconds: self.plan.tariff.1,
             ..Tariff::default()
         };
-        engine.handle(now, Input::Directory(Arc::new(directory(tariff))));
+        engine.handle(now, Input::Directory(Arc::new(directory(tariff, self.plan.gates))));
         let (mut open, mut last_alive) = self.store.restart();
         let began = |call: &callbridge::model::StoredCall| call.progress.started_at.is_some();
         self.dialled_before =

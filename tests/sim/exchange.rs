@@ -91,8 +91,15 @@ impl World {
     pub(crate) fn representative_dialled(&mut self, wish: usize, number: &str) {
         let customer = |user: &str| self.who(user) == Some(Who::Customer(wish));
         let answered = self.stories().any(|s| customer(&s.user) && s.answered_at.is_some());
+        let pressed = self.stories().any(|s| {
+            let party = crate::promises::party(self, s).filter(|_| customer(&s.user));
+            party.is_some_and(|party| crate::gates::opened(party, s).any(|at| at <= self.now))
+        });
         if !answered {
             self.blame(Promise::CustomerFirst, format!("{number} was dialled, the customer had not answered"));
+        }
+        if self.plan.gates.customer && !pressed {
+            self.blame(Promise::GateFirst, format!("{number} was dialled, the customer had not pressed 1"));
         }
     }
 

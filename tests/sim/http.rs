@@ -32,6 +32,7 @@ impl World {
             reference: Some(format!("wish-{wish}")),
             caller_id: None,
             withhold_caller_id: false,
+            record: false,
             headers: Vec::new(),
             idempotency: Some(Idempotency { key: format!("key-{wish}"), body_hash: format!("body-{wish}") }),
         };

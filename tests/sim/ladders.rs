@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use callbridge::phone::{Act, AnswerWith, Behaviour, OnCancel, Then};
 
-use crate::media::{CONNECTING_HZ, MUSIC_HZ, UNAVAILABLE_HZ};
+use crate::media::{CONNECTING_HZ, GATE_HZ, MUSIC_HZ, UNAVAILABLE_HZ, WHISPER_HZ};
 use crate::plan::Plan;
 use crate::planted::Bug;
 use crate::promises;
@@ -28,6 +28,8 @@ pub fn sound(tone: Option<u16>) -> String {
         Some(CONNECTING_HZ) => "the message".to_owned(),
         Some(UNAVAILABLE_HZ) => "the second message".to_owned(),
         Some(MUSIC_HZ) => "hold music".to_owned(),
+        Some(GATE_HZ) => "press 1".to_owned(),
+        Some(WHISPER_HZ) => "who calls".to_owned(),
         Some(hz) if hz >= 3000 => "the new party".to_owned(),
         Some(hz) if hz >= 2000 => "the representative".to_owned(),
         Some(_) => "the customer".to_owned(),
@@ -142,7 +144,7 @@ pub fn compare() -> Vec<String> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/ladders");
     let update = std::env::var_os("UPDATE_LADDERS").is_some();
     let mut wrong = Vec::new();
-    for (name, plan) in scenarios().into_iter().chain(crate::stories::of_carriers()) {
+    for (name, plan) in scenarios().into_iter().chain(crate::stories::of_carriers()).chain(crate::gates::scenarios()) {
         let text = ladder(plan);
         let file = folder.join(format!("{name}.txt"));
         if update {

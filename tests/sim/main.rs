@@ -8,6 +8,7 @@
 mod case;
 mod equipment;
 mod exchange;
+mod gates;
 mod http;
 mod ladders;
 mod manners;

@@ -18,6 +18,10 @@ pub const CONNECTING_HZ: u16 = 450;
 pub const UNAVAILABLE_HZ: u16 = 550;
 /// Hold music.
 pub const MUSIC_HZ: u16 = 650;
+/// The customer is asked to press 1.
+pub const GATE_HZ: u16 = 350;
+/// A representative is told who calls.
+pub const WHISPER_HZ: u16 = 400;
 /// Frames of each.
 const FRAMES: usize = 30;
 
@@ -29,8 +33,10 @@ impl Prompts for Tones {
             Clip::Connecting(_) => CONNECTING_HZ,
             Clip::Unavailable(_) => UNAVAILABLE_HZ,
             Clip::HoldMusic => MUSIC_HZ,
+            Clip::Gate(_) => GATE_HZ,
+            Clip::Whisper(_) => WHISPER_HZ,
         };
-        self.0.get(&hz).map(Arc::clone).expect("all three are rendered")
+        self.0.get(&hz).map(Arc::clone).expect("all are rendered")
     }
 }
 
@@ -40,7 +46,7 @@ pub fn tones() -> Arc<dyn Prompts> {
         let long = |law| -> Arc<[u8]> { tone_frame(hz, law).repeat(FRAMES).into() };
         (hz, Arc::new(Prompt::of_codes(long(Law::Mu), long(Law::A))))
     };
-    Arc::new(Tones([CONNECTING_HZ, UNAVAILABLE_HZ, MUSIC_HZ].map(render).into()))
+    Arc::new(Tones([CONNECTING_HZ, UNAVAILABLE_HZ, MUSIC_HZ, GATE_HZ, WHISPER_HZ].map(render).into()))
 }
 
 /// The media plane.

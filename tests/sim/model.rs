@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use callbridge::model::Outcome;
+use callbridge::model::{Gates, Outcome};
 use callbridge::phone::manners::ReliableFlaw;
 use callbridge::phone::{Act, AnswerWith, Behaviour, Ending, Story, Then};
 
@@ -47,6 +47,9 @@ fn dial(plan: &Plan, behaviour: &Behaviour, limit: Duration) -> Dialled {
 
 /// The outcome of a wish in a calm world without DELETE; none where it hangs on milliseconds.
 pub fn expected(plan: &Plan, wish: &Wish) -> Option<Outcome> {
+    if plan.gates != Gates::default() {
+        return None;
+    }
     let limits = &plan.limits;
     let customer = &wish.customer.behaviour;
     match dial(plan, customer, limits.customer_ring) {
@@ -105,8 +108,8 @@ fn leaves_while_dialled(party: &Party) -> bool {
 }
 
 /// True when the customer's own story (none: the phone was never reached) goes with the outcome that was recorded.
-/// `lossy`: a refusal or a 200 of the phone may never have arrived.
-pub fn customer_agrees(outcome: Outcome, story: Option<&Story>, lossy: bool) -> bool {
+/// `lossy`: a refusal or a 200 of the phone may never have arrived. `gated`: it had to press 1.
+pub fn customer_agrees(outcome: Outcome, story: Option<&Story>, lossy: bool, gated: bool) -> bool {
     let ending = story.and_then(|s| s.ending);
     let answered = story.is_some_and(|s| s.answered_at.is_some());
     let refused = |statuses: &[u16]| matches!(ending, Some(Ending::Refused(s)) if statuses.contains(&s));
@@ -114,11 +117,12 @@ pub fn customer_agrees(outcome: Outcome, story: Option<&Story>, lossy: bool) -> 
         Outcome::Completed | Outcome::RepresentativeUnavailable => answered,
         Outcome::CustomerHungUp => answered && matches!(ending, Some(Ending::HungUp | Ending::NoAck)),
         Outcome::CustomerBusy => refused(&[486, 600]),
-        Outcome::CustomerRejected => refused(&[603]),
+        Outcome::CustomerRejected => refused(&[603]) || (gated && answered),
         // Cancelled in time, or a 200 that crossed the CANCEL and was hung up at once, or nothing heard at all.
         Outcome::CustomerNoAnswer => {
             let late = matches!(ending, Some(Ending::Cancelled | Ending::WasHungUp | Ending::Forgotten) | None);
-            late || refused(&[480, 408])
+            late || (gated && answered)
+                || refused(&[480, 408])
                 || (lossy && matches!(ending, Some(Ending::Refused(_))))
                 || (lossy && answered)
                 || story.is_some_and(|s| s.acked_at.is_none() || s.answered_at > s.acked_at)

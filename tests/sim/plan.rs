@@ -4,11 +4,12 @@
 use std::time::Duration;
 
 use callbridge::call::CallLimits;
-use callbridge::model::Trunk;
+use callbridge::model::{Codec, Codecs as OurCodecs, Gates, Trunk};
 use callbridge::phone::{Act, AnswerWith, Behaviour, Codecs, OnCancel, Sound, Then};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use crate::gates;
 use crate::manners;
 use crate::network::Weather;
 use crate::topology::{self, Topology};
@@ -27,6 +28,7 @@ pub const LIMITS: CallLimits = CallLimits {
     silence: Duration::from_secs(3),
     farewell: Duration::from_secs(2),
     audio_proof: Duration::from_secs(2),
+    gate: Duration::from_secs(3),
 };
 
 /// Bounds that let session timers run out: nobody says anything for long.
@@ -112,6 +114,8 @@ pub struct Faults {
 pub struct Plan {
     /// It decides everything.
     pub seed: u64,
+    /// What the business wants its parties to be asked.
+    pub gates: Gates,
     /// RTP ports of the equipment.
     pub ports: u16,
     /// The switches.
@@ -151,14 +155,20 @@ impl Plan {
         if long {
             manners::lengthen(&mut further, &mut trunk, &mut wishes);
         }
+        trunk.codecs = draw_codecs(&mut StdRng::seed_from_u64(seed ^ 0x3551_7587));
         let (ports, two_switches) = (if rng.random_bool(0.1) { rng.random_range(1..4) } else { 64 }, rng.random());
         let mut roads = StdRng::seed_from_u64(seed ^ 0x3263_8484);
         let topology = match roads.random_bool(0.35) && !long {
             true => topology::draw(&mut roads, &mut wishes, until),
             false => Topology::plain(two_switches),
         };
+        let gates = match long {
+            true => Gates::default(),
+            false => gates::draw(&mut StdRng::seed_from_u64(seed ^ 0x6a7e_0131), &mut wishes),
+        };
         Plan {
             seed,
+            gates,
             ports,
             topology,
             limits: if long { LONG } else { LIMITS },
@@ -188,6 +198,7 @@ impl Plan {
         let faults = Faults { store_delay: Duration::from_millis(1), ..Faults::default() };
         Plan {
             seed: 0,
+            gates: Gates::default(),
             ports: 64,
             topology: Topology::plain(true),
             limits: LIMITS,
@@ -203,6 +214,17 @@ impl Plan {
         let f = &self.faults;
         f.weather.is_none() && f.crashes.is_empty() && f.jumps.is_empty() && f.store_failure == 0.0 && self.ports > 12
     }
+}
+
+/// Both laws, which every phone knows one of, in any order and among others.
+fn draw_codecs(rng: &mut StdRng) -> OurCodecs {
+    let mut all = Codec::ALL.to_vec();
+    let mut drawn = Vec::new();
+    while !all.is_empty() {
+        drawn.push(all.swap_remove(rng.random_range(0..all.len())));
+    }
+    drawn.retain(|codec| codec.is_g711() || rng.random_bool(0.7));
+    OurCodecs::of(&drawn)
 }
 
 fn draw_faults(rng: &mut StdRng, until: Duration) -> Faults {

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use callbridge::clock::Wall;
 use callbridge::engine::api::{Output, StoreOp, StoreToken};
-use callbridge::media::api::{Clip, Command, Event, Script, Spoken};
-use callbridge::model::{CallId, Hop, LegId, Outcome, StoredCall};
+use callbridge::media::api::{Clip, Command, Event, Script, Spoken, Whisper};
+use callbridge::model::{CallId, Hop, Key, LegId, Outcome, StoredCall};
 use callbridge::sip::api::Way;
 
 use crate::promises::Promise;
@@ -141,6 +141,12 @@ pub enum Bug {
     DrainedUsed,
     /// Later look-ups are not heard of.
     OldPlaceKept,
+    /// The customer's gate opens by itself.
+    GateOpensItself,
+    /// A representative's gate opens by itself.
+    AcceptAssumed,
+    /// A representative is told who calls while it talks already.
+    WhisperOverBridge,
 }
 
 impl Bug {
@@ -206,6 +212,9 @@ impl Bug {
         (Bug::RestForgotten, Promise::BreakersHold),
         (Bug::DrainedUsed, Promise::DrainedIsLeft),
         (Bug::OldPlaceKept, Promise::PlacesAreNews),
+        (Bug::GateOpensItself, Promise::GateFirst),
+        (Bug::AcceptAssumed, Promise::AcceptedBeforeTheBridge),
+        (Bug::WhisperOverBridge, Promise::PromptNeverOverBridge),
     ];
 }
 
@@ -321,6 +330,22 @@ impl Planted {
             (Bug::HoldMusicOverBridge, Command::Bridge { a, b }) => {
                 let script = Script { once: vec![], then_loop: Some(Clip::HoldMusic) };
                 out(vec![Command::Bridge { a, b }, Command::Play { leg: a, script }])
+            }
+            (Bug::GateOpensItself | Bug::AcceptAssumed, Command::Play { leg, script }) => {
+                let asks = match &script.then_loop {
+                    Some(Clip::Gate(_)) => self.bug == Bug::GateOpensItself,
+                    Some(Clip::Whisper(_)) => self.bug == Bug::AcceptAssumed,
+                    _ => false,
+                };
+                let key = Key::of('1').filter(|_| asks);
+                let told = key.map(|key| Told::Media(Event::Digit { leg, key }));
+                (vec![Output::Media(Command::Play { leg, script })], told.into_iter().collect())
+            }
+            (Bug::WhisperOverBridge, Command::Bridge { a, b }) => {
+                let spoken = Spoken { business: crate::setup::business(), company: "ABC".into() };
+                let clip = Clip::Whisper(Whisper { spoken, page: None, accept: false });
+                let script = Script { once: vec![clip], then_loop: None };
+                out(vec![Command::Bridge { a, b }, Command::Play { leg: b, script }])
             }
             (Bug::DigitsDoubled, Command::SendDigits { leg, digits, after }) => out(vec![
                 Command::SendDigits { leg, digits: digits.clone(), after },

@@ -28,6 +28,10 @@ pub enum Promise {
     PromptFirst,
     /// No representative is dialled before the customer answered.
     CustomerFirst,
+    /// No representative is dialled before a customer who has to has pressed 1.
+    GateFirst,
+    /// Nobody is joined with a representative who has to accept and has not.
+    AcceptedBeforeTheBridge,
     /// At most one representative of a call rings.
     OneRepresentativeAtATime,
     /// Nobody pays for more than was talked, by the tariff.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use callbridge::clock::Mono;
 use callbridge::engine::EngineConfig;
 use callbridge::model::business::PasswordHash;
-use callbridge::model::{Business, BusinessId, Directory, Hop, SwitchAddress, Tariff, Trunk};
+use callbridge::model::{Business, BusinessId, Directory, Gates, Hop, SwitchAddress, Tariff, Trunk};
 use callbridge::phone::{Phone, PhoneConfig};
 use callbridge::routing::Switch;
 use callbridge::sip::api::Locals;
@@ -37,7 +37,7 @@ pub fn business() -> BusinessId {
     "abc".parse().expect("a constant")
 }
 
-pub fn directory(tariff: Tariff) -> Directory {
+pub fn directory(tariff: Tariff, gates: Gates) -> Directory {
     let business = Business {
         id: business(),
         name: "ABC".to_owned(),
@@ -46,6 +46,8 @@ pub fn directory(tariff: Tariff) -> Directory {
         limits: Default::default(),
         tariff,
         caller_ids: Vec::new(),
+        recording: Default::default(),
+        gates,
     };
     Directory { businesses: [(business.id.clone(), Arc::new(business))].into() }
 }

@@ -72,6 +72,62 @@ fn a_switch_that_said_trying_is_waited_for() {
 }
 
 #[test]
+fn a_switch_that_says_nothing_but_trying_gives_way_in_its_time_and_its_late_answer_is_released() {
+    let mut rig = Rig::new(vec![
+        Switch { trying: Duration::from_secs(12), ..switch("first", 1) },
+        Switch { weight: 0, ..switch("second", 2) },
+    ]);
+    rig.call();
+    let (_, first) = rig.next("INVITE");
+    rig.answer(&hop(1), &first, 100, "");
+    rig.pass(11_900);
+    assert_eq!(rig.count("CANCEL") + rig.count("INVITE"), 0);
+    rig.pass(200);
+    let (to, cancel) = rig.next("CANCEL");
+    assert_eq!(to, hop(1));
+    assert!(cancel.contains("Reason: Q.850;cause=102"), "{cancel}");
+    let (to, second) = rig.next("INVITE");
+    assert_eq!(to, hop(2));
+    let stalled = Notice::SwitchFailed { switch: "first".into(), reason: Failure::Stalled };
+    assert!(rig.notices.contains(&stalled));
+    rig.answer(&hop(1), &cancel, 200, "");
+    rig.accept(&hop(1), &first);
+    assert_eq!(rig.next("ACK").0, hop(1));
+    assert_eq!(rig.next("BYE").0, hop(1));
+    rig.answer(&hop(2), &second, 486, "");
+    assert_eq!(rig.outcomes(), [Outcome::CustomerBusy]);
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn a_phone_that_rings_is_let_ring_however_long_its_switch_was_trying() {
+    let mut rig = pair();
+    rig.call();
+    let (_, first) = rig.next("INVITE");
+    rig.answer(&hop(1), &first, 100, "");
+    rig.pass(29_000);
+    rig.answer(&hop(1), &first, 180, "");
+    rig.pass(10_000);
+    assert_eq!(rig.count("INVITE") + rig.count("CANCEL"), 0);
+    rig.answer(&hop(1), &first, 486, "");
+    assert_eq!(rig.outcomes(), [Outcome::CustomerBusy]);
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn the_last_switch_may_try_as_long_as_the_phone_may_ring() {
+    let mut rig = Rig::new(vec![switch("only", 1)]);
+    rig.call();
+    let (_, invite) = rig.next("INVITE");
+    rig.answer(&hop(1), &invite, 100, "");
+    rig.pass(44_000);
+    assert_eq!(rig.count("CANCEL"), 0);
+    rig.answer(&hop(1), &invite, 486, "");
+    assert_eq!(rig.outcomes(), [Outcome::CustomerBusy]);
+    rig.assert_nothing_left();
+}
+
+#[test]
 fn nothing_is_dialled_for_a_call_that_is_dead() {
     let mut rig = pair();
     rig.call();
@@ -179,10 +235,10 @@ fn options_show_who_lives() {
     assert!(options.contains("sip:192.0.2.1:5060"));
     rig.answer(&hop(1), &options, 404, "");
     let down = |rig: &Rig| rig.notices.contains(&Notice::Switch { switch: "only".into(), up: false });
-    rig.pass(100_000);
+    rig.pass(44_000);
     assert!(!down(&rig), "two silences and a refusal");
-    rig.pass(60_000);
-    assert!(down(&rig));
+    rig.pass(1_100);
+    assert!(down(&rig), "three silences: fifteen seconds after the first question that was not answered");
     let (_, options) =
         std::iter::from_fn(|| rig.sent.pop_back()).find(|(_, text)| text.starts_with("OPTIONS")).unwrap();
     rig.answer(&hop(1), &options, 200, "");

@@ -1,10 +1,12 @@
 //! The engine with everybody around it played by the test: the switches' messages are written by hand, media and store answer
 //! at once.
 
+mod codecs;
 mod dialling;
 mod full;
 mod redirects;
 mod secure;
+mod waiting;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -60,6 +62,7 @@ pub fn config(switches: Vec<Switch>) -> EngineConfig {
             silence: Duration::from_secs(60),
             farewell: Duration::from_secs(20),
             audio_proof: Duration::from_secs(5),
+            gate: Duration::from_secs(20),
         },
         late: Duration::from_secs(30),
         max_ahead: Duration::from_secs(3600),
@@ -92,6 +95,8 @@ impl Rig {
             limits: Default::default(),
             tariff: Tariff::default(),
             caller_ids: Vec::new(),
+            recording: Default::default(),
+            gates: Default::default(),
         };
         let directory = Directory { businesses: [(business.id.clone(), Arc::new(business))].into() };
         rig.give(Input::Directory(Arc::new(directory)));
@@ -198,7 +203,14 @@ impl Rig {
 
     /// A 200 with SDP.
     pub fn accept(&mut self, from: &Hop, request: &str) {
-        let sdp = "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
+        self.accept_with(from, request, "0\r\n");
+    }
+
+    /// A 200 whose audio stream has these formats and attributes.
+    pub fn accept_with(&mut self, from: &Hop, request: &str, formats: &str) {
+        let sdp = format!(
+            "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\nm=audio 4000 RTP/AVP {formats}"
+        );
         let more = format!(
             "Contact: <sip:phone@{}>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
             from.address,

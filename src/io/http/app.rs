@@ -15,6 +15,7 @@ use super::port::{EnginePort, Health, StorePort};
 use super::problem::Problem;
 use crate::clock::Wall;
 use crate::io::passwords::{Verdict, Verifier};
+use crate::io::recordings::RecordingFolder;
 use crate::model::{BusinessId, Directory};
 
 /// Largest body in bytes.
@@ -43,6 +44,8 @@ pub struct App {
     pub store: Arc<dyn StorePort>,
     /// The accounts as they are now; replaced whole.
     pub directory: Arc<ArcSwap<Directory>>,
+    /// Where recordings are.
+    pub recordings: RecordingFolder,
     /// Judges passwords.
     pub verifier: Verifier,
     /// Whether calls are taken.

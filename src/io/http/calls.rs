@@ -140,7 +140,7 @@ pub async fn records(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) 
 
 /// The call as it is now: of the engine while it lives, else of the store, else of the engine again, because between the two
 /// questions it may have been on its way.
-async fn current(app: &App, business: &BusinessId, id: CallId) -> Result<Option<CallView>, Problem> {
+pub(super) async fn current(app: &App, business: &BusinessId, id: CallId) -> Result<Option<CallView>, Problem> {
     match app.answer(app.engine.get(business.clone(), id)).await? {
         Reply::Call(Some(view)) => Ok(Some(*view)),
         Reply::Call(None) => app.answer(app.store.find_call(business.clone(), id)).await?.map_err(unreadable),

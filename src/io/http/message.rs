@@ -82,6 +82,7 @@ impl RawMessage {
             reference: fields.text("reference", MAX_REFERENCE_CHARS, Lines::One),
             caller_id: fields.optional("caller_id").and_then(|json| fields.endpoint("/caller_id", json)),
             withhold_caller_id: fields.flag("withhold_caller_id"),
+            record: fields.flag("record"),
             headers: fields.headers(),
             idempotency: None,
             // Only reached with a customer: without one there is an error below.

@@ -13,6 +13,7 @@ pub mod message;
 pub mod port;
 pub mod problem;
 pub mod query;
+pub mod recording;
 pub mod server;
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/calls", post(calls::create).get(calls::list))
         .route("/v1/calls/{id}", get(calls::show).delete(calls::delete))
         .route("/v1/calls/{id}/ladder", get(ladder::show))
+        .route("/v1/calls/{id}/recording", get(recording::show))
         .route("/v1/cdrs", get(calls::records))
         .with_state(app);
     surround(api.merge(health_routes(health)))

@@ -109,6 +109,8 @@ fn business(id: &str, enabled: bool) -> Arc<Business> {
         limits: Limits::default(),
         tariff: Tariff::default(),
         caller_ids: Vec::new(),
+        recording: Default::default(),
+        gates: Default::default(),
     })
 }
 
@@ -124,6 +126,7 @@ async fn world(replies: impl IntoIterator<Item = Reply>) -> World {
         engine: script.clone(),
         store: script.clone(),
         directory: Arc::new(ArcSwap::from_pointee(directory)),
+        recordings: crate::io::recordings::RecordingFolder::new(std::path::Path::new("/nowhere")),
         verifier: Verifier::new(VerifierLimits { cost: CHEAP, ..VerifierLimits::default() }).unwrap(),
         health: health.clone(),
         clock: now,

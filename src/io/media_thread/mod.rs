@@ -47,7 +47,7 @@ use self::stats::ShardStats;
 use self::worker::{Beat, Order, Worker};
 use crate::config::MediaIo;
 use crate::media::api::{Command, Event, OpenError, Prompts};
-use crate::media::{Settings, Shard};
+use crate::media::{Recorded, Settings, Shard};
 use crate::model::LegId;
 
 /// Where events go; called on a media thread.
@@ -55,6 +55,20 @@ pub type EventSink = Arc<dyn Fn(Event) + Send + Sync>;
 
 /// Hears when a first thread is full, and when none is any more; called on a media thread.
 pub type FullSink = Arc<dyn Fn(bool) + Send + Sync>;
+
+/// Where pieces of recordings go; called on a media thread, and must not block either.
+pub type RecordingSink = Arc<dyn Fn(Recorded) + Send + Sync>;
+
+/// Where what comes of media goes.
+#[derive(Clone)]
+pub struct Sinks {
+    /// To the engine.
+    pub events: EventSink,
+    /// To the engine too.
+    pub full: FullSink,
+    /// To the disk.
+    pub recordings: RecordingSink,
+}
 
 /// `[media]`, as the threads need it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -101,12 +115,7 @@ enum Parts {
 
 impl MediaHandle {
     /// Starts the threads.
-    pub fn start(
-        settings: MediaSettings,
-        prompts: Arc<dyn Prompts>,
-        events: EventSink,
-        full: FullSink,
-    ) -> Result<MediaHandle, MediaError> {
+    pub fn start(settings: MediaSettings, prompts: Arc<dyn Prompts>, sinks: Sinks) -> Result<MediaHandle, MediaError> {
         let tick = Duration::from_millis(u64::from(settings.tick_ms.clamp(1, 20)));
         let threads = settings.threads.max(1);
         let Choice { steered, claim, why } = choose(settings.io, settings.address, settings.ports, threads)?;
@@ -128,8 +137,8 @@ impl MediaHandle {
             .zip(wakes)
             .enumerate()
             .map(|(index, (parts, wake))| {
-                let pressure = Pressure::new(settings.full_percent, Arc::clone(&full));
-                ShardHandle::start(index, tick, (parts, wake), Arc::clone(&prompts), (Arc::clone(&events), pressure))
+                let pressure = Pressure::new(settings.full_percent, Arc::clone(&sinks.full));
+                ShardHandle::start(index, tick, (parts, wake), Arc::clone(&prompts), (sinks.clone(), pressure))
             })
             .collect::<io::Result<Vec<_>>>()?;
         let pool = Pool::new(settings.address, settings.ports, back_end);
@@ -146,12 +155,13 @@ impl MediaHandle {
     pub fn command(&self, command: Command) -> Option<Event> {
         match command {
             Command::Open { leg } => Some(self.open(leg)),
-            Command::Bridge { a, .. } => self.pass(a, Order::Command(command)),
+            Command::Bridge { a, .. } | Command::Record { a, .. } => self.pass(a, Order::Command(command)),
             Command::Agree { leg, .. }
             | Command::Play { leg, .. }
             | Command::WatchSilence { leg, .. }
             | Command::SendDigits { leg, .. }
             | Command::Pressed { leg, .. }
+            | Command::HearKeys { leg }
             | Command::Close { leg } => self.pass(leg, Order::Command(command)),
         }
     }
@@ -197,7 +207,7 @@ impl ShardHandle {
         tick: Duration,
         (parts, wake): (Parts, Arc<OwnedFd>),
         prompts: Arc<dyn Prompts>,
-        (events, pressure): (EventSink, Pressure),
+        (sinks, pressure): (Sinks, Pressure),
     ) -> io::Result<ShardHandle> {
         let mut seed = [0u8; 32];
         OsRng.try_fill_bytes(&mut seed).map_err(io::Error::other)?;
@@ -205,7 +215,7 @@ impl ShardHandle {
         let asleep = Arc::new(AtomicBool::new(false));
         let stats = Arc::new(ShardStats::default());
         let (asleep_too, figures) = (Arc::clone(&asleep), Arc::clone(&stats));
-        let beat = Beat { orders: ring, asleep: asleep_too, events, stats: figures, tick, pressure };
+        let beat = Beat { orders: ring, asleep: asleep_too, sinks, stats: figures, tick, pressure };
         let run = move || {
             let shard = Shard::new(prompts, Settings::default(), seed);
             match parts {

@@ -58,7 +58,8 @@ fn try_start(
     let settings =
         MediaSettings { address: address.parse().unwrap(), ports, threads, tick_ms: 5, io, full_percent: 100 };
     let sink: EventSink = Arc::new(move |event| drop(sender.send(event)));
-    Ok((MediaHandle::start(settings, Arc::new(Message), sink, Arc::new(|_| {}))?, events))
+    let sinks = Sinks { events: sink, full: Arc::new(|_| {}), recordings: Arc::new(|_| {}) };
+    Ok((MediaHandle::start(settings, Arc::new(Message), sinks)?, events))
 }
 
 fn start(io: MediaIo, first: u16, last: u16, threads: usize) -> (MediaHandle, Receiver<Event>) {

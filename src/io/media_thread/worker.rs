@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
-use super::EventSink;
+use super::Sinks;
 use super::backend::Batch;
 use super::ports::LegPort;
 use super::pressure::Pressure;
@@ -38,7 +38,7 @@ pub(super) struct Worker<B> {
 pub(super) struct Beat {
     pub(super) orders: Receiver<Order>,
     pub(super) asleep: Arc<AtomicBool>,
-    pub(super) events: EventSink,
+    pub(super) sinks: Sinks,
     pub(super) stats: Arc<ShardStats>,
     pub(super) tick: Duration,
     pub(super) pressure: Pressure,
@@ -121,7 +121,10 @@ impl<B: Batch> Worker<B> {
 
     fn report(&mut self) {
         while let Some(event) = self.shard.poll_event() {
-            (self.beat.events)(event);
+            (self.beat.sinks.events)(event);
+        }
+        while let Some(piece) = self.shard.poll_recorded() {
+            (self.beat.sinks.recordings)(piece);
         }
         self.beat.stats.store(self.shard.counters(), self.batch.astray(), self.shard.len());
     }

@@ -11,6 +11,8 @@ const CONNECTING_END: &[u8] = include_bytes!("../../../assets/connecting-end.wav
 const CONNECTING: &[u8] = include_bytes!("../../../assets/connecting.wav");
 /// The second message.
 const UNAVAILABLE: &[u8] = include_bytes!("../../../assets/unavailable.wav");
+/// The gate, without a name.
+const GATE: &[u8] = include_bytes!("../../../assets/gate.wav");
 
 /// The message around a spoken name.
 pub fn connecting_with(name: &[i16]) -> Vec<i16> {
@@ -27,6 +29,11 @@ pub fn unavailable() -> Vec<i16> {
     samples(UNAVAILABLE)
 }
 
+/// The gate.
+pub fn gate() -> Vec<i16> {
+    samples(GATE)
+}
+
 /// A shipped file's samples. A test reads every one, so there is nothing to report here.
 fn samples(file: &[u8]) -> Vec<i16> {
     wav::read(file).unwrap_or_default()
@@ -41,7 +48,7 @@ mod tests {
     use crate::audio::level::measure;
 
     /// Each shipped file and its words; `assets/README.md` lists the same.
-    const SPOKEN: [(&str, &[u8], &str); 4] = [
+    const SPOKEN: [(&str, &[u8], &str); 5] = [
         ("connecting-start.wav", CONNECTING_START, "Please hold while we connect you to a"),
         ("connecting-end.wav", CONNECTING_END, "company customer representative."),
         ("connecting.wav", CONNECTING, "Please hold while we connect you to a customer representative."),
@@ -50,6 +57,7 @@ mod tests {
             UNAVAILABLE,
             "We are sorry. No representative is available now. Please try again later. Goodbye.",
         ),
+        ("gate.wav", GATE, "There is a call for you. Press 1 to be connected."),
     ];
 
     fn spoken_by_flite(words: &str) -> Vec<i16> {

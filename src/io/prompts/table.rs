@@ -8,12 +8,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 
 use super::shipped;
-use crate::audio::{Prompt, music};
-use crate::media::api::{Clip, Spoken};
+use crate::audio::{Prompt, SAMPLE_RATE, music};
+use crate::media::api::{Clip, Spoken, Whisper};
 use crate::model::BusinessId;
 
 /// Memory for rendered messages, in bytes: some 400 messages of 5 s. Those unused for longest go first.
 const RENDERED_BYTES: usize = 32 * 1024 * 1024;
+
+/// Between two sayings of what to press: two seconds.
+const PAUSE_SAMPLES: usize = 2 * SAMPLE_RATE as usize;
 
 /// A business's own recordings and its registered name.
 #[derive(Clone, Debug, Default)]
@@ -28,17 +31,39 @@ pub struct Own {
     pub registered_name: Arc<str>,
 }
 
-/// Which of the two messages a rendered text is.
+/// Which of the messages a rendered text is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Message {
     /// While a representative is called.
     Connecting,
     /// When none answered.
     Unavailable,
+    /// The customer's gate.
+    Gate,
+    /// What a representative is told.
+    Whisper,
+    /// The same, and what to press.
+    Accept,
 }
 
-/// A rendered message, by what was said to whose name.
+/// A rendered message, by the words of its own that it has: a company's name, perhaps a page's title behind it.
 type Key = (Message, Arc<str>);
+
+/// What a clip says and for whom; none: music.
+pub fn named(clip: &Clip) -> Option<(Key, &Spoken)> {
+    let of = |message, spoken: &Spoken| (message, Arc::clone(&spoken.company));
+    match clip {
+        Clip::Connecting(spoken) => Some((of(Message::Connecting, spoken), spoken)),
+        Clip::Unavailable(spoken) => Some((of(Message::Unavailable, spoken), spoken)),
+        Clip::Gate(spoken) => Some((of(Message::Gate, spoken), spoken)),
+        Clip::Whisper(Whisper { spoken, page, accept }) => {
+            let message = if *accept { Message::Accept } else { Message::Whisper };
+            let page = page.as_deref().unwrap_or_default();
+            Some(((message, format!("{}\n{page}", spoken.company).into()), spoken))
+        }
+        Clip::HoldMusic => None,
+    }
+}
 
 #[derive(Debug)]
 struct Rendered {
@@ -65,6 +90,8 @@ pub struct Shelf {
     hold_music: Arc<Prompt>,
     plain: Arc<Prompt>,
     plain_unavailable: Arc<Prompt>,
+    plain_gate: Arc<Prompt>,
+    nothing: Arc<Prompt>,
 }
 
 impl Shelf {
@@ -83,69 +110,76 @@ impl Shelf {
             hold_music: hold_music.unwrap_or_else(|| prompt(music::hold_music())),
             plain: prompt(shipped::connecting()),
             plain_unavailable: prompt(shipped::unavailable()),
+            plain_gate: prompt(with_pause(shipped::gate())),
+            nothing: prompt(Vec::new()),
         }
     }
 
     /// The recording to play. Lock-free: one atomic load, a few look-ups.
     pub fn find(&self, clip: &Clip) -> Arc<Prompt> {
-        match clip {
-            Clip::Connecting(spoken) => self.choose(Message::Connecting, spoken),
-            Clip::Unavailable(spoken) => self.choose(Message::Unavailable, spoken),
-            Clip::HoldMusic => Arc::clone(&self.hold_music),
+        match named(clip) {
+            Some((key, spoken)) => self.choose(&key, spoken),
+            None => Arc::clone(&self.hold_music),
         }
     }
 
     /// The order of choice: the business's own whole message, the configured file, the rendered text, the fixed words with
-    /// the business's spoken name (where the call names no other company), the shipped message.
-    fn choose(&self, message: Message, spoken: &Spoken) -> Arc<Prompt> {
+    /// the business's spoken name (where the call names no other company), the shipped message. A whisper that is not rendered
+    /// is left out: who calls is not known without it.
+    fn choose(&self, key: &Key, spoken: &Spoken) -> Arc<Prompt> {
         let table = self.table.load();
-        let own = table.own.get(&spoken.business);
-        let (uploaded, configured, named, plain) = match message {
-            Message::Connecting => {
-                let says_it = |own: &&Own| own.registered_name == spoken.company;
-                let named = own.filter(says_it).and_then(|own| own.named.as_ref());
-                (own.and_then(|own| own.message.as_ref()), &self.configured, named, &self.plain)
-            }
-            Message::Unavailable => {
-                let uploaded = own.and_then(|own| own.unavailable.as_ref());
-                (uploaded, &self.configured_unavailable, None, &self.plain_unavailable)
-            }
-        };
-        if let Some(prompt) = uploaded.or(configured.as_ref()) {
-            return Arc::clone(prompt);
+        if let Some(prompt) = self.recorded(&table, key.0, spoken) {
+            return prompt;
         }
-        if let Some(rendered) = table.rendered.get(&(message, Arc::clone(&spoken.company))) {
+        if let Some(rendered) = table.rendered.get(key) {
             rendered.used.store(self.clock.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
             return Arc::clone(&rendered.prompt);
         }
-        Arc::clone(named.unwrap_or(plain))
+        let plain = match key.0 {
+            Message::Connecting => {
+                let own = table.own.get(&spoken.business).filter(|own| own.registered_name == spoken.company);
+                own.and_then(|own| own.named.as_ref()).unwrap_or(&self.plain)
+            }
+            Message::Unavailable => &self.plain_unavailable,
+            Message::Gate | Message::Accept => &self.plain_gate,
+            Message::Whisper => &self.nothing,
+        };
+        Arc::clone(plain)
+    }
+
+    /// The whole message from a file: the business's own, else the configured one.
+    fn recorded(&self, table: &Table, message: Message, spoken: &Spoken) -> Option<Arc<Prompt>> {
+        let own = table.own.get(&spoken.business);
+        let recorded = match message {
+            Message::Connecting => own.and_then(|own| own.message.as_ref()).or(self.configured.as_ref()),
+            Message::Unavailable => {
+                own.and_then(|own| own.unavailable.as_ref()).or(self.configured_unavailable.as_ref())
+            }
+            Message::Gate | Message::Whisper | Message::Accept => None,
+        };
+        recorded.map(Arc::clone)
     }
 
     /// True when neither message of this call needs rendering.
     pub fn is_ready(&self, spoken: &Spoken) -> bool {
-        !self.needs(Message::Connecting, spoken) && !self.needs(Message::Unavailable, spoken)
+        !self.needs(&Clip::Connecting(spoken.clone())) && !self.needs(&Clip::Unavailable(spoken.clone()))
     }
 
     /// True when a rendered text would be played and is not there.
-    pub fn needs(&self, message: Message, spoken: &Spoken) -> bool {
+    pub fn needs(&self, clip: &Clip) -> bool {
         let table = self.table.load();
-        let own = table.own.get(&spoken.business);
-        let covered = match message {
-            Message::Connecting => self.configured.is_some() || own.is_some_and(|own| own.message.is_some()),
-            Message::Unavailable => {
-                self.configured_unavailable.is_some() || own.is_some_and(|own| own.unavailable.is_some())
-            }
-        };
-        !covered && !table.rendered.contains_key(&(message, Arc::clone(&spoken.company)))
+        named(clip).is_some_and(|(key, spoken)| {
+            self.recorded(&table, key.0, spoken).is_none() && !table.rendered.contains_key(&key)
+        })
     }
 
     /// Adds a rendered message; the ones unused for longest go when memory is full. Called by the worker only.
-    pub fn add_rendered(&self, message: Message, company: Arc<str>, prompt: Prompt) {
+    pub fn add_rendered(&self, key: Key, prompt: Prompt) {
         let mut table = Table::clone(&self.table.load());
         table.bytes += prompt.bytes();
         let used = AtomicU64::new(self.clock.fetch_add(1, Ordering::Relaxed));
         let added = Arc::new(Rendered { prompt: Arc::new(prompt), used });
-        if let Some(old) = table.rendered.insert((message, company), added) {
+        if let Some(old) = table.rendered.insert(key, added) {
             table.bytes -= old.prompt.bytes();
         }
         while table.bytes > RENDERED_BYTES && table.rendered.len() > 1 {
@@ -176,6 +210,12 @@ impl Shelf {
     }
 }
 
+/// With the pause in which a key is waited for before it is said again.
+pub fn with_pause(mut samples: Vec<i16>) -> Vec<i16> {
+    samples.resize(samples.len() + PAUSE_SAMPLES, 0);
+    samples
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,15 +231,15 @@ mod tests {
     #[test]
     fn a_stranger_cannot_grow_the_shelf() {
         let shelf = Shelf::new(None, None, None);
-        shelf.add_rendered(Message::Connecting, "Kept".into(), prompt(5));
+        shelf.add_rendered((Message::Connecting, "Kept".into()), prompt(5));
         for n in 0..600 {
-            shelf.add_rendered(Message::Connecting, format!("Company {n}").into(), prompt(5));
-            assert!(!shelf.needs(Message::Connecting, &spoken("Kept")));
+            shelf.add_rendered((Message::Connecting, format!("Company {n}").into()), prompt(5));
+            assert!(!shelf.needs(&Clip::Connecting(spoken("Kept"))));
             shelf.find(&Clip::Connecting(spoken("Kept")));
         }
         assert!(shelf.rendered_bytes() <= RENDERED_BYTES);
-        assert!(shelf.needs(Message::Connecting, &spoken("Company 0")), "the oldest is gone");
-        assert!(!shelf.needs(Message::Connecting, &spoken("Company 599")), "the newest is there");
+        assert!(shelf.needs(&Clip::Connecting(spoken("Company 0"))), "the oldest is gone");
+        assert!(!shelf.needs(&Clip::Connecting(spoken("Company 599"))), "the newest is there");
         assert!(!shelf.has_room());
     }
 
@@ -207,9 +247,9 @@ mod tests {
     fn the_same_name_rendered_twice_is_counted_once() {
         let shelf = Shelf::new(None, None, None);
         for _ in 0..3 {
-            shelf.add_rendered(Message::Unavailable, "ABC".into(), prompt(1));
+            shelf.add_rendered((Message::Unavailable, "ABC".into()), prompt(1));
         }
         assert_eq!(shelf.rendered_bytes(), prompt(1).bytes());
-        assert!(shelf.needs(Message::Connecting, &spoken("ABC")) && !shelf.needs(Message::Unavailable, &spoken("ABC")));
+        assert!(shelf.needs(&Clip::Connecting(spoken("ABC"))) && !shelf.needs(&Clip::Unavailable(spoken("ABC"))));
     }
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::audio::level::measure;
 use crate::audio::tone::{is_heard, sine, windows_heard};
+use crate::media::api::Whisper;
 use crate::model::business::PasswordHash;
 use crate::model::{Business, Limits, Tariff};
 
@@ -13,6 +14,9 @@ fn prompt_config() -> PromptConfig {
         text: "Please hold while we connect you to a {company} company customer representative.".to_owned(),
         unavailable_text: "We are sorry. No representative is available now. Please try again later. Goodbye."
             .to_owned(),
+        gate_text: "This is a call from {company}. Press 1 to be connected.".to_owned(),
+        whisper_text: "Call from {company}.".to_owned(),
+        accept_text: "Press 1 to accept.".to_owned(),
         file: None,
         unavailable_file: None,
         hold_music: None,
@@ -42,6 +46,8 @@ fn directory(names: &[(&str, &str)]) -> Directory {
         limits: Limits::default(),
         tariff: Tariff::default(),
         caller_ids: Vec::new(),
+        recording: Default::default(),
+        gates: Default::default(),
     };
     let all = names.iter().map(|(id, name)| (id.parse().unwrap(), Arc::new(business(id, name))));
     Directory { businesses: all.collect() }
@@ -51,6 +57,11 @@ fn recording(folder: &Path, name: &str, hertz: f64) -> PathBuf {
     let path = folder.join(name);
     std::fs::write(&path, wav::write_mono(&sine(hertz, 5000, 8000))).unwrap();
     path
+}
+
+fn prepare(library: &PromptLibrary, spoken: &Spoken) {
+    library.prepare(Clip::Connecting(spoken.clone()));
+    library.prepare(Clip::Unavailable(spoken.clone()));
 }
 
 fn connecting(library: &PromptLibrary, spoken: &Spoken) -> Vec<i16> {
@@ -64,8 +75,9 @@ fn a_company_is_named_when_its_call_comes() {
     let (short, long) = (spoken("abc", "Blue Harbor"), spoken("abc", "Greater Metropolitan Electricity and Water"));
     let unnamed = connecting(&library, &short);
     assert!(!library.is_ready(&short) && measure(&unnamed).is_like_speech());
-    library.prepare(&short);
-    library.prepare(&long);
+    for spoken in [&short, &long] {
+        prepare(&library, spoken);
+    }
     assert!(library.settle(LONG) && library.is_ready(&short));
     let (short, long) = (connecting(&library, &short), connecting(&library, &long));
     assert!(unnamed.len() < short.len() && short.len() < long.len());
@@ -158,8 +170,28 @@ fn the_library_ends_at_once_even_while_a_program_hangs() {
     let folder = tempfile::tempdir().unwrap();
     let hanging = SpeechConfig { command: Some(vec!["/bin/sleep".to_owned(), "600".to_owned()]), timeout_seconds: 600 };
     let library = PromptLibrary::start(&prompt_config(), &hanging, folder.path()).unwrap();
-    library.prepare(&spoken("abc", "ABC"));
+    prepare(&library, &spoken("abc", "ABC"));
     let began = std::time::Instant::now();
     drop(library);
     assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn a_gate_and_a_whisper_are_spoken_when_asked_for_and_a_whisper_that_is_not_ready_is_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = PromptLibrary::start(&prompt_config(), &flite(), folder.path()).unwrap();
+    let abc = spoken("abc", "ABC");
+    let whisper =
+        |page: Option<&str>, accept| Clip::Whisper(Whisper { spoken: abc.clone(), page: page.map(Into::into), accept });
+    let length = |clip: &Clip| library.find(clip).samples();
+    let shipped = length(&Clip::Gate(abc.clone()));
+    assert!(shipped > 8000 * 3, "words and a pause");
+    assert_eq!((length(&whisper(None, false)), length(&whisper(None, true))), (0, shipped));
+    let clips =
+        [Clip::Gate(abc.clone()), whisper(None, false), whisper(Some("the cruises"), false), whisper(None, true)];
+    clips.iter().for_each(|clip| library.prepare(clip.clone()));
+    assert!(library.settle(LONG));
+    let [gate, short, long, accept] = clips.each_ref().map(length);
+    assert!(gate != shipped && short > 4000 && long > short + 4000 && accept > short + 16_000);
+    assert_eq!(length(&whisper(Some("another page"), false)), 0);
 }

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::table::{Message, Shelf};
+use super::table::{self, Message, Shelf, with_pause};
 use super::uploads;
 use crate::audio::Prompt;
 use crate::config::PromptConfig;
 use crate::io::speech::{Speaker, SpeechError};
-use crate::media::api::Spoken;
+use crate::media::api::{Clip, Spoken};
 use crate::model::{BusinessId, Codec};
 
 /// How often the worker looks for newly installed recordings.
@@ -25,7 +25,7 @@ const MAX_NAME: usize = 100;
 #[derive(Debug)]
 pub enum Job {
     /// A call was accepted: render what it needs.
-    Prepare(Spoken),
+    Prepare(Clip),
     /// These businesses exist now, with these registered names.
     Businesses(BTreeMap<BusinessId, Arc<str>>),
     /// Somebody hears this recording in a codec that it was not made in.
@@ -39,12 +39,11 @@ pub enum Job {
 pub struct Worker {
     shelf: Arc<Shelf>,
     speaker: Option<Arc<Speaker>>,
-    text: String,
-    unavailable_text: String,
+    texts: PromptConfig,
     store_folder: PathBuf,
     inbox: Receiver<Job>,
-    /// Registered names not rendered yet.
-    ahead: VecDeque<Spoken>,
+    /// Messages with registered names, not rendered yet.
+    ahead: VecDeque<Clip>,
     names: BTreeMap<BusinessId, Arc<str>>,
     settling: Vec<SyncSender<()>>,
     installed_seen: Option<SystemTime>,
@@ -63,8 +62,7 @@ impl Worker {
         Worker {
             shelf,
             speaker,
-            text: prompt.text.clone(),
-            unavailable_text: prompt.unavailable_text.clone(),
+            texts: prompt.clone(),
             store_folder: store_folder.to_owned(),
             inbox,
             ahead: VecDeque::new(),
@@ -83,7 +81,7 @@ impl Worker {
                 Ok(job) => self.take(job),
                 Err(TryRecvError::Disconnected) => return,
                 Err(TryRecvError::Empty) => match self.ahead.pop_front() {
-                    Some(spoken) if self.shelf.has_room() => self.render(&spoken),
+                    Some(clip) if self.shelf.has_room() => self.render(&clip),
                     Some(_) => self.ahead.clear(),
                     None => {
                         for done in self.settling.drain(..) {
@@ -102,13 +100,14 @@ impl Worker {
 
     fn take(&mut self, job: Job) {
         match job {
-            Job::Prepare(spoken) => self.render(&spoken),
+            Job::Prepare(clip) => self.render(&clip),
             Job::Make(prompt, codec) => prompt.make(codec),
             Job::Settle(done) => self.settling.push(done),
             Job::Businesses(names) => {
                 let new = names.iter().filter(|(id, name)| self.names.get(*id) != Some(*name));
                 let spoken = new.map(|(id, name)| Spoken { business: id.clone(), company: Arc::clone(name) });
-                self.ahead.extend(spoken);
+                self.ahead
+                    .extend(spoken.flat_map(|spoken| [Clip::Connecting(spoken.clone()), Clip::Unavailable(spoken)]));
                 self.names = names;
                 self.load_uploads();
             }
@@ -131,22 +130,38 @@ impl Worker {
         self.shelf.set_own(uploads::load(&self.store_folder, &self.names));
     }
 
-    fn render(&self, spoken: &Spoken) {
+    fn render(&self, clip: &Clip) {
         let Some(speaker) = &self.speaker else { return };
-        for (message, text) in [(Message::Connecting, &self.text), (Message::Unavailable, &self.unavailable_text)] {
-            if !self.shelf.needs(message, spoken) {
-                continue;
+        let Some(((message, words), spoken)) = table::named(clip).filter(|_| self.shelf.needs(clip)) else { return };
+        match speaker.speak(&self.text_of(clip, message, spoken)) {
+            Ok(samples) => {
+                let repeated = matches!(message, Message::Gate | Message::Accept);
+                let samples = if repeated { with_pause(samples) } else { samples };
+                self.shelf.add_rendered((message, words), Prompt::from_pcm(&samples));
             }
-            let name: String = spoken.company.chars().take(MAX_NAME).collect();
-            match speaker.speak(&text.replace("{company}", &name)) {
-                Ok(samples) => {
-                    self.shelf.add_rendered(message, Arc::clone(&spoken.company), Prompt::from_pcm(&samples))
-                }
-                Err(SpeechError::Stopped) => return,
-                Err(error) => {
-                    tracing::warn!(business = %spoken.business, %error, "a message could not be spoken; a recording is used");
-                }
+            Err(SpeechError::Stopped) => {}
+            Err(error) => {
+                tracing::warn!(business = %spoken.business, %error, "a message could not be spoken; a recording is used");
             }
         }
+    }
+
+    fn text_of(&self, clip: &Clip, message: Message, spoken: &Spoken) -> String {
+        let texts = &self.texts;
+        let name: String = spoken.company.chars().take(MAX_NAME).collect();
+        let text = match message {
+            Message::Connecting => &texts.text,
+            Message::Unavailable => &texts.unavailable_text,
+            Message::Gate => &texts.gate_text,
+            Message::Whisper | Message::Accept => &texts.whisper_text,
+        };
+        let mut text = text.replace("{company}", &name);
+        if let Clip::Whisper(whisper) = clip {
+            text.extend(whisper.page.iter().flat_map(|page| [" ", page, "."]));
+            if whisper.accept {
+                text.extend([" ", &texts.accept_text]);
+            }
+        }
+        text
     }
 }

@@ -66,6 +66,8 @@ pub fn seed_businesses(archive: &dyn Archive, seeds: &[BusinessSeed]) -> Result<
             limits: seed.limits,
             tariff: seed.tariff,
             caller_ids: seed.caller_ids.clone(),
+            recording: Default::default(),
+            gates: seed.gates,
         };
         added += usize::from(archive.add_business(&business)?);
     }

@@ -45,6 +45,7 @@ fn call(number: i64) -> StoredCall {
             reference: Some(format!("order {number}")),
             caller_id: None,
             withhold_caller_id: true,
+            record: false,
             headers: vec![("User-to-User".into(), "56a3;encoding=hex".into())],
             idempotency: None,
         },
@@ -125,6 +126,8 @@ fn business(id: &str) -> Business {
         limits: Limits::default(),
         tariff: Tariff::default(),
         caller_ids: Vec::new(),
+        recording: Default::default(),
+        gates: Default::default(),
     }
 }
 

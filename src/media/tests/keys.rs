@@ -172,3 +172,51 @@ fn a_late_packet_that_is_left_out_takes_no_number_twice() {
     sorted.dedup();
     assert_eq!(sorted.len(), count, "{numbers:?}");
 }
+
+#[test]
+fn the_rest_of_a_press_that_opened_a_gate_is_not_heard_over_the_bridge() {
+    let mut stage = Stage::new([Codec::Pcmu; 2]);
+    stage.run(40, &[0, 1]);
+    let began = stage.phones[1].timestamp;
+    for packet in 0..6 {
+        let (slot, from) = (stage.phones[1].slot, stage.phones[1].from);
+        let bytes = stage.phones[1].event('1', began, packet > 3);
+        stage.hand_in(slot, from, bytes);
+        if packet == 0 {
+            assert_eq!(stage.told(1), "1");
+            stage.bridge();
+        }
+        stage.run(20, &[]);
+    }
+    assert_eq!((stage.phones[0].letters().as_str(), stage.told(1).as_str()), ("", "1"));
+    stage.run(100, &[0, 1]);
+    stage.press(1, '1');
+    assert_eq!(
+        (stage.phones[0].letters().as_str(), stage.told(1).as_str()),
+        ("1", "11"),
+        "a second press is for the other"
+    );
+}
+
+#[test]
+fn a_key_in_the_sound_is_heard_while_one_is_waited_for_and_only_then() {
+    let mut stage = Stage::new([Codec::Pcma, Codec::Pcmu]);
+    let script = || Script { once: Vec::new(), then_loop: Some(Clip::HoldMusic) };
+    let (low, high) = (tone::sine(697.0, 8000, 8000), tone::sine(1209.0, 8000, 8000));
+    let one: Vec<i16> = low.iter().zip(high).map(|(low, high)| low + high).collect();
+    let voice = std::mem::replace(&mut stage.phones[0].tone, g711::alaw_encode_all(&one));
+    stage.tell(Command::Play { leg: leg(0), script: script() });
+    stage.run(200, &[0]);
+    assert_eq!(stage.told(0), "", "nobody waits for a key");
+    stage.tell(Command::HearKeys { leg: leg(0) });
+    stage.run(400, &[0]);
+    assert_eq!(stage.told(0), "1", "once");
+    stage.tell(Command::Pressed { leg: leg(0), key: key('1') });
+    assert_eq!(stage.told(0), "1", "the same press, by INFO");
+    stage.phones[0].tone = voice;
+    stage.run(200, &[0]);
+    stage.tell(Command::Play { leg: leg(0), script: script() });
+    stage.phones[0].tone = g711::alaw_encode_all(&one);
+    stage.run(200, &[0]);
+    assert_eq!(stage.told(0), "1", "something else is heard: nobody waits any more");
+}

@@ -2,6 +2,7 @@
 
 mod held;
 mod keys;
+mod recorded;
 mod secure;
 
 use std::net::SocketAddr;
@@ -29,7 +30,9 @@ impl Prompts for ToneLibrary {
     fn find(&self, clip: &Clip) -> Arc<Prompt> {
         let samples = match clip {
             Clip::HoldMusic => tone::sine(620.0, 8000, 800),
-            Clip::Connecting(_) | Clip::Unavailable(_) => tone::sine(MESSAGE_HZ, 8000, 8000),
+            Clip::Connecting(_) | Clip::Unavailable(_) | Clip::Gate(_) | Clip::Whisper(_) => {
+                tone::sine(MESSAGE_HZ, 8000, 8000)
+            }
         };
         let (pcmu, pcma) = (g711::ulaw_encode_all(&samples), g711::alaw_encode_all(&samples));
         Arc::new(Prompt::of_codes(pcmu, pcma))
@@ -470,6 +473,7 @@ fn any_command() -> impl Strategy<Value = Command> {
                 .unwrap(),
             after: Duration::from_millis(ms),
         }),
+        (0u16..3).prop_map(|n| Command::HearKeys { leg: leg(n) }),
         (0u16..3, 0u8..16).prop_map(|(n, key)| Command::Pressed { leg: leg(n), key: Key::of_event(key).unwrap() }),
         (0u16..3, 0u64..9)
             .prop_map(|(n, s)| Command::WatchSilence { leg: leg(n), after: Some(Duration::from_secs(s)) }),
@@ -517,9 +521,11 @@ fn command_leg(command: &Command) -> LegId {
         | Command::Agree { leg, .. }
         | Command::Play { leg, .. }
         | Command::Bridge { a: leg, .. }
+        | Command::Record { a: leg, .. }
         | Command::WatchSilence { leg, .. }
         | Command::SendDigits { leg, .. }
         | Command::Pressed { leg, .. }
+        | Command::HearKeys { leg }
         | Command::Close { leg } => *leg,
     }
 }

@@ -1,0 +1,118 @@
+//! What is said to whom: the script of each message, and the words of a call that go into it. Owns the bound and the filter on
+//! words from outside; refuses to find or to render recordings.
+
+use std::sync::Arc;
+
+use super::Engine;
+use super::api::Output;
+use crate::media::api::{Clip, Command, Script, Spoken, Whisper};
+use crate::model::{CallId, LegId, RepresentativeGate, WebPage};
+
+/// Of a page's title so many characters are spoken.
+const MAX_PAGE: usize = 80;
+
+impl Engine {
+    /// The message, then music.
+    pub(super) fn play_connecting(&mut self, leg: LegId) {
+        let once = self.spoken(leg.call).map(Clip::Connecting);
+        self.play(leg, once, Some(Clip::HoldMusic));
+    }
+
+    /// The second message, once.
+    pub(super) fn play_unavailable(&mut self, leg: LegId) {
+        let once = self.spoken(leg.call).map(Clip::Unavailable);
+        self.play(leg, once, None);
+    }
+
+    /// Music.
+    pub(super) fn play_hold(&mut self, leg: LegId) {
+        self.play(leg, None, Some(Clip::HoldMusic));
+    }
+
+    /// "Press 1", again and again.
+    pub(super) fn play_gate(&mut self, leg: LegId) {
+        let looped = self.spoken(leg.call).map(Clip::Gate);
+        self.play(leg, None, looped);
+        self.hear_keys(leg);
+    }
+
+    /// Who calls, once; with the question whether it is accepted, again and again.
+    pub(super) fn play_whisper(&mut self, leg: LegId, accept: bool) {
+        let whisper = self.whisper(leg.call, accept).map(Clip::Whisper);
+        match accept {
+            true => {
+                self.play(leg, None, whisper);
+                self.hear_keys(leg);
+            }
+            false => self.play(leg, whisper, None),
+        }
+    }
+
+    /// A peer that did not agree to telephone-event may say its keys by sound alone.
+    fn hear_keys(&mut self, leg: LegId) {
+        if !self.hears_events(leg) {
+            self.media(Command::HearKeys { leg });
+        }
+    }
+
+    fn play(&mut self, leg: LegId, once: Option<Clip>, then_loop: Option<Clip>) {
+        if self.calls.contains_key(&leg.call) {
+            let script = Script { once: once.into_iter().collect(), then_loop };
+            self.media(Command::Play { leg, script });
+        }
+    }
+
+    fn spoken(&self, call: CallId) -> Option<Spoken> {
+        let live = self.calls.get(&call)?;
+        let company = live.call.message().company_name.as_deref().unwrap_or(&live.business.name);
+        Some(Spoken { business: live.business.id.clone(), company: company.into() })
+    }
+
+    fn whisper(&self, call: CallId, accept: bool) -> Option<Whisper> {
+        let spoken = self.spoken(call)?;
+        let page = self.calls.get(&call)?.call.message().web_page.as_ref().and_then(page);
+        Some(Whisper { spoken, page, accept })
+    }
+
+    /// The phone begins to ring: time enough to render what will be heard in this call.
+    pub(super) fn prepare(&mut self, leg: LegId) {
+        let Some(gates) = self.calls.get(&leg.call).map(|live| live.call.gates()) else { return };
+        let Some(spoken) = self.spoken(leg.call) else { return };
+        let mut clips = Vec::with_capacity(4);
+        clips.extend(gates.customer.then(|| Clip::Gate(spoken.clone())));
+        clips.push(Clip::Connecting(spoken.clone()));
+        if gates.representative != RepresentativeGate::Off {
+            let accept = gates.representative == RepresentativeGate::Accept;
+            clips.extend(self.whisper(leg.call, accept).map(Clip::Whisper));
+        }
+        clips.push(Clip::Unavailable(spoken));
+        self.outputs.push_back(Output::Prepare(clips));
+    }
+}
+
+/// A page's title as it may be spoken: words of letters and digits, and the marks that words have; nothing else of it.
+fn page(page: &WebPage) -> Option<Arc<str>> {
+    let word = |c: char| c.is_alphanumeric() || matches!(c, '\'' | '-' | ',' | '&');
+    let title: String = page.title.as_deref()?.chars().map(|c| if word(c) { c } else { ' ' }).take(MAX_PAGE).collect();
+    let title = title.split_whitespace().collect::<Vec<_>>().join(" ");
+    title.chars().any(char::is_alphanumeric).then(|| title.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spoken(title: &str) -> Option<String> {
+        let said = page(&WebPage { url: "https://abc.example/".to_owned(), title: Some(title.to_owned()) });
+        said.map(|said| said.to_string())
+    }
+
+    #[test]
+    fn of_a_title_only_words_are_spoken_and_not_too_many() {
+        assert_eq!(spoken("Cruises & more, one-way").as_deref(), Some("Cruises & more, one-way"));
+        assert_eq!(spoken("  <speak>\n$(rm -rf /) {output}\0").as_deref(), Some("speak rm -rf output"));
+        assert_eq!(spoken("Überfahrt – Ärmelkanal").as_deref(), Some("Überfahrt Ärmelkanal"));
+        assert_eq!(spoken(&"x".repeat(5_000)).unwrap().len(), MAX_PAGE);
+        assert_eq!((spoken(""), spoken("--- \u{202e} ***")), (None, None));
+    }
+}

@@ -1,0 +1,51 @@
+//! `GET /v1/calls/{id}/recording`: a call's recording, to the business whose call it was. Owns the statuses; the files are
+//! `io/recordings`'s.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::response::Response;
+
+use super::app::App;
+use super::calls::{call_id, current};
+use super::problem::Problem;
+use super::query;
+use crate::io::recordings::{FileBody, Found};
+
+/// `true` where a part is missing.
+const INCOMPLETE: HeaderName = HeaderName::from_static("recording-incomplete");
+
+/// 200 with the WAV, 404 where there is none, 409 while it is being made.
+pub async fn show(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let business = app.basic(&headers).await?;
+    query::none(&uri)?;
+    let id = call_id(&id)?;
+    if current(&app, &business, id).await?.is_none() {
+        return Err(Problem::no_such_call());
+    }
+    let (path, incomplete) = match app.recordings.find(id) {
+        Found::Whole(path) => (path, false),
+        Found::Incomplete(path) => (path, true),
+        Found::Unfinished => return Err(Problem::of(StatusCode::CONFLICT, "the recording is still being made")),
+        Found::None => return Err(Problem::of(StatusCode::NOT_FOUND, "this call has no recording")),
+    };
+    let unreadable = |error: std::io::Error| {
+        tracing::warn!(%id, %error, "a recording cannot be read");
+        Problem::unavailable(5, "the recording cannot be read")
+    };
+    let body = FileBody::open(&path).await.map_err(unreadable)?;
+    let length = body.len();
+    let mut response = Response::new(Body::new(body));
+    let fields = response.headers_mut();
+    fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("audio/wav"));
+    fields.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    fields.insert(INCOMPLETE, HeaderValue::from_static(if incomplete { "true" } else { "false" }));
+    Ok(response)
+}

@@ -1,0 +1,116 @@
+//! Recordings of talks as files: `ID.part` while a talk goes on, then `ID.wav`, or `ID.incomplete.wav` where something is
+//! missing. Owns the folder, its names, the writer's queue and the way to read a file; refuses what is in them, which is
+//! [`crate::media`]'s. A disk that is full or slow costs the recording, never the call.
+
+mod body;
+mod file;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
+
+pub use self::body::FileBody;
+use self::writer::Order;
+use crate::io::media_thread::RecordingSink;
+use crate::media::Recorded;
+use crate::model::CallId;
+
+/// Seconds of talk that may wait for the disk, of 32 KB each; later ones become silence.
+const WAITING: usize = 1024;
+/// Orders that may wait at all: then even that a talk ended is forgotten, and its file is closed at the next start.
+const ORDERS: usize = 65_536;
+
+/// What there is of a call's recording.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Found {
+    /// All of it.
+    Whole(PathBuf),
+    /// A part of it: the disk failed or the equipment was stopped.
+    Incomplete(PathBuf),
+    /// It is being made.
+    Unfinished,
+    /// Nothing.
+    None,
+}
+
+/// Where recordings are looked for.
+#[derive(Clone, Debug)]
+pub struct RecordingFolder(PathBuf);
+
+impl RecordingFolder {
+    /// This folder, which need not be there.
+    pub fn new(folder: &Path) -> RecordingFolder {
+        RecordingFolder(folder.to_path_buf())
+    }
+
+    /// Looks for a call's recording.
+    pub fn find(&self, call: CallId) -> Found {
+        let [whole, incomplete, part] =
+            [file::WHOLE, file::INCOMPLETE, file::PART].map(|ending| file::path(&self.0, call, ending));
+        if whole.is_file() {
+            Found::Whole(whole)
+        } else if incomplete.is_file() {
+            Found::Incomplete(incomplete)
+        } else if part.is_file() {
+            Found::Unfinished
+        } else {
+            Found::None
+        }
+    }
+}
+
+/// The writer thread. Dropping it writes what waits; media is stopped first.
+pub struct Recordings {
+    orders: Sender<Order>,
+    waiting: Arc<AtomicUsize>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Recordings {
+    /// Closes what an earlier run left open, and starts to write. The folder is made with the first recording.
+    pub fn start(folder: &Path) -> io::Result<Recordings> {
+        file::close_left_open(folder);
+        let (orders, queue) = channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let (folder, count) = (folder.to_path_buf(), Arc::clone(&waiting));
+        let thread = std::thread::Builder::new()
+            .name("recordings".to_owned())
+            .spawn(move || writer::run(&folder, &queue, &count))?;
+        Ok(Recordings { orders, waiting, thread: Some(thread) })
+    }
+
+    /// Takes pieces from media threads, never waiting.
+    pub fn sink(&self) -> RecordingSink {
+        let (orders, waiting) = (self.orders.clone(), Arc::clone(&self.waiting));
+        Arc::new(move |piece| {
+            let depth = waiting.load(Ordering::Relaxed);
+            let order = match piece {
+                Recorded::Samples { call, samples } if depth >= WAITING => {
+                    Order::Lost { call, moments: samples.len() / 2 }
+                }
+                piece => Order::Piece(piece),
+            };
+            if depth < ORDERS {
+                waiting.fetch_add(1, Ordering::Relaxed);
+                // The thread is gone only when the equipment stops.
+                let _sent = orders.send(order);
+            }
+        })
+    }
+}
+
+impl Drop for Recordings {
+    fn drop(&mut self) {
+        let _told = self.orders.send(Order::Stop);
+        if let Some(thread) = self.thread.take() {
+            let _ended = thread.join();
+        }
+    }
+}
