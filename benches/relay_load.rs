@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use callbridge::audio::Prompt;
 use callbridge::clock::Wall;
 use callbridge::config::MediaIo;
-use callbridge::io::media_thread::{MediaCounters, MediaHandle, MediaSettings};
+use callbridge::io::media_thread::{MediaCounters, MediaHandle, MediaSettings, Sinks};
 use callbridge::media::api::{Clip, Command, Event, Prompts};
 use callbridge::model::{CallId, LegId};
 use callbridge::sdp::{Codec, Direction, MediaPlan};

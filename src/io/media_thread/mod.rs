@@ -131,13 +131,13 @@ impl MediaHandle {
                 .map(|wake| PortableParts::new(Arc::clone(wake)).map(Parts::Portable))
                 .collect::<io::Result<_>>()?,
         };
-        let full = Arc::new(Fullness::new(full));
+        let full = Arc::new(Fullness::new(Arc::clone(&sinks.full)));
         let shards = parts
             .into_iter()
             .zip(wakes)
             .enumerate()
             .map(|(index, (parts, wake))| {
-                let pressure = Pressure::new(settings.full_percent, Arc::clone(&sinks.full));
+                let pressure = Pressure::new(settings.full_percent, Arc::clone(&full));
                 ShardHandle::start(index, tick, (parts, wake), Arc::clone(&prompts), (sinks.clone(), pressure))
             })
             .collect::<io::Result<Vec<_>>>()?;
