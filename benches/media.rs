@@ -10,7 +10,7 @@ use callbridge::media::api::{Clip, Command, Prompts, Script};
 use callbridge::media::{Settings, Shard, Slot};
 use callbridge::model::{CallId, LegId};
 use callbridge::rtp::{self, HEADER, Stamp};
-use callbridge::sdp::{self, Codec, Direction, LocalMedia, MediaPlan};
+use callbridge::sdp::{self, Codec, Direction, LocalMedia, LocalSrtp, MediaPlan};
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 
@@ -110,6 +110,7 @@ const LOCAL: LocalMedia = LocalMedia {
     version: 1,
     telephone_event: true,
     ptime_ms: 20,
+    srtp: LocalSrtp::Off,
 };
 
 #[divan::bench]
@@ -126,5 +127,5 @@ fn sdp_answer(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn sdp_accept_answer(bencher: Bencher<'_, '_>) {
     let answer = sdp::offer(&LOCAL, &[Codec::Pcmu], Direction::BOTH);
-    bencher.bench_local(|| sdp::accept_answer(&[Codec::Pcmu], black_box(&answer)));
+    bencher.bench_local(|| sdp::accept_answer(&[Codec::Pcmu], &LOCAL.srtp, black_box(&answer)));
 }

@@ -74,6 +74,7 @@ pub fn plan(port: u16, side: Side) -> MediaPlan {
         direction: Direction::BOTH,
         ptime_ms: side.ptime_ms,
         max_ptime_ms: 120,
+        srtp: None,
     }
 }
 

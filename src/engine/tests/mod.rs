@@ -5,6 +5,7 @@ mod codecs;
 mod dialling;
 mod full;
 mod redirects;
+mod secure;
 mod waiting;
 
 use std::collections::VecDeque;
