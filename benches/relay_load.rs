@@ -74,8 +74,15 @@ fn row(io: MediaIo, calls: usize, tick_ms: u16, span: Duration) {
             count.fetch_add(1, Ordering::Relaxed);
         }
     });
-    let settings = MediaSettings { address: [127, 0, 0, 1].into(), ports: (20_000, 31_999), threads: 1, tick_ms, io };
-    let media = MediaHandle::start(settings, Arc::new(NoPrompt), sink).expect("media starts");
+    let settings = MediaSettings {
+        address: [127, 0, 0, 1].into(),
+        ports: (20_000, 31_999),
+        threads: 1,
+        tick_ms,
+        io,
+        full_percent: 100,
+    };
+    let media = MediaHandle::start(settings, Arc::new(NoPrompt), sink, Arc::new(|_| {})).expect("media starts");
     pin(1);
     let mut load = Load::new(&media, calls);
     // Warm until every leg heard its peer: on a busy machine the first second may not do.

@@ -134,8 +134,10 @@ impl Daemon {
 
         let to_engine = engine.clone();
         let events = Arc::new(move |event| to_engine.media(event));
+        let to_engine = engine.clone();
+        let full = Arc::new(move |full| to_engine.media_full(full));
         let library: Arc<dyn Prompts> = Arc::clone(&prompts) as Arc<dyn Prompts>;
-        let media = MediaHandle::start(media_settings(&config), library, events).map_err(part)?;
+        let media = MediaHandle::start(media_settings(&config), library, events, full).map_err(part)?;
         let media = Arc::new(media);
 
         let bound = Bound::new(&config.sip).map_err(not_listening)?;
@@ -397,7 +399,7 @@ fn not_listening(error: ListenError) -> DaemonError {
 fn media_settings(config: &Config) -> MediaSettings {
     let media = &config.media;
     let (address, ports, threads, tick_ms) = (media.address, media.ports, media.threads, media.tick_ms);
-    MediaSettings { address, ports, threads, tick_ms, io: media.io }
+    MediaSettings { address, ports, threads, tick_ms, io: media.io, full_percent: media.full_percent }
 }
 
 fn stir(config: &Config) -> Result<Option<Stir>, StirError> {

@@ -40,6 +40,9 @@ pub struct BenchArgs {
     /// Media tick of the daemon that is started, in milliseconds
     #[arg(long, default_value_t = 5)]
     pub tick_ms: u16,
+    /// `[media] io` of the daemon that is started: auto, portable or one-socket
+    #[arg(long, default_value = "auto", value_parser = ["auto", "portable", "one-socket"])]
+    pub io: String,
     /// Measure a running daemon instead of starting one; needs --pid, --sip, --business and --password-file
     #[arg(long, requires_all = ["pid", "sip", "business", "password_file"])]
     pub url: Option<SocketAddr>,
@@ -103,7 +106,7 @@ fn measure(args: &BenchArgs) -> Result<Report, BenchError> {
     first += 20;
     phones.wait_ended(20, Duration::from_secs(10));
     let idle = target.idle(Duration::from_secs(2))?;
-    let mut report = Report::new(wall_micros, args.tick_ms, idle);
+    let mut report = Report::new(wall_micros, args, idle);
     for calls in &args.bridged {
         eprintln!("bench: relaying {calls} calls for {} s", args.relay_seconds);
         report.bridged.push(relay(args, &phones, &target, &mut first, *calls, wall_micros)?);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::BenchArgs;
 use super::client::Placed;
 use super::target::Idle;
 use super::voice::{Window, percentile_ms};
@@ -15,6 +16,8 @@ pub struct Report {
     pub wall_micros_per_packet: f64,
     /// Media tick.
     pub tick_ms: u16,
+    /// `[media] io`.
+    pub io: String,
     /// The daemon with no call.
     pub idle: Idle,
     /// Bridged calls.
@@ -25,8 +28,9 @@ pub struct Report {
 
 impl Report {
     /// A report without measurements yet.
-    pub fn new(wall_micros_per_packet: f64, tick_ms: u16, idle: Idle) -> Report {
-        Report { wall_micros_per_packet, tick_ms, idle, bridged: Vec::new(), rates: Vec::new() }
+    pub fn new(wall_micros_per_packet: f64, args: &BenchArgs, idle: Idle) -> Report {
+        let (tick_ms, io) = (args.tick_ms, args.io.clone());
+        Report { wall_micros_per_packet, tick_ms, io, idle, bridged: Vec::new(), rates: Vec::new() }
     }
 }
 

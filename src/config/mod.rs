@@ -124,6 +124,8 @@ pub struct MediaConfig {
     pub codecs: Codecs,
     /// How datagrams get in and out.
     pub io: MediaIo,
+    /// New calls are refused while a media thread uses so much of a core, in percent.
+    pub full_percent: u8,
 }
 
 /// `[media] io`

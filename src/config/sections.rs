@@ -124,6 +124,7 @@ pub(super) fn media(reader: &mut Reader, mut section: Section<'_>) -> MediaConfi
         "one-socket" => Ok(MediaIo::OneSocket),
         _ => Err("no way for RTP that this version knows"),
     });
+    let full_percent = section.integer(reader, "full_percent", 20..=100);
     let codecs = codecs(reader, &mut section);
     section.finish(reader);
     MediaConfig {
@@ -132,6 +133,7 @@ pub(super) fn media(reader: &mut Reader, mut section: Section<'_>) -> MediaConfi
         threads: threads.unwrap_or(1),
         tick_ms: tick.map_or(1, |at| at.value),
         io: io.map_or(MediaIo::Auto, |at| at.value),
+        full_percent: full_percent.unwrap_or(85),
         codecs: codecs.unwrap_or_default(),
     }
 }

@@ -53,7 +53,11 @@ impl Engine {
         if live >= self.config.max_calls {
             return Err(Refusal::Unavailable { retry_after: 5, why: "every line is in use" });
         }
-        let permit = match Engine::wall_in_future(now, message.desired_contact_time) {
+        let at = Engine::wall_in_future(now, message.desired_contact_time);
+        if self.media_full && at.is_none() {
+            return Err(Refusal::MediaFull { retry_after: 2 });
+        }
+        let permit = match at {
             Some(at) if at > now.wall + self.config.max_ahead => return Err(Refusal::TooFar),
             Some(_) => self.access.scheduled(now.mono, &business),
             None => self.access.live(now.mono, &business),

@@ -47,6 +47,8 @@ pub enum Input<'a> {
     Media(media::Event),
     /// The store has made an operation durable, or could not.
     Stored { token: StoreToken, result: Result<(), StoreFailure> },
+    /// The media threads have as much to do as they can bear, or have air again.
+    MediaFull(bool),
     /// The accounts changed.
     Directory(Arc<Directory>),
     /// A switch's name was looked up: these are its places from now on.
@@ -185,6 +187,12 @@ pub enum Refusal {
     /// The same key is being worked on.
     #[error("a request with this Idempotency-Key is in progress")]
     KeyInFlight,
+    /// The media threads have as much to do as they can bear: one call more would be heard by all.
+    #[error("not available now: the media threads are full")]
+    MediaFull {
+        /// Seconds.
+        retry_after: u32,
+    },
     /// No capacity, draining, or no store.
     #[error("not available now: {why}")]
     Unavailable {
@@ -211,6 +219,7 @@ impl Refusal {
             Refusal::TooFar => "too_far",
             Refusal::KeyReused => "key_reused",
             Refusal::KeyInFlight => "key_in_flight",
+            Refusal::MediaFull { .. } => "media_full",
             Refusal::Unavailable { .. } => "unavailable",
         }
     }

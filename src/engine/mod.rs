@@ -78,6 +78,7 @@ pub struct Engine {
     retired: Vec<register::Registrar>,
     next_ask: u64,
     drain: Drain,
+    media_full: bool,
 }
 
 /// A call that is not over.
@@ -261,6 +262,7 @@ impl Engine {
             retired: Vec::new(),
             next_ask: 0,
             drain: Drain::No,
+            media_full: false,
         };
         engine.watch_switches();
         engine.watch_registrations();
@@ -286,6 +288,7 @@ impl Engine {
             Input::Delete { reply, business, call } => self.delete(now, reply, &business, call),
             Input::Media(event) => self.media_event(now, event),
             Input::Stored { token, result } => self.stored(now, token, result),
+            Input::MediaFull(full) => self.media_full = full,
             Input::Directory(directory) => self.replace_directory(directory),
             Input::Resolved { switch, targets } => self.resolved(&switch, targets),
             Input::Drain => {

@@ -89,6 +89,7 @@ enum News {
     Media(Event),
     Stored(StoreToken, Result<(), StoreFailure>),
     Directory(Arc<Directory>),
+    MediaFull(bool),
     Resolved(String, Vec<Target>),
     Reconfigure(Box<EngineConfig>),
     Drain,
@@ -163,6 +164,11 @@ impl EngineHandle {
     /// From the media threads.
     pub fn media(&self, event: Event) {
         self.tell(News::Media(event));
+    }
+
+    /// The media threads are full, or no longer.
+    pub fn media_full(&self, full: bool) {
+        self.tell(News::MediaFull(full));
     }
 
     /// From the store.
@@ -372,6 +378,7 @@ impl Runner {
         match news {
             News::Media(event) => self.give(Input::Media(event)),
             News::Stored(token, result) => self.give(Input::Stored { token, result }),
+            News::MediaFull(full) => self.give(Input::MediaFull(full)),
             News::Directory(directory) => self.give(Input::Directory(directory)),
             News::Resolved(switch, targets) => self.give(Input::Resolved { switch, targets }),
             News::Reconfigure(config) => {

@@ -152,6 +152,9 @@ impl Metrics {
         let values = [packets.taken, packets.refused, packets.early, packets.relayed, packets.played];
         self.0.packets.iter().zip(values).for_each(|(counter, value)| counter.absolute(value));
         self.0.ports_in_use.set(counters.ports_in_use as f64);
+        gauge!("callbridge_media_busy_ratio").set(counters.busy_permille as f64 / 1000.0);
+        gauge!("callbridge_media_late_seconds").set(seconds(counters.late_micros));
+        gauge!("callbridge_media_full").set(f64::from(u8::from(counters.full)));
         for back_end in BackEnd::ALL {
             let taken = counters.back_end == Some(back_end);
             gauge!("callbridge_rtp_io", "way" => back_end.as_str()).set(f64::from(u8::from(taken)));
@@ -193,6 +196,16 @@ fn describe() {
     );
     describe_counter!("callbridge_rtp_packets_total", "RTP packets, by direction and what became of them.");
     describe_gauge!("callbridge_rtp_ports_in_use", "RTP ports bound now.");
+    describe_gauge!(
+        "callbridge_media_busy_ratio",
+        "Share of a core that the busiest media thread used in its last second."
+    );
+    describe_gauge!(
+        "callbridge_media_late_seconds",
+        Unit::Seconds,
+        "How late the ticks of a media thread began in its last second, on average."
+    );
+    describe_gauge!("callbridge_media_full", "1 while new calls are refused because a media thread is full.");
     describe_gauge!("callbridge_rtp_io", "1 for the way that RTP gets in and out.");
     describe_counter!(
         "callbridge_sip_messages_total",
@@ -242,6 +255,7 @@ mod tests {
             "callbridge_rtp_ports_in_use 4",
             "callbridge_rtp_io{way=\"one-socket\"} 1",
             "callbridge_rtp_io{way=\"portable\"} 0",
+            "callbridge_media_full 0",
             "# HELP callbridge_setup_seconds ",
         ] {
             assert!(text.contains(line), "{line} is missing in\n{text}");

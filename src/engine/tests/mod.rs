@@ -2,6 +2,7 @@
 //! at once.
 
 mod dialling;
+mod full;
 mod redirects;
 
 use std::collections::VecDeque;

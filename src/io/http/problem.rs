@@ -136,7 +136,9 @@ impl From<Refusal> for Problem {
             }
             Refusal::KeyReused => Problem::of(StatusCode::UNPROCESSABLE_ENTITY, detail),
             Refusal::KeyInFlight => Problem::of(StatusCode::CONFLICT, detail).retry_after(1),
-            Refusal::Unavailable { retry_after, .. } => Problem::unavailable(retry_after, detail),
+            Refusal::MediaFull { retry_after } | Refusal::Unavailable { retry_after, .. } => {
+                Problem::unavailable(retry_after, detail)
+            }
         }
     }
 }

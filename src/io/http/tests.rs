@@ -270,6 +270,7 @@ async fn every_refusal_of_the_engine_has_its_status() {
         (Refusal::CallerIdBarred, 403, "/caller_id"),
         (Refusal::HeaderBarred { pointer: "/headers/X-Order".into() }, 422, "/headers/X-Order"),
         (Refusal::NoRepresentative, 422, "/representative"),
+        (Refusal::MediaFull { retry_after: 7 }, 503, ""),
         (Refusal::TooFar, 422, "/desired_contact_time"),
         (Refusal::KeyReused, 422, ""),
         (Refusal::KeyInFlight, 409, ""),

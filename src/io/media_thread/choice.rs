@@ -92,11 +92,13 @@ impl Missing {
 
 /// What `io` would lead to on this machine, were the ports free. Steers nothing.
 pub fn would_take(io: MediaIo, address: IpAddr) -> Result<(BackEnd, Option<Missing>), MediaError> {
-    match (io, Steered::start(address, 1)) {
-        (MediaIo::Portable, _) => Ok((BackEnd::Portable, None)),
-        (MediaIo::Auto | MediaIo::OneSocket, Ok(_)) => Ok((BackEnd::OneSocket, None)),
-        (MediaIo::Auto, Err(missing)) => Ok((BackEnd::Portable, Some(missing))),
-        (MediaIo::OneSocket, Err(missing)) => Err(MediaError::OneSocket(missing)),
+    if io == MediaIo::Portable {
+        return Ok((BackEnd::Portable, None));
+    }
+    match Steered::start(address, 1) {
+        Ok(_) => Ok((BackEnd::OneSocket, None)),
+        Err(missing) if io == MediaIo::Auto => Ok((BackEnd::Portable, Some(missing))),
+        Err(missing) => Err(MediaError::OneSocket(missing)),
     }
 }
 

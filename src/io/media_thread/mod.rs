@@ -13,6 +13,7 @@ mod claim;
 mod one_socket;
 mod portable;
 mod ports;
+mod pressure;
 mod raw;
 mod stats;
 mod steer;
@@ -40,6 +41,7 @@ pub use self::claim::ClaimError;
 use self::one_socket::{OneSocket, OneSocketParts};
 use self::portable::{Portable, PortableParts};
 use self::ports::Pool;
+use self::pressure::{Fullness, Pressure};
 pub use self::stats::MediaCounters;
 use self::stats::ShardStats;
 use self::worker::{Beat, Order, Worker};
@@ -50,6 +52,9 @@ use crate::model::LegId;
 
 /// Where events go; called on a media thread.
 pub type EventSink = Arc<dyn Fn(Event) + Send + Sync>;
+
+/// Hears when a first thread is full, and when none is any more; called on a media thread.
+pub type FullSink = Arc<dyn Fn(bool) + Send + Sync>;
 
 /// `[media]`, as the threads need it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,6 +69,8 @@ pub struct MediaSettings {
     pub tick_ms: u16,
     /// How datagrams get in and out.
     pub io: MediaIo,
+    /// A thread that uses so many percent of a core is full.
+    pub full_percent: u8,
 }
 
 /// Orders waiting for one thread at most; it takes all of them each tick.
@@ -98,6 +105,7 @@ impl MediaHandle {
         settings: MediaSettings,
         prompts: Arc<dyn Prompts>,
         events: EventSink,
+        full: FullSink,
     ) -> Result<MediaHandle, MediaError> {
         let tick = Duration::from_millis(u64::from(settings.tick_ms.clamp(1, 20)));
         let threads = settings.threads.max(1);
@@ -114,12 +122,14 @@ impl MediaHandle {
                 .map(|wake| PortableParts::new(Arc::clone(wake)).map(Parts::Portable))
                 .collect::<io::Result<_>>()?,
         };
+        let full = Arc::new(Fullness::new(full));
         let shards = parts
             .into_iter()
             .zip(wakes)
             .enumerate()
             .map(|(index, (parts, wake))| {
-                ShardHandle::start(index, tick, (parts, wake), Arc::clone(&prompts), Arc::clone(&events))
+                let pressure = Pressure::new(settings.full_percent, Arc::clone(&full));
+                ShardHandle::start(index, tick, (parts, wake), Arc::clone(&prompts), (Arc::clone(&events), pressure))
             })
             .collect::<io::Result<Vec<_>>>()?;
         let pool = Pool::new(settings.address, settings.ports, back_end);
@@ -188,7 +198,7 @@ impl ShardHandle {
         tick: Duration,
         (parts, wake): (Parts, Arc<OwnedFd>),
         prompts: Arc<dyn Prompts>,
-        events: EventSink,
+        (events, pressure): (EventSink, Pressure),
     ) -> io::Result<ShardHandle> {
         let mut seed = [0u8; 32];
         OsRng.try_fill_bytes(&mut seed).map_err(io::Error::other)?;
@@ -196,7 +206,7 @@ impl ShardHandle {
         let asleep = Arc::new(AtomicBool::new(false));
         let stats = Arc::new(ShardStats::default());
         let (asleep_too, figures) = (Arc::clone(&asleep), Arc::clone(&stats));
-        let beat = Beat { orders: ring, asleep: asleep_too, events, stats: figures, tick };
+        let beat = Beat { orders: ring, asleep: asleep_too, events, stats: figures, tick, pressure };
         let run = move || {
             let shard = Shard::new(prompts, Settings::default(), seed);
             match parts {

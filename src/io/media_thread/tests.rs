@@ -55,9 +55,10 @@ fn try_start(
     threads: usize,
 ) -> Result<(MediaHandle, Receiver<Event>), MediaError> {
     let (sender, events) = channel();
-    let settings = MediaSettings { address: address.parse().unwrap(), ports, threads, tick_ms: 5, io };
+    let settings =
+        MediaSettings { address: address.parse().unwrap(), ports, threads, tick_ms: 5, io, full_percent: 100 };
     let sink: EventSink = Arc::new(move |event| drop(sender.send(event)));
-    Ok((MediaHandle::start(settings, Arc::new(Message), sink)?, events))
+    Ok((MediaHandle::start(settings, Arc::new(Message), sink, Arc::new(|_| {}))?, events))
 }
 
 fn start(io: MediaIo, first: u16, last: u16, threads: usize) -> (MediaHandle, Receiver<Event>) {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::EventSink;
 use super::backend::Batch;
 use super::ports::LegPort;
+use super::pressure::Pressure;
 use super::stats::ShardStats;
 use crate::clock::Mono;
 use crate::media::Shard;
@@ -40,6 +41,7 @@ pub(super) struct Beat {
     pub(super) events: EventSink,
     pub(super) stats: Arc<ShardStats>,
     pub(super) tick: Duration,
+    pub(super) pressure: Pressure,
 }
 
 impl<B: Batch> Worker<B> {
@@ -57,6 +59,10 @@ impl<B: Batch> Worker<B> {
             shard.tick(now, |way, datagram| batch.send(way, datagram));
             batch.flush();
             self.report();
+            if self.beat.pressure.is_due(began.elapsed()) {
+                let load = self.beat.pressure.judge(began.elapsed(), self.beat.stats.store_cpu());
+                self.beat.stats.store_load(load);
+            }
             ticks = ticks.wrapping_add(1);
             if ticks.is_multiple_of(CPU_EVERY) {
                 self.beat.stats.store_cpu();
@@ -65,7 +71,8 @@ impl<B: Batch> Worker<B> {
                 break;
             }
             if self.shard.is_empty() {
-                self.beat.stats.store_cpu();
+                let load = self.beat.pressure.rest(began.elapsed(), self.beat.stats.store_cpu());
+                self.beat.stats.store_load(load);
                 self.sleep_while_empty(moment(began));
                 due = began.elapsed();
             } else {
@@ -120,14 +127,16 @@ impl<B: Batch> Worker<B> {
     }
 
     /// Sleeps to the next beat. Beats that were missed are left out.
-    fn wait(&self, began: Instant, last: Duration) -> Duration {
+    fn wait(&mut self, began: Instant, last: Duration) -> Duration {
         let elapsed = began.elapsed();
         let mut due = last + self.beat.tick;
+        let missed_by = elapsed.saturating_sub(due);
         if due < elapsed {
             let missed = (elapsed - due).as_nanos() / self.beat.tick.as_nanos().max(1);
             due += self.beat.tick * (u32::try_from(missed).unwrap_or(u32::MAX - 1) + 1);
         }
         std::thread::sleep(due - elapsed);
+        self.beat.pressure.tick(missed_by + began.elapsed().saturating_sub(due));
         due
     }
 
