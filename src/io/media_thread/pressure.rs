@@ -11,9 +11,9 @@ const WINDOW: Duration = Duration::from_secs(1);
 /// A thread that is full is so until it is this much less busy.
 const RELIEF: f64 = 0.15;
 /// Ticks that begin so late on average are heard: somebody else has the processor.
-const LATE: Duration = Duration::from_millis(20);
+const LATE: Duration = Duration::from_millis(10);
 /// So late on average is good enough to go on.
-const PUNCTUAL: Duration = Duration::from_millis(10);
+const PUNCTUAL: Duration = Duration::from_millis(5);
 /// So many bad seconds in a row make it full.
 const PATIENCE: u32 = 2;
 
