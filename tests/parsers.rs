@@ -19,6 +19,9 @@ const HTTP: &[u8] = br#"{"business_id":"abc","password":"p","customer":"+1212555
 const CONFIG: &[u8] = b"[sip]\nlisten = [\"udp:127.0.0.1:5060\"]\n[[switch]]\nname = \"ssp-62\"\naddress = \"sip:127.0.0.1:5070;transport=udp\"\n\
     prefixes = [\"+1\"]\n";
 
+/// Payloads of 20 bytes whose first ones are sound Opus tables of contents: SILK, hybrid and CELT, one frame and several.
+const OPUS: &[u8] = b"\x13\x08voice voice voice v\x68voice voice voice v\xf8voice voice voice v\x0b\x02voice voice voice\x99voice voice voice v";
+
 /// Arbitrary bytes, or a sound input with some bytes changed, added or removed.
 fn input(seed: &'static [u8]) -> impl Strategy<Value = Vec<u8>> {
     let changes = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0u8..3), 0..12);
@@ -52,6 +55,9 @@ proptest! {
 
     #[test]
     fn media_packets(bytes in input(RTP)) { bodies::rtp(&bytes); }
+
+    #[test]
+    fn payloads_of_every_codec(bytes in input(OPUS)) { bodies::payloads(&bytes); }
 
     #[test]
     fn initiation_messages(bytes in input(HTTP)) { bodies::http_body(&bytes); }

@@ -79,6 +79,13 @@ impl Leg {
         }
     }
 
+    /// Another codec was agreed on while it is up.
+    pub fn recode(&mut self, another: &'static str) {
+        if let Phase::Up { codec, .. } = &mut self.phase {
+            *codec = another;
+        }
+    }
+
     /// Notes the end, once; false when it was over already.
     pub fn ends(&mut self, at: Wall, cause: Cause) -> bool {
         let answered = match &self.phase {

@@ -40,6 +40,13 @@ impl Call {
         }
     }
 
+    /// A leg that talks agreed on another codec.
+    pub fn set_codec(&mut self, attempt: Attempt, codec: &'static str) {
+        if let Some(leg) = self.legs.get_mut(usize::from(attempt)) {
+            leg.recode(codec);
+        }
+    }
+
     /// Both talked, since then.
     pub fn bridged_at(&self) -> Option<Wall> {
         self.bridged.map(|(at, _)| at)

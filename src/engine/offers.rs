@@ -20,6 +20,7 @@ impl Engine {
     }
 
     fn answer_to(&mut self, leg: LegId, id: OfferId, offer: &[u8]) -> Option<OfferReply> {
+        let preferred = self.preferred(leg);
         let leg_media = self.calls.get_mut(&leg.call)?.legs.get_mut(&leg.attempt)?;
         let codecs = leg_media.codecs;
         if offer.is_empty() {
@@ -27,8 +28,7 @@ impl Engine {
                 leg_media.describe(|local| Some((sdp::offer(local, codecs.as_slice(), Direction::BOTH), ())))?;
             return Some(OfferReply::Accept(body));
         }
-        let current: Vec<Codec> = leg_media.plan.iter().map(|plan| plan.codec).collect();
-        let (body, plan) = leg_media.describe(|local| sdp::answer(local, offer, codecs.as_slice(), &current).ok())?;
+        let (body, plan) = leg_media.describe(|local| sdp::answer(local, offer, codecs.as_slice(), &preferred).ok())?;
         // Before the answer every early dialog agrees for itself; media hears of the one that answers.
         if leg_media.plan.is_none() {
             if leg_media.early.len() >= MAX_EARLY {
@@ -39,6 +39,14 @@ impl Engine {
             self.settle_on(leg, plan);
         }
         Some(OfferReply::Accept(body))
+    }
+
+    /// What a leg's offer is answered with, where it can be: what it has, else what another leg of the call has.
+    fn preferred(&self, leg: LegId) -> Vec<Codec> {
+        let Some(live) = self.calls.get(&leg.call) else { return Vec::new() };
+        let own = live.legs.get(&leg.attempt);
+        let others = live.legs.iter().filter(|(attempt, _)| **attempt != leg.attempt).map(|(_, other)| other);
+        own.into_iter().chain(others).filter_map(|leg_media| leg_media.plan.as_ref()).map(|plan| plan.codec).collect()
     }
 
     /// The dialog that answered had agreed on something before, by the peer's offer.
@@ -69,6 +77,9 @@ impl Engine {
         plan.telephone_event = plan.telephone_event.filter(|_| leg_media.wants_events());
         if leg_media.plan.as_ref() != Some(&plan) {
             leg_media.plan = Some(plan.clone());
+            if let Some(live) = self.calls.get_mut(&leg.call) {
+                live.call.set_codec(leg.attempt, plan.codec.name());
+            }
             self.media(Command::Agree { leg, plan });
         }
     }

@@ -141,10 +141,10 @@ impl Transcoder {
         if !matches!(self.beat, Beat::Rests) || packet.carries == Carries::Quiet {
             return None;
         }
-        // What is sent in longer packets than it comes in must have been heard first.
         let Carries::Voice(codec) = packet.carries else { return None };
         let lasts = u16::try_from(packet.ticks * 1000 / codec.clock_hz()).unwrap_or(u16::MAX);
-        let wait = START_MS + self.ptime_ms.saturating_sub(lasts);
+        // When a packet is due, what it is made of has come: of beats of 60 and 50 ms, say, the worst meeting is 40 ms apart.
+        let wait = START_MS + self.ptime_ms - common_divisor(self.ptime_ms, lasts);
         let due = now + Duration::from_millis(u64::from(wait));
         self.beat = Beat::Runs { due, empty_ms: 0 };
         self.delay = Delay::NEW;
@@ -266,6 +266,17 @@ impl Transcoder {
     /// What has come and was not sent yet.
     fn waits_ms(&self) -> usize {
         self.samples.len() / self.rate.samples(1) + self.jitter.waiting_ms()
+    }
+}
+
+/// The greatest one; of a packet without length it is 1.
+fn common_divisor(a: u16, b: u16) -> u16 {
+    if b == 0 {
+        a.min(1)
+    } else if a.is_multiple_of(b) {
+        b
+    } else {
+        common_divisor(b, a % b)
     }
 }
 

@@ -52,8 +52,13 @@ impl Handset {
         self
     }
 
-    /// The same with another codec: `pcmu` or `pcma`.
+    /// The same with another codec: `pcmu`, `pcma`, `g722` or `opus`.
     pub fn speaking(mut self, codec: &str) -> Handset {
+        let codec = match codec {
+            "g722" => "g722/16000/1",
+            "opus" => "opus/48000/2",
+            other => other,
+        };
         self.account = self.account.replace("=pcmu", &format!("={codec}"));
         self
     }
@@ -131,10 +136,7 @@ impl Baresip {
         files.sort();
         let mut heard = Vec::new();
         for file in files {
-            // Its header is true only when the call is over, so it is not read.
-            let octets = fs::read(file).unwrap_or_default();
-            let samples: Vec<i16> =
-                octets.get(44..).unwrap_or(&[]).chunks_exact(2).map(|s| i16::from_le_bytes([s[0], s[1]])).collect();
+            let samples = line_samples(&fs::read(file).unwrap_or_default());
             heard.extend(samples.chunks_exact(FRAME).map(judge));
         }
         heard
@@ -149,6 +151,17 @@ impl Baresip {
             (so_far() >= before + 25).then_some(())
         });
     }
+}
+
+/// A recording as 8 kHz mono, whatever its codec made of it. The length in its header is true only when the call is over, so it is
+/// not read.
+fn line_samples(octets: &[u8]) -> Vec<i16> {
+    let (Some(head), Some(sound)) = (octets.get(..44), octets.get(44..)) else { return Vec::new() };
+    let channels = usize::from(u16::from_le_bytes([head[22], head[23]]));
+    let rate = u32::from_le_bytes([head[24], head[25], head[26], head[27]]) as usize;
+    let samples: Vec<i32> = sound.chunks_exact(2).map(|s| i16::from_le_bytes([s[0], s[1]]).into()).collect();
+    let together = channels * rate / 8000;
+    samples.chunks_exact(together).map(|all| (all.iter().sum::<i32>() / together as i32) as i16).collect()
 }
 
 /// What 20 ms sound like.
@@ -178,7 +191,7 @@ fn configuration(handset: &Handset, folder: &std::path::Path, control: u16) -> S
          ctrl_tcp_listen 127.0.0.1:{control}\nmodule_path /usr/lib/baresip/modules\n",
         rtp + 19
     );
-    for module in ["g711", "aufile", "aubridge", "sndfile"] {
+    for module in ["g711", "g722", "opus", "aufile", "aubridge", "sndfile"] {
         writeln!(text, "module {module}.so").expect("a string takes all");
     }
     text.push_str("module_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n");

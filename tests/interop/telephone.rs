@@ -111,6 +111,47 @@ fn an_a_law_baresip_talks_with_a_mu_law_one() {
     story.end();
 }
 
+/// Two baresips that know one codec each talk, and the record says which.
+fn they_talk_in(codecs: [&str; 2], names: [&str; 2]) {
+    let [customer, representative] = handsets();
+    let phones = [customer.speaking(codecs[0]), representative.speaking(codecs[1])];
+    let (story, mut phones) = face_to_face_with(Setup::default(), phones);
+    let call = story.call();
+    phones[0].until_hears(Tone::Prompt);
+    phones[1].act("accept", "");
+    call.until("bridged");
+    until_they_talk(&phones);
+    phones[0].act("hangup", "");
+    let record = call.record();
+    assert_eq!((&record["codec_customer"], &record["codec_representative"]), (&names[0].into(), &names[1].into()));
+    story.end();
+}
+
+#[test]
+fn two_wide_band_baresips_are_relayed_in_g722() {
+    they_talk_in(["g722", "g722"], ["G722", "G722"]);
+}
+
+#[test]
+fn a_g722_baresip_talks_with_a_g711_one() {
+    they_talk_in(["g722", "pcma"], ["G722", "PCMA"]);
+}
+
+#[test]
+fn two_opus_baresips_are_relayed_in_opus() {
+    they_talk_in(["opus", "opus"], ["opus", "opus"]);
+}
+
+#[test]
+fn an_opus_baresip_talks_with_a_g711_one() {
+    they_talk_in(["pcmu", "opus"], ["PCMU", "opus"]);
+}
+
+#[test]
+fn an_opus_baresip_talks_with_a_g722_one() {
+    they_talk_in(["opus", "g722"], ["opus", "G722"]);
+}
+
 #[test]
 fn baresips_registered_with_kamailio_are_found_and_talk() {
     let office = Office::before([ports::port(), ports::port()]);

@@ -4,6 +4,7 @@
 #[path = "sip.rs"]
 mod sip;
 
+use callbridge::audio::codec::{Decoder, LONGEST_MS, Rate};
 use callbridge::clock::Wall;
 use callbridge::io::http::message::RawMessage;
 use callbridge::model::BusinessId;
@@ -25,6 +26,26 @@ pub fn sdp(body: &[u8]) {
     let _ = sdp::accept_answer(&Codec::ALL, body);
     if let Ok((answer, _)) = sdp::answer(&local, body, &Codec::ALL, &[Codec::Pcmu]) {
         assert!(!answer.is_empty());
+    }
+}
+
+/// Decodes a stranger's payloads, one after the other in each codec, with losses between them: the first byte picks where they are cut.
+pub fn payloads(bytes: &[u8]) {
+    let Some((first, rest)) = bytes.split_first() else { return };
+    let length = usize::from(first % 128) + 1;
+    for codec in Codec::ALL {
+        let mut decoder = Decoder::new(codec, Rate::Hz8000);
+        for payload in rest.chunks(length) {
+            let mut samples = Vec::new();
+            let decoded = decoder.decode(payload, &mut samples);
+            assert!(samples.len() <= Rate::Hz8000.samples(LONGEST_MS), "{codec:?}: {} samples", samples.len());
+            assert!(decoded || samples.is_empty());
+            if payload.first().is_some_and(|byte| byte % 5 == 0) {
+                samples.clear();
+                decoder.lost(usize::from(*first), Some(payload), &mut samples);
+                assert_eq!(samples.len(), Rate::Hz8000.samples(usize::from(*first).min(LONGEST_MS)), "{codec:?}");
+            }
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use callbridge::call::CallLimits;
-use callbridge::model::{Gates, Trunk};
+use callbridge::model::{self, Codec, Gates, Trunk};
 use callbridge::phone::{Act, AnswerWith, Behaviour, Codecs, OnCancel, Sound, Then};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -155,6 +155,7 @@ impl Plan {
         if long {
             manners::lengthen(&mut further, &mut trunk, &mut wishes);
         }
+        trunk.codecs = draw_codecs(&mut StdRng::seed_from_u64(seed ^ 0x3551_7587));
         let (ports, two_switches) = (if rng.random_bool(0.1) { rng.random_range(1..4) } else { 64 }, rng.random());
         let mut roads = StdRng::seed_from_u64(seed ^ 0x3263_8484);
         let topology = match roads.random_bool(0.35) && !long {
@@ -213,6 +214,17 @@ impl Plan {
         let f = &self.faults;
         f.weather.is_none() && f.crashes.is_empty() && f.jumps.is_empty() && f.store_failure == 0.0 && self.ports > 12
     }
+}
+
+/// Both laws, which every phone knows one of, in any order and among others.
+fn draw_codecs(rng: &mut StdRng) -> model::Codecs {
+    let mut all = Codec::ALL.to_vec();
+    let mut drawn = Vec::new();
+    while !all.is_empty() {
+        drawn.push(all.swap_remove(rng.random_range(0..all.len())));
+    }
+    drawn.retain(|codec| codec.is_g711() || rng.random_bool(0.7));
+    model::Codecs::of(&drawn)
 }
 
 fn draw_faults(rng: &mut StdRng, until: Duration) -> Faults {

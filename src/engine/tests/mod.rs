@@ -1,6 +1,7 @@
 //! The engine with everybody around it played by the test: the switches' messages are written by hand, media and store answer
 //! at once.
 
+mod codecs;
 mod dialling;
 mod full;
 mod redirects;
@@ -199,7 +200,14 @@ impl Rig {
 
     /// A 200 with SDP.
     pub fn accept(&mut self, from: &Hop, request: &str) {
-        let sdp = "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
+        self.accept_with(from, request, "0\r\n");
+    }
+
+    /// A 200 whose audio stream has these formats and attributes.
+    pub fn accept_with(&mut self, from: &Hop, request: &str, formats: &str) {
+        let sdp = format!(
+            "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\nm=audio 4000 RTP/AVP {formats}"
+        );
         let more = format!(
             "Contact: <sip:phone@{}>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
             from.address,
