@@ -92,12 +92,15 @@ fn app() -> App {
         limits: Limits::default(),
         tariff: Tariff::default(),
         caller_ids: Vec::new(),
+        gates: Default::default(),
+        recording: Default::default(),
     };
     let directory = Directory { businesses: [(id, Arc::new(business))].into() };
     App {
         engine: Arc::new(Instantly),
         store: Arc::new(Instantly),
         directory: Arc::new(ArcSwap::from_pointee(directory)),
+        recordings: callbridge::io::recordings::RecordingFolder::new(std::path::Path::new("/nowhere")),
         verifier: Verifier::new(VerifierLimits::default()).expect("a verifier"),
         health: Arc::new(Health::default()),
         clock: || Wall(0),

@@ -1,7 +1,7 @@
 //! The thread that writes recordings. Owns the open files, and that a failing one is ended once, with a word in the log and a
 //! count; refuses to be waited for.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Receiver;
@@ -35,7 +35,7 @@ enum State {
 
 /// Writes until it is stopped.
 pub(super) fn run(folder: &Path, orders: &Receiver<Order>, waiting: &AtomicUsize) {
-    let mut open = HashMap::new();
+    let mut open = BTreeMap::new();
     while let Ok(order) = orders.recv() {
         match order {
             Order::Piece(Recorded::Samples { call, samples }) => write(folder, &mut open, call, &samples, true),
@@ -58,7 +58,7 @@ pub(super) fn run(folder: &Path, orders: &Receiver<Order>, waiting: &AtomicUsize
     }
 }
 
-fn write(folder: &Path, open: &mut HashMap<CallId, State>, call: CallId, samples: &[i16], all: bool) {
+fn write(folder: &Path, open: &mut BTreeMap<CallId, State>, call: CallId, samples: &[i16], all: bool) {
     let state = open.entry(call).or_insert_with(|| match Recording::create(folder, call) {
         Ok(file) => State::Open { file, whole: true },
         Err(error) => failed(call, &error),
