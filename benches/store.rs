@@ -34,6 +34,7 @@ fn accept(number: u64) -> StoreOp {
             reference: Some(format!("order {number}")),
             caller_id: None,
             withhold_caller_id: false,
+            record: false,
             headers: Vec::new(),
             idempotency: None,
         },
