@@ -151,7 +151,7 @@ impl Case<'_> {
         else {
             return;
         };
-        for story in &self.representatives {
+        for story in self.representatives.iter().filter(|story| story.answered_at.is_some()) {
             let crossed = [(story, customer), (&customer, story)]
                 .into_iter()
                 .filter_map(|(hears, speaks)| hears.first_heard(self.tone(speaks)?));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use callbridge::engine::Engine;
 use callbridge::engine::api::{Input, Output, StoreOp};
 use callbridge::media::api::Command;
-use callbridge::model::{LegId, Tariff};
+use callbridge::model::{LegId, SipTransport, Tariff};
 use rand::rngs::StdRng;
 use rand::{Rng, RngCore, SeedableRng};
 
@@ -88,6 +88,10 @@ impl World {
         match output {
             Output::Send { to, bytes, note } => {
                 self.note(|| format!("→ {to} {} {:?} {:?}", note.method, note.status, note.leg.map(|l| l.attempt)));
+                // These switches have no TCP: a request that is too long for UDP finds out.
+                if to.transport == SipTransport::Tcp {
+                    return self.after(Duration::from_millis(1), Event::NoTcp(to));
+                }
                 let to_address = to.address;
                 if !self.phones.iter().any(|(address, _)| *address == to_address) {
                     self.blame(Promise::NothingToStrangers, format!("SIP sent to {to}"));

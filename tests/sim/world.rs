@@ -13,6 +13,7 @@ use callbridge::engine::api::{Input, Output, ReplyTo};
 use callbridge::media::api::{self as media_api, Prompts};
 use callbridge::model::{CallId, Hop, InitiationMessage};
 use callbridge::phone::{Phone, Story};
+use callbridge::sip::api::Loss;
 use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
 
@@ -29,6 +30,8 @@ use crate::turns::Present;
 pub(crate) enum Event {
     /// A datagram arrives at this SIP address.
     Sip { to: SocketAddr, from: SocketAddr, bytes: Arc<[u8]> },
+    /// A connection to a switch could not be made.
+    NoTcp(Hop),
     /// A packet arrives at this RTP address.
     Rtp { to: SocketAddr, from: SocketAddr, bytes: Vec<u8> },
     /// Media has something to say to the engine of this life.
@@ -297,6 +300,7 @@ impl World {
                     self.tell_engine(Input::Sip { from: &Hop::udp(from), bytes: &bytes });
                 }
             }
+            Event::NoTcp(hop) => self.tell_engine(Input::SipLost { hop: &hop, loss: Loss::NotMade }),
             Event::Sip { to, bytes, .. } if !self.reaches(to, &bytes) => {}
             Event::Sip { to, from, bytes } => {
                 if let Some(index) = self.phones.iter().position(|(address, _)| *address == to) {
