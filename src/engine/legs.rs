@@ -132,6 +132,7 @@ impl Engine {
             media::Event::Silent { .. } => self.tell(now, leg.call, Event::Silent(leg.attempt)),
             media::Event::DigitsSent { .. } => self.tell(now, leg.call, Event::DigitsSent(leg.attempt)),
             media::Event::Digit { key, .. } => self.key_pressed(now, leg, key),
+            media::Event::Measured { .. } => {}
             media::Event::Closed { quality, .. } => {
                 if let Some(live) = self.calls.get_mut(&leg.call) {
                     live.legs.remove(&leg.attempt);

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{Digits, Key, LegId, Quality};
+use crate::model::{Digits, Key, LegId, Quality, Sample};
 use crate::sdp::MediaPlan;
 
 /// One recording to be played, named by what it says; resolved to audio by the prompt library outside.
@@ -102,6 +102,8 @@ pub enum Event {
     /// This leg's party pressed a key: once for each press, in whichever ways it came. A bridged peer that agreed to
     /// telephone-event hears it from media.
     Digit { leg: LegId, key: Key },
+    /// Five seconds of the leg, and all that was measured so far.
+    Measured { leg: LegId, quality: Quality, sample: Sample },
     /// The port is free again.
     Closed { leg: LegId, quality: Quality },
 }
@@ -118,6 +120,7 @@ impl Event {
             | Event::Silent { leg, .. }
             | Event::DigitsSent { leg }
             | Event::Digit { leg, .. }
+            | Event::Measured { leg, .. }
             | Event::Closed { leg, .. } => *leg,
         }
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::api::Event;
 use super::playout::after;
 use super::secure;
-use super::{Outgoing, Shard, Slot};
+use super::{Half, Outgoing, Shard, Slot};
 use crate::clock::Mono;
 use crate::model::digits::{PAUSE, PRESS, RELEASE, Step};
 use crate::model::{Digits, Key, LegId};
@@ -148,7 +148,7 @@ impl Shard {
                 payload.copy_from_slice(&event.write());
             }
             self.counters.played += 1;
-            secure::emit(&mut leg.secure, Outgoing { slot, to }, &mut packet, send);
+            secure::emit(&mut leg.secure, Outgoing { slot, half: Half::Rtp, to }, &mut packet, send);
         }
         if over {
             leg.dialler = None;

@@ -1,10 +1,12 @@
-//! A call's media: prompt, hold music, relay, digits, latching, silence, counters. Pure: driven by packets and ticks.
+//! A call's media: prompt, hold music, relay, digits, latching, silence, counters, RTCP. Pure: driven by packets and ticks.
 //! See [`api`] for what the engine says to it and hears from it, [`Shard`] for the machine. Owns what a leg hears and whose
 //! packets it takes; refuses sockets, ports and clocks, which are `io::media_thread`'s.
 
 pub mod api;
 mod digits;
 mod ear;
+mod emodel;
+mod figures;
 mod frame;
 mod hold;
 mod jitter;
@@ -15,6 +17,7 @@ mod playout;
 mod presses;
 mod recorder;
 mod relay;
+mod reports;
 mod secure;
 mod shard;
 mod transcode;
@@ -23,4 +26,4 @@ mod transcode;
 mod tests;
 
 pub use recorder::Recorded;
-pub use shard::{Counters, Outgoing, Settings, Shard, Slot, Verdict};
+pub use shard::{Counters, Half, Outgoing, Settings, Shard, Slot, Verdict};
