@@ -10,6 +10,8 @@ mod baresip;
 mod flood;
 #[path = "interop/kamailio.rs"]
 mod kamailio;
+#[path = "interop/scanners.rs"]
+mod scanners;
 #[path = "interop/softswitch.rs"]
 mod softswitch;
 #[path = "interop/telephone.rs"]
