@@ -85,7 +85,7 @@ pub(super) fn begin(leg: &mut Leg, now: Mono, random: &mut StdRng) {
 fn ntp(wall_at_zero: Wall, now: Mono) -> u64 {
     let micros = u64::try_from(wall_at_zero.0).unwrap_or(0).saturating_mul(1000).saturating_add(now.0);
     let (seconds, rest) = (micros / 1_000_000 + NTP_UNIX, micros % 1_000_000);
-    seconds << 32 | (rest << 32) / 1_000_000
+    (seconds << 32) | ((rest << 32) / 1_000_000)
 }
 
 /// The middle 32 bits: what a report says of another report's time.

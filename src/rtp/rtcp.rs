@@ -239,7 +239,7 @@ fn word(bytes: &[u8], at: usize) -> Option<u32> {
 
 fn info(bytes: &[u8]) -> SenderInfo {
     let word = |at| word(bytes, at).unwrap_or(0);
-    let ntp = u64::from(word(0)) << 32 | u64::from(word(4));
+    let ntp = (u64::from(word(0)) << 32) | u64::from(word(4));
     SenderInfo { ntp, timestamp: word(8), packets: word(12), octets: word(16) }
 }
 
@@ -267,7 +267,7 @@ pub fn write(into: &mut Vec<u8>, ssrc: u32, sender: Option<SenderInfo>, blocks: 
     }
     for block in blocks {
         let lost = block.lost.clamp(-0x80_0000, 0x7f_ffff).cast_unsigned() & 0xff_ffff;
-        let second = u32::from(block.fraction) << 24 | lost;
+        let second = (u32::from(block.fraction) << 24) | lost;
         for word in [block.ssrc, second, block.highest, block.jitter, block.last_report, block.delay] {
             into.extend_from_slice(&word.to_be_bytes());
         }
@@ -289,7 +289,7 @@ pub fn write(into: &mut Vec<u8>, ssrc: u32, sender: Option<SenderInfo>, blocks: 
 fn header(into: &mut Vec<u8>, count: usize, kind: u8, bytes: usize) {
     // Whole words, few of them.
     let [high, low] = u16::try_from(bytes / 4).unwrap_or(0).to_be_bytes();
-    into.extend_from_slice(&[2 << 6 | (count as u8 & 0x1f), kind, high, low]);
+    into.extend_from_slice(&[(2 << 6) | (count as u8 & 0x1f), kind, high, low]);
 }
 
 /// Whether a datagram on a port that carries both is RTCP (RFC 5761 §4).

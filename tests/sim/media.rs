@@ -105,7 +105,7 @@ impl Media {
     /// A datagram came to one of the equipment's RTP ports.
     pub fn packet(&mut self, now: Mono, local: SocketAddr, from: SocketAddr, mut bytes: Vec<u8>) -> Option<Sent> {
         let (port, half) =
-            if local.port() % 2 == 0 { (local.port(), Half::Rtp) } else { (local.port() - 1, Half::Rtcp) };
+            if local.port().is_multiple_of(2) { (local.port(), Half::Rtp) } else { (local.port() - 1, Half::Rtcp) };
         let slot = self.shard.slot(*self.ports.get(&port)?)?;
         let verdict = self.shard.packet(now, slot, half, from, &mut bytes);
         let out = verdict.send?;

@@ -201,7 +201,7 @@ fn pair(rtp: u16) -> [u16; 2] {
 }
 
 fn half(port: u16) -> Half {
-    if port % 2 == 0 { Half::Rtp } else { Half::Rtcp }
+    if port.is_multiple_of(2) { Half::Rtp } else { Half::Rtcp }
 }
 
 fn post(raw: &mut RawSender, legs: &[Option<LegPort>], way: Outgoing, datagram: &[u8]) {

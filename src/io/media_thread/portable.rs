@@ -164,7 +164,7 @@ impl Portable {
 
 /// A socket's key in the epoll set.
 fn key(slot: Slot, half: Half) -> u64 {
-    (slot.0 as u64) << 1 | u64::from(half == Half::Rtcp)
+    ((slot.0 as u64) << 1) | u64::from(half == Half::Rtcp)
 }
 
 /// What a key stands for.

@@ -471,7 +471,7 @@ fn any_command() -> impl Strategy<Value = Command> {
             max_ptime_ms: 120,
             srtp: None,
             event_hz: 8000,
-            rtcp: if port % 2 == 0 { RtcpPath::Mux } else { plan(port / 2, Codec::Pcmu).rtcp },
+            rtcp: if port.is_multiple_of(2) { RtcpPath::Mux } else { plan(port / 2, Codec::Pcmu).rtcp },
             ..plan(port, if alaw { Codec::Pcma } else { Codec::Pcmu })
         });
     prop_oneof![
