@@ -93,6 +93,7 @@ fn app() -> App {
         tariff: Tariff::default(),
         caller_ids: Vec::new(),
         gates: Default::default(),
+        voice: Default::default(),
         recording: Default::default(),
     };
     let directory = Directory { businesses: [(id, Arc::new(business))].into() };

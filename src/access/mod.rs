@@ -130,6 +130,7 @@ mod tests {
             caller_ids: vec![],
             recording: Default::default(),
             gates: Default::default(),
+            voice: Default::default(),
         }
     }
 

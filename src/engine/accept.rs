@@ -325,6 +325,7 @@ fn unknown_business(stored: &StoredCall) -> Business {
         caller_ids: Vec::<Endpoint>::new(),
         recording: Default::default(),
         gates: Default::default(),
+        voice: Default::default(),
     }
 }
 

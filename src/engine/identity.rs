@@ -205,6 +205,7 @@ mod tests {
             caller_ids: numbers.iter().map(|n| Endpoint::parse(n).unwrap()).collect(),
             recording: Default::default(),
             gates: Default::default(),
+            voice: Default::default(),
         }
     }
 

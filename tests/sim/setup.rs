@@ -48,6 +48,7 @@ pub fn directory(tariff: Tariff, gates: Gates) -> Directory {
         caller_ids: Vec::new(),
         recording: Default::default(),
         gates,
+        voice: Default::default(),
     };
     Directory { businesses: [(business.id.clone(), Arc::new(business))].into() }
 }

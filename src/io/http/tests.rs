@@ -111,6 +111,7 @@ fn business(id: &str, enabled: bool) -> Arc<Business> {
         caller_ids: Vec::new(),
         recording: Default::default(),
         gates: Default::default(),
+        voice: Default::default(),
     })
 }
 
@@ -158,6 +159,7 @@ fn call(n: u8) -> CallView {
         reference: None,
         transferred_to: None,
         transfers: 0,
+        customer_answered_by: None,
     }
 }
 

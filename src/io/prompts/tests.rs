@@ -17,6 +17,7 @@ fn prompt_config() -> PromptConfig {
         gate_text: "This is a call from {company}. Press 1 to be connected.".to_owned(),
         whisper_text: "Call from {company}.".to_owned(),
         accept_text: "Press 1 to accept.".to_owned(),
+        machine_text: "Goodbye, {company}.".to_owned(),
         file: None,
         unavailable_file: None,
         hold_music: None,
@@ -48,6 +49,7 @@ fn directory(names: &[(&str, &str)]) -> Directory {
         caller_ids: Vec::new(),
         recording: Default::default(),
         gates: Default::default(),
+        voice: Default::default(),
     };
     let all = names.iter().map(|(id, name)| (id.parse().unwrap(), Arc::new(business(id, name))));
     Directory { businesses: all.collect() }

@@ -68,6 +68,7 @@ pub fn seed_businesses(archive: &dyn Archive, seeds: &[BusinessSeed]) -> Result<
             caller_ids: seed.caller_ids.clone(),
             recording: Default::default(),
             gates: seed.gates,
+            voice: seed.voice.clone(),
         };
         added += usize::from(archive.add_business(&business)?);
     }

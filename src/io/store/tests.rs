@@ -98,6 +98,7 @@ fn finish(call: &StoredCall) -> StoreOp {
         detail: "busy".to_owned(),
         transferred_to: None,
         transfers: 0,
+        customer_answered_by: None,
     };
     let attempt = AttemptRecord {
         call_id: call.id,
@@ -128,6 +129,7 @@ fn business(id: &str) -> Business {
         caller_ids: Vec::new(),
         recording: Default::default(),
         gates: Default::default(),
+        voice: Default::default(),
     }
 }
 
