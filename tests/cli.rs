@@ -103,7 +103,10 @@ fn a_business_is_added_shown_changed_disabled_and_given_a_new_password() {
     assert_eq!(shown["limits"]["max_concurrent"], 7);
     assert_eq!(shown["tariff"]["increment_seconds"], 6);
     assert_eq!(shown["caller_ids"][0], "+12125550199");
-    assert_eq!(shown["gates"], serde_json::json!({ "customer": true, "representative": "whisper", "machine": "hang_up" }));
+    assert_eq!(
+        shown["gates"],
+        serde_json::json!({ "customer": true, "representative": "whisper", "machine": "hang_up" })
+    );
     assert!(!shown.to_string().contains("argon2"), "the password's hash is not shown");
 
     let id = "abc".parse().expect("an identifier");

@@ -93,9 +93,18 @@ pub struct MachineTimes {
     pub within: Duration,
 }
 
+impl MachineTimes {
+    /// What fits most languages and networks.
+    pub const USUAL: MachineTimes = MachineTimes {
+        greeting: Duration::from_millis(2800),
+        pause: Duration::from_millis(900),
+        silence: Duration::from_millis(2500),
+        within: Duration::from_millis(4000),
+    };
+}
+
 impl Default for MachineTimes {
     fn default() -> MachineTimes {
-        let ms = Duration::from_millis;
-        MachineTimes { greeting: ms(2800), pause: ms(900), silence: ms(2500), within: ms(4000) }
+        MachineTimes::USUAL
     }
 }

@@ -29,7 +29,7 @@ pub const LIMITS: CallLimits = CallLimits {
     farewell: Duration::from_secs(2),
     audio_proof: Duration::from_secs(2),
     gate: Duration::from_secs(3),
-    machine: MachineTimes::default(),
+    machine: MachineTimes::USUAL,
     greeting: Duration::from_secs(30),
 };
 
