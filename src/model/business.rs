@@ -58,6 +58,24 @@ pub fn spoken_text(text: &str) -> Result<String, &'static str> {
     }
 }
 
+impl Business {
+    /// An enabled account with the default bounds, that pays nothing and has nothing special.
+    pub fn new(id: BusinessId, name: impl Into<String>, password_hash: PasswordHash) -> Business {
+        Business {
+            id,
+            name: name.into(),
+            password_hash,
+            enabled: true,
+            limits: Limits::default(),
+            tariff: Tariff::default(),
+            caller_ids: Vec::new(),
+            recording: Recording::default(),
+            gates: Gates::default(),
+            voice: Voice::default(),
+        }
+    }
+}
+
 /// Whether a business's talks are recorded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
