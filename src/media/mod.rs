@@ -20,6 +20,7 @@ mod relay;
 mod reports;
 mod secure;
 mod shard;
+mod tones;
 mod transcode;
 
 #[cfg(test)]

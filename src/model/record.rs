@@ -3,7 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BusinessId, CallId, CallState, Cause, Currency, Endpoint, LegState, Money, Outcome, Quality, Role};
+use super::{
+    AnsweredBy, BusinessId, CallId, CallState, Cause, Currency, Endpoint, LegState, Money, Outcome, Quality, Role,
+};
 use crate::clock::Wall;
 
 /// The call detail record: exactly one per call.
@@ -77,6 +79,9 @@ pub struct CallRecord {
     /// How often the customer was transferred.
     #[serde(default)]
     pub transfers: u64,
+    /// Who answered at the customer's, where that was listened for.
+    #[serde(default)]
+    pub customer_answered_by: Option<AnsweredBy>,
 }
 
 /// One leg attempt: the second listing.
@@ -182,6 +187,9 @@ pub struct CallView {
     /// How often the customer was transferred.
     #[serde(default)]
     pub transfers: u64,
+    /// Who answered at the customer's, where that was listened for and is known.
+    #[serde(default)]
+    pub customer_answered_by: Option<AnsweredBy>,
 }
 
 impl CallView {
@@ -221,6 +229,7 @@ impl CallView {
             reference: record.reference.clone(),
             transferred_to: record.transferred_to.clone(),
             transfers: record.transfers,
+            customer_answered_by: record.customer_answered_by,
         }
     }
 }
