@@ -2,6 +2,7 @@
 
 mod digits;
 mod gates;
+mod supervisors;
 mod transfers;
 
 use std::time::Duration;

@@ -6,6 +6,7 @@ mod dialling;
 mod full;
 mod redirects;
 mod secure;
+mod supervisors;
 mod waiting;
 
 use std::collections::VecDeque;
@@ -16,13 +17,13 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde_json::json;
 
-use super::api::{Input, Notice, Output, ReplyTo, StoreOp};
+use super::api::{Input, Notice, Output, Reply, ReplyTo, StoreOp};
 use super::{Census, Engine, EngineConfig};
 use crate::call::CallLimits;
 use crate::clock::{Mono, Now, Wall};
 use crate::media::api::{Command, Event};
 use crate::model::business::PasswordHash;
-use crate::model::{Business, CallId, CallRecord, Directory, Hop, Outcome, Quality, Tariff};
+use crate::model::{AttemptRecord, Business, CallId, CallRecord, Directory, Hop, Outcome, Quality, Tariff};
 use crate::routing::Switch;
 use crate::sip::api::Locals;
 
@@ -36,6 +37,11 @@ pub struct Rig {
     sent: VecDeque<(Hop, String)>,
     pub notices: Vec<Notice>,
     pub records: Vec<CallRecord>,
+    /// Of the last record.
+    pub attempts: Vec<AttemptRecord>,
+    /// What media was told, ports left out.
+    pub commands: Vec<Command>,
+    pub replied: Vec<(ReplyTo, Reply)>,
     pub ports: u16,
     pub last: Option<CallId>,
     replies: u64,
@@ -83,6 +89,9 @@ impl Rig {
             sent: VecDeque::new(),
             notices: Vec::new(),
             records: Vec::new(),
+            attempts: Vec::new(),
+            commands: Vec::new(),
+            replied: Vec::new(),
             ports: 0,
             last: None,
             replies: 0,
@@ -124,8 +133,9 @@ impl Rig {
                     self.engine.handle(self.now, Input::Media(Event::Closed { leg, quality }));
                 }
                 Output::Store { token, op } => {
-                    if let StoreOp::Finish { record, .. } = op {
+                    if let StoreOp::Finish { record, attempts } = op {
                         self.records.push(*record);
+                        self.attempts = attempts;
                     }
                     self.engine.handle(self.now, Input::Stored { token, result: Ok(()) });
                 }
@@ -134,6 +144,8 @@ impl Rig {
                     self.notices.push(Notice::State { call, from, to });
                 }
                 Output::Notice(notice) => self.notices.push(notice),
+                Output::Media(command) => self.commands.push(command),
+                Output::Reply { to, reply } => self.replied.push((to, reply)),
                 _ => {}
             }
         }

@@ -98,6 +98,7 @@ fn finish(call: &StoredCall) -> StoreOp {
         detail: "busy".to_owned(),
         transferred_to: None,
         transfers: 0,
+        supervisor_billable_seconds: 0,
     };
     let attempt = AttemptRecord {
         call_id: call.id,
@@ -113,6 +114,7 @@ fn finish(call: &StoredCall) -> StoreOp {
         codec: None,
         billable_seconds: 0,
         quality: None,
+        mode: None,
     };
     StoreOp::Finish { record: Box::new(record), attempts: vec![attempt] }
 }
