@@ -104,12 +104,13 @@ impl Call {
                 self.ring(now, attempt);
             }
             Event::Answered(_, codec) => self.supervisor_answered(now, attempt, codec),
-            Event::DigitsSent(_) => self.supervisor_comes(attempt),
-            Event::DigitsFailed(_) => {
+            Event::DigitsSent(_) if self.is_at(attempt, Presence::Digits) => self.supervisor_comes(attempt),
+            Event::DigitsFailed(_) if self.is_at(attempt, Presence::Digits) => {
                 let cause = Cause::local(q850::INTERWORKING, "the digits could not be dialled");
                 self.send_away(now, attempt, cause);
             }
-            Event::Failed(_, _, cause) | Event::HungUp(_, cause) => {
+            // Late news of a leg that is over changes nothing.
+            Event::Failed(_, _, cause) | Event::HungUp(_, cause) if !self.is_at(attempt, Presence::Over) => {
                 self.end_leg(now, attempt, cause.clone());
                 self.supervisor_is_over(attempt);
             }
@@ -119,6 +120,9 @@ impl Call {
     }
 
     fn supervisor_answered(&mut self, now: Now, attempt: Attempt, codec: &'static str) {
+        if !self.is_at(attempt, Presence::Rings) {
+            return;
+        }
         let at = self.wall(now);
         let Some(leg) = self.legs.get_mut(usize::from(attempt)) else { return };
         leg.answers(at, codec);
@@ -183,6 +187,10 @@ impl Call {
         self.set_presence(attempt, Presence::Over);
         self.actions.push_back(Action::CancelTimer(Timer::Supervisor));
         self.save_end_of(attempt);
+    }
+
+    fn is_at(&self, attempt: Attempt, presence: Presence) -> bool {
+        self.supervisors.iter().any(|supervisor| supervisor.attempt == attempt && supervisor.presence == presence)
     }
 
     fn set_presence(&mut self, attempt: Attempt, presence: Presence) {

@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use crate::call::{SupervisorRefusal, TransferRefusal};
+pub use crate::call::SupervisorRefusal;
+use crate::call::TransferRefusal;
 use crate::clock::Wall;
 use crate::ladder::Ladder;
 use crate::media::api as media;

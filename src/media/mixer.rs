@@ -228,7 +228,8 @@ impl Default for Limiter {
 impl Limiter {
     fn fit(&mut self, sums: &[i32], out: &mut Vec<i16>) {
         let peak = sums.iter().map(|sum| sum.unsigned_abs()).max().unwrap_or(0) as f32;
-        let most = f32::from(i16::MAX);
+        // The cast saturates the one value that is too many above.
+        let most = -f32::from(i16::MIN);
         let bound = if peak > most { most / peak } else { 1.0 };
         let (before, gain) = (self.gain, bound.min(self.gain + RELEASE));
         self.gain = gain;

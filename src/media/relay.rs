@@ -24,7 +24,7 @@ pub(super) enum Way {
     /// Decoded and encoded. So many in a row need not be.
     Transcoded { by: Box<Transcoder>, even: u8 },
     /// Not at all: what the leg hears is mixed, but for the keys of the other.
-    Mixed { key: KeyHeard },
+    Mixed { key: Box<KeyHeard> },
 }
 
 impl Way {

@@ -13,8 +13,7 @@ use super::calls::{Answer, call_id, ended, json, mismatch, unreadable};
 use super::message::{RawMessage, SupervisorMessage};
 use super::problem::Problem;
 use super::{credentials, query};
-use crate::call::SupervisorRefusal;
-use crate::engine::api::{Reply, SupervisorWish};
+use crate::engine::api::{Reply, SupervisorRefusal, SupervisorWish};
 use crate::model::{BusinessId, CallId, SupervisorView};
 
 /// POST /v1/calls/{id}/supervisors: 202 with the supervisor, whose phone begins to ring.

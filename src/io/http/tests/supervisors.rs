@@ -1,7 +1,7 @@
 //! `/v1/calls/{id}/supervisors`: every status, and what the engine is asked.
 
 use super::*;
-use crate::call::SupervisorRefusal;
+use crate::engine::api::SupervisorRefusal;
 use crate::model::{SupervisorMode, SupervisorView};
 
 const WHISPER: &str = r#"{"supervisor":"+12125550109","mode":"whisper"}"#;
@@ -12,6 +12,12 @@ fn supervised() -> Reply {
     Reply::Supervised(Some(Box::new(view)))
 }
 
+const JSON: &str = "Content-Type: application/json\r\n";
+
+fn json_from(id: &str) -> String {
+    format!("{}{JSON}", basic(id, "sesame"))
+}
+
 fn path() -> String {
     format!("/v1/calls/{}/supervisors", call(1).id)
 }
@@ -19,8 +25,8 @@ fn path() -> String {
 #[tokio::test]
 async fn a_supervisor_is_asked_for_changed_and_dismissed() {
     let world = world([supervised(), supervised(), supervised(), supervised()]).await;
-    let basic = basic("abc", "sesame");
-    let invited = world.send("POST", &path(), &basic, WHISPER).await;
+    let headers = json_from("abc");
+    let invited = world.send("POST", &path(), &headers, WHISPER).await;
     assert_eq!(invited.status, 202);
     assert!(invited.head.to_lowercase().contains(&format!("location: {}/2", path())), "{}", invited.head);
     let shown = invited.json();
@@ -30,7 +36,7 @@ async fn a_supervisor_is_asked_for_changed_and_dismissed() {
     );
     let leg = format!("{}/2", path());
     for method in ["PUT", "PATCH"] {
-        assert_eq!(world.send(method, &leg, &basic, r#"{"mode":"join"}"#).await.status, 200);
+        assert_eq!(world.send(method, &leg, &headers, r#"{"mode":"join"}"#).await.status, 200);
     }
     assert_eq!(world.ask("DELETE", &leg).await.status, 200);
     let change = SupervisorWish::Change { leg: 2, mode: SupervisorMode::Join };
@@ -46,16 +52,16 @@ async fn the_sender_may_be_named_in_the_message_and_must_be_right() {
     let body = |password: &str| {
         format!(r#"{{"business_id":"abc","password":"{password}","supervisor":"+12125550109","mode":"listen"}}"#)
     };
-    world.send("POST", &path(), "", &body("wrong")).await.is_problem(401);
-    world.send("POST", &path(), "", WHISPER).await.is_problem(401);
-    world.send("POST", &path(), &basic("off", "sesame"), WHISPER).await.is_problem(403);
-    assert_eq!(world.send("POST", &path(), "", &body("sesame")).await.status, 202);
+    world.send("POST", &path(), JSON, &body("wrong")).await.is_problem(401);
+    world.send("POST", &path(), JSON, WHISPER).await.is_problem(401);
+    world.send("POST", &path(), &json_from("off"), WHISPER).await.is_problem(403);
+    assert_eq!(world.send("POST", &path(), JSON, &body("sesame")).await.status, 202);
 }
 
 #[tokio::test]
 async fn what_is_malformed_is_400_and_an_impossible_number_is_422() {
     let world = world([]).await;
-    let basic = basic("abc", "sesame");
+    let headers = json_from("abc");
     for bad in [
         "{}",
         r#"{"supervisor":"+12125550109"}"#,
@@ -64,14 +70,14 @@ async fn what_is_malformed_is_400_and_an_impossible_number_is_422() {
         r#"{"supervisor":7,"mode":"listen"}"#,
         r#"{"supervisor":"+12125550109","mode":"listen","volume":"11"}"#,
     ] {
-        world.send("POST", &path(), &basic, bad).await.is_problem(400);
+        world.send("POST", &path(), &headers, bad).await.is_problem(400);
     }
-    world.send("POST", &path(), &basic, r#"{"supervisor":"+1212","mode":"listen"}"#).await.is_problem(422);
+    world.send("POST", &path(), &headers, r#"{"supervisor":"+1212","mode":"listen"}"#).await.is_problem(422);
     let leg = format!("{}/2", path());
     for bad in ["{}", r#"{"mode":"x"}"#, r#"{"mode":"join","supervisor":"+12125550109"}"#] {
-        world.send("PUT", &leg, &basic, bad).await.is_problem(400);
+        world.send("PUT", &leg, &headers, bad).await.is_problem(400);
     }
-    world.send("GET", &path(), &basic, "").await.is_problem(405);
+    world.send("GET", &path(), &headers, "").await.is_problem(405);
 }
 
 #[tokio::test]
@@ -90,9 +96,9 @@ async fn what_the_call_or_the_equipment_refuses_has_its_status() {
         Reply::Supervised(None),
     ])
     .await;
-    let basic = basic("abc", "sesame");
+    let headers = json_from("abc");
     for status in [409, 409, 409, 409, 403, 503, 404] {
-        world.send("POST", &path(), &basic, WHISPER).await.is_problem(status);
+        world.send("POST", &path(), &headers, WHISPER).await.is_problem(status);
     }
     let leg = format!("{}/2", path());
     world.ask("DELETE", &leg).await.is_problem(404);
