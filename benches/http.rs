@@ -50,6 +50,7 @@ impl EnginePort for Instantly {
             transferred_to: None,
             transfers: 0,
             supervisors: Vec::new(),
+            customer_answered_by: None,
         };
         Box::pin(async move { Reply::Accepted(Box::new(view)) })
     }

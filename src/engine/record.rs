@@ -51,6 +51,7 @@ pub fn finished(call: &Call, business: &Business, outcome: Outcome, ended_at: Wa
     record.detail = call.detail().to_owned();
     record.transferred_to = call.transferred_to().cloned();
     record.transfers = call.transfers();
+    record.customer_answered_by = call.answered_by();
     (record, attempts)
 }
 
@@ -196,6 +197,7 @@ fn blank(
         transferred_to: None,
         transfers: 0,
         supervisor_billable_seconds: 0,
+        customer_answered_by: None,
     }
 }
 

@@ -194,6 +194,7 @@ pub(crate) mod tests {
             transferred_to: None,
             transfers: 0,
             supervisor_billable_seconds: 0,
+            customer_answered_by: None,
         }
     }
 

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BusinessId, CallId, CallState, Cause, Currency, Endpoint, LegState, Money, Outcome, Role, SupervisorMode};
+use super::{AnsweredBy, BusinessId, CallId, CallState, Cause, Currency, Endpoint, LegState, Money, Outcome, Role, SupervisorMode};
 use crate::clock::Wall;
 
 /// What was measured on one leg's RTP, from our side.
@@ -95,6 +95,9 @@ pub struct CallRecord {
     /// Billed seconds of all answered supervisors' legs.
     #[serde(default)]
     pub supervisor_billable_seconds: u64,
+    /// Who answered at the customer's, where that was listened for.
+    #[serde(default)]
+    pub customer_answered_by: Option<AnsweredBy>,
 }
 
 /// One leg attempt: the second listing.
@@ -225,6 +228,9 @@ impl CallRecord {
     pub fn billable_seconds(&self) -> u64 {
         self.customer_billable_seconds + self.representative_billable_seconds + self.supervisor_billable_seconds
     }
+    /// Who answered at the customer's, where that was listened for and is known.
+    #[serde(default)]
+    pub customer_answered_by: Option<AnsweredBy>,
 }
 
 impl CallView {
@@ -267,6 +273,7 @@ impl CallView {
             transferred_to: record.transferred_to.clone(),
             transfers: record.transfers,
             supervisors: supervisors.collect(),
+            customer_answered_by: record.customer_answered_by,
         }
     }
 }

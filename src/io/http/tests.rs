@@ -158,6 +158,7 @@ fn call(n: u8) -> CallView {
         transferred_to: None,
         transfers: 0,
         supervisors: Vec::new(),
+        customer_answered_by: None,
     }
 }
 

@@ -92,6 +92,7 @@ fn finish(call: &StoredCall) -> StoreOp {
         transferred_to: None,
         transfers: 0,
         supervisor_billable_seconds: 0,
+        customer_answered_by: None,
     };
     let attempt = AttemptRecord {
         call_id: call.id,
