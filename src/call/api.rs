@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use crate::clock::Mono;
-use crate::model::{AnsweredBy, CallState, Cause, Endpoint, Key, MachineTimes, Outcome, Quality, SupervisorMode, TransferId};
+use crate::model::{
+    AnsweredBy, CallState, Cause, Endpoint, Key, MachineTimes, Outcome, Quality, SupervisorMode, TransferId,
+};
 
 /// Ordinal of a leg within its call: 0 is the customer.
 pub type Attempt = u16;

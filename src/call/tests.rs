@@ -2,8 +2,8 @@
 
 mod digits;
 mod gates;
-mod supervisors;
 mod machines;
+mod supervisors;
 mod transfers;
 
 use std::time::Duration;

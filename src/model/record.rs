@@ -3,7 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AnsweredBy, BusinessId, CallId, CallState, Cause, Currency, Endpoint, LegState, Money, Outcome, Role, SupervisorMode};
+use super::{
+    AnsweredBy, BusinessId, CallId, CallState, Cause, Currency, Endpoint, LegState, Money, Outcome, Role,
+    SupervisorMode,
+};
 use crate::clock::Wall;
 
 /// What was measured on one leg's RTP, from our side.
@@ -221,6 +224,9 @@ pub struct CallView {
     /// Who listened, whispered or joined, in order.
     #[serde(default)]
     pub supervisors: Vec<SupervisorView>,
+    /// Who answered at the customer's, where that was listened for and is known.
+    #[serde(default)]
+    pub customer_answered_by: Option<AnsweredBy>,
 }
 
 impl CallRecord {
@@ -228,9 +234,6 @@ impl CallRecord {
     pub fn billable_seconds(&self) -> u64 {
         self.customer_billable_seconds + self.representative_billable_seconds + self.supervisor_billable_seconds
     }
-    /// Who answered at the customer's, where that was listened for and is known.
-    #[serde(default)]
-    pub customer_answered_by: Option<AnsweredBy>,
 }
 
 impl CallView {
