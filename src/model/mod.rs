@@ -16,6 +16,7 @@ pub mod outcome;
 pub mod quality;
 mod record;
 pub mod srtp;
+pub mod supervisor;
 pub mod switch;
 pub mod transport;
 pub mod trunk;
@@ -31,8 +32,9 @@ pub use message::{AnsweredMark, Idempotency, InitiationMessage, Progress, Stored
 pub use money::{Currency, Money, Tariff};
 pub use outcome::{CallState, Cause, LegState, Outcome, Role};
 pub use quality::{Heard, Quality, Sample};
-pub use record::{AttemptRecord, CallRecord, CallView, LegView};
+pub use record::{AttemptRecord, CallRecord, CallView, LegView, SupervisorView};
 pub use srtp::{MasterKey, OurKeys, SrtpKeys, SrtpUse, Suite, Suites, SuitesError};
+pub use supervisor::SupervisorMode;
 pub use switch::{Host, SwitchAddress, SwitchAddressError, Target};
 pub use transport::{Hop, SipTransport};
 pub use trunk::Trunk;
