@@ -26,7 +26,7 @@ use crate::io::http::adapters::ArchivePort;
 use crate::io::http::server::{Server, ServerLimits};
 use crate::io::http::{App, Health, Patience, Phase, admin_router, router};
 use crate::io::logs::{self, CallLog};
-use crate::io::media_thread::{MediaHandle, MediaSettings, Sinks};
+use crate::io::media_thread::{Alarms, MediaHandle, MediaSettings, Sinks};
 use crate::io::passwords::{Verifier, VerifierLimits};
 use crate::io::prompts::PromptLibrary;
 use crate::io::recordings::{RecordingFolder, Recordings};
@@ -407,7 +407,10 @@ fn not_listening(error: ListenError) -> DaemonError {
 fn media_settings(config: &Config) -> MediaSettings {
     let media = &config.media;
     let (address, ports, threads, tick_ms) = (media.address, media.ports, media.threads, media.tick_ms);
-    MediaSettings { address, ports, threads, tick_ms, io: media.io, full_percent: media.full_percent }
+    let seconds = |seconds: u16| std::time::Duration::from_secs(seconds.into());
+    let alarms =
+        Alarms { quiet: seconds(media.quiet_seconds), bad_mos: media.bad_mos, bad_for: seconds(media.bad_seconds) };
+    MediaSettings { address, ports, threads, tick_ms, io: media.io, full_percent: media.full_percent, alarms }
 }
 
 fn stir(config: &Config) -> Result<Option<Stir>, StirError> {

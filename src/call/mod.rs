@@ -124,6 +124,8 @@ pub struct Call {
     /// In the order of their coming.
     supervisors: Vec<supervisor::Supervisor>,
     one_way: bool,
+    audio_alarms: u64,
+    quality_alarms: u64,
     detail: String,
     actions: VecDeque<Action>,
 }
@@ -146,6 +148,8 @@ impl Call {
             transfers_tried: 0,
             supervisors: Vec::new(),
             one_way: false,
+            audio_alarms: 0,
+            quality_alarms: 0,
             detail: String::new(),
             actions: VecDeque::new(),
         }

@@ -3,10 +3,10 @@
 
 use super::supervisor::Supervisor;
 use super::{Action, Attempt, CUSTOMER, Call, Leg, State};
-use crate::clock::Wall;
+use crate::clock::{Now, Wall};
 use crate::model::{
-    AnsweredBy, AnsweredMark, CallId, CallState, CallView, Endpoint, InitiationMessage, LegView, Outcome, Progress,
-    SupervisorView,
+    Alarm, AnsweredBy, AnsweredMark, CallId, CallState, CallView, Endpoint, InitiationMessage, LegView, Outcome,
+    Progress, Quality, Sample, SupervisorView,
 };
 
 impl Call {
@@ -47,6 +47,32 @@ impl Call {
         if let Some(leg) = self.legs.get_mut(usize::from(attempt)) {
             leg.recode(codec);
         }
+    }
+
+    /// Media measured five seconds of a leg.
+    pub fn measured(&mut self, now: Now, attempt: Attempt, quality: Quality, sample: Sample) {
+        let at = self.wall(now);
+        if let Some(leg) = self.legs.get_mut(usize::from(attempt)) {
+            leg.measures(at, quality, sample);
+        }
+    }
+
+    /// Something is wrong with the talk, or right again.
+    pub fn alarm(&mut self, alarm: Alarm) {
+        match alarm {
+            Alarm::OneWay => {
+                self.one_way = true;
+                self.audio_alarms += 1;
+            }
+            Alarm::Silence => self.audio_alarms += 1,
+            Alarm::Bad => self.quality_alarms += 1,
+            Alarm::Heard | Alarm::Good => {}
+        }
+    }
+
+    /// How often audio failed, and how often it was bad.
+    pub fn alarms(&self) -> (u64, u64) {
+        (self.audio_alarms, self.quality_alarms)
     }
 
     /// Both talked, since then.

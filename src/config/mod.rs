@@ -117,7 +117,7 @@ pub struct SipConfig {
 pub struct MediaConfig {
     /// Put into SDP, and bound.
     pub address: IpAddr,
-    /// First and last port; even ones are used.
+    /// First and last port: in pairs, even for RTP and the next for RTCP.
     pub ports: (u16, u16),
     /// Media threads.
     pub threads: usize,
@@ -129,6 +129,12 @@ pub struct MediaConfig {
     pub io: MediaIo,
     /// New calls are refused while a media thread uses so much of a core, in percent.
     pub full_percent: u8,
+    /// A side of a talk of which nothing comes for so long is told.
+    pub quiet_seconds: u16,
+    /// An opinion score below this is bad, in hundredths.
+    pub bad_mos: u16,
+    /// A leg whose score is bad for so long is told.
+    pub bad_seconds: u16,
 }
 
 /// `[media] io`

@@ -108,9 +108,13 @@ pub(super) fn media(reader: &mut Reader, mut section: Section<'_>) -> MediaConfi
         if first < 1024 {
             return Err("a range that begins below 1024, where only root may listen");
         }
-        // A call has two legs, and each takes an even port.
-        let even = (u32::from(last) / 2 + 1).saturating_sub(u32::from(first).div_ceil(2));
-        if even < 2 { Err("a range with fewer than two even ports, and a call needs two") } else { Ok((first, last)) }
+        // A call has two legs, and each takes an even port and the next.
+        let pairs = u32::from(last).div_ceil(2).saturating_sub(u32::from(first).div_ceil(2));
+        if pairs < 2 {
+            Err("a range with fewer than two pairs of ports, and a call needs two")
+        } else {
+            Ok((first, last))
+        }
     });
     let threads = section.integer(reader, "threads", 1..=64);
     let tick: Option<At<u16>> = section.located_integer(reader, "tick_ms", 1..=10);
@@ -127,6 +131,14 @@ pub(super) fn media(reader: &mut Reader, mut section: Section<'_>) -> MediaConfi
         _ => Err("no way for RTP that this version knows"),
     });
     let full_percent = section.integer(reader, "full_percent", 20..=100);
+    let quiet_seconds = section.integer(reader, "quiet_seconds", 2..=3600);
+    let bad_seconds = section.integer(reader, "bad_seconds", 5..=3600);
+    let mend = "write an opinion score from 1 to 4.5, such as \"3.1\"";
+    let bad_mos = section.read(reader, "bad_mos", mend, |text| {
+        let score: f64 = text.parse().map_err(|_| "not a number")?;
+        // Two decimals of a small number.
+        if (1.0..=4.5).contains(&score) { Ok((score * 100.0).round() as u16) } else { Err("no opinion score") }
+    });
     let codecs = codecs(reader, &mut section);
     section.finish(reader);
     MediaConfig {
@@ -136,6 +148,9 @@ pub(super) fn media(reader: &mut Reader, mut section: Section<'_>) -> MediaConfi
         tick_ms: tick.map_or(1, |at| at.value),
         io: io.map_or(MediaIo::Auto, |at| at.value),
         full_percent: full_percent.unwrap_or(85),
+        quiet_seconds: quiet_seconds.unwrap_or(5),
+        bad_mos: bad_mos.map_or(310, |at| at.value),
+        bad_seconds: bad_seconds.unwrap_or(10),
         codecs: codecs.unwrap_or_default(),
     }
 }

@@ -12,8 +12,8 @@ use crate::ladder::Ladder;
 use crate::media::api as media;
 
 use crate::model::{
-    AttemptRecord, BusinessId, CallId, CallRecord, CallState, CallView, Directory, Endpoint, Hop, InitiationMessage,
-    Progress, StoredCall, SupervisorMode, SupervisorView, Target,
+    Alarm, AttemptRecord, BusinessId, CallId, CallRecord, CallState, CallView, Directory, Endpoint, Hop,
+    InitiationMessage, Progress, Sample, StoredCall, SupervisorMode, SupervisorView, Target,
 };
 use crate::routing::Failure;
 use crate::sip::api::{Loss, Note, RefusedWhy, Sources};
@@ -275,6 +275,10 @@ pub enum Notice {
     FirstRelay { call: CallId, micros: u64 },
     /// A bridged call carries no audio in one direction, within the bound.
     OneWayAudio { call: CallId },
+    /// Five seconds of a leg's media.
+    Measured { sample: Sample },
+    /// Something is wrong with the media of a leg, or right again.
+    Alarm { call: CallId, attempt: u16, alarm: Alarm },
     /// A party asked for a transfer and may not have it.
     TransferRefused { call: CallId, why: TransferRefusal },
     /// A store operation failed and will be tried again.

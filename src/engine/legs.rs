@@ -8,7 +8,7 @@ use crate::clock::Now;
 use crate::ladder::Moment;
 use crate::media::api::{self as media, Command};
 use crate::model::trunk::DtmfForm;
-use crate::model::{CallId, Cause, LegId};
+use crate::model::{Alarm, CallId, Cause, LegId};
 use crate::sdp::{self, Codec, LocalMedia, LocalSrtp};
 use crate::sip::HangUpReason;
 use crate::sip::api::{LegEvent, OfferId, SipOutput};
@@ -141,7 +141,13 @@ impl Engine {
             media::Event::Silent { .. } => self.tell(now, leg.call, Event::Silent(leg.attempt)),
             media::Event::DigitsSent { .. } => self.tell(now, leg.call, Event::DigitsSent(leg.attempt)),
             media::Event::Digit { key, .. } => self.key_pressed(now, leg, key),
-            media::Event::Measured { .. } => {}
+            media::Event::Measured { quality, sample, .. } => {
+                if let Some(live) = self.calls.get_mut(&leg.call) {
+                    live.call.measured(now, leg.attempt, quality, sample);
+                }
+                self.notice(Notice::Measured { sample });
+            }
+            media::Event::Alarm { alarm, .. } => self.alarmed(now, leg, alarm),
             media::Event::AnsweredBy { by, .. } => {
                 self.see(now, leg.call, Moment::Judged { by });
                 self.tell(now, leg.call, Event::Judged(leg.attempt, by));
@@ -155,6 +161,14 @@ impl Engine {
                 self.tell(now, leg.call, Event::Released(leg.attempt, Some(quality)));
             }
         }
+    }
+
+    /// Something is wrong with a talk, or right again: marked in the ladder and the record, and said.
+    fn alarmed(&mut self, now: Now, leg: LegId, alarm: Alarm) {
+        let Some(live) = self.calls.get_mut(&leg.call) else { return };
+        live.call.alarm(alarm);
+        self.see(now, leg.call, Moment::Alarm { attempt: leg.attempt, alarm });
+        self.notice(Notice::Alarm { call: leg.call, attempt: leg.attempt, alarm });
     }
 
     fn leg_event(&mut self, now: Now, leg: LegId, event: LegEvent) {

@@ -415,7 +415,8 @@ impl Engine {
 
     fn list(&mut self, reply: ReplyTo, business: &BusinessId) {
         let ids: BTreeSet<CallId> = self.calls.keys().chain(self.recording.keys()).copied().collect();
-        let views = ids.into_iter().filter_map(|id| self.view(business, id)).collect();
+        let mut views: Vec<CallView> = ids.into_iter().filter_map(|id| self.view(business, id)).collect();
+        views.iter_mut().for_each(CallView::without_samples);
         self.reply(reply, Reply::Calls(views));
     }
 

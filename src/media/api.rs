@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{AnsweredBy, Digits, Key, LegId, MachineTimes, Quality, Sample, SupervisorMode};
+use crate::model::{Alarm, AnsweredBy, Digits, Key, LegId, MachineTimes, Quality, Sample, SupervisorMode};
 use crate::sdp::MediaPlan;
 
 /// One recording to be played, named by what it says; resolved to audio by the prompt library outside.
@@ -128,6 +128,8 @@ pub enum Event {
     AnsweredBy { leg: LegId, by: AnsweredBy },
     /// The machine has greeted, and beeped if it does: it records.
     GreetingOver { leg: LegId },
+    /// Something is wrong with what comes of a leg of a talk, or right again.
+    Alarm { leg: LegId, alarm: Alarm },
     /// The port is free again.
     Closed { leg: LegId, quality: Quality },
 }
@@ -145,6 +147,7 @@ impl Event {
             | Event::DigitsSent { leg }
             | Event::Digit { leg, .. }
             | Event::Measured { leg, .. }
+            | Event::Alarm { leg, .. }
             | Event::AnsweredBy { leg, .. }
             | Event::GreetingOver { leg }
             | Event::Closed { leg, .. } => *leg,

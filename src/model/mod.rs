@@ -31,7 +31,7 @@ pub use machine::{AnsweredBy, MachinePolicy, MachineTimes};
 pub use message::{AnsweredMark, Idempotency, InitiationMessage, Progress, StoredCall, WebPage};
 pub use money::{Currency, Money, Tariff};
 pub use outcome::{CallState, Cause, LegState, Outcome, Role};
-pub use quality::{Heard, Quality, Sample};
+pub use quality::{Alarm, Heard, Quality, Sample, SampleView};
 pub use record::{AttemptRecord, CallRecord, CallView, LegView, SupervisorView};
 pub use srtp::{MasterKey, OurKeys, SrtpKeys, SrtpUse, Suite, Suites, SuitesError};
 pub use supervisor::SupervisorMode;

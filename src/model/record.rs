@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AnsweredBy, BusinessId, CallId, CallState, Cause, Currency, Endpoint, LegState, Money, Outcome, Quality, Role,
-    SupervisorMode,
+    SampleView, SupervisorMode,
 };
 use crate::clock::Wall;
 
@@ -86,6 +86,12 @@ pub struct CallRecord {
     /// Who answered at the customer's, where that was listened for.
     #[serde(default)]
     pub customer_answered_by: Option<AnsweredBy>,
+    /// How often nothing came of a side while both should have talked.
+    #[serde(default)]
+    pub audio_alarms: u64,
+    /// How often the sound of a leg turned bad.
+    #[serde(default)]
+    pub quality_alarms: u64,
 }
 
 /// One leg attempt: the second listing.
@@ -139,8 +145,11 @@ pub struct LegView {
     pub sip_status: Option<u16>,
     /// Q.850 cause.
     pub q850_cause: Option<u8>,
-    /// Measured, once the leg is over.
+    /// Measured so far: from the first five seconds on, and for good once the leg is over.
     pub quality: Option<Quality>,
+    /// The last ten minutes of it, five seconds each; of a call that lives, asked for alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quality_samples: Vec<SampleView>,
 }
 
 impl LegView {
@@ -155,6 +164,7 @@ impl LegView {
             sip_status: None,
             q850_cause: None,
             quality: None,
+            quality_samples: Vec::new(),
         }
     }
 }
@@ -222,6 +232,14 @@ impl CallRecord {
 }
 
 impl CallView {
+    /// As it stands in a list, and when it is over.
+    pub fn without_samples(&mut self) {
+        let legs = self.representative.iter_mut().chain(&mut self.attempts);
+        for leg in legs.chain([&mut self.customer]) {
+            leg.quality_samples = Vec::new();
+        }
+    }
+
     /// The call object of an ended call, from its records.
     pub fn from_record(record: &CallRecord, attempts: &[AttemptRecord]) -> CallView {
         let leg = |attempt: &AttemptRecord| LegView {
@@ -233,6 +251,7 @@ impl CallView {
             sip_status: attempt.cause.sip_status,
             q850_cause: attempt.cause.q850,
             quality: attempt.quality,
+            quality_samples: Vec::new(),
         };
         let customer = attempts.iter().find(|a| a.role == Role::Customer).map(leg);
         let supervisors = attempts.iter().filter(|a| a.role == Role::Supervisor);
