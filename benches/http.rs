@@ -51,8 +51,6 @@ impl EnginePort for Instantly {
             transfers: 0,
             supervisors: Vec::new(),
             customer_answered_by: None,
-            audio_alarms: 0,
-            quality_alarms: 0,
         };
         Box::pin(async move { Reply::Accepted(Box::new(view)) })
     }
