@@ -141,6 +141,10 @@ pub enum Bug {
     DrainedUsed,
     /// Later look-ups are not heard of.
     OldPlaceKept,
+    /// A registration is never refreshed.
+    RegisteredOnce,
+    /// A refused REGISTER is repeated after a second.
+    RegisterHammers,
 }
 
 impl Bug {
@@ -206,6 +210,8 @@ impl Bug {
         (Bug::RestForgotten, Promise::BreakersHold),
         (Bug::DrainedUsed, Promise::DrainedIsLeft),
         (Bug::OldPlaceKept, Promise::PlacesAreNews),
+        (Bug::RegisteredOnce, Promise::RegistrationsAreKept),
+        (Bug::RegisterHammers, Promise::RegistrationsAreKept),
     ];
 }
 

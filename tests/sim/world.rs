@@ -299,6 +299,9 @@ impl World {
             }
             Event::Sip { to, bytes, .. } if !self.reaches(to, &bytes) => {}
             Event::Sip { to, from, bytes } => {
+                if bytes.starts_with(b"REGISTER ") {
+                    self.refreshed(to, &bytes);
+                }
                 if let Some(index) = self.phones.iter().position(|(address, _)| *address == to) {
                     self.phones[index].1.datagram(self.now, from, &bytes);
                     self.drain_phone(index);
