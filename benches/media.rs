@@ -22,7 +22,7 @@ struct Message;
 
 impl Prompts for Message {
     fn find(&self, _: &Clip) -> Arc<Prompt> {
-        Arc::new(Prompt { pcmu: vec![0xff; 40_000].into(), pcma: vec![0xd5; 40_000].into() })
+        Arc::new(Prompt::of_codes(vec![0xff; 40_000], vec![0xd5; 40_000]))
     }
 }
 
@@ -39,6 +39,8 @@ fn plan(attempt: u16, codec: Codec) -> MediaPlan {
         telephone_event: Some((101, 101)),
         direction: Direction::BOTH,
         ptime_ms: 20,
+        max_ptime_ms: 120,
+        event_hz: 8000,
     }
 }
 
@@ -106,6 +108,7 @@ const LOCAL: LocalMedia = LocalMedia {
     session_id: 1,
     version: 1,
     telephone_event: true,
+    ptime_ms: 20,
 };
 
 #[divan::bench]
@@ -116,7 +119,7 @@ fn sdp_offer() -> Vec<u8> {
 #[divan::bench]
 fn sdp_answer(bencher: Bencher<'_, '_>) {
     let offer = sdp::offer(&LOCAL, &[Codec::Pcmu, Codec::Pcma], Direction::BOTH);
-    bencher.bench_local(|| sdp::answer(black_box(&LOCAL), black_box(&offer), None));
+    bencher.bench_local(|| sdp::answer(black_box(&LOCAL), black_box(&offer), &Codec::ALL, &[]));
 }
 
 #[divan::bench]

@@ -26,7 +26,7 @@ struct NoPrompt;
 
 impl Prompts for NoPrompt {
     fn find(&self, _: &Clip) -> Arc<Prompt> {
-        Arc::new(Prompt { pcmu: Arc::from([]), pcma: Arc::from([]) })
+        Arc::new(Prompt::of_codes([], []))
     }
 }
 
@@ -153,6 +153,8 @@ impl Load {
                     telephone_event: None,
                     direction: Direction::BOTH,
                     ptime_ms: 20,
+                    max_ptime_ms: 120,
+                    event_hz: 8000,
                 };
                 media.command(Command::Agree { leg, plan });
                 legs.push((socket, local));

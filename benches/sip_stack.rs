@@ -104,7 +104,7 @@ impl World {
                 from_name: Some("ABC".into()),
                 headers: Vec::new(),
                 trunk: Default::default(),
-                offer: SDP.to_vec(),
+                offer: SDP.into(),
             },
         );
         let invite = self.sent().expect("an INVITE");

@@ -60,29 +60,45 @@ impl Add<Duration> for Wall {
     }
 }
 
+/// `2026-11-24T13:30:00.123Z`
+const RFC3339: usize = 24;
+
+impl Wall {
+    /// RFC 3339 in UTC with milliseconds; `None` outside the years 0 to 9999. Written by hand: every record and progress mark
+    /// has several, and `write!` takes ten times as long.
+    fn text(self, out: &mut [u8; RFC3339]) -> Option<&str> {
+        let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000).ok()?;
+        let (date, time) = ((at.month(), at.day()), (at.hour(), at.minute(), at.second()));
+        out.copy_from_slice(b"0000-00-00T00:00:00.000Z");
+        let fields = [
+            (0..4, u16::try_from(at.year()).ok()?),
+            (5..7, u8::from(date.0).into()),
+            (8..10, date.1.into()),
+            (11..13, time.0.into()),
+            (14..16, time.1.into()),
+            (17..19, time.2.into()),
+            (20..23, at.millisecond()),
+        ];
+        for (place, mut value) in fields {
+            for digit in out.get_mut(place)?.iter_mut().rev() {
+                *digit = b'0' + (value % 10) as u8;
+                value /= 10;
+            }
+        }
+        std::str::from_utf8(out).ok()
+    }
+}
+
 impl fmt::Display for Wall {
     /// RFC 3339 in UTC with milliseconds: `2026-11-24T13:30:00.123Z`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Ok(at) = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000) else {
-            return f.write_str("out-of-range");
-        };
-        write!(
-            f,
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
-            at.year(),
-            u8::from(at.month()),
-            at.day(),
-            at.hour(),
-            at.minute(),
-            at.second(),
-            at.millisecond()
-        )
+        f.write_str(self.text(&mut [0; RFC3339]).unwrap_or("out-of-range"))
     }
 }
 
 impl Serialize for Wall {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(self.text(&mut [0; RFC3339]).unwrap_or("out-of-range"))
     }
 }
 

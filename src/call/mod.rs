@@ -151,7 +151,12 @@ impl Call {
 
     /// The next thing to be done.
     pub fn poll_action(&mut self) -> Option<Action> {
-        self.actions.pop_front()
+        let action = self.actions.pop_front();
+        if action.is_none() {
+            // Calls last for minutes, actions for a moment: their room is given back.
+            self.actions = VecDeque::new();
+        }
+        action
     }
 
     fn on_hung_up(&mut self, now: Now, attempt: Attempt, cause: Cause) {

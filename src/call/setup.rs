@@ -26,6 +26,8 @@ impl Call {
 
     pub(super) fn dial(&mut self, now: Now, role: Role, address: Endpoint) -> Attempt {
         let attempt = u16::try_from(self.legs.len()).unwrap_or(u16::MAX);
+        // The customer and one representative: most calls have no more.
+        self.legs.reserve_exact(if self.legs.is_empty() { 2 } else { 1 });
         self.legs.push(Leg::new(role, address, self.wall(now)));
         let ring = match role {
             Role::Customer => self.limits.customer_ring,

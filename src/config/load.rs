@@ -67,19 +67,23 @@ pub fn parse_with(
     let r = &mut reader;
     let config = {
         let root = &mut root;
+        let (http, admin) = (open(r, root, "http", sections::http), open(r, root, "admin", sections::admin));
+        let (sip, stir) = (open(r, root, "sip", sip::sip), open(r, root, "stir", super::stir::stir));
+        let media = open(r, root, "media", sections::media);
+        let codecs = media.codecs;
         Config {
-            http: open(r, root, "http", sections::http),
-            admin: open(r, root, "admin", sections::admin),
-            sip: open(r, root, "sip", sip::sip),
-            stir: open(r, root, "stir", super::stir::stir),
-            media: open(r, root, "media", sections::media),
+            http,
+            admin,
+            sip,
+            stir,
+            media,
             store: open(r, root, "store", sections::store),
             call: open(r, root, "call", sections::call),
             prompt: open(r, root, "prompt", sections::prompt),
             speech: open(r, root, "speech", sections::speech),
             log: open(r, root, "log", sections::log),
             hep: open(r, root, "hep", hep::hep),
-            switches: list(r, root, "switch", switch::switches),
+            switches: list(r, root, "switch", |r, sections| switch::switches(r, sections, codecs)),
             businesses: list(r, root, "business", lists::businesses),
         }
     };
@@ -110,7 +114,7 @@ fn list<'t, T>(
     reader: &mut Reader,
     root: &mut Section<'t>,
     name: &'static str,
-    read: fn(&mut Reader, Vec<Section<'t>>) -> T,
+    read: impl FnOnce(&mut Reader, Vec<Section<'t>>) -> T,
 ) -> T {
     let sections = root.children(reader, name);
     read(reader, sections)

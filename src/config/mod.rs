@@ -22,7 +22,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use crate::model::{BusinessId, Limits, SipTransport, SwitchAddress, Tariff, Trunk, business::PasswordHash};
+use crate::model::{BusinessId, Codecs, Limits, SipTransport, SwitchAddress, Tariff, Trunk, business::PasswordHash};
 
 /// The whole file (contract.md). Every key has a default but `switch`.
 #[derive(Clone, Debug)]
@@ -118,6 +118,8 @@ pub struct MediaConfig {
     pub threads: usize,
     /// Tick in milliseconds: 1, 2, 4, 5 or 10.
     pub tick_ms: u16,
+    /// What a leg is offered, in order of preference, where its switch says nothing else.
+    pub codecs: Codecs,
 }
 
 /// `[store]`

@@ -8,6 +8,7 @@ use super::reader::{At, Reader, Section};
 use super::{
     AdminConfig, CallConfig, HttpConfig, LogConfig, MediaConfig, PromptConfig, SpeechConfig, StoreConfig, TlsConfig,
 };
+use crate::model::Codecs;
 
 const ADDRESS: &str = "write an IP address and a port, such as \"127.0.0.1:8080\"";
 const NO_SOCKET: &str = "not an IP address with a port";
@@ -113,12 +114,28 @@ pub(super) fn media(reader: &mut Reader, mut section: Section<'_>) -> MediaConfi
         let problem = format!("{value} does not divide a 20 ms frame");
         reader.error(place, &section.key("tick_ms"), problem, "write 1, 2, 4, 5 or 10");
     }
+    let codecs = codecs(reader, &mut section);
     section.finish(reader);
     MediaConfig {
         address: address.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |at| at.value),
         ports: ports.map_or((20_000, 29_999), |at| at.value),
         threads: threads.unwrap_or(1),
         tick_ms: tick.map_or(1, |at| at.value),
+        codecs: codecs.unwrap_or_default(),
+    }
+}
+
+/// `codecs`, of the equipment or of one switch: names in order of preference.
+pub(super) fn codecs(reader: &mut Reader, section: &mut Section<'_>) -> Option<Codecs> {
+    let mend = "write codecs in order of preference, such as [\"PCMU\", \"PCMA\", \"G722\", \"opus\"], PCMU or PCMA among them";
+    let texts = section.texts(reader, "codecs", mend)?;
+    match Codecs::of_names(texts.iter().map(|at| at.value.as_str())) {
+        Ok(codecs) => Some(codecs),
+        Err(error) => {
+            let place = texts.first().map_or_else(|| section.place(reader), |at| at.place.clone());
+            reader.error(&place, &section.key("codecs"), error, mend);
+            None
+        }
     }
 }
 

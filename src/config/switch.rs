@@ -7,7 +7,7 @@ use super::SwitchConfig;
 use super::lists::Seen;
 use super::reader::{At, Reader, Section};
 use super::trunk::trunk;
-use crate::model::{Endpoint, SipTransport, SwitchAddress};
+use crate::model::{Codecs, Endpoint, SipTransport, SwitchAddress};
 
 const ADDRESS: &str = "write sip:HOST:port;transport=udp (or tcp, tls) or sips:HOST, HOST an IP address or a name, such as \
                        \"sip:192.0.2.1:5060;transport=udp\" or \"sip:sbc.example.com\"";
@@ -15,12 +15,13 @@ const NAME: &str = "write name = \"ssp-62\"; it stands in the records";
 /// Seconds without any response to an INVITE before the next switch is tried, where there is one.
 const ANSWER_SECONDS: u32 = 5;
 
-pub(super) fn switches(reader: &mut Reader, sections: Vec<Section<'_>>) -> Vec<SwitchConfig> {
+/// `codecs`: what a switch is offered that names none of its own.
+pub(super) fn switches(reader: &mut Reader, sections: Vec<Section<'_>>, codecs: Codecs) -> Vec<SwitchConfig> {
     let mut seen = Seen::default();
-    sections.into_iter().filter_map(|section| switch(reader, section, &mut seen)).collect()
+    sections.into_iter().filter_map(|section| switch(reader, section, &mut seen, codecs)).collect()
 }
 
-fn switch(reader: &mut Reader, mut section: Section<'_>, seen: &mut Seen) -> Option<SwitchConfig> {
+fn switch(reader: &mut Reader, mut section: Section<'_>, seen: &mut Seen, codecs: Codecs) -> Option<SwitchConfig> {
     let name = section.read(reader, "name", NAME, |text| {
         let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         let fits = (1..=64).contains(&text.len()) && text.chars().all(good);
@@ -55,7 +56,7 @@ fn switch(reader: &mut Reader, mut section: Section<'_>, seen: &mut Seen) -> Opt
     let drain = section.flag(reader, "drain").unwrap_or(false);
     let answer_seconds = section.integer(reader, "answer_seconds", 1..=32).unwrap_or(ANSWER_SECONDS);
     let options_seconds = section.integer(reader, "options_seconds", 0..=3600).unwrap_or(0);
-    let trunk = trunk(reader, &mut section);
+    let trunk = trunk(reader, &mut section, codecs);
     section.finish(reader);
     Some(SwitchConfig {
         name: name?.value,

@@ -5,9 +5,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::reader::{At, Reader, Section};
+use super::sections;
 use crate::model::header_name::may_be_set;
 use crate::model::trunk::{Credentials, DtmfForm, IdentityForm, Registration, SessionTimer};
-use crate::model::{Endpoint, Trunk};
+use crate::model::{Codecs, Endpoint, Trunk};
 
 /// What a template of `headers` may hold.
 const PLACEHOLDERS: [&str; 5] = ["{call_id}", "{attempt}", "{business_id}", "{reference}", "{company}"];
@@ -19,7 +20,7 @@ const MAX_TEMPLATE: usize = 256;
 /// A password file is one line.
 const MAX_PASSWORD_FILE: u64 = 4096;
 
-pub(super) fn trunk(reader: &mut Reader, section: &mut Section<'_>) -> Trunk {
+pub(super) fn trunk(reader: &mut Reader, section: &mut Section<'_>, codecs: Codecs) -> Trunk {
     let d = Trunk::default();
     let credentials = credentials(reader, section);
     let registration = registration(reader, section);
@@ -47,6 +48,7 @@ pub(super) fn trunk(reader: &mut Reader, section: &mut Section<'_>) -> Trunk {
         privacy: privacy.unwrap_or(d.privacy),
         sign: sign.unwrap_or(d.sign),
         dtmf: dtmf.map_or(d.dtmf, |at| at.value),
+        codecs: sections::codecs(reader, section).unwrap_or(codecs),
         headers: headers(reader, section),
         allow_headers: allow_headers(reader, section),
         max_redirects: section.integer(reader, "max_redirects", 0..=10).unwrap_or(d.max_redirects),

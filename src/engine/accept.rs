@@ -117,7 +117,7 @@ impl Engine {
             referral: None,
             call,
         };
-        self.calls.insert(live.call.id(), live);
+        self.calls.insert(live.call.id(), Box::new(live));
     }
 
     /// The message is durable, or it never was.

@@ -15,10 +15,13 @@ use crate::call::leg::Phase;
 use crate::call::{CUSTOMER, Event, FailureKind};
 use crate::clock::{Mono, Now};
 use crate::media::api::Command;
-use crate::model::{Cause, Endpoint, Hop, LegId};
+use crate::model::{Cause, Codecs, Endpoint, Hop, LegId};
 use crate::routing::{self, Blocked, Candidate, Channel, Failure, Switch};
-use crate::sdp::{self, Codec, Direction};
+use crate::sdp::{self, Direction};
 use crate::sip::api::{FailedWhy, Invite};
+
+/// The packet time that a leg is asked for where no other leg has one, in milliseconds (RFC 3551 §4.5).
+const PACKET_MS: u16 = 20;
 
 /// A candidate, and what it is asked for: a redirection may have changed that.
 #[derive(Clone, Debug)]
@@ -71,11 +74,7 @@ impl Engine {
         };
         let Some(live) = self.calls.get_mut(&leg.call) else { return };
         let caller = caller_of(&self.config, live, leg, &taken.next.candidate);
-        let agreed = live.legs.get(&CUSTOMER).and_then(|l| l.plan.as_ref()).map(|plan| plan.codec);
-        let codecs = match agreed {
-            Some(Codec::Pcma) => [Codec::Pcma, Codec::Pcmu],
-            Some(Codec::Pcmu) | None => [Codec::Pcmu, Codec::Pcma],
-        };
+        let (codecs, ptime_ms) = offered_to(live, &taken.next.candidate);
         let candidate = &taken.next.candidate;
         live.call.set_switch(leg.attempt, &candidate.switch.name);
         let leg_media = LegMedia {
@@ -84,13 +83,14 @@ impl Engine {
             caller,
             called: identity::number_of(&address),
             codecs,
+            ptime_ms,
             port: Port::Opening,
             session_id,
             version: 1,
             plan: None,
             early: Vec::new(),
             keys: Default::default(),
-            sdp: Vec::new(),
+            sdp: Arc::from([]),
             tries: Tries {
                 switch: Arc::clone(&candidate.switch),
                 hop: candidate.hop.clone(),
@@ -104,7 +104,7 @@ impl Engine {
             },
         };
         let name = candidate.switch.name.clone();
-        live.legs.insert(leg.attempt, leg_media);
+        live.legs.insert(leg.attempt, Box::new(leg_media));
         self.see_dialled(now, leg, &name);
         self.media(Command::Open { leg });
     }
@@ -155,7 +155,7 @@ impl Engine {
         tries.sent_at = now.mono;
         let waits = (!tries.rest.is_empty()).then(|| now.mono + tries.switch.answer);
         let target = routing::uri(&tries.address, &tries.switch.address.authority());
-        leg_media.sdp = sdp::offer(&leg_media.local(local), &leg_media.codecs, Direction::BOTH);
+        leg_media.sdp = sdp::offer(&leg_media.local(local), leg_media.codecs.as_slice(), Direction::BOTH).into();
         let Ok(headers) = identity::headers(self.config.stir.as_ref(), leg, leg_media, now.wall) else {
             let cause = Cause::local(identity::UNSIGNED, "the call could not be signed");
             return self.tell(now, leg.call, Event::Failed(leg.attempt, FailureKind::Fault, cause));
@@ -168,7 +168,7 @@ impl Engine {
             from_name: leg_media.caller.from_name.clone(),
             headers,
             trunk: Arc::clone(&leg_media.trunk),
-            offer: leg_media.sdp.clone(),
+            offer: Arc::clone(&leg_media.sdp),
         };
         invite.headers.extend(self.referral_fields(leg));
         match waits {
@@ -265,6 +265,7 @@ impl Engine {
             return false;
         }
         let caller = caller_of(&self.config, live, leg, &taken.next.candidate);
+        let (codecs, ptime_ms) = offered_to(live, &taken.next.candidate);
         let Some(leg_media) = live.legs.get_mut(&leg.attempt) else { return false };
         let Candidate { switch, hop } = taken.next.candidate;
         let name = switch.name.clone();
@@ -273,6 +274,8 @@ impl Engine {
         leg_media.trunk = Arc::clone(&switch.trunk);
         leg_media.caller = caller;
         leg_media.called = identity::number_of(&taken.next.address);
+        leg_media.codecs = codecs;
+        leg_media.ptime_ms = ptime_ms;
         leg_media.early.clear();
         let tries = &mut leg_media.tries;
         tries.switch = switch;
@@ -284,6 +287,15 @@ impl Engine {
         self.see_dialled(now, leg, &name);
         self.send_invite(now, leg);
         true
+    }
+}
+
+/// What a leg is offered through this switch: what the customer's leg agreed on first, so that most calls are relayed untouched.
+fn offered_to(live: &Live, candidate: &Candidate) -> (Codecs, u16) {
+    let known = candidate.switch.trunk.codecs;
+    match live.legs.get(&CUSTOMER).and_then(|customer| customer.plan.as_ref()) {
+        Some(plan) => (known.led_by(plan.codec), plan.ptime_ms),
+        None => (known, PACKET_MS),
     }
 }
 

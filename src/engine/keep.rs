@@ -62,7 +62,7 @@ impl Engine {
         let (record, attempts) = record::finished(&live.call, &live.business, outcome, ended_at);
         let mut view = live.call.view();
         view.billable_seconds = Some(record.customer_billable_seconds + record.representative_billable_seconds);
-        self.recording.insert(id, Recorded { record, attempts, view });
+        self.recording.insert(id, Box::new(Recorded { record, attempts, view }));
         self.store_record(id);
     }
 
@@ -76,7 +76,7 @@ impl Engine {
         self.see_restored(now, stored);
         let (record, attempts) = record::interrupted(stored, business, last_alive, now.wall);
         let view = CallView::from_record(&record, &attempts);
-        self.recording.insert(stored.id, Recorded { record, attempts, view });
+        self.recording.insert(stored.id, Box::new(Recorded { record, attempts, view }));
         self.store_record(stored.id);
     }
 

@@ -195,7 +195,7 @@ impl Engine {
     fn agree(&mut self, leg: LegId, answer: &[u8]) -> Result<Codec, String> {
         let live = self.calls.get_mut(&leg.call).ok_or_else(|| "the call is over".to_owned())?;
         let leg_media = live.legs.get_mut(&leg.attempt).ok_or_else(|| "the leg is over".to_owned())?;
-        let mut plan = sdp::accept_answer(&leg_media.codecs, answer).map_err(|error| error.to_string())?;
+        let mut plan = sdp::accept_answer(leg_media.codecs.as_slice(), answer).map_err(|error| error.to_string())?;
         // What we did not offer is not agreed on, whatever the answer says.
         plan.telephone_event = plan.telephone_event.filter(|_| leg_media.wants_events());
         let codec = plan.codec;
@@ -213,6 +213,7 @@ impl LegMedia {
             session_id: self.session_id,
             version: self.version,
             telephone_event: self.wants_events(),
+            ptime_ms: self.ptime_ms,
         }
     }
 

@@ -35,10 +35,12 @@ use crate::access::{Access, Permit};
 use crate::call::{self, Attempt, Call};
 use crate::clock::{Mono, Now, Timers, Wall};
 use crate::ladder::Moment;
-use crate::model::{AttemptRecord, Business, BusinessId, CallId, CallRecord, CallView, Directory, Hop, LegId, Trunk};
+use crate::model::{
+    AttemptRecord, Business, BusinessId, CallId, CallRecord, CallView, Codecs, Directory, Hop, LegId, Trunk,
+};
 use crate::routing::Routing;
 use crate::schedule::Schedule;
-use crate::sdp::{Codec, MediaPlan};
+use crate::sdp::MediaPlan;
 use crate::sip::api::{AskId, OfferId};
 use crate::sip::{Stack, StackConfig};
 
@@ -61,8 +63,9 @@ pub struct Engine {
     access: Access,
     schedule: Schedule,
     directory: Arc<Directory>,
-    calls: BTreeMap<CallId, Live>,
-    recording: BTreeMap<CallId, Recorded>,
+    /// Boxed, as everything large that a tree holds: a node has room for eleven, and most of it stays empty.
+    calls: BTreeMap<CallId, Box<Live>>,
+    recording: BTreeMap<CallId, Box<Recorded>>,
     queued: BTreeSet<CallId>,
     timers: Timers<TimerKey>,
     outputs: VecDeque<Output>,
@@ -81,7 +84,7 @@ struct Live {
     call: Call,
     business: Arc<Business>,
     standing: Standing,
-    legs: BTreeMap<Attempt, LegMedia>,
+    legs: BTreeMap<Attempt, Box<LegMedia>>,
     /// When it became due and durable: set-up is measured from here.
     due_at: Mono,
     bridged_at: Option<Mono>,
@@ -110,7 +113,10 @@ struct LegMedia {
     caller: identity::Caller,
     /// The number called, in E.164, where it is one.
     called: Option<String>,
-    codecs: [Codec; 2],
+    /// What it is offered, and what it may ask for later.
+    codecs: Codecs,
+    /// The packet time that it is asked for, in milliseconds.
+    ptime_ms: u16,
     port: Port,
     session_id: u64,
     version: u64,
@@ -122,7 +128,7 @@ struct LegMedia {
     /// What it is still to be told by INFO.
     keys: digits::Keys,
     /// The description that we sent last.
-    sdp: Vec<u8>,
+    sdp: Arc<[u8]>,
 }
 
 /// A leg's media port.
@@ -406,8 +412,8 @@ impl Engine {
     }
 
     fn hang_up_all(&mut self, now: Now) {
-        let placed = |live: &&Live| matches!(live.standing, Standing::Placed { .. });
-        let ids: Vec<CallId> = self.calls.values().filter(placed).map(|live| live.call.id()).collect();
+        let placed = |live: &Live| matches!(live.standing, Standing::Placed { .. });
+        let ids: Vec<CallId> = self.calls.values().filter(|live| placed(live)).map(|live| live.call.id()).collect();
         for id in ids {
             self.tell(now, id, call::Event::Shutdown);
         }
@@ -418,7 +424,7 @@ impl Engine {
         if self.drain == Drain::Asked
             && self.recording.is_empty()
             && !self.owes_ladders()
-            && !self.calls.values().any(busy)
+            && !self.calls.values().any(|live| busy(live))
         {
             self.drain = Drain::Said;
             self.outputs.push_back(Output::Drained);

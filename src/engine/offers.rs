@@ -23,11 +23,12 @@ impl Engine {
         let leg_media = self.calls.get_mut(&leg.call)?.legs.get_mut(&leg.attempt)?;
         let codecs = leg_media.codecs;
         if offer.is_empty() {
-            let (body, ()) = leg_media.describe(|local| Some((sdp::offer(local, &codecs, Direction::BOTH), ())))?;
+            let (body, ()) =
+                leg_media.describe(|local| Some((sdp::offer(local, codecs.as_slice(), Direction::BOTH), ())))?;
             return Some(OfferReply::Accept(body));
         }
-        let current = leg_media.plan.as_ref().map(|plan| plan.codec);
-        let (body, plan) = leg_media.describe(|local| sdp::answer(local, offer, current).ok())?;
+        let current: Vec<Codec> = leg_media.plan.iter().map(|plan| plan.codec).collect();
+        let (body, plan) = leg_media.describe(|local| sdp::answer(local, offer, codecs.as_slice(), &current).ok())?;
         // Before the answer every early dialog agrees for itself; media hears of the one that answers.
         if leg_media.plan.is_none() {
             if leg_media.early.len() >= MAX_EARLY {
@@ -77,13 +78,13 @@ impl LegMedia {
     /// Writes a description: with the version of the last one where it says the same, else with the next.
     fn describe<T>(&mut self, write: impl Fn(&LocalMedia) -> Option<(Vec<u8>, T)>) -> Option<(Vec<u8>, T)> {
         let Port::Open(local) = self.port else { return None };
-        let same = write(&self.local(local)).filter(|(body, _)| *body == self.sdp);
+        let same = write(&self.local(local)).filter(|(body, _)| **body == *self.sdp);
         if same.is_some() {
             return same;
         }
         self.version += 1;
         let (body, other) = write(&self.local(local))?;
-        self.sdp.clone_from(&body);
+        self.sdp = body.as_slice().into();
         Some((body, other))
     }
 }

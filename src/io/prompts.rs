@@ -18,7 +18,7 @@ use crate::audio::Prompt;
 use crate::audio::wav::{self, WavError};
 use crate::config::{PromptConfig, SpeechConfig};
 use crate::media::api::{Clip, Prompts, Spoken};
-use crate::model::Directory;
+use crate::model::{Codec, Directory};
 
 use self::table::Shelf;
 use self::worker::{Job, Worker};
@@ -131,6 +131,11 @@ impl PromptLibrary {
 impl Prompts for PromptLibrary {
     fn find(&self, clip: &Clip) -> Arc<Prompt> {
         self.shelf.find(clip)
+    }
+
+    /// One try: where the queue is full, the legs that hear it go on encoding it.
+    fn wish(&self, prompt: &Arc<Prompt>, codec: Codec) {
+        self.post(Job::Make(Arc::clone(prompt), codec));
     }
 }
 

@@ -118,4 +118,8 @@ pub enum OpenError {
 pub trait Prompts: Send + Sync {
     /// The recording to play now.
     fn find(&self, clip: &Clip) -> Arc<crate::audio::Prompt>;
+
+    /// This recording is being heard in a codec that nobody has made it in: whoever has the time may
+    /// [make](crate::audio::Prompt::make) it. Said once; until then it is encoded for each that hears it.
+    fn wish(&self, _prompt: &Arc<crate::audio::Prompt>, _codec: crate::model::Codec) {}
 }

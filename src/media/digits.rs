@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! ms   0    20   40   60   80   100  120        200
-//!      160  320  480  640  800E 800E 800E  …    next key     (duration in samples, E = end)
+//!      160  320  480  640  800E 800E 800E  …    next key     (duration in ticks of 8 kHz, E = end)
 //! ```
 
 use std::collections::VecDeque;
@@ -19,8 +19,8 @@ use crate::rtp::{self, HEADER, Sender, TelephoneEvent};
 
 /// Between two packets of an event.
 const BEAT: Duration = Duration::from_millis(20);
-/// Samples of one beat.
-const SAMPLES: u16 = 160;
+/// Beats a second.
+const BEATS: u32 = 50;
 /// Reports of a key that sounds [`PRESS`]; the last one says that it ended.
 const REPORTS: u8 = 5;
 /// How often the end is said (RFC 4733 §2.5.1.4).
@@ -73,8 +73,8 @@ impl Dialler {
         self.pressing.is_some()
     }
 
-    /// What is due now.
-    fn beat(&mut self, now: Mono, sender: &mut Sender) -> Beat {
+    /// What is due now, on an event clock of so many ticks a second.
+    fn beat(&mut self, now: Mono, sender: &mut Sender, event_hz: u32) -> Beat {
         let pressing = match &mut self.pressing {
             Some(pressing) => pressing,
             None => match self.steps.pop_front() {
@@ -93,7 +93,8 @@ impl Dialler {
         pressing.packets += 1;
         let reports = pressing.packets.min(REPORTS);
         let end = reports == REPORTS;
-        let duration = u16::from(reports) * SAMPLES;
+        // Five beats of 48 kHz are 4800 ticks.
+        let duration = u16::try_from(u32::from(reports) * (event_hz / BEATS)).unwrap_or(u16::MAX);
         let event = TelephoneEvent { event: pressing.key.event(), end, volume: VOLUME, duration };
         if pressing.packets < REPORTS + ENDS - 1 {
             self.due = after(self.due, BEAT, now);
@@ -129,13 +130,14 @@ impl Shard {
             // Further away than the wheel reaches.
             return self.playout.put(slot, at);
         }
-        let agreed = leg.agreed.as_ref().and_then(|agreed| agreed.plan.telephone_event);
-        let Some((payload_type, _)) = agreed else {
+        let plan = leg.agreed.as_ref().map(|agreed| &agreed.plan);
+        let agreed = plan.and_then(|plan| plan.telephone_event.map(|(send, _)| (send, plan.event_hz)));
+        let Some((payload_type, event_hz)) = agreed else {
             // Nobody would understand: who asked has a bound of his own.
             leg.dialler = None;
             return;
         };
-        let beat = dialler.beat(now, &mut leg.sender);
+        let beat = dialler.beat(now, &mut leg.sender, event_hz);
         let due = dialler.due;
         let over = matches!(beat, Beat::Last(..) | Beat::Over);
         if let (Beat::Packet(event, stamp) | Beat::Last(event, stamp), Some(to)) = (&beat, target) {
@@ -169,7 +171,7 @@ mod tests {
         let mut said = Vec::new();
         loop {
             let now = dialler.due;
-            match dialler.beat(now, &mut sender) {
+            match dialler.beat(now, &mut sender, 8_000) {
                 Beat::Rest => {}
                 Beat::Packet(event, stamp) => said.push((now.0 / 1000, event, stamp)),
                 Beat::Last(event, stamp) => {

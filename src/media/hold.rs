@@ -33,6 +33,11 @@ impl Hold {
         std::mem::replace(&mut self.playing, false)
     }
 
+    /// Our music is being heard.
+    pub(super) fn plays(&self) -> bool {
+        self.playing
+    }
+
     fn is_due(&self, at: Mono) -> bool {
         self.due == at
     }

@@ -10,10 +10,14 @@ use super::hold::Hold;
 use super::latch::{Judgement, Latch};
 use super::player::Player;
 use super::presses::Presses;
+use super::relay::Way;
 use crate::clock::Mono;
 use crate::model::{LegId, Quality};
 use crate::rtp::{self, Arrival, Header, Receiver, Sender};
 use crate::sdp::{Codec, MediaPlan};
+
+/// The static payload type of comfort noise (RFC 3389 §4).
+const COMFORT_NOISE: u8 = 13;
 
 /// A leg.
 pub(super) struct Leg {
@@ -48,7 +52,7 @@ pub(super) enum Hears {
     /// A script, its next frame due then.
     Script { player: Box<Player>, due: Mono },
     /// The other leg; while that one holds, perhaps music.
-    Peer { slot: Slot, relayed: bool, hold: Option<Box<Hold>> },
+    Peer { slot: Slot, relayed: bool, hold: Option<Box<Hold>>, way: Way },
 }
 
 /// Silence being watched for.
@@ -70,10 +74,12 @@ pub(super) struct Heard {
 /// What a payload is, by the agreement.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Sound {
-    /// G.711.
+    /// In this codec.
     Voice(Codec),
     /// RFC 4733.
     Event,
+    /// Comfort noise (RFC 3389): tolerated, though never agreed; not relayed.
+    Quiet,
     /// Never agreed; not relayed.
     Other,
 }
@@ -107,6 +113,8 @@ impl Leg {
     /// Takes an agreement, the first or a renewed one.
     pub(super) fn agree(&mut self, now: Mono, plan: MediaPlan) {
         self.watch.since = now;
+        self.sender.set_clock(plan.codec.clock_hz());
+        self.receiver.set_clock(plan.codec.clock_hz());
         match &mut self.agreed {
             None => {
                 let latch = Latch::new(now, plan.remote);
@@ -214,14 +222,20 @@ impl Leg {
     }
 }
 
-/// The static numbers of G.711 are understood even where another codec was agreed: some phones send what they offered
-/// first, and a voice is better heard than dropped.
+/// The static numbers are understood even where another codec was agreed: some phones send what they offered first, and a voice
+/// is better heard than dropped. So is the number that the peer gave to the codec itself, where ours was to be used.
 fn sound(plan: &MediaPlan, payload_type: u8) -> Sound {
     if payload_type == plan.receive_payload_type {
         return Sound::Voice(plan.codec);
     }
     if plan.telephone_event.is_some_and(|(_, receive)| receive == payload_type) {
         return Sound::Event;
+    }
+    if payload_type == plan.send_payload_type {
+        return Sound::Voice(plan.codec);
+    }
+    if payload_type == COMFORT_NOISE {
+        return Sound::Quiet;
     }
     Codec::from_payload_type(payload_type).map_or(Sound::Other, Sound::Voice)
 }

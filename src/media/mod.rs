@@ -6,12 +6,15 @@ pub mod api;
 mod digits;
 mod frame;
 mod hold;
+mod jitter;
 mod latch;
 mod leg;
 mod player;
 mod playout;
 mod presses;
+mod relay;
 mod shard;
+mod transcode;
 
 #[cfg(test)]
 mod tests;

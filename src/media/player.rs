@@ -1,10 +1,15 @@
-//! Plays a script from frames that were encoded beforehand. Owns the place in it; refuses time and packets.
+//! Plays a script, from frames that were encoded beforehand wherever there are such. Owns the place in it; refuses time and packets.
 
 use std::sync::Arc;
 
 use super::api::{Prompts, Script};
-use crate::audio::Prompt;
-use crate::sdp::Codec;
+use crate::audio::codec::{Encoder, Rate, silence};
+use crate::audio::g711::ulaw_decode;
+use crate::audio::{Prompt, SAMPLES_PER_FRAME};
+use crate::model::Codec;
+
+/// The packet time in which a recording's Opus packets are made, in milliseconds.
+const PACKET_MS: u16 = 20;
 
 /// What a leg hears and how far it has come.
 pub(super) struct Player {
@@ -15,45 +20,128 @@ pub(super) struct Player {
     prompt: Option<Arc<Prompt>>,
     /// Samples of it already played.
     position: usize,
+    /// This clip is encoded here, frame by frame: nobody has made it in this codec yet, or not in this packet time.
+    live: bool,
+    encoder: Option<Box<Encoder>>,
 }
 
 impl Player {
     /// At the beginning of a script.
     pub(super) fn new(script: Script) -> Player {
-        Player { script, clip: 0, prompt: None, position: 0 }
+        Player { script, clip: 0, prompt: None, position: 0, live: false, encoder: None }
     }
 
-    /// Fills a frame with what comes next; clips follow each other without a gap and the last frame of all is filled up
-    /// with silence. False: the script is over and nothing was written.
-    pub(super) fn fill(&mut self, codec: Codec, prompts: &dyn Prompts, frame: &mut [u8]) -> bool {
+    /// Fills a payload of `ms` milliseconds with what comes next and says how long it became; clips follow each other without a
+    /// gap and the last frame of all is filled up with silence. `None`: the script is over and nothing was written.
+    pub(super) fn fill(&mut self, codec: Codec, ms: u16, prompts: &dyn Prompts, payload: &mut [u8]) -> Option<usize> {
+        let samples = usize::from(ms) * 8;
+        // Nothing begins a script whose recordings are all empty.
+        let begun = self.begin(codec, ms, prompts);
+        if begun && !self.live && codec == Codec::Opus {
+            return Some(self.packet(samples, payload));
+        }
+        if codec == Codec::Opus || (begun && self.live) {
+            return self.encode(codec, samples, prompts, payload);
+        }
+        let frame = payload.get_mut(..samples)?;
+        let filled = self.walk(samples, prompts, |prompt, from, at, count| {
+            let codes = prompt.codes(codec).and_then(|codes| codes.get(from..from + count));
+            if let (Some(to), Some(codes)) = (frame.get_mut(at..at + count), codes) {
+                to.copy_from_slice(codes);
+            }
+        });
+        if filled == 0 && self.over() {
+            return None;
+        }
+        frame.get_mut(filled..)?.fill(silence(codec).unwrap_or_default());
+        Some(samples)
+    }
+
+    /// Looks up the clip whose turn it is; at its beginning it is decided who encodes it. False: there is none with samples.
+    fn begin(&mut self, codec: Codec, ms: u16, prompts: &dyn Prompts) -> bool {
+        let mut idle = 0;
+        while idle <= self.script.once.len() + 1 {
+            let Some(prompt) = self.current(prompts) else { return false };
+            if self.position < prompt.samples() {
+                let whole =
+                    codec != Codec::Opus || (ms == PACKET_MS && self.position.is_multiple_of(SAMPLES_PER_FRAME));
+                if self.position == 0 || !whole {
+                    self.live = !whole || !prompt.is_made(codec);
+                    if self.live && whole && prompt.ask(codec) {
+                        prompts.wish(&prompt, codec);
+                    }
+                }
+                // A codec that was agreed on meanwhile may not have been made.
+                self.live |= !prompt.is_made(codec);
+                return true;
+            }
+            self.next_clip();
+            idle += 1;
+        }
+        false
+    }
+
+    /// The Opus packet whose turn it is.
+    fn packet(&mut self, samples: usize, payload: &mut [u8]) -> usize {
+        let Some(prompt) = &self.prompt else { return 0 };
+        let packet = prompt.packet(self.position / SAMPLES_PER_FRAME).unwrap_or_default();
+        let (end, length) = (prompt.samples(), packet.len().min(payload.len()));
+        if let (Some(to), Some(from)) = (payload.get_mut(..length), packet.get(..length)) {
+            to.copy_from_slice(from);
+        }
+        self.position += samples;
+        if self.position >= end {
+            self.next_clip();
+        }
+        length
+    }
+
+    /// Encodes what comes next.
+    fn encode(&mut self, codec: Codec, samples: usize, prompts: &dyn Prompts, payload: &mut [u8]) -> Option<usize> {
+        let mut line = vec![0; samples];
+        let filled = self.walk(samples, prompts, |prompt, from, at, count| {
+            let codes = prompt.pcmu.get(from..from + count).unwrap_or_default();
+            for (sample, code) in line.iter_mut().skip(at).zip(codes) {
+                *sample = ulaw_decode(*code);
+            }
+        });
+        if filled == 0 && self.over() {
+            return None;
+        }
+        let mut encoder = self.encoder.take().filter(|encoder| encoder.codec() == codec);
+        let encoder = encoder.take().unwrap_or_else(|| Box::new(Encoder::new(codec, Rate::Hz8000)));
+        let encoder = self.encoder.insert(encoder);
+        let mut made = Vec::new();
+        encoder.encode(&line, &mut made);
+        let length = made.len().min(payload.len());
+        payload.get_mut(..length)?.copy_from_slice(made.get(..length)?);
+        Some(length)
+    }
+
+    /// Goes on by so many samples: says of each stretch of a recording where it begins, where it belongs and how long it is.
+    /// Returns how many there were.
+    fn walk(
+        &mut self,
+        samples: usize,
+        prompts: &dyn Prompts,
+        mut take: impl FnMut(&Prompt, usize, usize, usize),
+    ) -> usize {
         let mut filled = 0;
         // Empty recordings must not hold us: at most one pass over all clips without a sample.
         let mut idle = 0;
-        while filled < frame.len() && idle <= self.script.once.len() + 1 {
+        while filled < samples && idle <= self.script.once.len() + 1 {
             let Some(prompt) = self.current(prompts) else { break };
-            let samples = match codec {
-                Codec::Pcmu => &prompt.pcmu,
-                Codec::Pcma => &prompt.pcma,
-            };
-            let rest = samples.get(self.position..).unwrap_or_default();
-            let take = rest.len().min(frame.len() - filled);
-            if let (Some(to), Some(from)) = (frame.get_mut(filled..filled + take), rest.get(..take)) {
-                to.copy_from_slice(from);
-            }
-            idle = if take == 0 { idle + 1 } else { 0 };
-            filled += take;
-            self.position += take;
-            if take == rest.len() {
+            let rest = prompt.samples().saturating_sub(self.position);
+            let count = rest.min(samples - filled);
+            take(&prompt, self.position, filled, count);
+            idle = if count == 0 { idle + 1 } else { 0 };
+            filled += count;
+            self.position += count;
+            if count == rest {
                 self.next_clip();
             }
         }
-        if filled == 0 && self.over() {
-            return false;
-        }
-        if let Some(rest) = frame.get_mut(filled..) {
-            rest.fill(quiet(codec));
-        }
-        true
+        filled
     }
 
     fn current(&mut self, prompts: &dyn Prompts) -> Option<Arc<Prompt>> {
@@ -77,24 +165,33 @@ impl Player {
     }
 }
 
-/// The code of zero volts.
-fn quiet(codec: Codec) -> u8 {
-    match codec {
-        Codec::Pcmu => 0xff,
-        Codec::Pcma => 0xd5,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::super::api::Clip;
     use super::*;
+    use crate::audio::codec::Decoder;
+    use crate::audio::g711::{self, ALAW_SILENCE};
+    use crate::audio::level::rms;
+    use crate::audio::tone::{share_at, sine};
 
-    struct Fixed(&'static [u8]);
+    /// A recording of these codes in both laws, and what was wished for.
+    struct Fixed(Arc<Prompt>, AtomicUsize);
+
+    impl Fixed {
+        fn of(codes: &[u8]) -> Fixed {
+            Fixed(Arc::new(Prompt::of_codes(codes, codes)), AtomicUsize::default())
+        }
+    }
 
     impl Prompts for Fixed {
         fn find(&self, _: &Clip) -> Arc<Prompt> {
-            Arc::new(Prompt { pcmu: self.0.into(), pcma: self.0.into() })
+            Arc::clone(&self.0)
+        }
+
+        fn wish(&self, _: &Arc<Prompt>, _: Codec) {
+            self.1.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -102,36 +199,78 @@ mod tests {
         Player::new(Script { once: vec![Clip::HoldMusic; once], then_loop: looped.then_some(Clip::HoldMusic) })
     }
 
+    /// Payloads of so many milliseconds until the script is over, at most so many.
+    fn play(player: &mut Player, codec: Codec, ms: u16, prompts: &Fixed, most: usize) -> Vec<Vec<u8>> {
+        let mut room = [0; 480];
+        let next = || player.fill(codec, ms, prompts, &mut room).map(|length| room[..length].to_vec());
+        std::iter::from_fn(next).take(most).collect()
+    }
+
+    /// What a phone hears of them, 8 kHz.
+    fn heard(codec: Codec, payloads: &[Vec<u8>]) -> Vec<i16> {
+        let (mut decoder, mut heard) = (Decoder::new(codec, Rate::Hz8000), Vec::new());
+        payloads.iter().for_each(|payload| assert!(decoder.decode(payload, &mut heard)));
+        heard
+    }
+
     #[test]
     fn clips_join_within_a_frame_and_the_last_is_filled_up() {
-        let mut player = script(2, false);
-        let mut frame = [0; 4];
-        let prompts = Fixed(&[1, 2, 3]);
-        assert!(player.fill(Codec::Pcmu, &prompts, &mut frame));
-        assert_eq!(frame, [1, 2, 3, 1]);
-        assert!(player.fill(Codec::Pcmu, &prompts, &mut frame));
-        assert_eq!(frame, [2, 3, 0xff, 0xff]);
-        assert!(!player.fill(Codec::Pcmu, &prompts, &mut frame));
+        let codes: Vec<u8> = (0..120).collect();
+        let frames = play(&mut script(2, false), Codec::Pcmu, 10, &Fixed::of(&codes), 10);
+        let whole: Vec<u8> = codes.iter().chain(&codes).copied().collect();
+        assert_eq!(frames.concat(), whole);
+        let frames = play(&mut script(2, false), Codec::Pcma, 20, &Fixed::of(&codes), 10);
+        assert_eq!(frames.concat(), [&whole[..], &[ALAW_SILENCE; 80]].concat());
     }
 
     #[test]
     fn a_loop_goes_on_for_ever() {
-        let mut player = script(1, true);
-        let mut frame = [0; 5];
-        let mut heard = Vec::new();
-        for _ in 0..6 {
-            assert!(player.fill(Codec::Pcma, &Fixed(&[7, 8]), &mut frame));
-            heard.extend_from_slice(&frame);
-        }
-        assert_eq!(heard, [7, 8].repeat(15));
+        let frames = play(&mut script(1, true), Codec::Pcma, 30, &Fixed::of(&[7, 8]), 60);
+        assert_eq!(frames.concat(), [7, 8].repeat(30 * 8 * 60 / 2));
     }
 
     #[test]
     fn an_empty_recording_is_silence_when_looped_and_nothing_when_played_once() {
-        let mut frame = [0; 3];
-        assert!(script(0, true).fill(Codec::Pcmu, &Fixed(&[]), &mut frame));
-        assert_eq!(frame, [0xff; 3]);
-        assert!(!script(3, false).fill(Codec::Pcmu, &Fixed(&[]), &mut frame));
-        assert!(!script(0, false).fill(Codec::Pcmu, &Fixed(&[1]), &mut frame));
+        for codec in Codec::ALL {
+            let empty = Fixed::of(&[]);
+            let frames = play(&mut script(0, true), codec, 20, &empty, 20);
+            assert_eq!(frames.len(), 20);
+            assert!(rms(&heard(codec, &frames)[1600..]) < 20.0, "{codec:?}");
+            assert_eq!(play(&mut script(3, false), codec, 20, &empty, 3).len(), 0);
+            assert_eq!(play(&mut script(0, false), codec, 20, &Fixed::of(&[1]), 3).len(), 0);
+        }
+    }
+
+    #[test]
+    fn every_codec_and_packet_time_hears_it_whether_it_was_made_or_not() {
+        let tone = g711::ulaw_encode_all(&sine(440.0, 8000, 8000));
+        for (codec, ms) in Codec::ALL.into_iter().flat_map(|codec| [10, 20, 40, 60].map(|ms| (codec, ms))) {
+            let fresh = Fixed(
+                Arc::new(Prompt::of_codes(&tone[..], g711::alaw_encode_all(&sine(440.0, 8000, 8000)))),
+                AtomicUsize::default(),
+            );
+            for made in [false, true] {
+                let frames = play(&mut script(2, false), codec, ms, &fresh, 500);
+                assert_eq!(frames.len(), 2000usize.div_ceil(usize::from(ms)), "{codec:?}, {ms} ms");
+                let sound = heard(codec, &frames);
+                assert!(share_at(&sound[800..7200], 440.0) > 0.97, "{codec:?}, {ms} ms, {made}");
+                assert!(share_at(&sound[8800..15_200], 440.0) > 0.97, "{codec:?}, {ms} ms, {made}");
+                fresh.0.make(codec);
+            }
+            let shared = codec == Codec::G722 || (codec == Codec::Opus && ms == 20);
+            assert_eq!(fresh.1.load(Ordering::Relaxed), usize::from(shared), "{codec:?}, {ms} ms: wished for once");
+        }
+    }
+
+    #[test]
+    fn another_codec_in_the_middle_goes_on_where_the_last_one_stood() {
+        let prompts = Fixed::of(&g711::ulaw_encode_all(&sine(440.0, 8000, 8000)));
+        let mut player = script(1, false);
+        for (codec, ms) in
+            [(Codec::Pcmu, 20), (Codec::Opus, 20), (Codec::G722, 30), (Codec::Opus, 60), (Codec::Pcma, 10)]
+        {
+            assert_eq!(play(&mut player, codec, ms, &prompts, 5).len(), 5);
+        }
+        assert_eq!(player.position, (20 + 20 + 30 + 60 + 10) * 5 * 8);
     }
 }

@@ -16,11 +16,11 @@ use super::leg::{Heard, Hears, Leg, Sound, Taken};
 use super::player::Player;
 use super::playout::{Playout, after};
 use super::presses::Judged;
-use crate::audio::g711;
+use super::relay::Way;
 use crate::clock::Mono;
 use crate::model::{Digits, Key, LegId};
-use crate::rtp::{self, Arrival, Sender, TelephoneEvent};
-use crate::sdp::Codec;
+use crate::rtp::{Sender, TelephoneEvent};
+use crate::sdp::{Codec, MediaPlan};
 
 /// How often silence is looked for.
 const SWEEP: Duration = Duration::from_millis(100);
@@ -81,6 +81,13 @@ pub struct Shard {
     next_sweep: Mono,
     pub(super) events: VecDeque<Event>,
     pub(super) counters: Counters,
+    /// The packet being made.
+    pub(super) made: Vec<u8>,
+}
+
+/// What a packet must be like to be relayed in place.
+fn packing(plan: &MediaPlan) -> (Codec, u16, u16) {
+    (plan.codec, plan.ptime_ms, plan.max_ptime_ms)
 }
 
 impl Shard {
@@ -97,6 +104,7 @@ impl Shard {
             next_sweep: Mono::default(),
             events: VecDeque::new(),
             counters: Counters::default(),
+            made: Vec::new(),
         }
     }
 
@@ -202,6 +210,7 @@ impl Shard {
             // Each finds by its own moment whether it is meant.
             self.dial_beat(now, slot, at, &mut send);
             self.hold_frame(now, slot, at, &mut send);
+            self.transcoded_frame(now, slot, at, &mut send);
             self.play_frame(now, slot, at, &mut send);
         }
         self.due = due;
@@ -226,14 +235,19 @@ impl Shard {
         self.legs.get_mut(slot.0)
     }
 
-    fn agree(&mut self, now: Mono, id: LegId, plan: crate::sdp::MediaPlan) {
+    fn agree(&mut self, now: Mono, id: LegId, plan: MediaPlan) {
         let Some(slot) = self.slot(id) else { return };
         let Some(leg) = self.legs.get_mut(slot.0) else { return };
-        let first = leg.agreed.is_none();
+        let before = leg.agreed.as_ref().map(|agreed| packing(&agreed.plan));
+        let first = before.is_none();
+        let changed = before.is_some_and(|before| before != packing(&plan));
         leg.agree(now, plan);
         if let (true, Hears::Script { due, .. }) = (first, &mut leg.hears) {
             *due = now;
             self.playout.put(slot, now);
+        }
+        if changed {
+            self.judge_ways(slot);
         }
         self.follow_hold(now, slot);
     }
@@ -255,7 +269,7 @@ impl Shard {
         for (slot, peer) in [(a, b), (b, a)] {
             self.part(slot);
             if let Some(leg) = self.legs.get_mut(slot.0) {
-                leg.hears = Hears::Peer { slot: peer, relayed: false, hold: None };
+                leg.hears = Hears::Peer { slot: peer, relayed: false, hold: None, way: Way::NEW };
                 leg.sender.new_source();
             }
         }
@@ -311,63 +325,6 @@ impl Shard {
         {
             peer.hears = Hears::Nothing;
         }
-    }
-
-    fn relay(
-        &mut self,
-        now: Mono,
-        from: Slot,
-        to: Slot,
-        heard: &Heard,
-        twin: bool,
-        bytes: &mut [u8],
-    ) -> Option<Outgoing> {
-        let leg = self.legs.get_mut(to.0)?;
-        let key_sounds = leg.sounds_key();
-        let Hears::Peer { slot, relayed, hold } = &mut leg.hears else { return None };
-        if *slot != from {
-            return None;
-        }
-        let agreed = leg.agreed.as_ref()?;
-        let target = agreed.latch.target().filter(|_| agreed.plan.direction.send);
-        let Some(target) = target else {
-            // What comes after the hold is a new talk spurt.
-            leg.sender.new_source();
-            return None;
-        };
-        match heard.arrival {
-            Arrival::Duplicate | Arrival::Suspect => return None,
-            Arrival::Start => leg.sender.new_source(),
-            Arrival::Fresh | Arrival::Late => {}
-        }
-        let payload_type = match (heard.sound, agreed.plan.telephone_event) {
-            (Sound::Voice(_), _) if !key_sounds => agreed.plan.send_payload_type,
-            (Sound::Event, Some((send, _))) if !key_sounds && !twin => send,
-            _ => {
-                // A late one has its number behind us: nothing closes up.
-                if heard.arrival != Arrival::Late {
-                    leg.sender.leave_out();
-                }
-                return None;
-            }
-        };
-        if hold.as_mut().is_some_and(|hold| hold.holder_speaks(now)) {
-            leg.sender.new_source();
-        }
-        let stamp = leg.sender.relay(now, &heard.header)?;
-        if let (Sound::Voice(codec), Some(payload)) = (heard.sound, bytes.get_mut(heard.header.payload.clone())) {
-            match (codec, agreed.plan.codec) {
-                (Codec::Pcmu, Codec::Pcma) => g711::ulaw_to_alaw(payload),
-                (Codec::Pcma, Codec::Pcmu) => g711::alaw_to_ulaw(payload),
-                (Codec::Pcmu, Codec::Pcmu) | (Codec::Pcma, Codec::Pcma) => {}
-            }
-        }
-        rtp::rewrite(bytes, payload_type, stamp);
-        if !std::mem::replace(relayed, true) {
-            self.events.push_back(Event::FirstRelayed { to: leg.id });
-        }
-        self.counters.relayed += 1;
-        Some(Outgoing { slot: to, to: target })
     }
 
     fn play_frame(&mut self, now: Mono, slot: Slot, at: Mono, send: &mut impl FnMut(Outgoing, &mut [u8])) {

@@ -6,6 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::numbering;
+
 /// Longest accepted text of an endpoint, in bytes.
 pub const MAX_ENDPOINT_BYTES: usize = 256;
 
@@ -130,10 +132,14 @@ fn parse_e164(text: &str) -> Result<String, EndpointError> {
         17.. => return Err(EndpointError::TooLongNumber),
         _ => {}
     }
-    possible_length(&e164).map(|()| e164)
+    match numbering::is_plainly_possible(e164.trim_start_matches('+')) {
+        true => Ok(e164),
+        false => possible_length(&e164).map(|()| e164),
+    }
 }
 
-fn possible_length(e164: &str) -> Result<(), EndpointError> {
+/// The judgement of the crate.
+pub(super) fn possible_length(e164: &str) -> Result<(), EndpointError> {
     use phonenumber::ParseError;
     let number = phonenumber::parse(None, e164).map_err(|error| match error {
         ParseError::InvalidCountryCode => EndpointError::UnknownCountry,
@@ -146,8 +152,23 @@ fn possible_length(e164: &str) -> Result<(), EndpointError> {
     let code = number.code().value();
     let national = number.national().to_string().len();
     let metas = phonenumber::metadata::DATABASE.by_code(&code).ok_or(EndpointError::UnknownCountry)?;
+    let (mut shortest, mut longest, mut fits) = (usize::MAX, 0, false);
+    for length in possible_lengths(&metas) {
+        shortest = shortest.min(length);
+        longest = longest.max(length);
+        fits |= length == national;
+    }
+    match fits || longest == 0 {
+        true => Ok(()),
+        false if national > longest => Err(EndpointError::TooLongNumber),
+        false => Err(EndpointError::TooShort),
+    }
+}
+
+/// How long a national number of these plans may be.
+pub(super) fn possible_lengths(metas: &[&phonenumber::Metadata]) -> impl Iterator<Item = usize> {
     // The general description of this crate's data has no lengths: they are the union over the kinds of numbers.
-    let lengths = metas.iter().flat_map(|meta| {
+    metas.iter().flat_map(|meta| {
         let kinds = meta.descriptors();
         let all = [
             kinds.fixed_line(),
@@ -162,18 +183,7 @@ fn possible_length(e164: &str) -> Result<(), EndpointError> {
             kinds.voicemail(),
         ];
         all.into_iter().flatten().flat_map(|kind| kind.possible_length().iter().copied().map(usize::from))
-    });
-    let (mut shortest, mut longest, mut fits) = (usize::MAX, 0, false);
-    for length in lengths {
-        shortest = shortest.min(length);
-        longest = longest.max(length);
-        fits |= length == national;
-    }
-    match fits || longest == 0 {
-        true => Ok(()),
-        false if national > longest => Err(EndpointError::TooLongNumber),
-        false => Err(EndpointError::TooShort),
-    }
+    })
 }
 
 fn parse_tel(rest: &str) -> Result<Number, EndpointError> {

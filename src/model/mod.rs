@@ -2,12 +2,14 @@
 //! validation; refuses behaviour, time and I/O.
 
 pub mod business;
+pub mod codec;
 pub mod digits;
 pub mod endpoint;
 pub mod header_name;
 pub mod ids;
 pub mod message;
 pub mod money;
+mod numbering;
 pub mod outcome;
 pub mod record;
 pub mod switch;
@@ -15,6 +17,7 @@ pub mod transport;
 pub mod trunk;
 
 pub use business::{Business, Directory, Limits};
+pub use codec::{Codec, Codecs};
 pub use digits::{Digits, Key};
 pub use endpoint::{Endpoint, EndpointError};
 pub use ids::{BusinessId, BusinessIdError, CallId, LegId, TransferId};

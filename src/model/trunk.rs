@@ -4,6 +4,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::Codecs;
+
 /// The manners of a trunk. Cheap to share: one per switch.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Trunk {
@@ -23,6 +25,8 @@ pub struct Trunk {
     pub sign: bool,
     /// How digits are sent.
     pub dtmf: DtmfForm,
+    /// Codecs that it is offered.
+    pub codecs: Codecs,
     /// Header fields of every INVITE: name and template (`{call_id}`, `{attempt}`, `{business_id}`, `{reference}`, `{company}`).
     pub headers: Vec<(String, String)>,
     /// Names that an initiation message may set.
@@ -49,6 +53,7 @@ impl Default for Trunk {
             privacy: false,
             sign: false,
             dtmf: DtmfForm::default(),
+            codecs: Codecs::DEFAULT,
             headers: Vec::new(),
             allow_headers: Vec::new(),
             max_redirects: 3,

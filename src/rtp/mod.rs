@@ -11,11 +11,11 @@ pub use packet::{HEADER, Header, Stamp, read, rewrite, write};
 pub use receiver::{Arrival, Receiver};
 pub use sender::Sender;
 
-/// Samples per second of every clock in this room: G.711 and telephone-event alike.
+/// Ticks a second of a leg's clock before anything was agreed: that of G.711, G.722 and most events. Opus has 48,000.
 pub const CLOCK_HZ: u32 = 8000;
 
-/// Moment on the RTP clock, from microseconds. Wraps as RTP timestamps do.
-fn ticks(micros: u64) -> u32 {
-    // 8 samples a millisecond; truncation is the wrap.
-    (micros / 125) as u32
+/// Moment on a clock of so many ticks a second, from microseconds. Wraps as RTP timestamps do.
+fn ticks(micros: u64, clock_hz: u32) -> u32 {
+    // Whole ticks a millisecond; truncation is the wrap.
+    (micros.wrapping_mul(u64::from(clock_hz / 1000)) / 1000) as u32
 }

@@ -14,7 +14,7 @@ pub struct Header {
     pub payload_type: u8,
     /// Sequence number.
     pub sequence: u16,
-    /// On the 8 kHz clock.
+    /// On the clock of the stream's codec.
     pub timestamp: u32,
     /// Synchronisation source.
     pub ssrc: u32,
@@ -29,7 +29,7 @@ pub struct Stamp {
     pub marker: bool,
     /// Sequence number.
     pub sequence: u16,
-    /// On the 8 kHz clock.
+    /// On the clock of the stream's codec.
     pub timestamp: u32,
     /// Ours, of this leg.
     pub ssrc: u32,

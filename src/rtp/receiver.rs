@@ -1,7 +1,7 @@
 //! What came from a peer: extended sequence, loss, duplicates, restarts, jitter (RFC 3550 A.1, A.3, A.8). Owns the
 //! counters of one source after another; refuses to judge who may send.
 
-use super::{Header, ticks};
+use super::{CLOCK_HZ, Header, ticks};
 use crate::clock::Mono;
 
 /// Beyond this many missing packets the source has restarted (RFC 3550 A.1 MAX_DROPOUT).
@@ -25,8 +25,10 @@ pub enum Arrival {
 }
 
 /// The counters of a leg.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Receiver {
+    /// Ticks a second.
+    clock_hz: u32,
     /// Packets of the present numbering: base and newest extended numbers, distinct packets.
     base: u32,
     newest: u32,
@@ -38,7 +40,7 @@ pub struct Receiver {
     started: bool,
     /// Arrival minus timestamp of the last packet, on the RTP clock.
     transit: u32,
-    /// Jitter times 16, in samples (A.8).
+    /// Jitter times 16, in ticks (A.8).
     jitter: u32,
     /// Loss of numberings that are over.
     lost_before: u64,
@@ -47,7 +49,34 @@ pub struct Receiver {
     restarts: u32,
 }
 
+impl Default for Receiver {
+    fn default() -> Receiver {
+        Receiver {
+            clock_hz: CLOCK_HZ,
+            base: 0,
+            newest: 0,
+            distinct: 0,
+            seen: 0,
+            suspect: None,
+            started: false,
+            transit: 0,
+            jitter: 0,
+            lost_before: 0,
+            received: 0,
+            duplicates: 0,
+            restarts: 0,
+        }
+    }
+}
+
 impl Receiver {
+    /// The codec that was agreed on counts so many ticks a second.
+    pub fn set_clock(&mut self, clock_hz: u32) {
+        let jitter = u64::from(self.jitter) * u64::from(clock_hz) / u64::from(self.clock_hz.max(1));
+        self.jitter = u32::try_from(jitter).unwrap_or(u32::MAX);
+        self.clock_hz = clock_hz;
+    }
+
     /// Counts one packet.
     pub fn update(&mut self, now: Mono, header: &Header) -> Arrival {
         let arrival = self.place(header.sequence);
@@ -56,11 +85,11 @@ impl Receiver {
             Arrival::Suspect => {}
             Arrival::Start | Arrival::Fresh | Arrival::Late => self.received += 1,
         }
-        let transit = ticks(now.0).wrapping_sub(header.timestamp);
+        let transit = ticks(now.0, self.clock_hz).wrapping_sub(header.timestamp);
         if arrival == Arrival::Fresh {
             let change = transit.wrapping_sub(self.transit).cast_signed().unsigned_abs();
             // A second's leap is a new timestamp base, not jitter.
-            if change < super::CLOCK_HZ {
+            if change < self.clock_hz {
                 self.jitter = (self.jitter + change).saturating_sub((self.jitter + 8) >> 4);
             }
         }
@@ -165,8 +194,8 @@ impl Receiver {
 
     /// Interarrival jitter in milliseconds.
     pub fn jitter_ms(&self) -> f32 {
-        // At most one second in samples times 16: exact in f32.
-        (self.jitter as f32) / 16.0 / 8.0
+        // At most one second in ticks times 16: exact in f32.
+        (self.jitter as f32) / 16.0 / (self.clock_hz as f32 / 1000.0)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What goes to a peer: one SSRC, one numbering and one clock over all that a leg ever hears (message, music, talk), as
 //! RFC 3550 §5.1 wants of a source. Owns the mapping from another source's numbers to ours; refuses payloads.
 
-use super::{Header, Stamp, ticks};
+use super::{CLOCK_HZ, Header, Stamp, ticks};
 use crate::clock::Mono;
 
 /// A late packet is relayed only so far back behind the newest.
@@ -16,6 +16,8 @@ pub struct Sender {
     /// Timestamp and moment of the last fresh packet.
     last: Option<(u32, Mono)>,
     first_timestamp: u32,
+    /// Ticks a second.
+    clock_hz: u32,
     source: Source,
     sent: u64,
 }
@@ -34,7 +36,24 @@ enum Source {
 impl Sender {
     /// A source with its three random beginnings (RFC 3550 §5.1).
     pub fn new(ssrc: u32, sequence: u16, timestamp: u32) -> Sender {
-        Sender { ssrc, next: sequence, last: None, first_timestamp: timestamp, source: Source::New, sent: 0 }
+        Sender {
+            ssrc,
+            next: sequence,
+            last: None,
+            first_timestamp: timestamp,
+            clock_hz: CLOCK_HZ,
+            source: Source::New,
+            sent: 0,
+        }
+    }
+
+    /// The codec that was agreed on counts so many ticks a second. Another clock goes on from where the last one stood, under
+    /// the same SSRC: RFC 7160 §4.1 would have a new one, which phones take for a stranger's.
+    pub fn set_clock(&mut self, clock_hz: u32) {
+        if self.clock_hz != clock_hz {
+            self.clock_hz = clock_hz;
+            self.source = Source::New;
+        }
     }
 
     /// What is heard changes: the next packet has the marker, and its timestamp goes on by the time that passed.
@@ -47,7 +66,7 @@ impl Sender {
         self.source == Source::New
     }
 
-    /// Stamps a frame of our own, `samples` after the one before it. After a change of source the clock says how far.
+    /// Stamps a frame of our own, `samples` ticks after the one before it. After a change of source the clock says how far.
     pub fn frame(&mut self, now: Mono, samples: u32) -> Stamp {
         let fresh = self.source != Source::Own;
         let timestamp = match self.last {
@@ -133,7 +152,9 @@ impl Sender {
     /// The clock of a new source: at least one millisecond on, so that no timestamp is used twice.
     fn timestamp_at(&self, now: Mono) -> u32 {
         match self.last {
-            Some((last, at)) => last.wrapping_add(ticks(now.0.saturating_sub(at.0)).max(8)),
+            Some((last, at)) => {
+                last.wrapping_add(ticks(now.0.saturating_sub(at.0), self.clock_hz).max(self.clock_hz / 1000))
+            }
             None => self.first_timestamp,
         }
     }
@@ -208,6 +229,18 @@ mod tests {
         let after = sender.relay(ms(60), &theirs(11, 480)).unwrap();
         assert_eq!((after.sequence, after.timestamp, after.marker), (103, 480, false));
         assert_eq!(sender.relay(ms(80), &theirs(12, 640)).unwrap().sequence, 104);
+    }
+
+    #[test]
+    fn opus_counts_six_times_as_fast_and_another_clock_goes_on_where_the_last_one_stood() {
+        let mut sender = Sender::new(7, 0, 1000);
+        sender.frame(ms(0), 160);
+        sender.set_clock(48_000);
+        let first = sender.frame(ms(20), 960);
+        assert_eq!((first.timestamp, first.marker), (1000 + 960, true));
+        assert_eq!(sender.frame(ms(40), 960).timestamp, first.timestamp + 960);
+        sender.new_source();
+        assert_eq!(sender.frame(ms(70), 960).timestamp, first.timestamp + 960 + 1440);
     }
 
     #[test]

@@ -10,53 +10,19 @@ mod tests;
 
 use std::net::{IpAddr, SocketAddr};
 
+pub use crate::model::Codec;
 pub use negotiate::{accept_answer, accept_answer_to, answer, offer};
 
-/// The payload type we name `telephone-event` (RFC 4733) in our own offers.
+/// The payload type we name `telephone-event/8000` (RFC 4733) in our own offers.
 pub const TELEPHONE_EVENT: u8 = 101;
+/// The payload type we name `telephone-event/48000` beside Opus: events keep the clock of their stream (RFC 4733 §2.1).
+pub const TELEPHONE_EVENT_48000: u8 = 102;
 
 /// Bodies longer than this are refused unread.
 pub const MAX_BODY: usize = 8 * 1024;
 
 /// More `m=` lines than this are refused.
 pub const MAX_STREAMS: usize = 16;
-
-/// An audio codec this equipment speaks.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Codec {
-    /// G.711 µ-law, static payload type 0.
-    Pcmu,
-    /// G.711 A-law, static payload type 8.
-    Pcma,
-}
-
-impl Codec {
-    /// The encoding name of RFC 3551.
-    pub fn name(self) -> &'static str {
-        match self {
-            Codec::Pcmu => "PCMU",
-            Codec::Pcma => "PCMA",
-        }
-    }
-
-    /// The static payload type of RFC 3551 table 4.
-    pub fn payload_type(self) -> u8 {
-        match self {
-            Codec::Pcmu => 0,
-            Codec::Pcma => 8,
-        }
-    }
-
-    /// The codec that an encoding name means, whatever its case.
-    pub fn from_name(name: &str) -> Option<Codec> {
-        [Codec::Pcmu, Codec::Pcma].into_iter().find(|codec| name.eq_ignore_ascii_case(codec.name()))
-    }
-
-    /// The codec of a static payload type.
-    pub fn from_payload_type(payload_type: u8) -> Option<Codec> {
-        [Codec::Pcmu, Codec::Pcma].into_iter().find(|codec| codec.payload_type() == payload_type)
-    }
-}
 
 /// Which way audio flows, seen from us.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -97,6 +63,8 @@ pub struct LocalMedia {
     pub version: u64,
     /// Digits are heard and sent as RTP (RFC 4733).
     pub telephone_event: bool,
+    /// `a=ptime`: the packet time in milliseconds that we like to be sent.
+    pub ptime_ms: u16,
 }
 
 /// Why a body leads to no [`MediaPlan`].
@@ -117,7 +85,7 @@ pub enum SdpError {
     /// No audio stream is plain `RTP/AVP`.
     #[error("the transport {0} is not RTP/AVP")]
     Transport(String),
-    /// Neither PCMU nor PCMA, or in an answer none that we offered.
+    /// None that this leg speaks, or in an answer none that we offered.
     #[error("no common codec")]
     NoCommonCodec,
     /// No usable unicast IP address.
@@ -138,8 +106,12 @@ pub struct MediaPlan {
     pub receive_payload_type: u8,
     /// `telephone-event` (RFC 4733): payload types we send and receive it with.
     pub telephone_event: Option<(u8, u8)>,
+    /// Ticks a second in which events count: the codec's, or 8000 where the peer knows no other.
+    pub event_hz: u32,
     /// Flow.
     pub direction: Direction,
-    /// Packet time we send with, in milliseconds (20 unless the peer asked otherwise).
+    /// Packet time we send with, in milliseconds (20 unless the peer asked otherwise): one that the codec has.
     pub ptime_ms: u16,
+    /// The longest packet that the peer takes, in milliseconds.
+    pub max_ptime_ms: u16,
 }

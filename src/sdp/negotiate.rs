@@ -1,71 +1,94 @@
 //! Offer and answer (RFC 3264): which stream, which codec, which way. Owns the choice; refuses text.
 
-use super::read::{Audio, read};
+use super::read::{Audio, Events, read};
 use super::write::{OurAudio, OurStream, write};
-use super::{Codec, Direction, LocalMedia, MediaPlan, SdpError, TELEPHONE_EVENT};
+use super::{Codec, Direction, LocalMedia, MediaPlan, SdpError, TELEPHONE_EVENT, TELEPHONE_EVENT_48000};
 
-/// Our offer: one audio stream with these codecs in this order, and `telephone-event`.
+/// Our offer: one audio stream with these codecs in this order, and `telephone-event` at their clocks.
 pub fn offer(local: &LocalMedia, codecs: &[Codec], direction: Direction) -> Vec<u8> {
+    let events = if local.telephone_event { our_events(codecs) } else { Vec::new() };
     let codecs = codecs.iter().map(|codec| (*codec, codec.payload_type())).collect();
-    let audio = OurAudio { codecs, telephone_event: local.telephone_event.then_some(TELEPHONE_EVENT), direction };
-    write(local, (0, 0), &[OurStream::Audio(audio)])
+    write(local, (0, 0), &[OurStream::Audio(OurAudio { codecs, events, direction })])
+}
+
+/// `telephone-event` as we offer it beside these codecs: payload types and clocks.
+fn our_events(codecs: &[Codec]) -> Vec<(u8, u32)> {
+    let narrow = codecs.iter().any(|codec| codec.clock_hz() == 8_000).then_some((TELEPHONE_EVENT, 8_000));
+    let wide = codecs.iter().any(|codec| codec.clock_hz() == 48_000).then_some((TELEPHONE_EVENT_48000, 48_000));
+    narrow.into_iter().chain(wide).collect()
 }
 
 /// Reads the answer to our [`offer`]. The codec is the first of the answer that we offered. Packets come with the payload
 /// types of our offer and go with those of the answer (RFC 3264 §6.1).
 pub fn accept_answer(offered: &[Codec], answer: &[u8]) -> Result<MediaPlan, SdpError> {
-    let description = read(answer)?;
-    let (_, audio) = usable(description.streams.iter().map(|stream| &stream.audio), offered)?;
-    let (codec, send_payload_type) =
-        audio.codecs.iter().copied().find(|(codec, _)| offered.contains(codec)).ok_or(SdpError::NoCommonCodec)?;
-    Ok(MediaPlan {
-        remote: audio.remote,
-        codec,
-        send_payload_type,
-        receive_payload_type: codec.payload_type(),
-        telephone_event: audio.telephone_event.map(|theirs| (theirs, TELEPHONE_EVENT)),
-        direction: mirrored(audio.direction),
-        ptime_ms: audio.ptime_ms,
-    })
+    let ours: Vec<(Codec, u8)> = offered.iter().map(|codec| (*codec, codec.payload_type())).collect();
+    accept(&ours, &our_events(offered), answer)
 }
 
 /// Reads the answer to a later offer of ours, which may repeat an answer of ours with the peer's payload types.
 pub fn accept_answer_to(offer: &[u8], answer: &[u8]) -> Result<MediaPlan, SdpError> {
     let description = read(offer)?;
-    let known = [Codec::Pcmu, Codec::Pcma];
-    let (_, ours) = usable(description.streams.iter().map(|stream| &stream.audio), &known)?;
-    let offered: Vec<Codec> = ours.codecs.iter().map(|(codec, _)| *codec).collect();
-    let plan = accept_answer(&offered, answer)?;
-    let payload_type = ours.codecs.iter().find(|(codec, _)| *codec == plan.codec).map(|(_, number)| *number);
+    let (_, ours) = usable(description.streams.iter().map(|stream| &stream.audio), &Codec::ALL)?;
+    let Events { at_8000, at_48000 } = ours.events;
+    let events: Vec<(u8, u32)> =
+        at_8000.map(|number| (number, 8_000)).into_iter().chain(at_48000.map(|number| (number, 48_000))).collect();
+    accept(&ours.codecs, &events, answer)
+}
+
+fn accept(ours: &[(Codec, u8)], our_events: &[(u8, u32)], answer: &[u8]) -> Result<MediaPlan, SdpError> {
+    let description = read(answer)?;
+    let offered: Vec<Codec> = ours.iter().map(|(codec, _)| *codec).collect();
+    let (_, audio) = usable(description.streams.iter().map(|stream| &stream.audio), &offered)?;
+    let both = |(codec, theirs): &(Codec, u8)| {
+        let (_, ours) = ours.iter().find(|(offered, _)| offered == codec)?;
+        Some((*codec, *theirs, *ours))
+    };
+    let (codec, send_payload_type, receive_payload_type) =
+        audio.codecs.iter().find_map(both).ok_or(SdpError::NoCommonCodec)?;
+    // Of the clocks that both named, the codec's goes first.
+    let shared = |hertz: u32| {
+        let (ours, _) = our_events.iter().find(|(_, clock)| *clock == hertz)?;
+        let theirs = if hertz == 48_000 { audio.events.at_48000 } else { audio.events.at_8000 }?;
+        Some(((theirs, *ours), hertz))
+    };
+    let event = shared(codec.clock_hz()).or_else(|| shared(8_000));
     Ok(MediaPlan {
-        receive_payload_type: payload_type.unwrap_or(plan.receive_payload_type),
-        telephone_event: plan.telephone_event.zip(ours.telephone_event).map(|((theirs, _), ours)| (theirs, ours)),
-        ..plan
+        remote: audio.remote,
+        codec,
+        send_payload_type,
+        receive_payload_type,
+        telephone_event: event.map(|(numbers, _)| numbers),
+        event_hz: event.map_or(codec.clock_hz(), |(_, hertz)| hertz),
+        direction: mirrored(audio.direction),
+        ptime_ms: codec.packet_ms(audio.ptime_ms),
+        max_ptime_ms: audio.max_ptime_ms,
     })
 }
 
-/// Answers a peer's offer (a re-INVITE: hold, resume, a moved address). One audio stream is taken with one codec:
-/// `preferred` where it is offered, else the peer's first; all other streams are refused in place.
-pub fn answer(local: &LocalMedia, offer: &[u8], preferred: Option<Codec>) -> Result<(Vec<u8>, MediaPlan), SdpError> {
+/// Answers a peer's offer (a re-INVITE: hold, resume, a moved address). One audio stream is taken with one of `codecs`: the
+/// first of `preferred` that is offered, else the peer's first; all other streams are refused in place.
+pub fn answer(
+    local: &LocalMedia,
+    offer: &[u8],
+    codecs: &[Codec],
+    preferred: &[Codec],
+) -> Result<(Vec<u8>, MediaPlan), SdpError> {
     let description = read(offer)?;
-    let known = [Codec::Pcmu, Codec::Pcma];
-    let (chosen, audio) = usable(description.streams.iter().map(|stream| &stream.audio), &known)?;
-    let (codec, payload_type) = audio
-        .codecs
-        .iter()
-        .find(|(codec, _)| Some(*codec) == preferred)
-        .or(audio.codecs.first())
-        .copied()
-        .ok_or(SdpError::NoCommonCodec)?;
-    let telephone_event = audio.telephone_event.filter(|_| local.telephone_event);
+    let (chosen, audio) = usable(description.streams.iter().map(|stream| &stream.audio), codecs)?;
+    let known = || audio.codecs.iter().filter(|(codec, _)| codecs.contains(codec));
+    let wanted = preferred.iter().find_map(|codec| known().find(|(offered, _)| offered == codec));
+    let (codec, payload_type) = wanted.or_else(|| known().next()).copied().ok_or(SdpError::NoCommonCodec)?;
+    let event = audio.events.beside(codec).filter(|_| local.telephone_event);
     let plan = MediaPlan {
         remote: audio.remote,
         codec,
         send_payload_type: payload_type,
         receive_payload_type: payload_type,
-        telephone_event: telephone_event.map(|number| (number, number)),
+        telephone_event: event.map(|(number, _)| (number, number)),
+        event_hz: event.map_or(codec.clock_hz(), |(_, hertz)| hertz),
         direction: mirrored(audio.direction),
-        ptime_ms: audio.ptime_ms,
+        ptime_ms: codec.packet_ms(audio.ptime_ms),
+        max_ptime_ms: audio.max_ptime_ms,
     };
     let streams: Vec<OurStream<'_>> = description
         .streams
@@ -75,7 +98,7 @@ pub fn answer(local: &LocalMedia, offer: &[u8], preferred: Option<Codec>) -> Res
             if index == chosen {
                 OurStream::Audio(OurAudio {
                     codecs: vec![(codec, payload_type)],
-                    telephone_event,
+                    events: event.into_iter().collect(),
                     direction: plan.direction,
                 })
             } else {

@@ -5,6 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::{Codec, Direction, MAX_BODY, MAX_STREAMS, SdpError};
 
+/// What a peer that names no `a=maxptime` takes: the longest packet that Opus has (RFC 7587 §7).
+const DEFAULT_MAX_PTIME: u16 = 120;
+
 /// A body's streams in the order of its `m=` lines, which an answer must keep (RFC 3264 §6).
 pub(super) struct Description {
     /// `t=`: an answer repeats the offer's (RFC 3264 §6).
@@ -29,14 +32,31 @@ pub(super) struct Stream {
 pub(super) struct Audio {
     /// Where the peer wants RTP.
     pub remote: SocketAddr,
-    /// G.711 formats in the peer's order of preference, with their payload types.
+    /// Formats that we know in the peer's order of preference, with their payload types.
     pub codecs: Vec<(Codec, u8)>,
-    /// Payload type of `telephone-event/8000`.
-    pub telephone_event: Option<u8>,
+    /// `telephone-event`, by clock.
+    pub events: Events,
     /// The flow from the peer's point of view, `c=0.0.0.0` already counted as "send me nothing" (RFC 3264 §8.4).
     pub direction: Direction,
     /// The packet time in milliseconds that we shall send with.
     pub ptime_ms: u16,
+    /// The longest packet that the peer takes, in milliseconds.
+    pub max_ptime_ms: u16,
+}
+
+/// Payload types of `telephone-event` at the clocks that our codecs have.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Events {
+    pub at_8000: Option<u8>,
+    pub at_48000: Option<u8>,
+}
+
+impl Events {
+    /// The one to use beside a codec, with its clock: of the same clock, else at 8000, as many phones have it beside Opus.
+    pub fn beside(self, codec: Codec) -> Option<(u8, u32)> {
+        let same = self.at_48000.filter(|_| codec.clock_hz() == 48_000).map(|number| (number, 48_000));
+        same.or(self.at_8000.map(|number| (number, 8_000)))
+    }
 }
 
 /// Reads a body.
@@ -72,7 +92,7 @@ fn audio(session: &sdp_types::Session, media: &sdp_types::Media) -> Result<Audio
     if !media.proto.eq_ignore_ascii_case("RTP/AVP") {
         return Err(SdpError::Transport(media.proto.chars().take(40).collect()));
     }
-    let (codecs, telephone_event) = formats(media);
+    let (codecs, events) = formats(media);
     if codecs.is_empty() {
         return Err(SdpError::NoCommonCodec);
     }
@@ -81,13 +101,8 @@ fn audio(session: &sdp_types::Session, media: &sdp_types::Media) -> Result<Audio
     if address.is_unspecified() {
         direction.receive = false;
     }
-    Ok(Audio {
-        remote: SocketAddr::new(address, media.port),
-        codecs,
-        telephone_event,
-        direction,
-        ptime_ms: packet_time(media),
-    })
+    let (ptime_ms, max_ptime_ms) = packet_time(media);
+    Ok(Audio { remote: SocketAddr::new(address, media.port), codecs, events, direction, ptime_ms, max_ptime_ms })
 }
 
 /// The media-level `c=` goes before the session's (RFC 8866 §5.7). Names and groups are no addresses here.
@@ -98,29 +113,43 @@ fn address(session: &sdp_types::Session, media: &sdp_types::Media) -> Result<IpA
     if address.is_multicast() || broadcast { Err(SdpError::Address) } else { Ok(address) }
 }
 
-fn formats(media: &sdp_types::Media) -> (Vec<(Codec, u8)>, Option<u8>) {
+fn formats(media: &sdp_types::Media) -> (Vec<(Codec, u8)>, Events) {
     let mut codecs: Vec<(Codec, u8)> = Vec::new();
-    let mut telephone_event = None;
+    let mut events = Events::default();
     for format in media.fmt.split_ascii_whitespace() {
         let Some(payload_type) = format.parse::<u8>().ok().filter(is_usable) else { continue };
-        match rtpmap(media, payload_type) {
-            Some(encoding) if is_8000_mono(encoding) => {
-                let name = encoding.split('/').next().unwrap_or_default();
-                if let Some(codec) = Codec::from_name(name) {
-                    add(&mut codecs, codec, payload_type);
-                } else if name.eq_ignore_ascii_case("telephone-event") && telephone_event.is_none() {
-                    telephone_event = Some(payload_type);
-                }
+        let Some(encoding) = rtpmap(media, payload_type) else {
+            if let Some(codec) = Codec::from_payload_type(payload_type) {
+                add(&mut codecs, codec, payload_type);
             }
-            Some(_) => {}
-            None => {
-                if let Some(codec) = Codec::from_payload_type(payload_type) {
-                    add(&mut codecs, codec, payload_type);
-                }
+            continue;
+        };
+        let (name, clock) = encoding.split_once('/').unwrap_or((encoding, ""));
+        if name.eq_ignore_ascii_case("telephone-event") {
+            match mono(clock) {
+                Some("8000") => events.at_8000 = events.at_8000.or(Some(payload_type)),
+                Some("48000") => events.at_48000 = events.at_48000.or(Some(payload_type)),
+                _ => {}
             }
+        } else if let Some(codec) = Codec::from_name(name).filter(|codec| has_clock(*codec, clock)) {
+            add(&mut codecs, codec, payload_type);
         }
     }
-    (codecs, telephone_event)
+    (codecs, events)
+}
+
+/// Opus is always said to have two channels, whatever is in it (RFC 7587 §7); some forget them.
+fn has_clock(codec: Codec, clock: &str) -> bool {
+    match codec {
+        Codec::Pcmu | Codec::Pcma | Codec::G722 => mono(clock) == Some("8000"),
+        Codec::Opus => matches!(clock, "48000/2" | "48000" | "48000/1"),
+    }
+}
+
+/// The clock rate, where one channel is meant.
+fn mono(clock: &str) -> Option<&str> {
+    let rate = clock.strip_suffix("/1").unwrap_or(clock);
+    (!rate.contains('/')).then_some(rate)
 }
 
 /// 64 to 95 behind the marker bit look like RTCP (RFC 5761 §4): events that begin with it would be lost.
@@ -142,11 +171,6 @@ fn rtpmap(media: &sdp_types::Media, payload_type: u8) -> Option<&str> {
     })
 }
 
-fn is_8000_mono(encoding: &str) -> bool {
-    let mut parts = encoding.split('/').skip(1);
-    parts.next() == Some("8000") && matches!(parts.next(), None | Some("1"))
-}
-
 /// The media-level attribute goes before the session's; none means both ways (RFC 8866 §6.7).
 fn direction(session: &sdp_types::Session, media: &sdp_types::Media) -> Direction {
     let find = |attributes: &[sdp_types::Attribute]| {
@@ -160,13 +184,13 @@ fn direction(session: &sdp_types::Session, media: &sdp_types::Media) -> Directio
     find(&media.attributes).or_else(|| find(&session.attributes)).unwrap_or(Direction::BOTH)
 }
 
-/// `a=ptime` where we can pack so, shortened to `a=maxptime`; else 20.
-fn packet_time(media: &sdp_types::Media) -> u16 {
+/// `a=ptime` where we can pack so, else 20, shortened to `a=maxptime`; and that.
+fn packet_time(media: &sdp_types::Media) -> (u16, u16) {
     let number = |name: &str| -> Option<u16> {
         let attribute = media.attributes.iter().find(|a| a.attribute.eq_ignore_ascii_case(name))?;
         attribute.value.as_deref()?.trim().parse().ok()
     };
-    let asked = number("ptime").filter(|ms| matches!(ms, 10 | 20 | 30 | 40 | 60)).unwrap_or(20);
-    let most = number("maxptime").filter(|ms| *ms >= 10).unwrap_or(60);
-    if asked <= most { asked } else { most / 10 * 10 }
+    let asked = number("ptime").filter(|ms| matches!(ms, 10 | 20 | 30 | 40 | 50 | 60)).unwrap_or(20);
+    let most = number("maxptime").filter(|ms| *ms >= 10).unwrap_or(DEFAULT_MAX_PTIME).min(DEFAULT_MAX_PTIME);
+    (asked.min(most / 10 * 10), most)
 }

@@ -7,7 +7,14 @@ use proptest::prelude::*;
 use super::*;
 
 fn local() -> LocalMedia {
-    LocalMedia { address: "192.0.2.1".parse().unwrap(), port: 20_000, session_id: 7, version: 1, telephone_event: true }
+    LocalMedia {
+        address: "192.0.2.1".parse().unwrap(),
+        port: 20_000,
+        session_id: 7,
+        version: 1,
+        telephone_event: true,
+        ptime_ms: 20,
+    }
 }
 
 fn body(lines: &[&str]) -> Vec<u8> {
@@ -22,6 +29,9 @@ fn body(lines: &[&str]) -> Vec<u8> {
 const C: &str = "c=IN IP4 198.51.100.9";
 const T: &str = "t=0 0";
 
+/// What was all before there was more.
+const G711: [Codec; 2] = [Codec::Pcmu, Codec::Pcma];
+
 fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap().replace("\r\n", "\n")
 }
@@ -31,17 +41,103 @@ fn our_offer_is_written_so() {
     insta::assert_snapshot!(text(offer(&local(), &[Codec::Pcmu, Codec::Pcma], Direction::BOTH)), @r"
     v=0
     o=- 7 1 IN IP4 192.0.2.1
-    s=callbridge
+    s=-
     c=IN IP4 192.0.2.1
     t=0 0
     m=audio 20000 RTP/AVP 0 8 101
-    a=rtpmap:0 PCMU/8000
-    a=rtpmap:8 PCMA/8000
     a=rtpmap:101 telephone-event/8000
     a=fmtp:101 0-15
     a=ptime:20
     a=sendrecv
     ");
+}
+
+#[test]
+fn our_offer_with_every_codec_is_written_so() {
+    let ours = LocalMedia { ptime_ms: 30, ..local() };
+    let codecs = [Codec::Opus, Codec::G722, Codec::Pcma, Codec::Pcmu];
+    insta::assert_snapshot!(text(offer(&ours, &codecs, Direction::BOTH)), @r"
+    v=0
+    o=- 7 1 IN IP4 192.0.2.1
+    s=-
+    c=IN IP4 192.0.2.1
+    t=0 0
+    m=audio 20000 RTP/AVP 107 9 8 0 101 102
+    a=rtpmap:107 opus/48000/2
+    a=fmtp:107 useinbandfec=1
+    a=rtpmap:9 G722/8000
+    a=rtpmap:101 telephone-event/8000
+    a=fmtp:101 0-15
+    a=rtpmap:102 telephone-event/48000
+    a=ptime:30
+    a=sendrecv
+    ");
+}
+
+#[test]
+fn opus_under_the_peers_number_is_answered_under_it() {
+    let theirs = body(&[
+        C,
+        T,
+        "m=audio 40004 RTP/AVP 111 9 0 110 126",
+        "a=rtpmap:111 OPUS/48000/2",
+        "a=fmtp:111 minptime=10;useinbandfec=1",
+        "a=rtpmap:9 G722/8000",
+        "a=rtpmap:110 telephone-event/48000",
+        "a=rtpmap:126 telephone-event/8000",
+        "a=ptime:30",
+        "a=maxptime:60",
+    ]);
+    let (ours, plan) = answer(&local(), &theirs, &Codec::ALL, &[]).unwrap();
+    assert_eq!((plan.codec, plan.send_payload_type, plan.receive_payload_type), (Codec::Opus, 111, 111));
+    assert_eq!((plan.telephone_event, plan.event_hz), (Some((110, 110)), 48_000));
+    assert_eq!((plan.ptime_ms, plan.max_ptime_ms), (20, 60), "Opus has no packets of 30 ms");
+    insta::assert_snapshot!(text(ours), @r"
+    v=0
+    o=- 7 1 IN IP4 192.0.2.1
+    s=-
+    c=IN IP4 192.0.2.1
+    t=0 0
+    m=audio 20000 RTP/AVP 111 110
+    a=rtpmap:111 opus/48000/2
+    a=fmtp:111 useinbandfec=1
+    a=rtpmap:110 telephone-event/48000
+    a=ptime:20
+    a=sendrecv
+    ");
+    let (_, plan) = answer(&local(), &theirs, &[Codec::Pcmu, Codec::G722], &[Codec::G722]).unwrap();
+    assert_eq!((plan.codec, plan.telephone_event, plan.event_hz), (Codec::G722, Some((126, 126)), 8_000));
+    assert_eq!(plan.ptime_ms, 30);
+}
+
+#[test]
+fn an_answer_may_give_its_own_numbers_and_events_of_another_clock() {
+    let offered = [Codec::Opus, Codec::Pcmu];
+    let theirs = |event: &str| {
+        let event = format!("a=rtpmap:97 telephone-event/{event}");
+        body(&[C, T, "m=audio 40000 RTP/AVP 96 97", "a=rtpmap:96 opus/48000/2", &event])
+    };
+    let plan = accept_answer(&offered, &theirs("48000")).unwrap();
+    assert_eq!((plan.codec, plan.send_payload_type, plan.receive_payload_type), (Codec::Opus, 96, 107));
+    assert_eq!((plan.telephone_event, plan.event_hz), (Some((97, 102)), 48_000));
+    let plan = accept_answer(&offered, &theirs("8000")).unwrap();
+    assert_eq!((plan.telephone_event, plan.event_hz), (Some((97, 101)), 8_000));
+    let plan = accept_answer(&offered, &theirs("16000")).unwrap();
+    assert_eq!((plan.telephone_event, plan.event_hz), (None, 48_000));
+    assert_eq!(accept_answer(&[Codec::Pcmu], &theirs("8000")), Err(SdpError::NoCommonCodec));
+}
+
+#[test]
+fn codecs_of_a_strange_clock_are_not_taken_for_ours() {
+    let first = |lines: &[&str]| {
+        let all: Vec<&str> = [C, T, "m=audio 40000 RTP/AVP 96 9 8"].into_iter().chain(lines.iter().copied()).collect();
+        accept_answer(&Codec::ALL, &body(&all)).unwrap().codec
+    };
+    assert_eq!(first(&["a=rtpmap:96 opus/48000/2"]), Codec::Opus);
+    assert_eq!(first(&["a=rtpmap:96 opus/48000"]), Codec::Opus);
+    assert_eq!(first(&["a=rtpmap:96 opus/16000"]), Codec::G722);
+    assert_eq!(first(&["a=rtpmap:96 PCMU/8000/2"]), Codec::G722);
+    assert_eq!(first(&["a=rtpmap:9 G722/16000"]), Codec::Pcma);
 }
 
 #[test]
@@ -58,7 +154,7 @@ fn an_offer_with_video_and_two_audio_streams_is_answered_in_place() {
         "a=sendonly",
         "m=audio 40006 RTP/AVP 0",
     ]);
-    let (ours, plan) = answer(&local(), &theirs, Some(Codec::Pcmu)).unwrap();
+    let (ours, plan) = answer(&local(), &theirs, &G711, &[Codec::Pcmu]).unwrap();
     assert_eq!(plan.codec, Codec::Pcmu);
     assert_eq!((plan.send_payload_type, plan.receive_payload_type), (97, 97));
     assert_eq!(plan.telephone_event, Some((96, 96)));
@@ -66,7 +162,7 @@ fn an_offer_with_video_and_two_audio_streams_is_answered_in_place() {
     insta::assert_snapshot!(text(ours), @r"
     v=0
     o=- 7 1 IN IP4 192.0.2.1
-    s=callbridge
+    s=-
     c=IN IP4 192.0.2.1
     t=3034423619 3042462419
     m=video 0 RTP/AVP 96
@@ -96,7 +192,7 @@ fn an_answer_picks_the_first_codec_that_we_offered() {
 #[test]
 fn hold_by_sendonly_by_inactive_and_by_address_zero_then_resume() {
     let audio = "m=audio 40000 RTP/AVP 0";
-    let flow = |lines: &[&str]| answer(&local(), &body(lines), None).unwrap().1.direction;
+    let flow = |lines: &[&str]| answer(&local(), &body(lines), &Codec::ALL, &[]).unwrap().1.direction;
     assert_eq!(flow(&[C, T, audio, "a=sendonly"]), Direction { send: false, receive: true });
     assert_eq!(flow(&[C, T, audio, "a=inactive"]), Direction::INACTIVE);
     assert!(!flow(&["c=IN IP4 0.0.0.0", T, audio]).send);
@@ -146,6 +242,7 @@ fn the_packet_time_that_the_peer_asks_is_kept_where_we_can() {
         accept_answer(&[Codec::Pcmu], &body(&all)).unwrap().ptime_ms
     };
     assert_eq!(ptime(&["a=ptime:30"]), 30);
+    assert_eq!(ptime(&["a=ptime:50"]), 50);
     assert_eq!(ptime(&["a=ptime:17"]), 20);
     assert_eq!(ptime(&["a=ptime:60", "a=maxptime:40"]), 40);
     assert_eq!(ptime(&["a=maxptime:10"]), 10);
@@ -158,12 +255,12 @@ fn a_stream() -> impl Strategy<Value = Vec<String>> {
     let proto = prop_oneof![3 => Just("RTP/AVP"), 1 => Just("RTP/SAVPF"), 1 => Just("udptl")];
     let formats = proptest::collection::vec(0u8..128, 1..8);
     let direction = proptest::sample::select(vec!["sendrecv", "sendonly", "recvonly", "inactive"]);
-    let name = proptest::sample::select(vec!["PCMU", "pcma", "telephone-event", "opus"]);
+    let name = proptest::sample::select(vec!["PCMU/8000", "pcma/8000/1", "telephone-event/8000", "opus/48000/2"]);
     (media, port, proto, formats, direction, name).prop_map(|(media, port, proto, formats, direction, name)| {
         let list: Vec<String> = formats.iter().map(u8::to_string).collect();
         let mut lines = vec![format!("m={media} {port} {proto} {}", list.join(" ")), format!("a={direction}")];
         if let Some(dynamic) = formats.iter().find(|number| **number >= 96) {
-            lines.push(format!("a=rtpmap:{dynamic} {name}/8000"));
+            lines.push(format!("a=rtpmap:{dynamic} {name}"));
         }
         lines
     })
@@ -173,7 +270,7 @@ proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
         let _ = accept_answer(&[Codec::Pcmu], &bytes);
-        let _ = answer(&local(), &bytes, None);
+        let _ = answer(&local(), &bytes, &Codec::ALL, &[]);
     }
 
     #[test]
@@ -184,7 +281,7 @@ proptest! {
         }
         bytes.truncate(cut);
         let _ = accept_answer(&[Codec::Pcmu], &bytes);
-        let _ = answer(&local(), &bytes, Some(Codec::Pcma));
+        let _ = answer(&local(), &bytes, &Codec::ALL, &[Codec::Pcma]);
     }
 
     /// Whatever was offered: as many streams answered as offered, at most one taken, and we would take our own answer.
@@ -199,8 +296,8 @@ proptest! {
         let address: IpAddr = if six { "2001:db8::5".parse().unwrap() } else { "192.0.2.5".parse().unwrap() };
         let local = LocalMedia { address, ..local() };
         let preferred = if alaw { Codec::Pcma } else { Codec::Pcmu };
-        if let Ok((ours, plan)) = answer(&local, &body(&lines), Some(preferred)) {
-            let theirs = accept_answer(&[Codec::Pcmu, Codec::Pcma], &ours).unwrap();
+        if let Ok((ours, plan)) = answer(&local, &body(&lines), &Codec::ALL, &[preferred]) {
+            let theirs = accept_answer(&Codec::ALL, &ours).unwrap();
             prop_assert_eq!(theirs.codec, plan.codec);
             prop_assert_eq!(theirs.send_payload_type, plan.receive_payload_type);
             prop_assert_eq!(theirs.remote, SocketAddr::new(local.address, local.port));
@@ -215,7 +312,7 @@ proptest! {
     fn our_own_offer_is_always_answered(alaw_first: bool, send: bool, receive: bool) {
         let codecs = if alaw_first { [Codec::Pcma, Codec::Pcmu] } else { [Codec::Pcmu, Codec::Pcma] };
         let offered = offer(&local(), &codecs, Direction { send, receive });
-        let (ours, plan) = answer(&local(), &offered, None).unwrap();
+        let (ours, plan) = answer(&local(), &offered, &Codec::ALL, &[]).unwrap();
         prop_assert_eq!(plan.codec, codecs[0]);
         let accepted = accept_answer(&codecs, &ours).unwrap();
         prop_assert_eq!(accepted.direction, Direction { send, receive });
@@ -227,7 +324,7 @@ proptest! {
 fn the_answer_to_a_repeated_description_is_read_with_its_payload_types() {
     let theirs =
         body(&[C, T, "m=audio 40004 RTP/AVP 97 96", "a=rtpmap:97 PCMA/8000", "a=rtpmap:96 telephone-event/8000"]);
-    let (ours, before) = answer(&local(), &theirs, None).unwrap();
+    let (ours, before) = answer(&local(), &theirs, &Codec::ALL, &[]).unwrap();
     let after = accept_answer_to(&ours, &theirs).unwrap();
     assert_eq!(after, before);
     assert_eq!((after.receive_payload_type, after.telephone_event), (97, Some((96, 96))));

@@ -9,8 +9,8 @@ use super::{Codec, Direction, LocalMedia};
 pub(super) struct OurAudio {
     /// In order of preference, with payload types.
     pub codecs: Vec<(Codec, u8)>,
-    /// Payload type of `telephone-event/8000`, where it is spoken.
-    pub telephone_event: Option<u8>,
+    /// `telephone-event`, where it is spoken: payload types and clocks.
+    pub events: Vec<(u8, u32)>,
     /// From our side.
     pub direction: Direction,
 }
@@ -32,12 +32,12 @@ pub(super) fn write(local: &LocalMedia, time: (u64, u64), streams: &[OurStream<'
     let LocalMedia { address, session_id, version, .. } = local;
     let (start, stop) = time;
     let mut text = format!(
-        "v=0\r\no=- {session_id} {version} IN {family} {address}\r\ns=callbridge\r\nc=IN {family} {address}\r\n\
+        "v=0\r\no=- {session_id} {version} IN {family} {address}\r\ns=-\r\nc=IN {family} {address}\r\n\
          t={start} {stop}\r\n"
     );
     for stream in streams {
         match stream {
-            OurStream::Audio(audio) => write_audio(&mut text, local.port, audio),
+            OurStream::Audio(audio) => write_audio(&mut text, local, audio),
             OurStream::Refused { media, proto, formats } => {
                 line(&mut text, format_args!("m={media} 0 {proto} {formats}"))
             }
@@ -46,20 +46,31 @@ pub(super) fn write(local: &LocalMedia, time: (u64, u64), streams: &[OurStream<'
     text.into_bytes()
 }
 
-fn write_audio(text: &mut String, port: u16, audio: &OurAudio) {
-    let _ = write!(text, "m=audio {port} RTP/AVP");
-    for payload_type in audio.codecs.iter().map(|(_, number)| *number).chain(audio.telephone_event) {
+fn write_audio(text: &mut String, local: &LocalMedia, audio: &OurAudio) {
+    let _ = write!(text, "m=audio {} RTP/AVP", local.port);
+    let numbers = audio.codecs.iter().map(|(_, number)| *number).chain(audio.events.iter().map(|(number, _)| *number));
+    for payload_type in numbers {
         let _ = write!(text, " {payload_type}");
     }
     text.push_str("\r\n");
     for (codec, payload_type) in &audio.codecs {
-        line(text, format_args!("a=rtpmap:{payload_type} {}/8000", codec.name()));
+        // 0 and 8 are known to every phone (RFC 3551 table 4), and an INVITE over UDP has 1300 bytes (RFC 3261 §18.1.1).
+        if !codec.is_g711() || *payload_type != codec.payload_type() {
+            line(text, format_args!("a=rtpmap:{payload_type} {}", codec.rtpmap()));
+        }
+        if *codec == Codec::Opus {
+            // Lost packets are made up from the next; one channel each way is the default (RFC 7587 §6.1).
+            line(text, format_args!("a=fmtp:{payload_type} useinbandfec=1"));
+        }
     }
-    if let Some(payload_type) = audio.telephone_event {
-        line(text, format_args!("a=rtpmap:{payload_type} telephone-event/8000"));
-        line(text, format_args!("a=fmtp:{payload_type} 0-15"));
+    for (payload_type, hertz) in &audio.events {
+        line(text, format_args!("a=rtpmap:{payload_type} telephone-event/{hertz}"));
+        // The sixteen keys are meant without it (RFC 4733 §2.4.1); old phones at 8 kHz want to read it, and an INVITE has to be short.
+        if *hertz == 8_000 {
+            line(text, format_args!("a=fmtp:{payload_type} 0-15"));
+        }
     }
-    line(text, format_args!("a=ptime:20"));
+    line(text, format_args!("a=ptime:{}", local.ptime_ms));
     line(text, format_args!("a={}", audio.direction.attribute()));
 }
 

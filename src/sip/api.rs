@@ -27,7 +27,7 @@ pub struct Invite {
     /// How the switch wants SIP spoken.
     pub trunk: Arc<Trunk>,
     /// The SDP offer.
-    pub offer: Vec<u8>,
+    pub offer: Arc<[u8]>,
 }
 
 /// Our own SIP addresses, by transport: what Via and Contact say.

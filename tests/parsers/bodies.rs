@@ -14,10 +14,16 @@ pub use sip::{sip_message, sip_stream};
 
 /// Takes the bytes as an offer, and as an answer to ours.
 pub fn sdp(body: &[u8]) {
-    let local =
-        LocalMedia { address: [127, 0, 0, 1].into(), port: 20_000, session_id: 1, version: 1, telephone_event: true };
-    let _ = sdp::accept_answer(&[Codec::Pcmu, Codec::Pcma], body);
-    if let Ok((answer, _)) = sdp::answer(&local, body, Some(Codec::Pcmu)) {
+    let local = LocalMedia {
+        address: [127, 0, 0, 1].into(),
+        port: 20_000,
+        session_id: 1,
+        version: 1,
+        telephone_event: true,
+        ptime_ms: 20,
+    };
+    let _ = sdp::accept_answer(&Codec::ALL, body);
+    if let Ok((answer, _)) = sdp::answer(&local, body, &Codec::ALL, &[Codec::Pcmu]) {
         assert!(!answer.is_empty());
     }
 }

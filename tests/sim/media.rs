@@ -38,7 +38,7 @@ impl Prompts for Tones {
 pub fn tones() -> Arc<dyn Prompts> {
     let render = |hz| {
         let long = |law| -> Arc<[u8]> { tone_frame(hz, law).repeat(FRAMES).into() };
-        (hz, Arc::new(Prompt { pcmu: long(Law::Mu), pcma: long(Law::A) }))
+        (hz, Arc::new(Prompt::of_codes(long(Law::Mu), long(Law::A))))
     };
     Arc::new(Tones([CONNECTING_HZ, UNAVAILABLE_HZ, MUSIC_HZ].map(render).into()))
 }

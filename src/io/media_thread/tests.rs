@@ -20,7 +20,7 @@ impl Prompts for Message {
     fn find(&self, _: &Clip) -> Arc<Prompt> {
         let samples = tone::sine(440.0, 8000, 8000);
         let (pcmu, pcma) = (g711::ulaw_encode_all(&samples), g711::alaw_encode_all(&samples));
-        Arc::new(Prompt { pcmu: pcmu.into(), pcma: pcma.into() })
+        Arc::new(Prompt::of_codes(pcmu, pcma))
     }
 }
 
@@ -58,6 +58,8 @@ impl Phone {
             telephone_event: None,
             direction: Direction::BOTH,
             ptime_ms: 20,
+            max_ptime_ms: 120,
+            event_hz: 8000,
         };
         media.command(Command::Agree { leg, plan });
         let tone = g711::ulaw_encode_all(&tone::sine(hertz, 8000, 8000));

@@ -14,7 +14,7 @@ use crate::audio::Prompt;
 use crate::config::PromptConfig;
 use crate::io::speech::{Speaker, SpeechError};
 use crate::media::api::Spoken;
-use crate::model::BusinessId;
+use crate::model::{BusinessId, Codec};
 
 /// How often the worker looks for newly installed recordings.
 const LOOK: Duration = Duration::from_millis(500);
@@ -28,6 +28,8 @@ pub enum Job {
     Prepare(Spoken),
     /// These businesses exist now, with these registered names.
     Businesses(BTreeMap<BusinessId, Arc<str>>),
+    /// Somebody hears this recording in a codec that it was not made in.
+    Make(Arc<Prompt>, Codec),
     /// Answer when everything asked for before is done.
     Settle(SyncSender<()>),
 }
@@ -101,6 +103,7 @@ impl Worker {
     fn take(&mut self, job: Job) {
         match job {
             Job::Prepare(spoken) => self.render(&spoken),
+            Job::Make(prompt, codec) => prompt.make(codec),
             Job::Settle(done) => self.settling.push(done),
             Job::Businesses(names) => {
                 let new = names.iter().filter(|(id, name)| self.names.get(*id) != Some(*name));

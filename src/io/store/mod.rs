@@ -7,6 +7,7 @@
 mod accounts;
 mod error;
 mod ladders;
+mod queue;
 mod reads;
 mod schema;
 mod seed;

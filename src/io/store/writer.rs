@@ -1,12 +1,13 @@
 //! The writer: one thread, one bounded queue; all operations that wait are put into one transaction, made durable by one sync
 //! and then answered. Owns order, grouping and the fate of a failed operation; refuses to retry (the engine does).
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::RecvTimeoutError;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::queue::{Queue, Refused, Taker, queue};
 use super::sqlite::WriterBounds;
 use super::{OnStored, StoreError, ladders};
 use crate::engine::api::{StoreFailure, StoreOp, StoreToken};
@@ -21,13 +22,13 @@ const FORGET_MORE: Duration = Duration::from_secs(1);
 
 /// The queue's end and the thread behind it.
 pub(super) struct Writer {
-    queue: Option<SyncSender<(StoreToken, StoreOp)>>,
+    queue: Option<Queue<(StoreToken, StoreOp)>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Writer {
     pub(super) fn start(connection: Connection, bounds: WriterBounds, stored: OnStored) -> Result<Writer, StoreError> {
-        let (queue, waiting) = sync_channel(bounds.queue);
+        let (queue, waiting) = queue(bounds.queue);
         let run = move || run(&connection, &waiting, bounds, &stored);
         let thread = std::thread::Builder::new().name("store".to_owned()).spawn(run).map_err(StoreError::Thread)?;
         Ok(Writer { queue: Some(queue), thread: Some(thread) })
@@ -35,9 +36,9 @@ impl Writer {
 
     pub(super) fn submit(&self, token: StoreToken, op: StoreOp) -> Result<(), StoreFailure> {
         let gone = || StoreFailure::Unavailable("the writer is gone".to_owned());
-        self.queue.as_ref().ok_or_else(gone)?.try_send((token, op)).map_err(|error| match error {
-            TrySendError::Full(_) => StoreFailure::Unavailable("too many operations wait".to_owned()),
-            TrySendError::Disconnected(_) => gone(),
+        self.queue.as_ref().ok_or_else(gone)?.put((token, op)).map_err(|refused| match refused {
+            Refused::Full => StoreFailure::Unavailable("too many operations wait".to_owned()),
+            Refused::Gone => gone(),
         })
     }
 }
@@ -54,7 +55,7 @@ impl Drop for Writer {
     }
 }
 
-fn run(connection: &Connection, waiting: &Receiver<(StoreToken, StoreOp)>, bounds: WriterBounds, stored: &OnStored) {
+fn run(connection: &Connection, waiting: &Taker<(StoreToken, StoreOp)>, bounds: WriterBounds, stored: &OnStored) {
     let group = bounds.group.max(1);
     let mut answers = Vec::with_capacity(group);
     let (mut forgotten, mut pause): (Option<Instant>, Duration) = (None, FORGET_EVERY);
@@ -64,12 +65,12 @@ fn run(connection: &Connection, waiting: &Receiver<(StoreToken, StoreOp)>, bound
             pause = if ladders::forget(connection, bounds.ladders_kept) { FORGET_MORE } else { FORGET_EVERY };
             forgotten = Some(Instant::now());
         }
-        let first = match waiting.recv_timeout(pause) {
+        let first = match waiting.take(pause) {
             Ok(first) => first,
             Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => break,
         };
-        let ops = std::iter::once(first).chain(waiting.try_iter()).take(group);
+        let ops = std::iter::once(first).chain(std::iter::from_fn(|| waiting.try_take())).take(group);
         commit_group(connection, ops, &mut answers);
         for (token, result) in answers.drain(..) {
             stored(token, result);
@@ -85,7 +86,8 @@ type Answer = (StoreToken, Result<(), StoreFailure>);
 
 /// One transaction over all of `ops`. One operation that fails does not fail the others; a failed commit fails all.
 fn commit_group(connection: &Connection, ops: impl Iterator<Item = (StoreToken, StoreOp)>, answers: &mut Vec<Answer>) {
-    let mut broken = connection.execute_batch("BEGIN IMMEDIATE").err();
+    let run = |sql: &str| connection.prepare_cached(sql)?.execute([]);
+    let mut broken = run("BEGIN IMMEDIATE").err();
     for (token, op) in ops {
         let result = if broken.is_some() { Ok(Ok(())) } else { apply_alone(connection, &op) };
         let answer = result.unwrap_or_else(|error| {
@@ -99,7 +101,7 @@ fn commit_group(connection: &Connection, ops: impl Iterator<Item = (StoreToken, 
         answers.push((token, answer));
     }
     if broken.is_none() {
-        broken = connection.execute_batch("COMMIT").err();
+        broken = run("COMMIT").err();
     }
     let Some(error) = broken else { return };
     tracing::error!(%error, operations = answers.len(), "the store could not commit");

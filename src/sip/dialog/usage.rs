@@ -60,6 +60,8 @@ impl Usage {
         let Some(place) = place else {
             let room = self.forks.len() < MAX_FORKS;
             return room.then(|| {
+                // Most calls have one.
+                self.forks.reserve_exact(1);
                 self.forks.push(dialog);
                 self.forks.len() - 1
             });

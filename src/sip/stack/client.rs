@@ -75,7 +75,7 @@ impl Stack {
             target: invite.target.as_str().into(),
             headers: invite.headers.clone(),
             trunk: std::sync::Arc::clone(&invite.trunk),
-            offer: Stored::from(invite.offer.as_slice()),
+            offer: Stored::clone(&invite.offer),
             ask: invite.trunk.session.as_ref().map(Ask::of),
             retry_fields: Vec::new(),
             tried: Tried::default(),

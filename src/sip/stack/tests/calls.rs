@@ -119,7 +119,7 @@ fn an_unwritable_target_and_a_full_stack_fail_at_once() {
         from_name: None,
         headers: Vec::new(),
         trunk: Default::default(),
-        offer: Vec::new(),
+        offer: Vec::new().into(),
     };
     rig.stack.invite(rig.now, invite.clone());
     rig.stack.config.max_legs = 1;

@@ -17,7 +17,7 @@ fn dial_over(rig: &mut Rig, hop: Hop, headers: usize) -> Vec<(Hop, String)> {
             from_name: None,
             headers: padding,
             trunk: Default::default(),
-            offer: b"v=0 offer".to_vec(),
+            offer: b"v=0 offer".to_vec().into(),
         },
     );
     sent(rig)

@@ -118,7 +118,7 @@ impl Rig {
                 from_name: Some("ABC".into()),
                 headers: Vec::new(),
                 trunk: trunk.into(),
-                offer: b"v=0 offer".to_vec(),
+                offer: b"v=0 offer".to_vec().into(),
             },
         );
         self.drain();

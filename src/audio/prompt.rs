@@ -1,0 +1,188 @@
+//! A recording ready to be sent: encoded once per codec and shared by every leg that hears it.
+//!
+//! Both laws of G.711 are made at once. G.722 and Opus are made when somebody is to hear them, by a thread that has the time
+//! ([`Prompt::make`]); until then whoever plays it encodes for himself. Owns the encoded frames; refuses to know who hears them.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use super::codec::{Encoder, Rate};
+use super::{SAMPLE_RATE, SAMPLES_PER_FRAME, g711};
+use crate::model::Codec;
+
+/// A recording, 8 kHz mono.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Prompt {
+    /// G.711 µ-law, one byte per 125 µs sample.
+    pub pcmu: Arc<[u8]>,
+    /// The same in A-law.
+    pub pcma: Arc<[u8]>,
+    /// G.722: also a byte per 125 µs.
+    g722: OnceLock<Arc<[u8]>>,
+    opus: OnceLock<Packets>,
+    asked: [OnceLock<()>; 2],
+}
+
+/// Opus packets of 20 ms, one behind the other.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Packets {
+    bytes: Arc<[u8]>,
+    ends: Arc<[usize]>,
+}
+
+impl Prompt {
+    /// Encodes 8 kHz samples in both laws. The last frame is filled up with silence, so every packet is whole.
+    pub fn from_pcm(samples: &[i16]) -> Prompt {
+        let missing = samples.len().next_multiple_of(SAMPLES_PER_FRAME) - samples.len();
+        let whole = |mut codes: Vec<u8>, silence: u8| -> Arc<[u8]> {
+            codes.extend(std::iter::repeat_n(silence, missing));
+            codes.into()
+        };
+        Prompt::of_codes(
+            whole(g711::ulaw_encode_all(samples), g711::ULAW_SILENCE),
+            whole(g711::alaw_encode_all(samples), g711::ALAW_SILENCE),
+        )
+    }
+
+    /// Of what is encoded in both laws already, equally long.
+    pub fn of_codes(pcmu: impl Into<Arc<[u8]>>, pcma: impl Into<Arc<[u8]>>) -> Prompt {
+        let (g722, opus, asked) = (OnceLock::new(), OnceLock::new(), Default::default());
+        Prompt { pcmu: pcmu.into(), pcma: pcma.into(), g722, opus, asked }
+    }
+
+    /// Its samples, as a listener on a µ-law line hears them.
+    pub fn to_pcm(&self) -> Vec<i16> {
+        g711::ulaw_decode_all(&self.pcmu)
+    }
+
+    /// The frames of a codec that has a byte for every sample: all but Opus. `None`: not made.
+    pub fn codes(&self, codec: Codec) -> Option<&[u8]> {
+        match codec {
+            Codec::Pcmu => Some(&self.pcmu),
+            Codec::Pcma => Some(&self.pcma),
+            Codec::G722 => self.g722.get().map(AsRef::as_ref),
+            Codec::Opus => None,
+        }
+    }
+
+    /// The Opus packet of this 20 ms frame. `None`: not made, or past the end.
+    pub fn packet(&self, frame: usize) -> Option<&[u8]> {
+        let Packets { bytes, ends } = self.opus.get()?;
+        let start = frame.checked_sub(1).map_or(Some(0), |before| ends.get(before).copied())?;
+        bytes.get(start..*ends.get(frame)?)
+    }
+
+    /// Whether its frames in this codec are there.
+    pub fn is_made(&self, codec: Codec) -> bool {
+        match codec {
+            Codec::Pcmu | Codec::Pcma => true,
+            Codec::G722 => self.g722.get().is_some(),
+            Codec::Opus => self.opus.get().is_some(),
+        }
+    }
+
+    /// Somebody would hear it in this codec: true for the first who says so while it is not made.
+    pub fn ask(&self, codec: Codec) -> bool {
+        let [g722, opus] = &self.asked;
+        match codec {
+            Codec::Pcmu | Codec::Pcma => false,
+            Codec::G722 => !self.is_made(codec) && g722.set(()).is_ok(),
+            Codec::Opus => !self.is_made(codec) && opus.set(()).is_ok(),
+        }
+    }
+
+    /// Makes its frames in this codec, where they are not there: some milliseconds of work for each second of it.
+    pub fn make(&self, codec: Codec) {
+        match codec {
+            Codec::Pcmu | Codec::Pcma => {}
+            Codec::G722 => {
+                self.g722.get_or_init(|| {
+                    let mut codes = Vec::with_capacity(self.samples());
+                    Encoder::new(codec, Rate::Hz8000).encode(&self.to_pcm(), &mut codes);
+                    codes.into()
+                });
+            }
+            Codec::Opus => {
+                self.opus.get_or_init(|| self.opus_packets());
+            }
+        }
+    }
+
+    fn opus_packets(&self) -> Packets {
+        let mut encoder = Encoder::new(Codec::Opus, Rate::Hz8000);
+        let (mut bytes, mut ends) = (Vec::new(), Vec::new());
+        for frame in self.to_pcm().chunks(SAMPLES_PER_FRAME) {
+            encoder.encode(frame, &mut bytes);
+            ends.push(bytes.len());
+        }
+        Packets { bytes: bytes.into(), ends: ends.into() }
+    }
+
+    /// How many samples it has; of those made by [`Prompt::from_pcm`] a multiple of [`SAMPLES_PER_FRAME`].
+    pub fn samples(&self) -> usize {
+        self.pcmu.len()
+    }
+
+    /// How long it lasts.
+    pub fn duration(&self) -> Duration {
+        duration(self.samples())
+    }
+
+    /// Memory it takes with every codec made, in bytes: three at 64 kbit/s, Opus at 16.
+    pub fn bytes(&self) -> usize {
+        self.pcmu.len() * 3 + self.pcmu.len() / 4
+    }
+}
+
+/// How long so many samples last.
+pub fn duration(samples: usize) -> Duration {
+    Duration::from_micros(samples as u64 * 1_000_000 / u64::from(SAMPLE_RATE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::codec::Decoder;
+    use crate::audio::tone::{share_at, sine};
+
+    #[test]
+    fn a_prompt_is_whole_frames_in_both_laws() {
+        let prompt = Prompt::from_pcm(&sine(440.0, 8000, 170));
+        assert_eq!((prompt.pcmu.len(), prompt.pcma.len()), (320, 320));
+        assert_eq!(prompt.duration(), Duration::from_millis(40));
+        assert_eq!(prompt.pcma.last(), Some(&g711::ALAW_SILENCE));
+        assert!(Prompt::from_pcm(&[]).pcmu.is_empty());
+    }
+
+    #[test]
+    fn the_other_codecs_are_made_once_for_the_first_who_asks() {
+        let prompt = Prompt::from_pcm(&sine(440.0, 8000, 8000));
+        for codec in [Codec::G722, Codec::Opus] {
+            assert!(!prompt.is_made(codec));
+            assert_eq!((prompt.ask(codec), prompt.ask(codec)), (true, false));
+            prompt.make(codec);
+            assert!(prompt.is_made(codec) && !prompt.ask(codec));
+        }
+        assert!(!prompt.ask(Codec::Pcmu));
+    }
+
+    #[test]
+    fn it_sounds_the_same_in_every_codec() {
+        let prompt = Prompt::from_pcm(&sine(440.0, 8000, 8000));
+        for codec in Codec::ALL {
+            prompt.make(codec);
+            let (mut decoder, mut heard) = (Decoder::new(codec, Rate::Hz8000), Vec::new());
+            for frame in 0..50 {
+                let payload = match prompt.codes(codec) {
+                    Some(codes) => &codes[frame * 160..(frame + 1) * 160],
+                    None => prompt.packet(frame).unwrap(),
+                };
+                assert!(decoder.decode(payload, &mut heard));
+            }
+            assert_eq!(heard.len(), 8000, "{codec:?}");
+            assert!(share_at(&heard[1600..6400], 440.0) > 0.98, "{codec:?}");
+        }
+        assert_eq!(prompt.packet(50), None);
+        assert!(prompt.opus.get().unwrap().bytes.len() <= prompt.samples() / 4 * 2, "near 16 kbit/s");
+    }
+}
