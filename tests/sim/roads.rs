@@ -61,6 +61,10 @@ pub struct Roads {
     /// Every host that ever was a place of a switch.
     owner: BTreeMap<SocketAddr, usize>,
     starts: BTreeMap<usize, Vec<Mono>>,
+    /// When a row of REGISTERs failed last, and the branch that did.
+    failed: BTreeMap<String, (Mono, String)>,
+    /// Branches of REGISTERs: what comes with one of them again is a repetition.
+    registers: BTreeSet<String>,
     broken: Vec<(Promise, String)>,
 }
 
@@ -95,6 +99,12 @@ impl Roads {
         self.tries.get(call_id).is_some_and(|known| known.given_up && known.fares == Fares::Unanswered)
     }
 
+    /// Another try of the same leg followed this one.
+    pub fn superseded(&self, call_id: &str) -> bool {
+        let leg = self.tries.get(call_id).and_then(|known| self.legs.get(&known.leg));
+        leg.and_then(|tries| tries.last()).is_some_and(|last| last != call_id)
+    }
+
     /// Nobody wants this call any more.
     pub fn over(&mut self, call: CallId) {
         self.over.insert(call);
@@ -110,9 +120,25 @@ impl Roads {
             ("CANCEL" | "BYE", _) => {
                 self.tries.get_mut(id).into_iter().for_each(|known| known.left = true);
             }
+            ("REGISTER", None) => self.registers(now, &message),
             ("OPTIONS", None) => self.places.entry(to).or_default().asked(now, message.branch().unwrap_or_default()),
             _ => {}
         }
+    }
+
+    /// A refused REGISTER is not repeated at once (RFC 5626 §4.5: half of 30 seconds at least).
+    fn registers(&mut self, now: Mono, message: &Message<'_>) {
+        let id = message.get("Call-ID").unwrap_or_default();
+        if !self.registers.insert(message.branch().unwrap_or_default().to_owned()) {
+            return;
+        }
+        let Some((at, branch)) = self.failed.get(id) else { return };
+        let leaves = message.get("Expires") == Some("0");
+        if now.since(*at) < Duration::from_secs(14) && !leaves {
+            let text = format!("REGISTER again {:?} after {branch} was refused", now.since(*at));
+            self.broken.push((Promise::RegistrationsAreKept, text));
+        }
+        self.failed.remove(id);
     }
 
     fn invited(&mut self, now: Mono, to: SocketAddr, message: &Message<'_>, leg: LegId, world: (&Topology, &Present)) {
@@ -252,6 +278,10 @@ impl Roads {
                 let retry = message.get("Retry-After").and_then(|text| text.parse().ok());
                 self.answered(now, id, cseq, status, retry);
             }
+            (Start::Response { status: 400.. }, Some((_, "REGISTER"))) if refused(&message) => {
+                let branch = message.branch().unwrap_or_default().to_owned();
+                self.failed.entry(id.to_owned()).or_insert((now, branch));
+            }
             (Start::Response { status }, Some((_, "OPTIONS"))) => {
                 let place = self.places.entry(from).or_default();
                 place.answers(now, message.branch().unwrap_or_default(), !matches!(status, 408 | 503));
@@ -311,6 +341,11 @@ impl Roads {
             self.broken.push((Promise::NotForWantOfASwitch, text));
         }
     }
+}
+
+/// A refusal of a REGISTER that stands: no challenge, and no wish for another time.
+fn refused(message: &Message<'_>) -> bool {
+    !matches!(message.start, Start::Response { status: 401 | 407 | 423 })
 }
 
 /// The switches that serve a number now: of those not in maintenance, the ones with the longest prefix.
