@@ -6,6 +6,8 @@ mod support;
 
 #[path = "interop/baresip.rs"]
 mod baresip;
+#[path = "interop/encrypted.rs"]
+mod encrypted;
 #[path = "interop/flood.rs"]
 mod flood;
 #[path = "interop/kamailio.rs"]

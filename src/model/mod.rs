@@ -28,7 +28,7 @@ pub use message::{AnsweredMark, Idempotency, InitiationMessage, Progress, Stored
 pub use money::{Currency, Money, Tariff};
 pub use outcome::{CallState, Cause, LegState, Outcome, Role};
 pub use record::{AttemptRecord, CallRecord, CallView, LegView, Quality};
-pub use srtp::{MasterKey, OurKeys, SrtpKeys, SrtpUse, Suite};
+pub use srtp::{MasterKey, OurKeys, SrtpKeys, SrtpUse, Suite, Suites, SuitesError};
 pub use switch::{Host, SwitchAddress, SwitchAddressError, Target};
 pub use transport::{Hop, SipTransport};
 pub use trunk::Trunk;
