@@ -87,7 +87,13 @@ impl Case<'_> {
             let [before, after] = pair else { continue };
             let rings_on =
                 before.ringing_at.is_some() && before.ended_at.is_none_or(|end| end > after.invited_at + slack);
-            if rings_on && after.ringing_at.is_some() && before.user != after.user {
+            // An INVITE that was given up unheard may ring for as long as its CANCEL takes (RFC 3261 §9.1).
+            let taken_back = |story: &Story| {
+                self.world.roads.given_up(&story.call_id)
+                    && story.ringing_at.zip(story.ended_at).is_some_and(|(rang, end)| end.since(rang) < slack)
+            };
+            let excused = taken_back(before) || taken_back(after);
+            if rings_on && !excused && after.ringing_at.is_some() && before.user != after.user {
                 let text = format!("{} still rang when {} was dialled", before.user, after.user);
                 blame(Promise::OneRepresentativeAtATime, text);
             }

@@ -99,6 +99,11 @@ impl Roads {
         self.tries.get(call_id).is_some_and(|known| known.given_up && known.fares == Fares::Unanswered)
     }
 
+    /// This try was left before a word of it was heard, and whatever came of it came later.
+    pub fn given_up(&self, call_id: &str) -> bool {
+        self.tries.get(call_id).is_some_and(|known| known.given_up)
+    }
+
     /// Another try of the same leg followed this one.
     pub fn superseded(&self, call_id: &str) -> bool {
         let leg = self.tries.get(call_id).and_then(|known| self.legs.get(&known.leg));
@@ -267,14 +272,15 @@ impl Roads {
         let Some(id) = message.get("Call-ID") else { return };
         match (message.start, message.cseq()) {
             (Start::Request { method: "BYE", .. }, _) => {
-                let known = self.tries.get(id).filter(|known| known.fares == Fares::Answered && known.leg.attempt == 0);
+                // Of a try that was left, it ends nothing that the customer still has.
+                let talks = |known: &&Try| known.fares == Fares::Answered && known.leg.attempt == 0 && !known.left;
+                let known = self.tries.get(id).filter(talks);
                 self.over.extend(known.map(|known| known.leg.call));
             }
             (Start::Response { status }, Some((cseq, "INVITE"))) => {
-                // A ring that is malformed was not heard.
-                if status < 200 && message.get("RSeq").is_some_and(|number| number.parse::<u32>().is_err()) {
-                    return;
-                }
+                // A ring that is malformed says no more than a 100 would.
+                let garbled = message.get("RSeq").is_some_and(|number| number.parse::<u32>().is_err());
+                let status = if status < 200 && garbled { 100 } else { status };
                 let retry = message.get("Retry-After").and_then(|text| text.parse().ok());
                 self.answered(now, id, cseq, status, retry);
             }
