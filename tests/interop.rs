@@ -12,6 +12,8 @@ mod encrypted;
 mod flood;
 #[path = "interop/kamailio.rs"]
 mod kamailio;
+#[path = "interop/scanners.rs"]
+mod scanners;
 #[path = "interop/softswitch.rs"]
 mod softswitch;
 #[path = "interop/telephone.rs"]
