@@ -158,8 +158,8 @@ impl InviteClient {
 
     /// The transport failed: no response will come, so timer B is due (§17.1.1.2).
     pub fn unreachable(&mut self, now: Mono) {
-        if let State::Calling { a, b, .. } = &mut self.state {
-            (*a, *b) = (None, now);
+        if let State::Calling { a, b, wanted, .. } = &mut self.state {
+            (*a, *b, *wanted) = (None, now, false);
         }
     }
 
