@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Wall;
-use crate::model::Outcome;
+use crate::model::{Outcome, TransferRefusal};
 
 /// One line.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -215,6 +215,13 @@ pub enum Moment {
     Transferred {
         /// Who asked for it.
         by: u16,
+    },
+    /// The transfer that was asked for is refused.
+    TransferRefused {
+        /// Who asked for it.
+        by: u16,
+        /// Why.
+        why: TransferRefusal,
     },
     /// The business asked for the end.
     Deleted,

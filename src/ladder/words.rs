@@ -157,6 +157,7 @@ pub(super) fn moment(ladder: &Ladder, moment: &Moment) -> String {
         Moment::Digits { count: 1, .. } => "1 digit".to_owned(),
         Moment::Digits { count, .. } => format!("{count} digits"),
         Moment::Transferred { .. } => "transfers".to_owned(),
+        Moment::TransferRefused { why, .. } => format!("transfer refused: {}", why.explained()),
         Moment::Deleted => "DELETE".to_owned(),
         Moment::Ended { outcome } => format!("ended: {outcome}"),
         Moment::Lost => "stopped; what went before is lost".to_owned(),

@@ -15,6 +15,7 @@ pub mod outcome;
 pub mod record;
 pub mod srtp;
 pub mod switch;
+pub mod transfer;
 pub mod transport;
 pub mod trunk;
 
@@ -30,5 +31,6 @@ pub use outcome::{CallState, Cause, LegState, Outcome, Role};
 pub use record::{AttemptRecord, CallRecord, CallView, LegView, Quality};
 pub use srtp::{MasterKey, OurKeys, SrtpKeys, SrtpUse, Suite, Suites, SuitesError};
 pub use switch::{Host, SwitchAddress, SwitchAddressError, Target};
+pub use transfer::TransferRefusal;
 pub use transport::{Hop, SipTransport};
 pub use trunk::Trunk;
