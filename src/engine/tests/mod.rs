@@ -3,6 +3,7 @@
 
 mod codecs;
 mod dialling;
+mod forms;
 mod full;
 mod redirects;
 mod secure;
@@ -22,7 +23,7 @@ use crate::call::CallLimits;
 use crate::clock::{Mono, Now, Wall};
 use crate::media::api::{Command, Event};
 use crate::model::business::PasswordHash;
-use crate::model::{Business, CallId, CallRecord, Directory, Hop, Outcome, Quality, Tariff};
+use crate::model::{Business, CallId, CallRecord, Directory, Hop, MachineTimes, Outcome, Quality};
 use crate::routing::Switch;
 use crate::sip::api::Locals;
 
@@ -35,6 +36,8 @@ pub struct Rig {
     /// Messages sent and not looked at yet.
     sent: VecDeque<(Hop, String)>,
     pub notices: Vec<Notice>,
+    /// Commands to media, but for ports.
+    pub media: Vec<Command>,
     pub records: Vec<CallRecord>,
     pub ports: u16,
     pub last: Option<CallId>,
@@ -63,6 +66,8 @@ pub fn config(switches: Vec<Switch>) -> EngineConfig {
             farewell: Duration::from_secs(20),
             audio_proof: Duration::from_secs(5),
             gate: Duration::from_secs(20),
+            machine: MachineTimes::default(),
+            greeting: Duration::from_secs(30),
         },
         late: Duration::from_secs(30),
         max_ahead: Duration::from_secs(3600),
@@ -82,22 +87,13 @@ impl Rig {
             now,
             sent: VecDeque::new(),
             notices: Vec::new(),
+            media: Vec::new(),
             records: Vec::new(),
             ports: 0,
             last: None,
             replies: 0,
         };
-        let business = Business {
-            id: "abc".parse().unwrap(),
-            name: "ABC".to_owned(),
-            password_hash: PasswordHash(String::new()),
-            enabled: true,
-            limits: Default::default(),
-            tariff: Tariff::default(),
-            caller_ids: Vec::new(),
-            recording: Default::default(),
-            gates: Default::default(),
-        };
+        let business = Business::new("abc".parse().unwrap(), "ABC", PasswordHash(String::new()));
         let directory = Directory { businesses: [(business.id.clone(), Arc::new(business))].into() };
         rig.give(Input::Directory(Arc::new(directory)));
         rig
@@ -123,6 +119,7 @@ impl Rig {
                     let quality = Quality::default();
                     self.engine.handle(self.now, Input::Media(Event::Closed { leg, quality }));
                 }
+                Output::Media(command) => self.media.push(command),
                 Output::Store { token, op } => {
                     if let StoreOp::Finish { record, .. } = op {
                         self.records.push(*record);
