@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Wall;
-use crate::model::{AnsweredBy, Outcome, TransferRefusal};
+use crate::model::{AnsweredBy, Outcome, SupervisorMode, TransferRefusal};
 
 /// One line.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -229,6 +229,13 @@ pub enum Moment {
         by: u16,
         /// Why.
         why: TransferRefusal,
+    },
+    /// A supervisor takes part in the talk.
+    Supervises {
+        /// Its leg.
+        attempt: u16,
+        /// How.
+        mode: SupervisorMode,
     },
     /// The business asked for the end.
     Deleted,
