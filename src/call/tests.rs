@@ -30,21 +30,11 @@ fn at(seconds: u64) -> Now {
 }
 
 fn call(representatives: &[&str]) -> Call {
-    let message = InitiationMessage {
-        business_id: "abc".parse().unwrap(),
-        customer: Endpoint::parse("+12125550100").unwrap(),
-        representatives: representatives.iter().map(|r| Endpoint::parse(r).unwrap()).collect(),
-        desired_contact_time: None,
-        company_name: None,
-        web_page: None,
-        note: None,
-        reference: None,
-        caller_id: None,
-        withhold_caller_id: false,
-        record: false,
-        headers: Vec::new(),
-        idempotency: None,
-    };
+    let message = InitiationMessage::new(
+        "abc".parse().unwrap(),
+        Endpoint::parse("+12125550100").unwrap(),
+        representatives.iter().map(|r| Endpoint::parse(r).unwrap()).collect(),
+    );
     Call::new(CallId::new(Wall(0), CALL), Wall(0), message, limits(), true)
 }
 

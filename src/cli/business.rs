@@ -191,15 +191,12 @@ pub(super) fn run(args: BusinessArgs) -> Result<(), CliError> {
 fn add(args: &AddArgs) -> Result<(), CliError> {
     let config = config::load(&args.one.config.config)?;
     let business = Business {
-        id: args.one.id.clone(),
-        name: name(&args.name)?,
-        password_hash: read_password(&mut io::stdin().lock())?,
-        enabled: true,
         limits: args.account.limits(Limits::default()),
         tariff: args.account.tariff(Tariff::default()),
         caller_ids: args.account.caller_id.clone(),
         recording: args.account.recording.unwrap_or_default(),
         gates: args.account.gates(Gates::default()),
+        ..Business::new(args.one.id.clone(), name(&args.name)?, read_password(&mut io::stdin().lock())?)
     };
     let store = archive(&config, true)?;
     if store.business(&business.id)?.is_some() {

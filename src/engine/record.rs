@@ -207,35 +207,15 @@ mod tests {
     }
 
     fn stored(progress: Progress) -> StoredCall {
-        let message = InitiationMessage {
-            business_id: "abc".parse().unwrap(),
-            customer: number("+12125550100"),
-            representatives: vec![number("+16465550100")],
-            desired_contact_time: None,
-            company_name: None,
-            web_page: None,
-            note: None,
-            reference: None,
-            caller_id: None,
-            withhold_caller_id: false,
-            record: false,
-            headers: Vec::new(),
-            idempotency: None,
-        };
+        let message =
+            InitiationMessage::new("abc".parse().unwrap(), number("+12125550100"), vec![number("+16465550100")]);
         StoredCall { id: CallId::new(at(0), [7; 10]), created_at: at(0), message, progress }
     }
 
     fn business() -> Business {
         Business {
-            id: "abc".parse().unwrap(),
-            name: "ABC".to_owned(),
-            password_hash: PasswordHash(String::new()),
-            enabled: true,
-            limits: Default::default(),
             tariff: Tariff { increment_seconds: 1, minimum_seconds: 0, ..Tariff::default() },
-            caller_ids: Vec::new(),
-            recording: Default::default(),
-            gates: Default::default(),
+            ..Business::new("abc".parse().unwrap(), "ABC", PasswordHash(String::new()))
         }
     }
 

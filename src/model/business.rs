@@ -35,6 +35,23 @@ pub struct Business {
     pub gates: Gates,
 }
 
+impl Business {
+    /// An enabled account with the default bounds, that pays nothing and has nothing special.
+    pub fn new(id: BusinessId, name: impl Into<String>, password_hash: PasswordHash) -> Business {
+        Business {
+            id,
+            name: name.into(),
+            password_hash,
+            enabled: true,
+            limits: Limits::default(),
+            tariff: Tariff::default(),
+            caller_ids: Vec::new(),
+            recording: Recording::default(),
+            gates: Gates::default(),
+        }
+    }
+}
+
 /// Whether a business's talks are recorded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -23,7 +23,7 @@ use crate::call::CallLimits;
 use crate::clock::{Mono, Now, Wall};
 use crate::media::api::{Command, Event};
 use crate::model::business::PasswordHash;
-use crate::model::{Business, CallId, CallRecord, Directory, Hop, Outcome, Quality, Tariff};
+use crate::model::{Business, CallId, CallRecord, Directory, Hop, Outcome, Quality};
 use crate::routing::Switch;
 use crate::sip::api::Locals;
 
@@ -92,17 +92,7 @@ impl Rig {
             last: None,
             replies: 0,
         };
-        let business = Business {
-            id: "abc".parse().unwrap(),
-            name: "ABC".to_owned(),
-            password_hash: PasswordHash(String::new()),
-            enabled: true,
-            limits: Default::default(),
-            tariff: Tariff::default(),
-            caller_ids: Vec::new(),
-            recording: Default::default(),
-            gates: Default::default(),
-        };
+        let business = Business::new("abc".parse().unwrap(), "ABC", PasswordHash(String::new()));
         let directory = Directory { businesses: [(business.id.clone(), Arc::new(business))].into() };
         rig.give(Input::Directory(Arc::new(directory)));
         rig

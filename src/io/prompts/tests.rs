@@ -4,8 +4,8 @@ use super::*;
 use crate::audio::level::measure;
 use crate::audio::tone::{is_heard, sine, windows_heard};
 use crate::media::api::Whisper;
+use crate::model::Business;
 use crate::model::business::PasswordHash;
-use crate::model::{Business, Limits, Tariff};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -38,17 +38,7 @@ fn spoken(business: &str, company: &str) -> Spoken {
 }
 
 fn directory(names: &[(&str, &str)]) -> Directory {
-    let business = |id: &str, name: &str| Business {
-        id: id.parse().unwrap(),
-        name: name.to_owned(),
-        password_hash: PasswordHash(String::new()),
-        enabled: true,
-        limits: Limits::default(),
-        tariff: Tariff::default(),
-        caller_ids: Vec::new(),
-        recording: Default::default(),
-        gates: Default::default(),
-    };
+    let business = |id: &str, name: &str| Business::new(id.parse().unwrap(), name, PasswordHash(String::new()));
     let all = names.iter().map(|(id, name)| (id.parse().unwrap(), Arc::new(business(id, name))));
     Directory { businesses: all.collect() }
 }
