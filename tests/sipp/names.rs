@@ -14,7 +14,7 @@ use serde_json::json;
 use super::switches::{assert_carried, phone_at};
 use crate::support::daemon::{Daemon, Setup};
 use crate::support::ports;
-use crate::support::story::{Story, until_both_hear_each_other};
+use crate::support::story::{Story, until_both_hear_more};
 use crate::support::wait::{PATIENCE, eventually};
 
 /// A name server on loopback; ends with its guard.
@@ -202,7 +202,7 @@ fn a_changed_answer_moves_new_calls_and_leaves_the_live_one_where_it_is() {
     let moved = phone_at(&story, new, "customer-busy");
     assert_carried(&story.call_with(json!({ "customer": NUMBER })).record(), "ssp-66", "customer_busy");
     moved.finish();
-    until_both_hear_each_other(&customer, &representative);
+    until_both_hear_more(&customer, &representative);
     live.delete();
     assert_carried(&live.record(), "ssp-66", "completed");
     customer.finish();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::peer::{assert_silent_end, connect_from, message, options};
 use crate::support::daemon::{Daemon, Setup};
 use crate::support::rtp::Frame;
-use crate::support::story::{Story, assert_one_stream, until_both_hear_each_other};
+use crate::support::story::{Story, assert_one_stream, until_both_hear_each_other, until_both_hear_more};
 use crate::support::wait::{PATIENCE, eventually};
 
 /// As many as one source may have.
@@ -88,7 +88,7 @@ fn streams_that_never_end_a_message_are_ended_and_no_live_call_notices() {
         stream.write_all(options("TCP", 4).as_bytes()).expect("still open");
         assert!(message(&mut stream).expect("an answer").is_some());
     }
-    until_both_hear_each_other(&customer, &representative);
+    until_both_hear_more(&customer, &representative);
     for phone in [&customer, &representative] {
         phone.media.judge(|frames: &[Frame]| assert_one_stream(frames));
     }
