@@ -4,12 +4,20 @@
 use crate::kamailio::{Kamailio, Office};
 use crate::support::daemon::{Setup, Switch};
 use crate::support::ports;
+use crate::support::sipp::Phone;
 use crate::support::story::{Story, until_both_hear_more};
 use crate::support::tone::Tone;
 use crate::support::wait::{PATIENCE, eventually};
 
 fn is_up(story: &Story, switch: &str) -> bool {
     story.daemon.metric("callbridge_switch_up", &format!("switch={switch:?}")) == 1.0
+}
+
+/// The answer is acknowledged at both phones: what Kamailio still held would die with it.
+fn until_acknowledged(phones: [&Phone; 2]) {
+    for phone in phones {
+        phone.until("ACK", |message| message.is_request("ACK"));
+    }
 }
 
 #[test]
@@ -30,6 +38,7 @@ fn calls_outlive_their_kamailio_and_new_ones_take_the_other_until_it_is_back() {
         .map(|who| story.phone(who, "phone-answers-and-is-hung-up", |phone| phone.calls = 3));
     let live = story.call();
     live.until("bridged");
+    until_acknowledged([&customers, &representatives]);
     assert_eq!(second.logged("got INVITE"), 0);
 
     first.kill();
@@ -67,6 +76,7 @@ fn without_another_way_a_call_over_tcp_fails_at_once_and_the_live_one_ends_by_it
     let representative = story.representative("phone-answers-and-is-hung-up");
     let live = story.call();
     live.until("bridged");
+    until_acknowledged([&customer, &representative]);
 
     kamailio.kill();
     until_both_hear_more(&customer, &representative);
