@@ -73,9 +73,14 @@ impl Engine {
                     recorded = live.business.recording.takes(live.call.message().record);
                 }
                 self.media(Command::Bridge { a: leg(a), b: leg(b) });
+                self.listen_for_keys(leg(a), leg(b));
                 if recorded {
                     self.media(Command::Record { a: leg(a), b: leg(b) });
                 }
+            }
+            Action::Supervise { supervisor, of: [customer, representative], mode } => {
+                let (customer, representative) = (leg(customer), leg(representative));
+                self.media(Command::Supervise { supervisor: leg(supervisor), customer, representative, mode });
             }
             Action::WatchSilence(attempt, after) => {
                 self.media(Command::WatchSilence { leg: leg(attempt), after });

@@ -14,6 +14,7 @@ use super::api::{Command, Event, Prompts, Script};
 use super::ear;
 use super::frame::Frame;
 use super::leg::{Heard, Hears, Leg, Sound, Taken};
+use super::mixer::Mixer;
 use super::player::Player;
 use super::playout::{Playout, after};
 use super::presses::Judged;
@@ -75,7 +76,7 @@ pub struct Counters {
 /// A set of legs that may hear each other.
 pub struct Shard {
     pub(super) legs: Slab<Leg>,
-    slots: BTreeMap<LegId, Slot>,
+    pub(super) slots: BTreeMap<LegId, Slot>,
     pub(super) prompts: Arc<dyn Prompts>,
     settings: Settings,
     random: StdRng,
@@ -86,6 +87,8 @@ pub struct Shard {
     pub(super) counters: Counters,
     pub(super) recorders: BTreeMap<CallId, Box<Recorder>>,
     pub(super) recorded: VecDeque<Recorded>,
+    /// Talks that a supervisor takes part in.
+    pub(super) mixers: BTreeMap<CallId, Box<Mixer>>,
     /// The packet being made.
     pub(super) made: Vec<u8>,
     /// Packets that are not sent from where they came, until the next tick: one for each datagram of a batch at most.
@@ -113,6 +116,7 @@ impl Shard {
             counters: Counters::default(),
             recorders: BTreeMap::new(),
             recorded: VecDeque::new(),
+            mixers: BTreeMap::new(),
             made: Vec::new(),
             sealed: Vec::new(),
         }
@@ -175,6 +179,9 @@ impl Shard {
             Command::Play { leg, script } => self.play(now, leg, script),
             Command::Bridge { a, b } => self.bridge(now, a, b),
             Command::Record { a, b } => self.record(now, a, b),
+            Command::Supervise { supervisor, customer, representative, mode } => {
+                self.supervise(now, supervisor, [customer, representative], mode);
+            }
             Command::SendDigits { leg, digits, after } => self.send_digits(now, leg, &digits, after),
             Command::Pressed { leg, key } => self.pressed(now, leg, key),
             Command::HearKeys { leg } => self.hear_keys(leg),
@@ -191,7 +198,7 @@ impl Shard {
     /// A packet came to a leg, in clear.
     pub(super) fn judge(&mut self, now: Mono, slot: Slot, from: SocketAddr, bytes: &mut [u8]) -> Verdict {
         let Some(leg) = self.legs.get_mut(slot.0) else { return Verdict::default() };
-        let heard = match leg.take(now, from, bytes, self.settings.latch_any_address) {
+        let mut heard = match leg.take(now, from, bytes, self.settings.latch_any_address) {
             Taken::Heard(heard) => heard,
             Taken::Refused => {
                 self.counters.refused += 1;
@@ -207,9 +214,14 @@ impl Shard {
             self.events.push_back(Event::FirstPacket { leg: leg.id });
         }
         let connect = leg.settle(now);
-        let recorded = leg.recorded;
+        let (recorded, mixed) = (leg.recorded, leg.mixed);
         if leg.ear.is_some() {
             self.listen(now, slot, &heard, bytes);
+            // The peer is told the key: the rest of it is no voice.
+            let ear = self.legs.get(slot.0).and_then(|leg| leg.ear.as_deref());
+            if matches!(heard.sound, Sound::Voice(_)) && ear.is_some_and(ear::Ear::hears_key) {
+                heard.sound = Sound::Quiet;
+            }
         }
         let twin = heard.sound == Sound::Event && self.key_pressed(now, slot, &heard, bytes);
         let Some(leg) = self.legs.get_mut(slot.0) else { return Verdict::default() };
@@ -220,6 +232,9 @@ impl Shard {
         };
         if recorded && may_talk {
             self.overhear(now, slot, &heard, bytes);
+        }
+        if mixed && may_talk {
+            self.mix_in(now, slot, &heard, bytes);
         }
         let send = peer.and_then(|peer| self.relay(now, slot, peer, &heard, twin, bytes));
         Verdict { send, connect }
@@ -235,6 +250,7 @@ impl Shard {
             self.dial_beat(now, slot, at, &mut send);
             self.hold_frame(now, slot, at, &mut send);
             self.transcoded_frame(now, slot, at, &mut send);
+            self.mixed_frames(now, slot, at, &mut send);
             self.play_frame(now, slot, at, &mut send);
         }
         self.due = due;
@@ -301,7 +317,7 @@ impl Shard {
             if let Some(leg) = self.legs.get_mut(slot.0) {
                 leg.hears = Hears::Peer { slot: peer, relayed: false, hold: None, way: Way::NEW };
                 leg.sender.new_source();
-                leg.ear = None;
+                ear::bridged(&mut leg.ear);
                 if let Some(presses) = &mut leg.presses {
                     presses.keep_to_ourselves();
                 }
@@ -326,16 +342,22 @@ impl Shard {
         }
     }
 
-    /// Signalling says that a key was pressed: the peer hears it, if it understands.
+    /// Signalling says that a key was pressed.
     fn pressed(&mut self, now: Mono, id: LegId, key: Key) {
         let Some(leg) = self.leg(id) else { return };
         if !leg.presses().message(now, key) {
             return;
         }
+        self.events.push_back(Event::Digit { leg: id, key });
+        self.key_crosses(now, id, key);
+    }
+
+    /// A key that this leg's party did not say as an event: the peer hears it as one, if it understands.
+    pub(super) fn key_crosses(&mut self, now: Mono, id: LegId, key: Key) {
+        let Some(leg) = self.leg(id) else { return };
         let peer = if let Hears::Peer { slot, .. } = leg.hears { self.legs.get(slot.0) } else { None };
         let understands = |leg: &&Leg| leg.agreed.as_ref().is_some_and(|agreed| agreed.plan.telephone_event.is_some());
         let peer = peer.filter(understands).map(|leg| leg.id);
-        self.events.push_back(Event::Digit { leg: id, key });
         if let Some(peer) = peer {
             self.send_digits(now, peer, &Digits::key(key), Duration::ZERO);
         }
@@ -344,6 +366,7 @@ impl Shard {
     fn close(&mut self, now: Mono, id: LegId) {
         let Some(slot) = self.slots.get(&id).copied() else { return };
         self.end_recording(now, id);
+        self.end_mix_of(id);
         self.part(slot);
         self.slots.remove(&id);
         let leg = self.legs.remove(slot.0);
