@@ -18,6 +18,7 @@ mod record;
 pub mod srtp;
 pub mod supervisor;
 pub mod switch;
+pub mod transfer;
 pub mod transport;
 pub mod trunk;
 
@@ -36,5 +37,6 @@ pub use record::{AttemptRecord, CallRecord, CallView, LegView, SupervisorView};
 pub use srtp::{MasterKey, OurKeys, SrtpKeys, SrtpUse, Suite, Suites, SuitesError};
 pub use supervisor::SupervisorMode;
 pub use switch::{Host, SwitchAddress, SwitchAddressError, Target};
+pub use transfer::TransferRefusal;
 pub use transport::{Hop, SipTransport};
 pub use trunk::Trunk;
