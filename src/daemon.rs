@@ -433,6 +433,7 @@ fn engine_config(config: &Config, locals: &Locals, stir: Option<Stir>) -> Engine
             gate: seconds(call.gate_seconds),
             machine: call.machine,
             greeting: seconds(call.machine_greeting_seconds),
+            still: seconds(config.prompt.hold_repeat_seconds),
         },
         late: seconds(call.late_seconds),
         max_ahead: seconds(call.max_ahead_seconds),

@@ -35,6 +35,8 @@ pub struct CallLimits {
     pub machine: MachineTimes,
     /// From that to the end of a machine's greeting.
     pub greeting: Duration,
+    /// A customer who holds is told so each time that so long has passed; zero: never.
+    pub still: Duration,
 }
 
 /// What kind of failure a leg met: all that the call needs to choose its outcome.
@@ -119,11 +121,13 @@ pub enum Timer {
     Gate,
     /// It should be known by now who answered, a machine's greeting be over, or the message be left.
     Machine,
+    /// A customer who holds is to be told so again.
+    Still,
 }
 
 impl Timer {
     /// Every one.
-    pub const ALL: [Timer; 8] = [
+    pub const ALL: [Timer; 9] = [
         Timer::Ring,
         Timer::Hold,
         Timer::Talk,
@@ -132,6 +136,7 @@ impl Timer {
         Timer::Digits,
         Timer::Gate,
         Timer::Machine,
+        Timer::Still,
     ];
 }
 
@@ -199,6 +204,8 @@ pub enum Action {
     PlayWhisper(Attempt),
     /// Tell a representative who calls and ask for a 1, again and again.
     PlayAccept(Attempt),
+    /// Tell the customer, in the midst of the music, that it goes on holding.
+    SayStillHolding(Attempt),
     /// Play the second message once.
     PlayUnavailable(Attempt),
     /// Play hold music until something else happens; ends the bridge the leg is in.

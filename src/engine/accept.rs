@@ -121,6 +121,7 @@ impl Engine {
             due_at: now.mono,
             claim: None,
             bridged_at: None,
+            holds_since: None,
             asked: None,
             referral: None,
             call,

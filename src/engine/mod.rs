@@ -25,6 +25,7 @@ mod switches;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod waits;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -85,6 +86,7 @@ pub struct Engine {
     next_ask: u64,
     drain: Drain,
     media_full: bool,
+    waits: waits::Waits,
 }
 
 /// A call that is not over.
@@ -98,6 +100,8 @@ struct Live {
     /// The channel that is kept for the representative until that leg has its own.
     claim: Option<Claim>,
     bridged_at: Option<Mono>,
+    /// Since when the customer holds, until somebody talks with it.
+    holds_since: Option<Mono>,
     /// The transfer that the call is being asked about.
     asked: Option<transfer::Referral>,
     /// The last transfer that it accepted.
@@ -274,6 +278,7 @@ impl Engine {
             next_ask: 0,
             drain: Drain::No,
             media_full: false,
+            waits: waits::Waits::default(),
         };
         engine.watch_switches();
         engine.watch_registrations();

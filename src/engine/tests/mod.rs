@@ -68,6 +68,7 @@ pub fn config(switches: Vec<Switch>) -> EngineConfig {
             gate: Duration::from_secs(20),
             machine: MachineTimes::default(),
             greeting: Duration::from_secs(30),
+            still: Duration::ZERO,
         },
         late: Duration::from_secs(30),
         max_ahead: Duration::from_secs(3600),
