@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use crate::clock::Mono;
-use crate::model::{AnsweredBy, CallState, Cause, Endpoint, Key, MachineTimes, Outcome, Quality, TransferId};
+use crate::model::{
+    AnsweredBy, CallState, Cause, Endpoint, Key, MachineTimes, Outcome, Quality, SupervisorMode, TransferId,
+};
 
 /// Ordinal of a leg within its call: 0 is the customer.
 pub type Attempt = u16;
@@ -119,6 +121,8 @@ pub enum Timer {
     Digits,
     /// A key should have been pressed by now.
     Gate,
+    /// A supervisor should have answered by now, and its digits have been dialled.
+    Supervisor,
     /// It should be known by now who answered, a machine's greeting be over, or the message be left.
     Machine,
     /// A customer who holds is to be told so again.
@@ -135,6 +139,7 @@ impl Timer {
         Timer::AudioProof,
         Timer::Digits,
         Timer::Gate,
+        Timer::Supervisor,
         Timer::Machine,
         Timer::Still,
     ];
@@ -166,6 +171,26 @@ impl TransferRefusal {
             TransferRefusal::TooMany => "transfer_too_many",
         }
     }
+}
+
+/// Why a wish about a supervisor is not granted.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, thiserror::Error)]
+pub enum SupervisorRefusal {
+    /// Nobody talks.
+    #[error("this call is not bridged: there is nobody to listen to")]
+    NotBridged,
+    /// One is there, or being dialled.
+    #[error("this call has a supervisor already")]
+    Present,
+    /// Enough were dialled.
+    #[error("this call has had as many supervisors as it may have")]
+    TooMany,
+    /// No supervisor of this call has this leg.
+    #[error("this call has no such supervisor")]
+    NoSuchLeg,
+    /// It has gone.
+    #[error("this supervisor has gone")]
+    Over,
 }
 
 /// What became of a transfer: told to the one who asked.
@@ -214,6 +239,8 @@ pub enum Action {
     SendDigits(Attempt),
     /// Cut what plays and join both.
     Bridge(Attempt, Attempt),
+    /// A third party takes part in the talk of these two, customer first, from now on in this mode.
+    Supervise { supervisor: Attempt, of: [Attempt; 2], mode: SupervisorMode },
     /// Watch this leg for silence; no time: no longer.
     WatchSilence(Attempt, Option<Duration>),
     /// Answer the party who asked for a transfer; accepted when there is no refusal.

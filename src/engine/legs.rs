@@ -80,6 +80,10 @@ impl Engine {
                     self.media(Command::Record { a: leg(a), b: leg(b) });
                 }
             }
+            Action::Supervise { supervisor, of: [customer, representative], mode } => {
+                let (customer, representative) = (leg(customer), leg(representative));
+                self.media(Command::Supervise { supervisor: leg(supervisor), customer, representative, mode });
+            }
             Action::WatchSilence(attempt, after) => {
                 self.media(Command::WatchSilence { leg: leg(attempt), after });
             }

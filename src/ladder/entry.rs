@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Wall;
-use crate::model::{AnsweredBy, Outcome};
+use crate::model::{AnsweredBy, Outcome, SupervisorMode};
 
 /// One line.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -222,6 +222,13 @@ pub enum Moment {
     Transferred {
         /// Who asked for it.
         by: u16,
+    },
+    /// A supervisor takes part in the talk.
+    Supervises {
+        /// Its leg.
+        attempt: u16,
+        /// How.
+        mode: SupervisorMode,
     },
     /// The business asked for the end.
     Deleted,

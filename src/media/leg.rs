@@ -34,6 +34,8 @@ pub(super) struct Leg {
     pub(super) presses: Option<Box<Presses>>,
     /// What its party says may be recorded.
     pub(super) recorded: bool,
+    /// What its party says goes to a mixer.
+    pub(super) mixed: bool,
     /// Made by the first agreement with keys.
     pub(super) secure: Option<Box<Secure>>,
     /// Listens for keys in its sound, while one is waited for.
@@ -61,6 +63,15 @@ pub(super) enum Hears {
     Script { player: Box<Player>, due: Mono },
     /// The other leg; while that one holds, perhaps music.
     Peer { slot: Slot, relayed: bool, hold: Option<Box<Hold>>, way: Way },
+    /// Two others, mixed: it is their supervisor.
+    Mix,
+}
+
+impl Hears {
+    /// It talks with others.
+    pub(super) fn is_talk(&self) -> bool {
+        matches!(self, Hears::Peer { .. } | Hears::Mix)
+    }
 }
 
 /// Silence being watched for.
@@ -112,6 +123,7 @@ impl Leg {
             dialler: None,
             presses: None,
             recorded: false,
+            mixed: false,
             secure: None,
             ear: None,
             receiver: Receiver::default(),

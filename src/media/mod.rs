@@ -3,13 +3,16 @@
 //! packets it takes; refuses sockets, ports and clocks, which are `io::media_thread`'s.
 
 pub mod api;
+mod conference;
 mod digits;
 mod ear;
 mod frame;
+mod hearing;
 mod hold;
 mod jitter;
 mod latch;
 mod leg;
+mod mixer;
 mod player;
 mod playout;
 mod presses;

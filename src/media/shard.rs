@@ -14,6 +14,7 @@ use super::api::{Command, Event, Prompts, Script};
 use super::ear;
 use super::frame::Frame;
 use super::leg::{Heard, Hears, Leg, Sound, Taken};
+use super::mixer::Mixer;
 use super::player::Player;
 use super::playout::{Playout, after};
 use super::presses::Judged;
@@ -75,7 +76,7 @@ pub struct Counters {
 /// A set of legs that may hear each other.
 pub struct Shard {
     pub(super) legs: Slab<Leg>,
-    slots: BTreeMap<LegId, Slot>,
+    pub(super) slots: BTreeMap<LegId, Slot>,
     pub(super) prompts: Arc<dyn Prompts>,
     settings: Settings,
     random: StdRng,
@@ -86,6 +87,8 @@ pub struct Shard {
     pub(super) counters: Counters,
     pub(super) recorders: BTreeMap<CallId, Box<Recorder>>,
     pub(super) recorded: VecDeque<Recorded>,
+    /// Talks that a supervisor takes part in.
+    pub(super) mixers: BTreeMap<CallId, Box<Mixer>>,
     /// The packet being made.
     pub(super) made: Vec<u8>,
     /// Packets that are not sent from where they came, until the next tick: one for each datagram of a batch at most.
@@ -113,6 +116,7 @@ impl Shard {
             counters: Counters::default(),
             recorders: BTreeMap::new(),
             recorded: VecDeque::new(),
+            mixers: BTreeMap::new(),
             made: Vec::new(),
             sealed: Vec::new(),
         }
@@ -180,6 +184,9 @@ impl Shard {
             }
             Command::Bridge { a, b } => self.bridge(now, a, b),
             Command::Record { a, b } => self.record(now, a, b),
+            Command::Supervise { supervisor, customer, representative, mode } => {
+                self.supervise(now, supervisor, [customer, representative], mode);
+            }
             Command::SendDigits { leg, digits, after } => self.send_digits(now, leg, &digits, after),
             Command::Pressed { leg, key } => self.pressed(now, leg, key),
             Command::HearKeys { leg } => self.hear_keys(leg),
@@ -212,7 +219,7 @@ impl Shard {
             self.events.push_back(Event::FirstPacket { leg: leg.id });
         }
         let connect = leg.settle(now);
-        let recorded = leg.recorded;
+        let (recorded, mixed) = (leg.recorded, leg.mixed);
         if leg.ear.is_some() {
             self.listen(now, slot, &heard, bytes);
             // The peer is told the key: the rest of it is no voice.
@@ -231,6 +238,9 @@ impl Shard {
         if recorded && may_talk {
             self.overhear(now, slot, &heard, bytes);
         }
+        if mixed && may_talk {
+            self.mix_in(now, slot, &heard, bytes);
+        }
         let send = peer.and_then(|peer| self.relay(now, slot, peer, &heard, twin, bytes));
         Verdict { send, connect }
     }
@@ -245,6 +255,7 @@ impl Shard {
             self.dial_beat(now, slot, at, &mut send);
             self.hold_frame(now, slot, at, &mut send);
             self.transcoded_frame(now, slot, at, &mut send);
+            self.mixed_frames(now, slot, at, &mut send);
             self.play_frame(now, slot, at, &mut send);
         }
         self.due = due;
@@ -360,6 +371,7 @@ impl Shard {
     fn close(&mut self, now: Mono, id: LegId) {
         let Some(slot) = self.slots.get(&id).copied() else { return };
         self.end_recording(now, id);
+        self.end_mix_of(id);
         self.part(slot);
         self.slots.remove(&id);
         let leg = self.legs.remove(slot.0);

@@ -15,6 +15,7 @@ pub mod problem;
 pub mod query;
 pub mod recording;
 pub mod server;
+pub mod supervisors;
 #[cfg(test)]
 mod tests;
 
@@ -26,7 +27,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, StatusCode, Version, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use app::{App, Patience};
@@ -41,6 +42,11 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/calls/{id}", get(calls::show).delete(calls::delete))
         .route("/v1/calls/{id}/ladder", get(ladder::show))
         .route("/v1/calls/{id}/recording", get(recording::show))
+        .route("/v1/calls/{id}/supervisors", post(supervisors::invite))
+        .route(
+            "/v1/calls/{id}/supervisors/{leg}",
+            put(supervisors::change).patch(supervisors::change).delete(supervisors::dismiss),
+        )
         .route("/v1/cdrs", get(calls::records))
         .with_state(app);
     surround(api.merge(health_routes(health)))

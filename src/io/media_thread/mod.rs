@@ -156,6 +156,7 @@ impl MediaHandle {
         match command {
             Command::Open { leg } => Some(self.open(leg)),
             Command::Bridge { a, .. } | Command::Record { a, .. } => self.pass(a, Order::Command(command)),
+            Command::Supervise { customer, .. } => self.pass(customer, Order::Command(command)),
             Command::Agree { leg, .. }
             | Command::Play { leg, .. }
             | Command::WatchSilence { leg, .. }

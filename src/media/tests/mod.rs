@@ -1,5 +1,6 @@
 //! Stories of two legs in virtual time, proved by tones, and a storm of hostile datagrams.
 
+mod conference;
 mod forms;
 mod held;
 mod keys;
@@ -472,6 +473,12 @@ fn any_command() -> impl Strategy<Value = Command> {
         (0u16..3).prop_map(|n| Command::Play { leg: leg(n), script: message() }),
         (0u16..3, 0u16..3).prop_map(|(a, b)| Command::Bridge { a: leg(a), b: leg(b) }),
         (0u16..3).prop_map(|n| Command::Close { leg: leg(n) }),
+        (0u16..3, 0u16..3, 0usize..3).prop_map(|(a, b, mode)| Command::Supervise {
+            supervisor: leg(2),
+            customer: leg(a),
+            representative: leg(b),
+            mode: crate::model::SupervisorMode::ALL[mode],
+        }),
         (0u16..3, 0u64..3000).prop_map(|(n, ms)| Command::SendDigits {
             leg: leg(n),
             digits: crate::model::Digits::of(&crate::model::Endpoint::parse("tel:+12125550101;ext=4p2").unwrap())
@@ -529,6 +536,7 @@ fn command_leg(command: &Command) -> LegId {
         | Command::Play { leg, .. }
         | Command::Bridge { a: leg, .. }
         | Command::Record { a: leg, .. }
+        | Command::Supervise { supervisor: leg, .. }
         | Command::WatchSilence { leg, .. }
         | Command::SendDigits { leg, .. }
         | Command::Pressed { leg, .. }
