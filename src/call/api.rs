@@ -131,7 +131,7 @@ pub enum Timer {
 
 impl Timer {
     /// Every one.
-    pub const ALL: [Timer; 9] = [
+    pub const ALL: [Timer; 10] = [
         Timer::Ring,
         Timer::Hold,
         Timer::Talk,
