@@ -143,6 +143,7 @@ impl Engine {
             media::Event::Silent { .. } => self.tell(now, leg.call, Event::Silent(leg.attempt)),
             media::Event::DigitsSent { .. } => self.tell(now, leg.call, Event::DigitsSent(leg.attempt)),
             media::Event::Digit { key, .. } => self.key_pressed(now, leg, key),
+            media::Event::Measured { .. } => {}
             media::Event::AnsweredBy { by, .. } => {
                 self.see(now, leg.call, Moment::Judged { by });
                 self.tell(now, leg.call, Event::Judged(leg.attempt, by));
@@ -171,7 +172,7 @@ impl Engine {
             LegEvent::Failed { cause, why } => self.leg_failed(now, leg, cause, why),
             LegEvent::Redirected { contacts, cause } => self.redirected(now, leg, &contacts, cause),
             LegEvent::Offered { id, offer } => self.offered(now, leg, id, &offer),
-            LegEvent::OfferAnswered { answer } => self.offer_answered(leg, &answer),
+            LegEvent::OfferAnswered { offer, answer } => self.offer_answered(leg, &offer, &answer),
             // Nothing but session refreshes is offered by us so far, and those change nothing.
             LegEvent::OfferRefused { .. } => {}
             LegEvent::TransferAsked { id, refer } => self.transfer_asked(now, leg, id, refer),
