@@ -182,7 +182,7 @@ impl Shelf {
         let own = table.own.get(&spoken.business).filter(|own| own.language == spoken.language);
         let usual = spoken.language.is_none_or(|language| language == self.language);
         let configured = |file: &Option<Arc<Prompt>>| file.clone().filter(|_| usual);
-        let recorded = match message {
+        match message {
             Message::Connecting => own.and_then(|own| own.message.clone()).or_else(|| configured(&self.configured)),
             Message::Unavailable => {
                 own.and_then(|own| own.unavailable.clone()).or_else(|| configured(&self.configured_unavailable))
@@ -190,8 +190,7 @@ impl Shelf {
             Message::Gate => own.and_then(|own| own.gate.clone()),
             Message::Machine => own.and_then(|own| own.machine.clone()),
             Message::Whisper | Message::Accept | Message::Still => None,
-        };
-        recorded
+        }
     }
 
     /// True when neither message of this call needs rendering.
