@@ -1,6 +1,7 @@
 //! Durability: progress marks, the heartbeat, records until they are stored. Owns the retries; a record leaves memory only
 //! when the store has it.
 
+use super::events::Moments;
 use super::api::{Notice, StoreFailure, StoreOp, StoreToken};
 use super::{Engine, HEARTBEAT, Pending, Recorded, STORE_RETRY, Standing, TimerKey, record};
 use crate::clock::{Now, Wall};
@@ -13,7 +14,9 @@ impl Engine {
             (Pending::Accept { call, reply }, result) => self.accepted(now, call, reply, result),
             (Pending::Finish { call }, Ok(())) => {
                 if let Some(recorded) = self.recording.remove(&call) {
-                    self.notice(Notice::Ended(Box::new(recorded.record)));
+                    let Recorded { record, view, moments, .. } = *recorded;
+                    self.told_end(moments, &view);
+                    self.notice(Notice::Ended(Box::new(record)));
                     self.see_recorded(now, call);
                 }
             }
@@ -62,7 +65,7 @@ impl Engine {
         let (record, attempts) = record::finished(&live.call, &live.business, outcome, ended_at);
         let mut view = live.call.view();
         view.billable_seconds = Some(record.customer_billable_seconds + record.representative_billable_seconds);
-        self.recording.insert(id, Box::new(Recorded { record, attempts, view }));
+        self.recording.insert(id, Box::new(Recorded { record, attempts, view, moments: live.moments }));
         self.store_record(id);
     }
 
@@ -76,7 +79,7 @@ impl Engine {
         self.see_restored(now, stored);
         let (record, attempts) = record::interrupted(stored, business, last_alive, now.wall);
         let view = CallView::from_record(&record, &attempts);
-        self.recording.insert(stored.id, Box::new(Recorded { record, attempts, view }));
+        self.recording.insert(stored.id, Box::new(Recorded { record, attempts, view, moments: Moments::default() }));
         self.store_record(stored.id);
     }
 
