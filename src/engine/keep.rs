@@ -1,8 +1,8 @@
 //! Durability: progress marks, the heartbeat, records until they are stored. Owns the retries; a record leaves memory only
 //! when the store has it.
 
-use super::events::Moments;
 use super::api::{Notice, StoreFailure, StoreOp, StoreToken};
+use super::events::Moments;
 use super::{Engine, HEARTBEAT, Pending, Recorded, STORE_RETRY, Standing, TimerKey, record};
 use crate::clock::{Now, Wall};
 use crate::model::{Business, CallId, CallView, Outcome, StoredCall};

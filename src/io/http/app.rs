@@ -10,8 +10,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
-use super::events::Followers;
 use super::credentials::{self, Credentials};
+use super::events::Followers;
 use super::port::{EnginePort, Health, StorePort};
 use super::problem::Problem;
 use crate::clock::Wall;

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::server::{Server, ServerLimits};
 use super::*;
 use crate::clock::Wall;
-use crate::engine::api::{Refusal, Reply};
+use crate::engine::api::{CallEvent, Refusal, Reply, Watched};
 use crate::io::passwords::{Cost, Verifier, VerifierLimits, hash_with};
 use crate::ladder::Ladder;
 use crate::model::{
