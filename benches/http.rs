@@ -49,6 +49,7 @@ impl EnginePort for Instantly {
             reference: message.reference,
             transferred_to: None,
             transfers: 0,
+            customer_answered_by: None,
         };
         Box::pin(async move { Reply::Accepted(Box::new(view)) })
     }

@@ -2,13 +2,14 @@
 
 mod digits;
 mod gates;
+mod machines;
 mod transfers;
 
 use std::time::Duration;
 
 use super::*;
 use crate::clock::Mono;
-use crate::model::{CallState, Cause, TransferId};
+use crate::model::{CallState, Cause, MachineTimes, TransferId};
 
 const CALL: [u8; 10] = [7; 10];
 
@@ -22,6 +23,8 @@ fn limits() -> CallLimits {
         farewell: Duration::from_secs(15),
         audio_proof: Duration::from_secs(5),
         gate: Duration::from_secs(20),
+        machine: MachineTimes::default(),
+        greeting: Duration::from_secs(30),
     }
 }
 

@@ -4,7 +4,7 @@
 use super::{Action, Attempt, CUSTOMER, Call, Leg, State};
 use crate::clock::Wall;
 use crate::model::{
-    AnsweredMark, CallId, CallState, CallView, Endpoint, InitiationMessage, LegView, Outcome, Progress,
+    AnsweredBy, AnsweredMark, CallId, CallState, CallView, Endpoint, InitiationMessage, LegView, Outcome, Progress,
 };
 
 impl Call {
@@ -55,6 +55,11 @@ impl Call {
     /// Audio never crossed both ways within the bound.
     pub fn one_way_audio(&self) -> bool {
         self.one_way
+    }
+
+    /// Who answered at the customer's, where that was listened for and is known.
+    pub fn answered_by(&self) -> Option<AnsweredBy> {
+        self.answered_by
     }
 
     /// Why it ended, in our words.
@@ -182,6 +187,7 @@ impl Call {
             reference: self.message.reference.clone(),
             transferred_to: self.transferred_to().cloned(),
             transfers: self.transfers(),
+            customer_answered_by: self.answered_by,
         }
     }
 }

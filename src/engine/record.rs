@@ -50,6 +50,7 @@ pub fn finished(call: &Call, business: &Business, outcome: Outcome, ended_at: Wa
     record.detail = call.detail().to_owned();
     record.transferred_to = call.transferred_to().cloned();
     record.transfers = call.transfers();
+    record.customer_answered_by = call.answered_by();
     (record, attempts)
 }
 
@@ -189,6 +190,7 @@ fn blank(
         detail: String::new(),
         transferred_to: None,
         transfers: 0,
+        customer_answered_by: None,
     }
 }
 

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BusinessId, CallId, CallState, Cause, Currency, Endpoint, LegState, Money, Outcome, Role};
+use super::{AnsweredBy, BusinessId, CallId, CallState, Cause, Currency, Endpoint, LegState, Money, Outcome, Role};
 use crate::clock::Wall;
 
 /// What was measured on one leg's RTP, from our side.
@@ -92,6 +92,9 @@ pub struct CallRecord {
     /// How often the customer was transferred.
     #[serde(default)]
     pub transfers: u64,
+    /// Who answered at the customer's, where that was listened for.
+    #[serde(default)]
+    pub customer_answered_by: Option<AnsweredBy>,
 }
 
 /// One leg attempt: the second listing.
@@ -197,6 +200,9 @@ pub struct CallView {
     /// How often the customer was transferred.
     #[serde(default)]
     pub transfers: u64,
+    /// Who answered at the customer's, where that was listened for and is known.
+    #[serde(default)]
+    pub customer_answered_by: Option<AnsweredBy>,
 }
 
 impl CallView {
@@ -236,6 +242,7 @@ impl CallView {
             reference: record.reference.clone(),
             transferred_to: record.transferred_to.clone(),
             transfers: record.transfers,
+            customer_answered_by: record.customer_answered_by,
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::call::CallLimits;
 use crate::clock::{Mono, Now, Wall};
 use crate::media::api::{Command, Event};
 use crate::model::business::PasswordHash;
-use crate::model::{Business, CallId, CallRecord, Directory, Hop, Outcome, Quality};
+use crate::model::{Business, CallId, CallRecord, Directory, Hop, MachineTimes, Outcome, Quality};
 use crate::routing::Switch;
 use crate::sip::api::Locals;
 
@@ -66,6 +66,8 @@ pub fn config(switches: Vec<Switch>) -> EngineConfig {
             farewell: Duration::from_secs(20),
             audio_proof: Duration::from_secs(5),
             gate: Duration::from_secs(20),
+            machine: MachineTimes::default(),
+            greeting: Duration::from_secs(30),
         },
         late: Duration::from_secs(30),
         max_ahead: Duration::from_secs(3600),

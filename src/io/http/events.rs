@@ -122,13 +122,13 @@ enum Known {
     /// The engine has it. A call that waits is not waited for by a daemon that stops.
     Live { waits: bool },
     /// The store has it: its end, unless the client knows it.
-    Ended(Watched),
+    Ended(Box<Watched>),
 }
 
 async fn known(app: &App, business: &BusinessId, id: CallId, after: u32) -> Result<Option<Known>, Problem> {
     match app.answer(app.engine.get(business.clone(), id)).await? {
         Reply::Call(Some(call)) => Ok(Some(Known::Live { waits: waits(&call) })),
-        Reply::Call(None) => Ok(ended(app, business, id, after).await?.map(Known::Ended)),
+        Reply::Call(None) => Ok(ended(app, business, id, after).await?.map(|end| Known::Ended(Box::new(end)))),
         Reply::Refused(refusal) => Err(Problem::from(refusal)),
         _ => Err(mismatch()),
     }

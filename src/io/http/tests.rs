@@ -154,6 +154,7 @@ fn call(n: u8) -> CallView {
         reference: None,
         transferred_to: None,
         transfers: 0,
+        customer_answered_by: None,
     }
 }
 

@@ -17,6 +17,7 @@ fn prompt_config() -> PromptConfig {
         gate_text: "This is a call from {company}. Press 1 to be connected.".to_owned(),
         whisper_text: "Call from {company}.".to_owned(),
         accept_text: "Press 1 to accept.".to_owned(),
+        machine_text: "Goodbye, {company}.".to_owned(),
         file: None,
         unavailable_file: None,
         hold_music: None,

@@ -63,6 +63,7 @@ pub fn seed_businesses(archive: &dyn Archive, seeds: &[BusinessSeed]) -> Result<
             tariff: seed.tariff,
             caller_ids: seed.caller_ids.clone(),
             gates: seed.gates,
+            voice: seed.voice.clone(),
             ..Business::new(seed.id.clone(), seed.name.clone(), password_hash)
         };
         added += usize::from(archive.add_business(&business)?);

@@ -91,6 +91,7 @@ fn finish(call: &StoredCall) -> StoreOp {
         detail: "busy".to_owned(),
         transferred_to: None,
         transfers: 0,
+        customer_answered_by: None,
     };
     let attempt = AttemptRecord {
         call_id: call.id,
