@@ -17,6 +17,7 @@ mod recorder;
 mod relay;
 mod secure;
 mod shard;
+mod tones;
 mod transcode;
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 mod codecs;
 mod dialling;
 mod following;
+mod forms;
 mod full;
 mod redirects;
 mod secure;
@@ -36,6 +37,8 @@ pub struct Rig {
     /// Messages sent and not looked at yet.
     sent: VecDeque<(Hop, String)>,
     pub notices: Vec<Notice>,
+    /// Commands to media, but for ports.
+    pub media: Vec<Command>,
     pub records: Vec<CallRecord>,
     pub ports: u16,
     pub last: Option<CallId>,
@@ -87,6 +90,7 @@ impl Rig {
             now,
             sent: VecDeque::new(),
             notices: Vec::new(),
+            media: Vec::new(),
             records: Vec::new(),
             ports: 0,
             last: None,
@@ -119,6 +123,7 @@ impl Rig {
                     let quality = Quality::default();
                     self.engine.handle(self.now, Input::Media(Event::Closed { leg, quality }));
                 }
+                Output::Media(command) => self.media.push(command),
                 Output::Store { token, op } => {
                     if let StoreOp::Finish { record, .. } = op {
                         self.records.push(*record);

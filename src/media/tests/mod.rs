@@ -1,5 +1,6 @@
 //! Stories of two legs in virtual time, proved by tones, and a storm of hostile datagrams.
 
+mod forms;
 mod held;
 mod keys;
 mod machines;
