@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use callbridge::clock::Wall;
-use callbridge::engine::api::Reply;
+use callbridge::engine::api::{Reply, SupervisorWish};
 use callbridge::io::http::server::{Server, ServerLimits};
 use callbridge::io::http::{
     App, CallFilter, EnginePort, Health, Patience, Pending, RecordFilter, StorePort, StoreUnreadable, router,
@@ -49,6 +49,7 @@ impl EnginePort for Instantly {
             reference: message.reference,
             transferred_to: None,
             transfers: 0,
+            supervisors: Vec::new(),
             customer_answered_by: None,
         };
         Box::pin(async move { Reply::Accepted(Box::new(view)) })
@@ -67,6 +68,9 @@ impl EnginePort for Instantly {
     }
     fn delete(&self, _: BusinessId, _: CallId) -> Pending<'_, Reply> {
         Box::pin(async { Reply::Deleted(None) })
+    }
+    fn supervise(&self, _: BusinessId, _: CallId, _: SupervisorWish) -> Pending<'_, Reply> {
+        Box::pin(async { Reply::Supervised(None) })
     }
 }
 

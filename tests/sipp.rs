@@ -36,6 +36,8 @@ mod representative;
 mod scenarios;
 #[path = "sipp/session.rs"]
 mod session;
+#[path = "sipp/supervisor.rs"]
+mod supervisor;
 #[path = "sipp/switch.rs"]
 mod switch;
 #[path = "sipp/switches.rs"]

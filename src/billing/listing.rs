@@ -4,12 +4,12 @@
 use serde::Serialize;
 
 use crate::clock::Wall;
-use crate::model::{AttemptRecord, CallRecord, Quality};
+use crate::model::{AttemptRecord, CallRecord, Quality, SupervisorMode};
 
 /// One column: its name and its cell.
 type Column<R> = (&'static str, fn(&R) -> String);
 
-const RECORD: [Column<CallRecord>; 42] = [
+const RECORD: [Column<CallRecord>; 43] = [
     ("call_id", |r| r.call_id.to_string()),
     ("business_id", |r| r.business_id.to_string()),
     ("reference", |r| text(&r.reference)),
@@ -52,9 +52,10 @@ const RECORD: [Column<CallRecord>; 42] = [
     ("detail", |r| r.detail.clone()),
     ("transferred_to", |r| cell(r.transferred_to.as_ref())),
     ("transfers", |r| r.transfers.to_string()),
+    ("supervisor_billable_seconds", |r| r.supervisor_billable_seconds.to_string()),
 ];
 
-const ATTEMPT: [Column<AttemptRecord>; 19] = [
+const ATTEMPT: [Column<AttemptRecord>; 20] = [
     ("call_id", |a| a.call_id.to_string()),
     ("attempt", |a| a.attempt.to_string()),
     ("role", |a| role(a).to_owned()),
@@ -74,6 +75,7 @@ const ATTEMPT: [Column<AttemptRecord>; 19] = [
     ("quality_packets_lost", |a| cell(a.quality.map(|q| q.packets_lost))),
     ("quality_packets_refused", |a| cell(a.quality.map(|q| q.packets_refused))),
     ("quality_jitter_ms", |a| jitter(a.quality)),
+    ("mode", |a| cell(a.mode.map(SupervisorMode::as_str))),
 ];
 
 /// The first line of the CSV of calls, without its end.
@@ -148,6 +150,7 @@ fn role(attempt: &AttemptRecord) -> &'static str {
     match attempt.role {
         crate::model::Role::Customer => "customer",
         crate::model::Role::Representative => "representative",
+        crate::model::Role::Supervisor => "supervisor",
     }
 }
 
@@ -191,6 +194,7 @@ mod tests {
             detail: "the customer hung up".to_owned(),
             transferred_to: Some(Endpoint::parse("+12125550102").unwrap()),
             transfers: 1,
+            supervisor_billable_seconds: 0,
             customer_answered_by: None,
         }
     }

@@ -33,7 +33,8 @@ pub fn rate_leg(answered: Option<Wall>, ended: Wall, tariff: &Tariff, role: Role
 fn per_minute(tariff: &Tariff, role: Role) -> i64 {
     match role {
         Role::Customer => tariff.customer_per_minute_micros,
-        Role::Representative => tariff.representative_per_minute_micros,
+        // A supervisor is somebody of the business's, as a representative is.
+        Role::Representative | Role::Supervisor => tariff.representative_per_minute_micros,
     }
 }
 

@@ -4,7 +4,10 @@
 use std::time::Duration;
 
 use crate::clock::Mono;
-use crate::model::{AnsweredBy, CallState, Cause, Endpoint, Key, MachineTimes, Outcome, Quality, TransferId};
+pub use crate::model::TransferRefusal;
+use crate::model::{
+    AnsweredBy, CallState, Cause, Endpoint, Key, MachineTimes, Outcome, Quality, SupervisorMode, TransferId,
+};
 
 /// Ordinal of a leg within its call: 0 is the customer.
 pub type Attempt = u16;
@@ -117,13 +120,15 @@ pub enum Timer {
     Digits,
     /// A key should have been pressed by now.
     Gate,
+    /// A supervisor should have answered by now, and its digits have been dialled.
+    Supervisor,
     /// It should be known by now who answered, a machine's greeting be over, or the message be left.
     Machine,
 }
 
 impl Timer {
     /// Every one.
-    pub const ALL: [Timer; 8] = [
+    pub const ALL: [Timer; 9] = [
         Timer::Ring,
         Timer::Hold,
         Timer::Talk,
@@ -131,36 +136,29 @@ impl Timer {
         Timer::AudioProof,
         Timer::Digits,
         Timer::Gate,
+        Timer::Supervisor,
         Timer::Machine,
     ];
 }
 
-/// Why a transfer is refused.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum TransferRefusal {
-    /// The customer may not transfer.
-    NotYours,
-    /// Nobody talks with the one who asks.
-    NotTalking,
-    /// Another transfer is under way.
-    Pending,
-    /// Nobody may be called there.
-    Barred,
-    /// This call was transferred often enough.
+/// Why a wish about a supervisor is not granted.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, thiserror::Error)]
+pub enum SupervisorRefusal {
+    /// Nobody talks.
+    #[error("this call is not bridged: there is nobody to listen to")]
+    NotBridged,
+    /// One is there, or being dialled.
+    #[error("this call has a supervisor already")]
+    Present,
+    /// Enough were dialled.
+    #[error("this call has had as many supervisors as it may have")]
     TooMany,
-}
-
-impl TransferRefusal {
-    /// The word of `callbridge_rejected_total{reason}`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            TransferRefusal::NotYours => "transfer_by_customer",
-            TransferRefusal::NotTalking => "transfer_without_talk",
-            TransferRefusal::Pending => "transfer_pending",
-            TransferRefusal::Barred => "transfer_barred",
-            TransferRefusal::TooMany => "transfer_too_many",
-        }
-    }
+    /// No supervisor of this call has this leg.
+    #[error("this call has no such supervisor")]
+    NoSuchLeg,
+    /// It has gone.
+    #[error("this supervisor has gone")]
+    Over,
 }
 
 /// What became of a transfer: told to the one who asked.
@@ -207,6 +205,8 @@ pub enum Action {
     SendDigits(Attempt),
     /// Cut what plays and join both.
     Bridge(Attempt, Attempt),
+    /// A third party takes part in the talk of these two, customer first, from now on in this mode.
+    Supervise { supervisor: Attempt, of: [Attempt; 2], mode: SupervisorMode },
     /// Watch this leg for silence; no time: no longer.
     WatchSilence(Attempt, Option<Duration>),
     /// Answer the party who asked for a transfer; accepted when there is no refusal.

@@ -9,6 +9,7 @@ impl Call {
     pub(super) fn say_farewell(&mut self, now: Now, why: &str) {
         self.state = State::Farewell;
         self.note(why);
+        self.send_supervisors_away(now);
         for timer in [Timer::Ring, Timer::Hold, Timer::Digits, Timer::Gate] {
             self.actions.push_back(Action::CancelTimer(timer));
         }

@@ -1,6 +1,7 @@
 //! The customer service call: the machine of its legs. Customer first; only an answering customer makes a representative's phone
 //! ring; all legs have this one owner (field.md 1). Pure; speaks of leg events, never of SIP status codes. `setup` brings both
-//! to talk, `transfer` hands the customer on, `ending` releases everybody, `views` shows.
+//! to talk, `transfer` hands the customer on, `supervisor` lets a third party
+//! take part, `ending` releases everybody, `views` shows.
 //!
 //! ```text
 //! Waiting ─Due→ CallingCustomer ─reached→ Holding ─reached→ Bridged ─────────→ Closing ─→ Finished
@@ -18,6 +19,7 @@ mod ending;
 mod gate;
 pub mod leg;
 mod setup;
+mod supervisor;
 mod transfer;
 mod views;
 
@@ -26,8 +28,12 @@ use std::collections::VecDeque;
 use crate::clock::{Now, Wall};
 use crate::model::{AnsweredBy, CallId, Cause, Endpoint, Gates, InitiationMessage, Outcome, TransferId};
 
-pub use api::{Action, Attempt, CUSTOMER, CallLimits, Event, FailureKind, Timer, TransferRefusal, TransferReport};
+pub use api::{
+    Action, Attempt, CUSTOMER, CallLimits, Event, FailureKind, SupervisorRefusal, Timer, TransferRefusal,
+    TransferReport,
+};
 pub use leg::Leg;
+pub use supervisor::MAX_SUPERVISORS;
 
 /// Q.850 cause values this machine gives of its own accord.
 mod q850 {
@@ -115,6 +121,8 @@ pub struct Call {
     transferred: Vec<Attempt>,
     /// Transfers that were accepted, whatever became of them.
     transfers_tried: u8,
+    /// In the order of their coming.
+    supervisors: Vec<supervisor::Supervisor>,
     one_way: bool,
     detail: String,
     actions: VecDeque<Action>,
@@ -136,6 +144,7 @@ impl Call {
             bridged: None,
             transferred: Vec::new(),
             transfers_tried: 0,
+            supervisors: Vec::new(),
             one_way: false,
             detail: String::new(),
             actions: VecDeque::new(),
@@ -144,6 +153,9 @@ impl Call {
 
     /// Takes one event. Events that the state has no use for change nothing: they are late news of a leg that is over.
     pub fn handle(&mut self, now: Now, event: Event) {
+        if self.on_supervisor(now, &event) {
+            return;
+        }
         match event {
             Event::Due => self.on_due(now),
             Event::Ringing(attempt) => self.on_ringing(now, attempt),
@@ -232,7 +244,12 @@ impl Call {
     }
 
     fn on_silent(&mut self, now: Now, attempt: Attempt) {
-        if matches!(self.state, State::Bridged { with, .. } if attempt == CUSTOMER || attempt == with) {
+        let watched = match self.state {
+            State::Bridged { with, .. } => attempt == CUSTOMER || attempt == with,
+            State::Transferring { .. } => attempt == CUSTOMER,
+            _ => false,
+        };
+        if watched {
             self.note(if attempt == CUSTOMER { "the customer fell silent" } else { "the representative fell silent" });
             self.close(now, Outcome::Completed);
         }

@@ -10,6 +10,11 @@ use crate::model::{CallState, Cause, Digits, Endpoint, Outcome, Role};
 /// Besides twice the usual pace, digits may take so long: a peer that acknowledges each one may repeat and be repeated to.
 const DIGITS_SLACK: Duration = Duration::from_secs(20);
 
+/// How long these digits may take.
+pub(super) fn digits_bound(digits: &Digits) -> Duration {
+    digits.duration() * 2 + DIGITS_SLACK
+}
+
 impl Call {
     pub(super) fn on_due(&mut self, now: Now) {
         let State::Waiting { due } = self.state else { return };
@@ -25,24 +30,35 @@ impl Call {
     }
 
     pub(super) fn dial(&mut self, now: Now, role: Role, address: Endpoint) -> Attempt {
-        let attempt = u16::try_from(self.legs.len()).unwrap_or(u16::MAX);
-        // The customer and one representative: most calls have no more.
-        self.legs.reserve_exact(if self.legs.is_empty() { 2 } else { 1 });
-        self.legs.push(Leg::new(role, address, self.wall(now)));
+        let attempt = self.add_leg(now, role, address);
         let ring = match role {
             Role::Customer => self.limits.customer_ring,
-            Role::Representative => self.limits.representative_ring,
+            Role::Representative | Role::Supervisor => self.limits.representative_ring,
         };
         self.actions.push_back(Action::SetTimer(Timer::Ring, now.mono + ring));
         self.actions.push_back(Action::Dial(attempt));
         attempt
     }
 
-    pub(super) fn on_ringing(&mut self, now: Now, attempt: Attempt) {
+    pub(super) fn add_leg(&mut self, now: Now, role: Role, address: Endpoint) -> Attempt {
+        let attempt = u16::try_from(self.legs.len()).unwrap_or(u16::MAX);
+        // The customer and one representative: most calls have no more.
+        self.legs.reserve_exact(if self.legs.is_empty() { 2 } else { 1 });
+        self.legs.push(Leg::new(role, address, self.wall(now)));
+        attempt
+    }
+
+    /// Notes that a leg rings; true for the first time.
+    pub(super) fn ring(&mut self, now: Now, attempt: Attempt) -> bool {
         let at = self.wall(now);
-        let Some(leg) = self.legs.get_mut(usize::from(attempt)) else { return };
+        let Some(leg) = self.legs.get_mut(usize::from(attempt)) else { return false };
         let first = leg.ringing_at.is_none();
         leg.rings(at);
+        first
+    }
+
+    pub(super) fn on_ringing(&mut self, now: Now, attempt: Attempt) {
+        let first = self.ring(now, attempt);
         if first && attempt == CUSTOMER {
             self.actions.push_back(Action::SaveProgress);
         }
@@ -88,9 +104,8 @@ impl Call {
                 if let Some((_, stage)) = self.setting_up() {
                     *stage = Stage::Digits;
                 }
-                let bound = digits.duration() * 2 + DIGITS_SLACK;
                 self.actions.push_back(Action::SendDigits(attempt));
-                self.actions.push_back(Action::SetTimer(Timer::Digits, now.mono + bound));
+                self.actions.push_back(Action::SetTimer(Timer::Digits, now.mono + digits_bound(&digits)));
                 self.actions.push_back(Action::SaveProgress);
             }
         }
@@ -153,6 +168,7 @@ impl Call {
     pub(super) fn join(&mut self, now: Now, with: Attempt) {
         self.state = State::Bridged { with, heard: Heard::default() };
         self.actions.push_back(Action::Bridge(CUSTOMER, with));
+        self.seat_supervisor();
         self.actions.push_back(Action::SetTimer(Timer::AudioProof, now.mono + self.limits.audio_proof));
         self.actions.push_back(Action::WatchSilence(CUSTOMER, Some(self.limits.silence)));
         self.actions.push_back(Action::WatchSilence(with, Some(self.limits.silence)));

@@ -3,6 +3,7 @@
 mod digits;
 mod gates;
 mod machines;
+mod supervisors;
 mod transfers;
 
 use std::time::Duration;

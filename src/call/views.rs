@@ -1,10 +1,12 @@
 //! What others see of a call: its legs, its state in the contract's words, the call object, the durable marks. Owns the reading
 //! of the machine's state; refuses to change it, but for what the engine notes of its own.
 
+use super::supervisor::Supervisor;
 use super::{Action, Attempt, CUSTOMER, Call, Leg, State};
 use crate::clock::Wall;
 use crate::model::{
     AnsweredBy, AnsweredMark, CallId, CallState, CallView, Endpoint, InitiationMessage, LegView, Outcome, Progress,
+    SupervisorView,
 };
 
 impl Call {
@@ -151,6 +153,7 @@ impl Call {
                 answered_at: leg.answered_at()?,
                 ended_at: leg.end().map(|end| end.at),
                 transferred: self.transferred.contains(&attempt),
+                role: leg.role,
             })
         });
         Progress {
@@ -162,6 +165,15 @@ impl Call {
             bridged_at: self.bridged_at(),
             answered: answered.collect(),
         }
+    }
+
+    /// Its supervisors, in the order of their coming.
+    pub fn supervisor_views(&self) -> Vec<SupervisorView> {
+        let view = |supervisor: &Supervisor| {
+            let leg = self.leg(supervisor.attempt)?.view();
+            Some(SupervisorView { leg: supervisor.attempt, mode: Some(supervisor.mode), view: leg })
+        };
+        self.supervisors.iter().filter_map(view).collect()
     }
 
     /// The call object of the HTTP contract. `billable_seconds` is the biller's to fill.
@@ -187,6 +199,7 @@ impl Call {
             reference: self.message.reference.clone(),
             transferred_to: self.transferred_to().cloned(),
             transfers: self.transfers(),
+            supervisors: self.supervisor_views(),
             customer_answered_by: self.answered_by,
         }
     }

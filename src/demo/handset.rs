@@ -95,7 +95,7 @@ impl Line {
 fn side(role: Role) -> usize {
     match role {
         Role::Customer => 0,
-        Role::Representative => 1,
+        Role::Representative | Role::Supervisor => 1,
     }
 }
 

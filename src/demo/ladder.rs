@@ -19,7 +19,7 @@ pub fn message(at: Duration, role: Role, sent_by_phone: bool, text: &str) -> Str
     // The arrow points away from the phone when the phone sent it; the phones stand at the outer bars.
     let rightwards = match role {
         Role::Customer => sent_by_phone,
-        Role::Representative => !sent_by_phone,
+        Role::Representative | Role::Supervisor => !sent_by_phone,
     };
     let words = format!(" {} ", named(text));
     let shaft = if rightwards {
@@ -45,7 +45,7 @@ fn line(at: Duration, role: Role, drawing: &str) -> String {
     let empty = " ".repeat(GAP);
     let (left, right) = match role {
         Role::Customer => (drawing, empty.as_str()),
-        Role::Representative => (empty.as_str(), drawing),
+        Role::Representative | Role::Supervisor => (empty.as_str(), drawing),
     };
     format!("{:9.3}  {bar}│{left}│{right}│", at.as_secs_f64())
 }

@@ -90,7 +90,7 @@ async fn follow(stage: &mut Stage, id: &str, evidence: &mut Evidence, show: Show
                 if let What::Told(story) = seen.what {
                     match seen.role {
                         Role::Customer => evidence.customer = Some(story),
-                        Role::Representative => evidence.representative = Some(story),
+                        Role::Representative | Role::Supervisor => evidence.representative = Some(story),
                     }
                 }
             }

@@ -125,7 +125,7 @@ impl Evidence {
 fn crossing(name: &str, other: Role, story: &Story, posted: Mono, lines: &mut Vec<String>) -> bool {
     let who = match other {
         Role::Customer => "customer",
-        Role::Representative => "representative",
+        Role::Representative | Role::Supervisor => "representative",
     };
     let frames = frames_of(&story.recording, other);
     let first = first_frame_of(&story.recording, other).and_then(|frame| arrival(story, frame));

@@ -18,14 +18,16 @@ const CERTAIN: usize = 5;
 pub fn tone(role: Role) -> f64 {
     match role {
         Role::Customer => 951.3,
-        Role::Representative => 1251.7,
+        Role::Representative | Role::Supervisor => 1251.7,
     }
 }
 
 fn words(role: Role) -> &'static str {
     match role {
         Role::Customer => "Hello. I saw the cruise to Alaska on your web page, and I have a question about it.",
-        Role::Representative => "Good morning, this is your representative speaking. How may I help you?",
+        Role::Representative | Role::Supervisor => {
+            "Good morning, this is your representative speaking. How may I help you?"
+        }
     }
 }
 

@@ -5,14 +5,15 @@
 
 use std::sync::Arc;
 
+pub use crate::call::SupervisorRefusal;
 use crate::call::TransferRefusal;
 use crate::clock::Wall;
 use crate::ladder::Ladder;
 use crate::media::api as media;
 
 use crate::model::{
-    AttemptRecord, BusinessId, CallId, CallRecord, CallState, CallView, Directory, Hop, InitiationMessage, Progress,
-    StoredCall, Target,
+    AttemptRecord, BusinessId, CallId, CallRecord, CallState, CallView, Directory, Endpoint, Hop, InitiationMessage,
+    Progress, StoredCall, SupervisorMode, SupervisorView, Target,
 };
 use crate::routing::Failure;
 use crate::sip::api::{Loss, Note, RefusedWhy, Sources};
@@ -45,6 +46,8 @@ pub enum Input<'a> {
     Watch { reply: ReplyTo, business: BusinessId, call: CallId, after: u32 },
     /// Cancel or hang up.
     Delete { reply: ReplyTo, business: BusinessId, call: CallId },
+    /// A third party at a talk: comes, changes, goes.
+    Supervise { reply: ReplyTo, business: BusinessId, call: CallId, wish: SupervisorWish },
     /// From the media threads.
     Media(media::Event),
     /// The store has made an operation durable, or could not.
@@ -61,6 +64,30 @@ pub enum Input<'a> {
     HangUpAll,
     /// The moment that `poll_timeout` named has come.
     Timeout,
+}
+
+/// What a business wants of a supervisor.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SupervisorWish {
+    /// Dial one.
+    Invite {
+        /// Whom.
+        address: Endpoint,
+        /// How it takes part.
+        mode: SupervisorMode,
+    },
+    /// Another mode.
+    Change {
+        /// Which leg of the call.
+        leg: u16,
+        /// How it takes part from now on.
+        mode: SupervisorMode,
+    },
+    /// Hang it up.
+    Dismiss {
+        /// Which leg of the call.
+        leg: u16,
+    },
 }
 
 /// Everything the engine can want.
@@ -133,8 +160,12 @@ pub enum Reply {
     Events(Option<Box<Watched>>),
     /// `Delete`: the call as it is now, or none that lives.
     Deleted(Option<Box<CallView>>),
-    /// `Delete`: it is already ended, its record being stored.
+    /// `Delete`, `Supervise`: it is already ended, its record being stored.
     AlreadyEnded,
+    /// `Supervise`: done, the supervisor as it is now; or no such call lives.
+    Supervised(Option<Box<SupervisorView>>),
+    /// `Supervise`: the call does not grant it.
+    NotSupervised(SupervisorRefusal),
 }
 
 /// A state that a call entered.

@@ -64,7 +64,7 @@ impl Engine {
         }
         let (record, attempts) = record::finished(&live.call, &live.business, outcome, ended_at);
         let mut view = live.call.view();
-        view.billable_seconds = Some(record.customer_billable_seconds + record.representative_billable_seconds);
+        view.billable_seconds = Some(record.billable_seconds());
         self.recording.insert(id, Box::new(Recorded { record, attempts, view, moments: live.moments }));
         self.store_record(id);
     }

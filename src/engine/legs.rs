@@ -78,6 +78,10 @@ impl Engine {
                     self.media(Command::Record { a: leg(a), b: leg(b) });
                 }
             }
+            Action::Supervise { supervisor, of: [customer, representative], mode } => {
+                let (customer, representative) = (leg(customer), leg(representative));
+                self.media(Command::Supervise { supervisor: leg(supervisor), customer, representative, mode });
+            }
             Action::WatchSilence(attempt, after) => {
                 self.media(Command::WatchSilence { leg: leg(attempt), after });
             }
@@ -140,6 +144,7 @@ impl Engine {
             media::Event::Silent { .. } => self.tell(now, leg.call, Event::Silent(leg.attempt)),
             media::Event::DigitsSent { .. } => self.tell(now, leg.call, Event::DigitsSent(leg.attempt)),
             media::Event::Digit { key, .. } => self.key_pressed(now, leg, key),
+            media::Event::Measured { .. } => {}
             media::Event::AnsweredBy { by, .. } => {
                 self.see(now, leg.call, Moment::Judged { by });
                 self.tell(now, leg.call, Event::Judged(leg.attempt, by));
@@ -168,7 +173,7 @@ impl Engine {
             LegEvent::Failed { cause, why } => self.leg_failed(now, leg, cause, why),
             LegEvent::Redirected { contacts, cause } => self.redirected(now, leg, &contacts, cause),
             LegEvent::Offered { id, offer } => self.offered(now, leg, id, &offer),
-            LegEvent::OfferAnswered { answer } => self.offer_answered(leg, &answer),
+            LegEvent::OfferAnswered { offer, answer } => self.offer_answered(leg, &offer, &answer),
             // Nothing but session refreshes is offered by us so far, and those change nothing.
             LegEvent::OfferRefused { .. } => {}
             LegEvent::TransferAsked { id, refer } => self.transfer_asked(now, leg, id, refer),

@@ -22,6 +22,7 @@ mod redirect;
 mod register;
 mod seen;
 mod spoken;
+mod supervise;
 mod switches;
 #[cfg(test)]
 mod tests;
@@ -302,6 +303,7 @@ impl Engine {
             Input::Watch { reply, business, call, after } => self.watch(reply, &business, call, after),
             Input::List { reply, business } => self.list(reply, &business),
             Input::Delete { reply, business, call } => self.delete(now, reply, &business, call),
+            Input::Supervise { reply, business, call, wish } => self.wish(now, reply, &business, call, wish),
             Input::Media(event) => self.media_event(now, event),
             Input::Stored { token, result } => self.stored(now, token, result),
             Input::MediaFull(full) => self.media_full = full,

@@ -20,6 +20,7 @@ pub fn finished(call: &Call, business: &Business, outcome: Outcome, ended_at: Wa
         match leg.role {
             Role::Customer => record.customer_billable_seconds += rated.billable_seconds,
             Role::Representative => record.representative_billable_seconds += rated.billable_seconds,
+            Role::Supervisor => record.supervisor_billable_seconds += rated.billable_seconds,
         }
     }
     record.price_micros = Money(price);
@@ -91,6 +92,7 @@ pub fn interrupted(stored: &StoredCall, business: &Business, last_alive: Option<
             codec: None,
             billable_seconds: rated.billable_seconds,
             quality: None,
+            mode: None,
         });
         rated
     };
@@ -107,8 +109,11 @@ pub fn interrupted(stored: &StoredCall, business: &Business, last_alive: Option<
     }
     for mark in &marks.answered {
         let (address, answered, ended) = (mark.address.clone(), mark.answered_at, mark.ended_at.unwrap_or(ended_at));
-        let rated = add(mark.attempt, Role::Representative, address, answered, None, Some(answered), ended);
-        record.representative_billable_seconds += rated.billable_seconds;
+        let rated = add(mark.attempt, mark.role, address, answered, None, Some(answered), ended);
+        match mark.role {
+            Role::Supervisor => record.supervisor_billable_seconds += rated.billable_seconds,
+            Role::Customer | Role::Representative => record.representative_billable_seconds += rated.billable_seconds,
+        }
         record.price_micros.0 += rated.price.0;
         if mark.transferred {
             record.transfers += 1;
@@ -145,6 +150,7 @@ fn attempt(call: &Call, business: &Business, number: u16, leg: &Leg, ended_at: W
         codec: leg.codec().map(str::to_owned),
         billable_seconds: rated.billable_seconds,
         quality: leg.quality(),
+        mode: call.supervisor_mode(number),
     }
 }
 
@@ -190,6 +196,7 @@ fn blank(
         detail: String::new(),
         transferred_to: None,
         transfers: 0,
+        supervisor_billable_seconds: 0,
         customer_answered_by: None,
     }
 }
@@ -229,6 +236,7 @@ mod tests {
             answered_at: at(from),
             ended_at: to.map(at),
             transferred,
+            role: Role::Representative,
         };
         let progress = Progress {
             started_at: Some(at(1)),

@@ -171,6 +171,7 @@ impl Engine {
             Action::PlayHold(attempt) => Moment::Plays { attempt: *attempt, clip: Clip::Music },
             Action::SendDigits(attempt) => Moment::Digits { attempt: *attempt, count: self.digits_of(call, *attempt) },
             Action::Bridge(a, b) => Moment::Bridged { a: *a, b: *b },
+            Action::Supervise { supervisor, mode, .. } => Moment::Supervises { attempt: *supervisor, mode: *mode },
             Action::OneWayAudio => Moment::OneWay,
             Action::Finish(outcome) => Moment::Ended { outcome: *outcome },
             _ => return,

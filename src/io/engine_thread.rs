@@ -22,7 +22,9 @@ use tokio::sync::oneshot;
 use super::clock::SystemClock;
 use super::sip_stream::{Connections, Heard, Lost};
 use super::sip_udp::UdpSockets;
-use crate::engine::api::{Input, Notice, Output, Refusal, Reply, ReplyTo, StoreFailure, StoreOp, StoreToken};
+use crate::engine::api::{
+    Input, Notice, Output, Refusal, Reply, ReplyTo, StoreFailure, StoreOp, StoreToken, SupervisorWish,
+};
 use crate::engine::{Engine, EngineConfig};
 use crate::media::api::{Clip, Command, Event};
 use crate::model::{BusinessId, CallId, Directory, Hop, InitiationMessage, SipTransport, Target};
@@ -82,6 +84,7 @@ enum Request {
     Watch(BusinessId, CallId, u32, oneshot::Sender<Reply>),
     List(BusinessId, oneshot::Sender<Reply>),
     Delete(BusinessId, CallId, oneshot::Sender<Reply>),
+    Supervise(BusinessId, CallId, SupervisorWish, oneshot::Sender<Reply>),
 }
 
 /// News from our own threads. Their number is bounded by live legs and operations under way, so this way has no other bound:
@@ -151,6 +154,11 @@ impl EngineHandle {
     /// Asks for a call to be ended.
     pub async fn delete(&self, business: BusinessId, call: CallId) -> Reply {
         self.ask(|reply| Request::Delete(business, call, reply)).await
+    }
+
+    /// Asks for something of a supervisor of a call.
+    pub async fn supervise(&self, business: BusinessId, call: CallId, wish: SupervisorWish) -> Reply {
+        self.ask(|reply| Request::Supervise(business, call, wish, reply)).await
     }
 
     async fn ask(&self, request: impl FnOnce(oneshot::Sender<Reply>) -> Request) -> Reply {
@@ -407,6 +415,9 @@ impl Runner {
             Request::Watch(business, call, after, sender) => (Input::Watch { reply, business, call, after }, sender),
             Request::List(business, sender) => (Input::List { reply, business }, sender),
             Request::Delete(business, call, sender) => (Input::Delete { reply, business, call }, sender),
+            Request::Supervise(business, call, wish, sender) => {
+                (Input::Supervise { reply, business, call, wish }, sender)
+            }
         };
         self.replies.insert(reply, sender);
         self.give(input);

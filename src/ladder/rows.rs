@@ -137,8 +137,11 @@ fn mark(ladder: &Ladder, at: Wall, moment: &Moment) -> Row {
         Moment::Lost => (EQUIPMENT, EQUIPMENT, Tone::Bad),
         Moment::Dials { attempt, .. } => (leg(*attempt), leg(*attempt), Tone::Call),
         Moment::Fails { attempt, .. } => (leg(*attempt), leg(*attempt), Tone::Bad),
+        Moment::TransferRefused { by, .. } => (leg(*by), leg(*by), Tone::Bad),
         Moment::Plays { attempt, .. } | Moment::Heard { attempt } => (leg(*attempt), leg(*attempt), Tone::Media),
-        Moment::Digits { attempt, .. } => (leg(*attempt), leg(*attempt), Tone::Media),
+        Moment::Digits { attempt, .. } | Moment::Supervises { attempt, .. } => {
+            (leg(*attempt), leg(*attempt), Tone::Media)
+        }
         Moment::Bridged { a, b } => (leg(*a).min(leg(*b)), leg(*a).max(leg(*b)), Tone::Good),
         Moment::Judged { .. } => (leg(0), leg(0), Tone::Call),
         Moment::OneWay => (EQUIPMENT, EQUIPMENT, Tone::Bad),
@@ -165,6 +168,9 @@ impl Ears {
                 let (a, b) = (column(ladder, *a), column(ladder, *b));
                 self.bridge = Some((a, b));
                 [a, b].into_iter().for_each(|end| self.set(end, Some(Hears::Other), row, phases));
+            }
+            What::Moment(Moment::Supervises { attempt, .. }) => {
+                self.set(column(ladder, *attempt), Some(Hears::Other), row, phases);
             }
             What::Moment(Moment::Held { by }) => {
                 if let Some(other) = self.other(column(ladder, *by)) {

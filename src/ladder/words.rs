@@ -2,7 +2,7 @@
 
 use super::entry::{Clip, Message, Moment};
 use super::{Ladder, Party};
-use crate::model::{AnsweredBy, Outcome, Role};
+use crate::model::{AnsweredBy, Outcome, Role, SupervisorMode};
 
 /// `180 Ringing`, `200 OK (BYE)`, `INVITE`.
 pub(super) fn message(message: &Message) -> String {
@@ -117,13 +117,15 @@ pub(super) fn details(ladder: &Ladder, message: &Message) -> String {
 
 /// `customer`, `representative`, `representative 2`.
 pub(super) fn party(ladder: &Ladder, party: &Party) -> String {
+    let numbered = |name: &str| {
+        let kin = ladder.parties().iter().filter(|other| other.role == party.role);
+        let number = kin.take_while(|other| other.attempt <= party.attempt).count();
+        if number > 1 { format!("{name} {number}") } else { name.to_owned() }
+    };
     match party.role {
         Role::Customer => "customer".to_owned(),
-        Role::Representative => {
-            let representatives = ladder.parties().iter().filter(|other| other.role == Role::Representative);
-            let number = representatives.take_while(|other| other.attempt <= party.attempt).count();
-            if number > 1 { format!("representative {number}") } else { "representative".to_owned() }
-        }
+        Role::Representative => numbered("representative"),
+        Role::Supervisor => numbered("supervisor"),
     }
 }
 
@@ -161,6 +163,10 @@ pub(super) fn moment(ladder: &Ladder, moment: &Moment) -> String {
         Moment::Digits { count: 1, .. } => "1 digit".to_owned(),
         Moment::Digits { count, .. } => format!("{count} digits"),
         Moment::Transferred { .. } => "transfers".to_owned(),
+        Moment::TransferRefused { why, .. } => format!("transfer refused: {}", why.explained()),
+        Moment::Supervises { mode: SupervisorMode::Listen, .. } => "listens".to_owned(),
+        Moment::Supervises { mode: SupervisorMode::Whisper, .. } => "whispers".to_owned(),
+        Moment::Supervises { mode: SupervisorMode::Join, .. } => "speaks to both".to_owned(),
         Moment::Deleted => "DELETE".to_owned(),
         Moment::Ended { outcome } => format!("ended: {outcome}"),
         Moment::Lost => "stopped; what went before is lost".to_owned(),

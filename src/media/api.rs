@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{AnsweredBy, Digits, Key, LegId, MachineTimes, Quality};
+use crate::model::{AnsweredBy, Digits, Key, LegId, MachineTimes, Quality, Sample, SupervisorMode};
 use crate::sdp::MediaPlan;
 
 /// One recording to be played, named by what it says; resolved to audio by the prompt library outside.
@@ -81,6 +81,9 @@ pub enum Command {
     /// Record what these two say to each other from now on, `a` (the customer) on the left; said again with another `b`, the same
     /// recording goes on with that one. It ends when `a` is closed.
     Record { a: LegId, b: LegId },
+    /// A third party takes part in the talk of these two, who are bridged and stay so; said again with another mode or another
+    /// representative, it goes on with those. It ends when any of the three is closed: the others go on as without it.
+    Supervise { supervisor: LegId, customer: LegId, representative: LegId, mode: SupervisorMode },
     /// Dial to this leg after such a pause, as RFC 4733 events where the peer agreed to telephone-event, else as tones; said
     /// again, the digits queue. [`Event::DigitsSent`] follows.
     SendDigits { leg: LegId, digits: Digits, after: Duration },
@@ -119,6 +122,8 @@ pub enum Event {
     /// This leg's party pressed a key: once for each press, in whichever ways it came. A bridged peer that agreed to
     /// telephone-event hears it from media.
     Digit { leg: LegId, key: Key },
+    /// Five seconds of the leg, and all that was measured so far.
+    Measured { leg: LegId, quality: Quality, sample: Sample },
     /// Who answered, once after [`Command::HearWho`], within its time.
     AnsweredBy { leg: LegId, by: AnsweredBy },
     /// The machine has greeted, and beeped if it does: it records.
@@ -139,6 +144,7 @@ impl Event {
             | Event::Silent { leg, .. }
             | Event::DigitsSent { leg }
             | Event::Digit { leg, .. }
+            | Event::Measured { leg, .. }
             | Event::AnsweredBy { leg, .. }
             | Event::GreetingOver { leg }
             | Event::Closed { leg, .. } => *leg,

@@ -12,9 +12,10 @@ use super::latch::{Judgement, Latch};
 use super::player::Player;
 use super::presses::Presses;
 use super::relay::Way;
+use super::reports::Reports;
 use super::secure::{self, Secure};
 use crate::clock::Mono;
-use crate::model::{LegId, Quality};
+use crate::model::LegId;
 use crate::rtp::{self, Arrival, Header, Receiver, Sender};
 use crate::sdp::{Codec, MediaPlan};
 
@@ -34,13 +35,17 @@ pub(super) struct Leg {
     pub(super) presses: Option<Box<Presses>>,
     /// What its party says may be recorded.
     pub(super) recorded: bool,
+    /// What its party says goes to a mixer.
+    pub(super) mixed: bool,
     /// Made by the first agreement with keys.
     pub(super) secure: Option<Box<Secure>>,
     /// Listens for keys in its sound, while one is waited for.
     pub(super) ear: Option<Box<Ear>>,
-    receiver: Receiver,
+    /// Its RTCP; made by the first agreement.
+    pub(super) reports: Option<Box<Reports>>,
+    pub(super) receiver: Receiver,
+    pub(super) refused: u64,
     watch: Watch,
-    refused: u64,
     /// The first packet was reported.
     spoke: bool,
 }
@@ -61,6 +66,15 @@ pub(super) enum Hears {
     Script { player: Box<Player>, due: Mono },
     /// The other leg; while that one holds, perhaps music.
     Peer { slot: Slot, relayed: bool, hold: Option<Box<Hold>>, way: Way },
+    /// Two others, mixed: it is their supervisor.
+    Mix,
+}
+
+impl Hears {
+    /// It talks with others.
+    pub(super) fn is_talk(&self) -> bool {
+        matches!(self, Hears::Peer { .. } | Hears::Mix)
+    }
 }
 
 /// Silence being watched for.
@@ -112,8 +126,10 @@ impl Leg {
             dialler: None,
             presses: None,
             recorded: false,
+            mixed: false,
             secure: None,
             ear: None,
+            reports: None,
             receiver: Receiver::default(),
             watch: Watch { after: None, since: Mono::default(), said: false },
             refused: 0,
@@ -225,17 +241,6 @@ impl Leg {
             return None;
         }
         self.watch.after.map(|after| self.watch.since + after)
-    }
-
-    /// The counters as they stand.
-    pub(super) fn quality(&self) -> Quality {
-        Quality {
-            packets_received: self.receiver.received(),
-            packets_sent: self.sender.sent(),
-            packets_lost: self.receiver.lost(),
-            packets_refused: self.refused,
-            jitter_ms: self.receiver.jitter_ms(),
-        }
     }
 }
 

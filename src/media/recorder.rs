@@ -2,12 +2,13 @@
 //! time at which they spoke. Owns that timeline and its bounds; refuses files, which are `io`'s.
 //!
 //! Each packet lies where its RTP timestamp says, as long as that agrees with its arrival within [`SLACK`]; what nobody spoke is
-//! silence. Finished seconds are handed out some time later, so that packets out of order still find their place. Keys
+//! silence. Of a supervisor (`conference`) the right side holds what the customer hears: whispers are not in it.
+//! Finished seconds are handed out some time later, so that packets out of order still find their place. Keys
 //! pressed (RFC 4733) are not in it.
 
 use std::collections::VecDeque;
 
-use super::leg::{Heard, Hears, Sound};
+use super::leg::{Heard, Sound};
 use super::{Shard, Slot};
 use crate::audio::codec::{Decoder, Rate};
 use crate::clock::Mono;
@@ -44,11 +45,14 @@ pub enum Recorded {
 pub(super) struct Recorder {
     customer: LegId,
     representative: LegId,
+    /// A supervisor whom both hear: its voice stands beside the representative's.
+    supervisor: Option<LegId>,
     began: Mono,
     /// Moments handed out.
     done: u64,
     left: Side,
     right: Side,
+    beside: Side,
     heard: Vec<i16>,
 }
 
@@ -76,10 +80,12 @@ impl Recorder {
         Recorder {
             customer,
             representative,
+            supervisor: None,
             began: now,
             done: 0,
             left: Side::default(),
             right: Side::default(),
+            beside: Side::default(),
             heard: Vec::new(),
         }
     }
@@ -103,6 +109,8 @@ impl Recorder {
             &mut self.left
         } else if leg == self.representative {
             &mut self.right
+        } else if Some(leg) == self.supervisor {
+            &mut self.beside
         } else {
             return;
         };
@@ -133,7 +141,7 @@ impl Recorder {
     fn end(&mut self, now: Mono, out: &mut VecDeque<Recorded>) {
         self.hand_out(now, out);
         let passed = usize::try_from(self.moment(now).saturating_sub(self.done)).unwrap_or(usize::MAX);
-        let mut rest = passed.max(self.left.spoken.len()).max(self.right.spoken.len());
+        let mut rest = passed.max(self.left.spoken.len()).max(self.right.spoken.len()).max(self.beside.spoken.len());
         while rest > 0 {
             let moments = rest.min(BLOCK);
             self.block(moments, out);
@@ -145,11 +153,11 @@ impl Recorder {
     fn block(&mut self, moments: usize, out: &mut VecDeque<Recorded>) {
         let mut samples = Vec::with_capacity(2 * moments);
         for moment in 0..moments {
-            for side in [&self.left, &self.right] {
-                samples.push(side.spoken.get(moment).copied().unwrap_or(0));
-            }
+            let at = |side: &Side| side.spoken.get(moment).copied().unwrap_or(0);
+            samples.push(at(&self.left));
+            samples.push(at(&self.right).saturating_add(at(&self.beside)));
         }
-        for side in [&mut self.left, &mut self.right] {
+        for side in [&mut self.left, &mut self.right, &mut self.beside] {
             side.spoken.drain(..moments.min(side.spoken.len()));
         }
         self.done += moments as u64;
@@ -204,9 +212,18 @@ impl Shard {
         self.recorders.entry(customer.call).or_insert_with(make).changes(representative);
     }
 
+    /// A supervisor is heard by both from now on, or is not: what the customer hears is recorded, whispers are not.
+    pub(super) fn record_beside(&mut self, supervisor: LegId, heard: bool) {
+        let Some(recorder) = self.recorders.get_mut(&supervisor.call) else { return };
+        recorder.supervisor = heard.then_some(supervisor);
+        if let Some(leg) = self.slots.get(&supervisor).and_then(|slot| self.legs.get_mut(slot.0)) {
+            leg.recorded = heard;
+        }
+    }
+
     /// A packet of a leg that is recorded, before it goes on to the other.
     pub(super) fn overhear(&mut self, now: Mono, slot: Slot, heard: &Heard, bytes: &[u8]) {
-        let Some(leg) = self.legs.get(slot.0).filter(|leg| matches!(leg.hears, Hears::Peer { .. })) else { return };
+        let Some(leg) = self.legs.get(slot.0).filter(|leg| leg.hears.is_talk()) else { return };
         let Some(recorder) = self.recorders.get_mut(&leg.id.call) else { return };
         let (Sound::Voice(codec), Some(payload)) = (heard.sound, bytes.get(heard.header.payload.clone())) else {
             return;

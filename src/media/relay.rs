@@ -4,8 +4,8 @@
 use super::jitter::{Carries, Coded};
 use super::leg::{Heard, Hears, Sound};
 use super::secure;
-use super::transcode::{Made, Transcoder};
-use super::{Outgoing, Shard, Slot};
+use super::transcode::{KeyHeard, Made, Transcoder};
+use super::{Half, Outgoing, Shard, Slot};
 use crate::audio::{codec, g711};
 use crate::clock::Mono;
 use crate::model::Codec;
@@ -23,6 +23,8 @@ pub(super) enum Way {
     InPlace { odd: u8 },
     /// Decoded and encoded. So many in a row need not be.
     Transcoded { by: Box<Transcoder>, even: u8 },
+    /// Not at all: what the leg hears is mixed, but for the keys of the other.
+    Mixed { key: Box<KeyHeard> },
 }
 
 impl Way {
@@ -42,12 +44,13 @@ impl Way {
                 *even = if fits { *even + 1 } else { 0 };
                 *even < EVEN
             }
+            Way::Mixed { .. } => return None,
         };
         match self {
             Way::InPlace { .. } if !goes => return None,
             Way::Transcoded { .. } if !goes => *self = Way::NEW,
             Way::Transcoded { by, .. } if by.suits(from) => {}
-            Way::InPlace { .. } | Way::Transcoded { .. } => {
+            Way::InPlace { .. } | Way::Transcoded { .. } | Way::Mixed { .. } => {
                 *self = Way::Transcoded { by: Box::new(Transcoder::new(from, plan)), even: 0 };
             }
         }
@@ -57,8 +60,29 @@ impl Way {
     /// The transcoder, if packets go through one.
     pub(super) fn transcoder(&mut self) -> Option<&mut Transcoder> {
         match self {
-            Way::InPlace { .. } => None,
+            Way::InPlace { .. } | Way::Mixed { .. } => None,
             Way::Transcoded { by, .. } => Some(by),
+        }
+    }
+
+    /// The key that is heard instead of a voice that we make.
+    pub(super) fn key(&mut self) -> Option<&mut KeyHeard> {
+        match self {
+            Way::InPlace { .. } => None,
+            Way::Transcoded { by, .. } => Some(by.key()),
+            Way::Mixed { key } => Some(key),
+        }
+    }
+
+    /// What the leg hears is mixed.
+    pub(super) fn is_mixed(&self) -> bool {
+        matches!(self, Way::Mixed { .. })
+    }
+
+    /// What was agreed on is something else: judged anew.
+    fn judged_anew(&mut self) {
+        if !self.is_mixed() {
+            *self = Way::NEW;
         }
     }
 }
@@ -109,6 +133,9 @@ impl Shard {
             }
             Arrival::Fresh | Arrival::Late => {}
         }
+        if way.is_mixed() && heard.sound != Sound::Event {
+            return None;
+        }
         let payload = bytes.get_mut(heard.header.payload.clone())?;
         if let Some(coded) = to_be_coded(heard, payload, way, &agreed.plan) {
             let speaks = matches!(heard.sound, Sound::Voice(_));
@@ -138,7 +165,7 @@ impl Shard {
             leg.sender.new_source();
         }
         if heard.sound == Sound::Event {
-            let new = way.transcoder().is_some_and(|transcoder| transcoder.key(now, heard.header.timestamp));
+            let new = way.key().is_some_and(|key| key.note(now, heard.header.timestamp));
             if new {
                 leg.sender.new_source();
             }
@@ -155,7 +182,7 @@ impl Shard {
             self.events.push_back(super::api::Event::FirstRelayed { to: leg.id });
         }
         self.counters.relayed += 1;
-        Some(Outgoing { slot: to, to: target })
+        Some(Outgoing { slot: to, half: Half::Rtp, to: target })
     }
 
     /// The transcoder's part of what is due at a leg.
@@ -181,7 +208,7 @@ impl Shard {
         if let Some(due) = transcoder.next_due() {
             self.playout.put(slot, due);
         }
-        if transcoder.key_lasts(now) {
+        if transcoder.key().lasts(now) {
             return;
         }
         let held = hold.as_ref().is_some_and(|hold| hold.plays());
@@ -190,7 +217,7 @@ impl Shard {
             return;
         };
         let ticks = u32::from(transcoder.ptime_ms()) * (agreed.plan.codec.clock_hz() / 1000);
-        let stamp = leg.sender.frame(now, ticks);
+        let stamp = leg.sender.frame(now, ticks, packet.len().saturating_sub(HEADER));
         if let Some(header) = packet.first_chunk_mut::<HEADER>() {
             rtp::write(header, agreed.plan.send_payload_type, stamp);
         }
@@ -198,21 +225,22 @@ impl Shard {
             self.events.push_back(super::api::Event::FirstRelayed { to: leg.id });
         }
         self.counters.relayed += 1;
-        secure::emit(&mut leg.secure, Outgoing { slot, to }, packet, send);
+        secure::emit(&mut leg.secure, Outgoing { slot, half: Half::Rtp, to }, packet, send);
     }
 
     /// A leg agreed on something else, or with another: what it hears and what is heard of it is judged anew.
     pub(super) fn judge_ways(&mut self, slot: Slot) {
+        self.mix_begins(slot);
         let Some(leg) = self.legs.get_mut(slot.0) else { return };
         let Hears::Peer { slot: peer, way, .. } = &mut leg.hears else { return };
-        *way = Way::NEW;
+        way.judged_anew();
         leg.sender.new_source();
         let peer = *peer;
         if let Some(peer) = self.legs.get_mut(peer.0)
             && let Hears::Peer { slot: back, way, .. } = &mut peer.hears
             && *back == slot
         {
-            *way = Way::NEW;
+            way.judged_anew();
             peer.sender.new_source();
         }
     }

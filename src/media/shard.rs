@@ -14,13 +14,14 @@ use super::api::{Command, Event, Prompts, Script};
 use super::ear;
 use super::frame::Frame;
 use super::leg::{Heard, Hears, Leg, Sound, Taken};
+use super::mixer::Mixer;
 use super::player::Player;
 use super::playout::{Playout, after};
 use super::presses::Judged;
 use super::recorder::{Recorded, Recorder};
 use super::relay::Way;
-use super::secure;
-use crate::clock::Mono;
+use super::{reports, secure};
+use crate::clock::{Mono, Wall};
 use crate::model::{CallId, Digits, Key, LegId};
 use crate::rtp::{Sender, TelephoneEvent};
 use crate::sdp::{Codec, MediaPlan};
@@ -37,13 +38,26 @@ pub struct Slot(pub usize);
 pub struct Settings {
     /// Peers behind NAT are expected: any address may latch within the window.
     pub latch_any_address: bool,
+    /// The wall's time at the zero of the clock that is handed in: reports name the wall's (RFC 3550 §4).
+    pub wall_at_zero: Wall,
+}
+
+/// Which of a leg's two ports.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Half {
+    /// The even one, for RTP.
+    Rtp,
+    /// The next one, for RTCP.
+    Rtcp,
 }
 
 /// Where a packet goes, in the buffer it came in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Outgoing {
-    /// Out of this leg's socket.
+    /// Out of a socket of this leg.
     pub slot: Slot,
+    /// Out of this one.
+    pub half: Half,
     /// To there.
     pub to: SocketAddr,
 }
@@ -70,15 +84,21 @@ pub struct Counters {
     pub refused: u64,
     /// Before anything was agreed.
     pub early: u64,
+    /// RTCP packets sent.
+    pub reports_sent: u64,
+    /// RTCP packets taken from peers.
+    pub reports_taken: u64,
+    /// RTCP packets refused: strangers, malformed, not authentic.
+    pub reports_refused: u64,
 }
 
 /// A set of legs that may hear each other.
 pub struct Shard {
     pub(super) legs: Slab<Leg>,
-    slots: BTreeMap<LegId, Slot>,
+    pub(super) slots: BTreeMap<LegId, Slot>,
     pub(super) prompts: Arc<dyn Prompts>,
-    settings: Settings,
-    random: StdRng,
+    pub(super) settings: Settings,
+    pub(super) random: StdRng,
     pub(super) playout: Playout,
     due: Vec<(Slot, Mono)>,
     next_sweep: Mono,
@@ -86,6 +106,8 @@ pub struct Shard {
     pub(super) counters: Counters,
     pub(super) recorders: BTreeMap<CallId, Box<Recorder>>,
     pub(super) recorded: VecDeque<Recorded>,
+    /// Talks that a supervisor takes part in.
+    pub(super) mixers: BTreeMap<CallId, Box<Mixer>>,
     /// The packet being made.
     pub(super) made: Vec<u8>,
     /// Packets that are not sent from where they came, until the next tick: one for each datagram of a batch at most.
@@ -113,6 +135,7 @@ impl Shard {
             counters: Counters::default(),
             recorders: BTreeMap::new(),
             recorded: VecDeque::new(),
+            mixers: BTreeMap::new(),
             made: Vec::new(),
             sealed: Vec::new(),
         }
@@ -175,6 +198,9 @@ impl Shard {
             Command::Play { leg, script } => self.play(now, leg, script),
             Command::Bridge { a, b } => self.bridge(now, a, b),
             Command::Record { a, b } => self.record(now, a, b),
+            Command::Supervise { supervisor, customer, representative, mode } => {
+                self.supervise(now, supervisor, [customer, representative], mode);
+            }
             Command::SendDigits { leg, digits, after } => self.send_digits(now, leg, &digits, after),
             Command::Pressed { leg, key } => self.pressed(now, leg, key),
             Command::HearKeys { leg } => self.hear_keys(leg),
@@ -207,7 +233,7 @@ impl Shard {
             self.events.push_back(Event::FirstPacket { leg: leg.id });
         }
         let connect = leg.settle(now);
-        let recorded = leg.recorded;
+        let (recorded, mixed) = (leg.recorded, leg.mixed);
         if leg.ear.is_some() {
             self.listen(now, slot, &heard, bytes);
             // The peer is told the key: the rest of it is no voice.
@@ -226,6 +252,9 @@ impl Shard {
         if recorded && may_talk {
             self.overhear(now, slot, &heard, bytes);
         }
+        if mixed && may_talk {
+            self.mix_in(now, slot, &heard, bytes);
+        }
         let send = peer.and_then(|peer| self.relay(now, slot, peer, &heard, twin, bytes));
         Verdict { send, connect }
     }
@@ -240,14 +269,19 @@ impl Shard {
             self.dial_beat(now, slot, at, &mut send);
             self.hold_frame(now, slot, at, &mut send);
             self.transcoded_frame(now, slot, at, &mut send);
+            self.mixed_frames(now, slot, at, &mut send);
             self.play_frame(now, slot, at, &mut send);
         }
         self.due = due;
         if now >= self.next_sweep {
             self.next_sweep = now + SWEEP;
             self.hand_out_recordings(now);
+            self.send_reports(now, &mut send);
             self.hear_gaps(now);
             for (_, leg) in &mut self.legs {
+                if let Some(sample) = leg.sample(now) {
+                    self.events.push_back(Event::Measured { leg: leg.id, quality: leg.quality(), sample });
+                }
                 if let Some(lasted) = leg.fell_silent(now) {
                     self.events.push_back(Event::Silent { leg: leg.id, lasted });
                 }
@@ -257,11 +291,13 @@ impl Shard {
 
     /// When [`Shard::tick`] has something to do next: for hosts in virtual time (it looks at every leg).
     pub fn next_due(&self) -> Option<Mono> {
-        let silence = self.legs.iter().filter_map(|(_, leg)| leg.silence_due()).min();
+        let reports = |leg: &Leg| leg.reports.as_ref().map(|reports| reports.due.min(reports.figures.due));
+        let watched = |leg: &Leg| [leg.silence_due(), reports(leg)].into_iter().flatten().min();
+        let watched = self.legs.iter().filter_map(|(_, leg)| watched(leg)).min();
         if !self.sealed.is_empty() {
             return Some(Mono::default());
         }
-        self.playout.next().into_iter().chain(silence.map(|at| at.max(self.next_sweep))).min()
+        self.playout.next().into_iter().chain(watched.map(|at| at.max(self.next_sweep))).min()
     }
 
     fn leg(&mut self, id: LegId) -> Option<&mut Leg> {
@@ -276,6 +312,7 @@ impl Shard {
         let first = before.is_none();
         let changed = before.is_some_and(|before| before != packing(&plan));
         leg.agree(now, plan);
+        reports::begin(leg, now, &mut self.random);
         if let (true, Hears::Script { due, .. }) = (first, &mut leg.hears) {
             *due = now;
             self.playout.put(slot, now);
@@ -355,6 +392,7 @@ impl Shard {
     fn close(&mut self, now: Mono, id: LegId) {
         let Some(slot) = self.slots.get(&id).copied() else { return };
         self.end_recording(now, id);
+        self.end_mix_of(id);
         self.part(slot);
         self.slots.remove(&id);
         let leg = self.legs.remove(slot.0);
@@ -398,6 +436,6 @@ impl Shard {
         };
         self.counters.played += 1;
         let datagram = frame.stamp(now, &agreed.plan, &mut leg.sender);
-        secure::emit(&mut leg.secure, Outgoing { slot, to }, datagram, send);
+        secure::emit(&mut leg.secure, Outgoing { slot, half: Half::Rtp, to }, datagram, send);
     }
 }

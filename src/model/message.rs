@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BusinessId, CallId, Endpoint};
+use super::{BusinessId, CallId, Endpoint, Role};
 use crate::clock::Wall;
 
 /// Fig. 8, without its password.
@@ -116,7 +116,12 @@ pub struct Progress {
     pub answered: Vec<AnsweredMark>,
 }
 
-/// The mark of one answered representative's leg.
+/// What a mark without a role is of: marks were of representatives only.
+fn representative() -> Role {
+    Role::Representative
+}
+
+/// The mark of one answered leg of a representative or supervisor.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct AnsweredMark {
     /// Which leg of the call.
@@ -129,4 +134,7 @@ pub struct AnsweredMark {
     pub ended_at: Option<Wall>,
     /// The customer was transferred to it.
     pub transferred: bool,
+    /// Which party.
+    #[serde(default = "representative")]
+    pub role: Role,
 }

@@ -13,6 +13,8 @@ pub enum Role {
     Customer,
     /// The customer service representative: phone 56.
     Representative,
+    /// A third party on the conference bridge of peripheral 76.
+    Supervisor,
 }
 
 macro_rules! words {

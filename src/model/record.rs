@@ -3,23 +3,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AnsweredBy, BusinessId, CallId, CallState, Cause, Currency, Endpoint, LegState, Money, Outcome, Role};
+use super::{
+    AnsweredBy, BusinessId, CallId, CallState, Cause, Currency, Endpoint, LegState, Money, Outcome, Quality, Role,
+    SupervisorMode,
+};
 use crate::clock::Wall;
-
-/// What was measured on one leg's RTP, from our side.
-#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
-pub struct Quality {
-    /// Packets taken from the peer.
-    pub packets_received: u64,
-    /// Packets sent to the peer.
-    pub packets_sent: u64,
-    /// Packets that never came, by sequence numbers (RFC 3550 A.3).
-    pub packets_lost: u64,
-    /// Packets refused: strangers, foreign SSRC, malformed.
-    pub packets_refused: u64,
-    /// Interarrival jitter in milliseconds (RFC 3550 §6.4.1).
-    pub jitter_ms: f32,
-}
 
 /// The call detail record: exactly one per call.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -92,6 +80,9 @@ pub struct CallRecord {
     /// How often the customer was transferred.
     #[serde(default)]
     pub transfers: u64,
+    /// Billed seconds of all answered supervisors' legs.
+    #[serde(default)]
+    pub supervisor_billable_seconds: u64,
     /// Who answered at the customer's, where that was listened for.
     #[serde(default)]
     pub customer_answered_by: Option<AnsweredBy>,
@@ -126,6 +117,9 @@ pub struct AttemptRecord {
     pub billable_seconds: u64,
     /// Measured.
     pub quality: Option<Quality>,
+    /// How a supervisor took part, at the last.
+    #[serde(default)]
+    pub mode: Option<SupervisorMode>,
 }
 
 /// A leg inside the call object.
@@ -165,6 +159,18 @@ impl LegView {
     }
 }
 
+/// A supervisor inside the call object: its leg, by which it is named, and how it takes part.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct SupervisorView {
+    /// Its place in `attempts`.
+    pub leg: u16,
+    /// How it takes part, at the last once it is over.
+    pub mode: Option<SupervisorMode>,
+    /// The leg.
+    #[serde(flatten)]
+    pub view: LegView,
+}
+
 /// The call object of the HTTP contract.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct CallView {
@@ -190,7 +196,7 @@ pub struct CallView {
     pub bridged_at: Option<Wall>,
     /// Over.
     pub ended_at: Option<Wall>,
-    /// Both legs' billed seconds, once ended.
+    /// All legs' billed seconds, once ended.
     pub billable_seconds: Option<u64>,
     /// The business's own identifier.
     pub reference: Option<String>,
@@ -200,9 +206,19 @@ pub struct CallView {
     /// How often the customer was transferred.
     #[serde(default)]
     pub transfers: u64,
+    /// Who listened, whispered or joined, in order.
+    #[serde(default)]
+    pub supervisors: Vec<SupervisorView>,
     /// Who answered at the customer's, where that was listened for and is known.
     #[serde(default)]
     pub customer_answered_by: Option<AnsweredBy>,
+}
+
+impl CallRecord {
+    /// Billed seconds of all legs.
+    pub fn billable_seconds(&self) -> u64 {
+        self.customer_billable_seconds + self.representative_billable_seconds + self.supervisor_billable_seconds
+    }
 }
 
 impl CallView {
@@ -219,6 +235,8 @@ impl CallView {
             quality: attempt.quality,
         };
         let customer = attempts.iter().find(|a| a.role == Role::Customer).map(leg);
+        let supervisors = attempts.iter().filter(|a| a.role == Role::Supervisor);
+        let supervisors = supervisors.map(|a| SupervisorView { leg: a.attempt, mode: a.mode, view: leg(a) });
         let tried = || attempts.iter().filter(|a| a.role == Role::Representative);
         let first_joined = |a: &&AttemptRecord| {
             record.bridged_at.is_some()
@@ -238,10 +256,11 @@ impl CallView {
             desired_contact_time: record.desired_contact_time,
             bridged_at: record.bridged_at,
             ended_at: Some(record.ended_at),
-            billable_seconds: Some(record.customer_billable_seconds + record.representative_billable_seconds),
+            billable_seconds: Some(record.billable_seconds()),
             reference: record.reference.clone(),
             transferred_to: record.transferred_to.clone(),
             transfers: record.transfers,
+            supervisors: supervisors.collect(),
             customer_answered_by: record.customer_answered_by,
         }
     }

@@ -41,7 +41,9 @@ pub fn cases(world: &World) -> Vec<Case<'_>> {
         let representatives = of(|who| if let Who::Representative(w, _) = who { Some(w) } else { None });
         let targets = of(|who| if let Who::Target(w, _) = who { Some(w) } else { None });
         let crashed = customers.iter().chain(&representatives).chain(&targets).any(|s| crash_during(world, s));
-        let customer = customers.last().copied();
+        // What was said at a switch that was given up is not what became of the call.
+        let lasts = |story: &&&Story| !world.roads.superseded(&story.call_id);
+        let customer = customers.iter().rfind(lasts).or(customers.last()).copied();
         cases.push(Case { world, wish, record, customer, representatives, targets, crashed });
     }
     cases
@@ -85,7 +87,13 @@ impl Case<'_> {
             let [before, after] = pair else { continue };
             let rings_on =
                 before.ringing_at.is_some() && before.ended_at.is_none_or(|end| end > after.invited_at + slack);
-            if rings_on && after.ringing_at.is_some() && before.user != after.user {
+            // An INVITE that was given up unheard may ring for as long as its CANCEL takes (RFC 3261 §9.1).
+            let taken_back = |story: &Story| {
+                self.world.roads.given_up(&story.call_id)
+                    && story.ringing_at.zip(story.ended_at).is_some_and(|(rang, end)| end.since(rang) < slack)
+            };
+            let excused = taken_back(before) || taken_back(after);
+            if rings_on && !excused && after.ringing_at.is_some() && before.user != after.user {
                 let text = format!("{} still rang when {} was dialled", before.user, after.user);
                 blame(Promise::OneRepresentativeAtATime, text);
             }
@@ -171,6 +179,16 @@ impl Case<'_> {
         stories.iter().any(|story| story.holds.iter().any(covers))
     }
 
+    /// On a bad road the equipment may know of a hold whose answer never reached the phone.
+    fn asked_to_hold(&self, story: &Story, at: Mono) -> bool {
+        let holds = |act: &Act| matches!(act, Act::Hold | Act::HoldInactive | Act::HoldNull);
+        let talk = party(self.world, story).map(|party| &party.behaviour.talk[..]).unwrap_or_default();
+        let began = |after: &Duration| {
+            story.acked_at.is_some_and(|acked| acked <= at) && story.answered_at.is_some_and(|a| a + *after <= at)
+        };
+        !self.calm() && talk.iter().any(|(after, act)| holds(act) && began(after))
+    }
+
     /// At that moment the customer waits once more: somebody holds, or a transfer is on its way or has failed.
     fn waits(&self, at: Mono) -> bool {
         let others: Vec<&Story> = self.representatives.iter().chain(&self.targets).copied().collect();
@@ -182,7 +200,7 @@ impl Case<'_> {
         let new = self.targets.iter().filter_map(|s| Some((s.acked_at?, s.ended_at))).next_back();
         let there = new.is_some_and(|(from, until)| at > from + slack && until.is_none_or(|until| at < until));
         let transferring = asked.is_some_and(|asked| at + slack > asked) && !(there && self.targets.len() == 1);
-        transferring || self.held_by(&others, at)
+        transferring || self.held_by(&others, at) || others.iter().any(|story| self.asked_to_hold(story, at))
     }
 
     /// What an extension says is dialled, whole when there was time for it, and never twice.
@@ -238,7 +256,10 @@ impl Case<'_> {
             return None;
         }
         // The last one: of those before, another switch took over.
-        let story = self.representatives.iter().rfind(|s| s.user == name && s.acked_at.is_some())?;
+        let story = self
+            .representatives
+            .iter()
+            .rfind(|s| s.user == name && s.acked_at.is_some() && !self.world.roads.superseded(&s.call_id))?;
         Some(story.acked_at? + party(self.world, story)?.dialling())
     }
 

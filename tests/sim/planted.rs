@@ -147,6 +147,10 @@ pub enum Bug {
     AcceptAssumed,
     /// A representative is told who calls while it talks already.
     WhisperOverBridge,
+    /// A registration is never refreshed.
+    RegisteredOnce,
+    /// A refused REGISTER is repeated after a second.
+    RegisterHammers,
 }
 
 impl Bug {
@@ -215,6 +219,8 @@ impl Bug {
         (Bug::GateOpensItself, Promise::GateFirst),
         (Bug::AcceptAssumed, Promise::AcceptedBeforeTheBridge),
         (Bug::WhisperOverBridge, Promise::PromptNeverOverBridge),
+        (Bug::RegisteredOnce, Promise::RegistrationsAreKept),
+        (Bug::RegisterHammers, Promise::RegistrationsAreKept),
     ];
 }
 

@@ -80,6 +80,8 @@ pub enum Promise {
     BreakersHold,
     /// A switch that is asked whether it lives is used again once it does.
     SwitchesComeBack,
+    /// A registration is refreshed before it ends, and tried again later and later when it fails.
+    RegistrationsAreKept,
     /// A switch in maintenance gets no new leg.
     DrainedIsLeft,
     /// No leg begins at a place that the last look-up did not name.

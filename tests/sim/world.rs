@@ -303,6 +303,9 @@ impl World {
             Event::NoTcp(hop) => self.tell_engine(Input::SipLost { hop: &hop, loss: Loss::NotMade }),
             Event::Sip { to, bytes, .. } if !self.reaches(to, &bytes) => {}
             Event::Sip { to, from, bytes } => {
+                if bytes.starts_with(b"REGISTER ") {
+                    self.refreshed(to, &bytes);
+                }
                 if let Some(index) = self.phones.iter().position(|(address, _)| *address == to) {
                     self.phones[index].1.datagram(self.now, from, &bytes);
                     self.drain_phone(index);

@@ -8,6 +8,7 @@ mod forms;
 mod full;
 mod redirects;
 mod secure;
+mod supervisors;
 mod waiting;
 
 use std::collections::VecDeque;
@@ -24,7 +25,7 @@ use crate::call::CallLimits;
 use crate::clock::{Mono, Now, Wall};
 use crate::media::api::{Command, Event};
 use crate::model::business::PasswordHash;
-use crate::model::{Business, CallId, CallRecord, Directory, Hop, MachineTimes, Outcome, Quality};
+use crate::model::{AttemptRecord, Business, CallId, CallRecord, Directory, Hop, MachineTimes, Outcome, Quality};
 use crate::routing::Switch;
 use crate::sip::api::Locals;
 
@@ -40,6 +41,9 @@ pub struct Rig {
     /// Commands to media, but for ports.
     pub media: Vec<Command>,
     pub records: Vec<CallRecord>,
+    /// Of the last record.
+    pub attempts: Vec<AttemptRecord>,
+    pub replied: Vec<(ReplyTo, Reply)>,
     pub ports: u16,
     pub last: Option<CallId>,
     replies: u64,
@@ -92,6 +96,8 @@ impl Rig {
             notices: Vec::new(),
             media: Vec::new(),
             records: Vec::new(),
+            attempts: Vec::new(),
+            replied: Vec::new(),
             ports: 0,
             last: None,
             replies: 0,
@@ -125,8 +131,9 @@ impl Rig {
                 }
                 Output::Media(command) => self.media.push(command),
                 Output::Store { token, op } => {
-                    if let StoreOp::Finish { record, .. } = op {
+                    if let StoreOp::Finish { record, attempts } = op {
                         self.records.push(*record);
+                        self.attempts = attempts;
                     }
                     self.engine.handle(self.now, Input::Stored { token, result: Ok(()) });
                 }
@@ -138,6 +145,7 @@ impl Rig {
                     self.notices.push(Notice::State { call, from, to });
                 }
                 Output::Notice(notice) => self.notices.push(notice),
+                Output::Reply { to, reply } => self.replied.push((to, reply)),
                 _ => {}
             }
         }

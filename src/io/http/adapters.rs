@@ -13,7 +13,7 @@ use crate::model::{BusinessId, CallId, CallRecord, CallState, CallView, Initiati
 
 use super::port::{CallFilter, EnginePort, Pending, RecordFilter, StorePort, StoreUnreadable};
 use crate::clock::Wall;
-use crate::engine::api::Reply;
+use crate::engine::api::{Reply, SupervisorWish};
 
 /// Reads of the archive that run at once: they share the blocking threads with the verification of passwords.
 static READS: Semaphore = Semaphore::const_new(8);
@@ -41,6 +41,10 @@ impl EnginePort for EngineHandle {
 
     fn delete(&self, business: BusinessId, call: CallId) -> Pending<'_, Reply> {
         Box::pin(EngineHandle::delete(self, business, call))
+    }
+
+    fn supervise(&self, business: BusinessId, call: CallId, wish: SupervisorWish) -> Pending<'_, Reply> {
+        Box::pin(EngineHandle::supervise(self, business, call, wish))
     }
 }
 

@@ -81,6 +81,11 @@ impl App {
     pub async fn basic(&self, headers: &HeaderMap) -> Result<BusinessId, Problem> {
         let given = credentials::basic(headers)?.ok_or_else(Problem::unauthorized)?;
         let business = self.verified(given).await?;
+        self.enabled(business)
+    }
+
+    /// A disabled account is 403.
+    pub fn enabled(&self, business: BusinessId) -> Result<BusinessId, Problem> {
         match self.directory.load().get(&business).is_some_and(|b| b.enabled) {
             true => Ok(business),
             false => Err(Problem::from(crate::engine::api::Refusal::Disabled)),

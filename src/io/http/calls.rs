@@ -22,7 +22,8 @@ const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-re
 /// Longest `Idempotency-Key`.
 pub const MAX_KEY_BYTES: usize = 255;
 
-type Answer = Result<Response, Problem>;
+/// What a handler comes to.
+pub(super) type Answer = Result<Response, Problem>;
 
 /// POST /v1/calls
 pub async fn create(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap, body: Body) -> Answer {
@@ -64,7 +65,6 @@ pub async fn delete(State(app): State<Arc<App>>, Path(id): Path<String>, uri: Ur
     let business = app.basic(&headers).await?;
     query::none(&uri)?;
     let id = call_id(&id)?;
-    let ended = || Problem::of(StatusCode::CONFLICT, "this call has already ended");
     match app.answer(app.engine.delete(business.clone(), id)).await? {
         Reply::Deleted(Some(view)) => Ok(json(&view)),
         Reply::AlreadyEnded => Err(ended()),
@@ -175,7 +175,7 @@ fn accepted(view: &CallView) -> Response {
     response
 }
 
-fn json(body: &impl Serialize) -> Response {
+pub(super) fn json(body: &impl Serialize) -> Response {
     match serde_json::to_vec(body) {
         Ok(bytes) => ([(header::CONTENT_TYPE, "application/json")], bytes).into_response(),
         Err(_) => mismatch().into_response(),
@@ -185,6 +185,11 @@ fn json(body: &impl Serialize) -> Response {
 pub(super) fn unreadable(error: StoreUnreadable) -> Problem {
     tracing::warn!(%error, "a request could not read the store");
     Problem::from(Refusal::Unavailable { retry_after: 2, why: "the store cannot be read" })
+}
+
+/// 409: nothing can be done to it any more.
+pub(super) fn ended() -> Problem {
+    Problem::of(StatusCode::CONFLICT, "this call has already ended")
 }
 
 /// The engine answered another question than the one asked: a fault of ours.

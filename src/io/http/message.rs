@@ -15,7 +15,7 @@ use super::problem::{FieldError, Problem};
 use crate::clock::Wall;
 use crate::io::passwords::Password;
 use crate::model::header_name::may_be_set;
-use crate::model::{BusinessId, Endpoint, InitiationMessage, WebPage};
+use crate::model::{BusinessId, Endpoint, InitiationMessage, SupervisorMode, WebPage};
 
 /// Most representatives to be hunted.
 pub const MAX_REPRESENTATIVES: usize = 16;
@@ -89,6 +89,35 @@ impl RawMessage {
             customer: customer.unwrap_or(Endpoint::Ip(std::net::Ipv4Addr::UNSPECIFIED.into(), None)),
         };
         fields.finish().map(|()| message)
+    }
+}
+
+/// Who is to take part in a talk, and how.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SupervisorMessage {
+    /// Whom to dial.
+    pub address: Endpoint,
+    /// How it takes part.
+    pub mode: SupervisorMode,
+}
+
+impl RawMessage {
+    /// `{supervisor, mode}`: both required.
+    pub fn invitation(self) -> Result<SupervisorMessage, Problem> {
+        let mut fields = Fields { left: self.fields, errors: Vec::new(), malformed: false };
+        let address = fields.required("supervisor").and_then(|json| fields.endpoint("/supervisor", json));
+        let mode = fields.mode();
+        let read = address.zip(mode).map(|(address, mode)| SupervisorMessage { address, mode });
+        fields.finish()?;
+        read.ok_or_else(|| Problem::malformed("supervisor and mode are needed"))
+    }
+
+    /// `{mode}`.
+    pub fn change(self) -> Result<SupervisorMode, Problem> {
+        let mut fields = Fields { left: self.fields, errors: Vec::new(), malformed: false };
+        let mode = fields.mode();
+        fields.finish()?;
+        mode.ok_or_else(|| Problem::malformed("mode is needed"))
     }
 }
 
@@ -195,6 +224,15 @@ impl Fields {
             return Some(text);
         }
         None
+    }
+
+    fn mode(&mut self) -> Option<SupervisorMode> {
+        let json = self.required("mode")?;
+        let mode = SupervisorMode::parse(&self.string("/mode", json)?);
+        if mode.is_none() {
+            self.malformed("/mode", "listen, whisper or join");
+        }
+        mode
     }
 
     /// Absent is false.

@@ -16,6 +16,7 @@ pub mod problem;
 pub mod query;
 pub mod recording;
 pub mod server;
+pub mod supervisors;
 #[cfg(test)]
 mod tests;
 
@@ -27,7 +28,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, StatusCode, Version, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use app::{App, Patience};
@@ -43,6 +44,11 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/calls/{id}/events", get(events::follow))
         .route("/v1/calls/{id}/ladder", get(ladder::show))
         .route("/v1/calls/{id}/recording", get(recording::show))
+        .route("/v1/calls/{id}/supervisors", post(supervisors::invite))
+        .route(
+            "/v1/calls/{id}/supervisors/{leg}",
+            put(supervisors::change).patch(supervisors::change).delete(supervisors::dismiss),
+        )
         .route("/v1/cdrs", get(calls::records))
         .with_state(app);
     surround(api.merge(health_routes(health)))

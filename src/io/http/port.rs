@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::clock::Wall;
-use crate::engine::api::Reply;
+use crate::engine::api::{Reply, SupervisorWish};
 use crate::ladder::Ladder;
 use crate::model::{BusinessId, CallId, CallRecord, CallState, CallView, InitiationMessage};
 
@@ -28,6 +28,8 @@ pub trait EnginePort: Send + Sync + 'static {
     fn list(&self, business: BusinessId) -> Pending<'_, Reply>;
     /// Cancel or hang up: [`Reply::Deleted`] or [`Reply::AlreadyEnded`].
     fn delete(&self, business: BusinessId, call: CallId) -> Pending<'_, Reply>;
+    /// A supervisor comes, changes, goes: [`Reply::Supervised`], [`Reply::NotSupervised`] or [`Reply::AlreadyEnded`].
+    fn supervise(&self, business: BusinessId, call: CallId, wish: SupervisorWish) -> Pending<'_, Reply>;
 }
 
 /// The store could not be read.

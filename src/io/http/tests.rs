@@ -1,5 +1,7 @@
 //! The router as its users meet it: over a socket, with a scripted engine and store behind it. Every status of the contract.
 
+mod supervisors;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,7 +15,7 @@ use tokio::sync::watch;
 use super::server::{Server, ServerLimits};
 use super::*;
 use crate::clock::Wall;
-use crate::engine::api::{CallEvent, Refusal, Reply, Watched};
+use crate::engine::api::{CallEvent, Refusal, Reply, SupervisorWish, Watched};
 use crate::io::passwords::{Cost, Verifier, VerifierLimits, hash_with};
 use crate::ladder::Ladder;
 use crate::model::{
@@ -30,6 +32,7 @@ struct Scripted {
     replies: Mutex<VecDeque<Reply>>,
     asked: Mutex<Vec<InitiationMessage>>,
     ended: Mutex<Vec<CallView>>,
+    wishes: Mutex<Vec<SupervisorWish>>,
     broken: std::sync::atomic::AtomicBool,
 }
 
@@ -68,6 +71,10 @@ impl EnginePort for Scripted {
         self.next()
     }
     fn delete(&self, _: BusinessId, _: CallId) -> Pending<'_, Reply> {
+        self.next()
+    }
+    fn supervise(&self, _: BusinessId, _: CallId, wish: SupervisorWish) -> Pending<'_, Reply> {
+        self.wishes.lock().unwrap().push(wish);
         self.next()
     }
 }
@@ -154,6 +161,7 @@ fn call(n: u8) -> CallView {
         reference: None,
         transferred_to: None,
         transfers: 0,
+        supervisors: Vec::new(),
         customer_answered_by: None,
     }
 }

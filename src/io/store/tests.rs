@@ -91,6 +91,7 @@ fn finish(call: &StoredCall) -> StoreOp {
         detail: "busy".to_owned(),
         transferred_to: None,
         transfers: 0,
+        supervisor_billable_seconds: 0,
         customer_answered_by: None,
     };
     let attempt = AttemptRecord {
@@ -107,6 +108,7 @@ fn finish(call: &StoredCall) -> StoreOp {
         codec: None,
         billable_seconds: 0,
         quality: None,
+        mode: None,
     };
     StoreOp::Finish { record: Box::new(record), attempts: vec![attempt] }
 }
