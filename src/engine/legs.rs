@@ -89,7 +89,10 @@ impl Engine {
             }
             Action::SetTimer(timer, at) => self.timers.set(TimerKey::Call(id, timer), at),
             Action::CancelTimer(timer) => self.timers.cancel(&TimerKey::Call(id, timer)),
-            Action::Entered { from, to } => self.notice(Notice::State { call: id, from: Some(from), to }),
+            Action::Entered { from, to } => {
+                self.notice(Notice::State { call: id, from: Some(from), to });
+                self.entered(id, now.wall, to);
+            }
             Action::SaveProgress => self.save_progress(id),
             Action::OneWayAudio => self.notice(Notice::OneWayAudio { call: id }),
             Action::Finish(outcome) => {

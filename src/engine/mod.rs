@@ -10,6 +10,7 @@ mod config;
 mod dial;
 mod digits;
 mod door;
+pub mod events;
 mod failure;
 mod identity;
 mod keep;
@@ -107,6 +108,8 @@ struct Live {
     asked: Option<transfer::Referral>,
     /// The last transfer that it accepted.
     referral: Option<transfer::Referral>,
+    /// What its followers are told.
+    moments: events::Moments,
 }
 
 /// How far the equipment has let a call come.
@@ -166,6 +169,7 @@ struct Recorded {
     record: CallRecord,
     attempts: Vec<AttemptRecord>,
     view: CallView,
+    moments: events::Moments,
 }
 
 /// Store operations under way.
@@ -301,6 +305,7 @@ impl Engine {
                 self.reply(reply, Reply::Call(view));
             }
             Input::Ladder { reply, business, call } => self.show_ladder(reply, &business, call),
+            Input::Watch { reply, business, call, after } => self.watch(reply, &business, call, after),
             Input::List { reply, business } => self.list(reply, &business),
             Input::Delete { reply, business, call } => self.delete(now, reply, &business, call),
             Input::Supervise { reply, business, call, wish } => self.wish(now, reply, &business, call, wish),
