@@ -23,6 +23,7 @@ use crate::io::clock::SystemClock;
 use crate::io::engine_thread::{self, EngineHandle, Hands};
 use crate::io::hep::Hep;
 use crate::io::http::adapters::ArchivePort;
+use crate::io::http::events::Followers;
 use crate::io::http::server::{Server, ServerLimits};
 use crate::io::http::{App, Health, Patience, Phase, admin_router, router};
 use crate::io::logs::{self, CallLog};
@@ -175,6 +176,7 @@ impl Daemon {
             health: Arc::clone(&health),
             clock: wall,
             patience: Patience::default(),
+            followers: Followers::default(),
         };
         let (stop_http, stopped) = watch::channel(false);
         let gauges = scrape(&metrics, &engine, &media);
@@ -436,6 +438,7 @@ fn engine_config(config: &Config, locals: &Locals, stir: Option<Stir>) -> Engine
             gate: seconds(call.gate_seconds),
             machine: call.machine,
             greeting: seconds(call.machine_greeting_seconds),
+            still: seconds(config.prompt.hold_repeat_seconds),
         },
         late: seconds(call.late_seconds),
         max_ahead: seconds(call.max_ahead_seconds),

@@ -278,6 +278,10 @@ impl Call {
             (Timer::Digits, _) => self.digits_failed(now),
             (Timer::Gate, _) => self.gate_closes(now),
             (Timer::Machine, _) => self.machine_is_late(now),
+            (Timer::Still, State::Holding { .. }) => {
+                self.actions.push_back(Action::SayStillHolding(CUSTOMER));
+                self.set_still_timer(now);
+            }
             (Timer::Hold, State::Holding { trying, .. }) => {
                 let trying = *trying;
                 self.hang_up(now, trying, Cause::local(q850::NO_ANSWER, "the customer had held long enough"));

@@ -12,18 +12,21 @@ mod stir;
 mod switch;
 #[cfg(test)]
 mod tests;
+pub mod texts;
 mod trunk;
 
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use load::{load, notes, parse, parse_with};
 pub use stir::StirConfig;
+pub use texts::Texts;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use crate::model::{
-    BusinessId, Codecs, Gates, Limits, MachineTimes, SipTransport, SwitchAddress, Tariff, Trunk, Voice,
+    BusinessId, Codecs, Gates, Language, Limits, MachineTimes, SipTransport, SwitchAddress, Tariff, Trunk, Voice,
     business::PasswordHash,
 };
 
@@ -215,24 +218,32 @@ impl Default for CallConfig {
 /// `[prompt]`
 #[derive(Clone, Debug)]
 pub struct PromptConfig {
-    /// The message; `{company}` is replaced.
-    pub text: String,
-    /// The second message.
-    pub unavailable_text: String,
-    /// The customer's gate.
-    pub gate_text: String,
-    /// What a representative is told; the page's title follows.
-    pub whisper_text: String,
-    /// What a representative is told to press, after that.
-    pub accept_text: String,
-    /// What a machine is told.
-    pub machine_text: String,
+    /// What is spoken where neither the message nor the business says otherwise, and what the files and shipped recordings are in.
+    pub language: Language,
+    /// Its texts.
+    pub texts: Texts,
+    /// Those of other languages.
+    pub others: BTreeMap<Language, Texts>,
+    /// A customer who holds is told so this often; 0: never.
+    pub hold_repeat_seconds: u32,
     /// A WAV for the whole message, whatever the company.
     pub file: Option<PathBuf>,
     /// A WAV for the second message.
     pub unavailable_file: Option<PathBuf>,
     /// A WAV of hold music.
     pub hold_music: Option<PathBuf>,
+}
+
+impl PromptConfig {
+    /// The texts for a call in this language, and whether they are the usual ones: those of the language, else of its language
+    /// without the region, else the usual ones.
+    pub fn of(&self, language: Option<Language>) -> (&Texts, bool) {
+        let Some(language) = language.filter(|language| *language != self.language) else { return (&self.texts, true) };
+        let wide = language.without_region();
+        let own = self.others.get(&language);
+        let own = own.or_else(|| if wide == self.language { None } else { self.others.get(&wide) });
+        own.map_or((&self.texts, true), |texts| (texts, false))
+    }
 }
 
 /// `[speech]`

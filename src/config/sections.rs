@@ -1,31 +1,22 @@
 //! The single sections of the file, key by key: types, bounds, defaults. Owns what each key means; refuses the lists
 //! (`lists.rs`) and whatever concerns several sections at once (`load.rs`).
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::reader::{At, Reader, Section};
+use super::texts::{self, Texts};
 use super::{
     AdminConfig, CallConfig, HttpConfig, LogConfig, MediaConfig, MediaIo, PromptConfig, SpeechConfig, StoreConfig,
     TlsConfig,
 };
-use crate::model::business::spoken_text;
-use crate::model::{Codecs, MachineTimes};
+use crate::model::{Codecs, Language, MachineTimes};
 
 const ADDRESS: &str = "write an IP address and a port, such as \"127.0.0.1:8080\"";
 const NO_SOCKET: &str = "not an IP address with a port";
 const INSECURE: &str = "listen on 127.0.0.1, or give tls = { certificate = …, key = … }, or say insecure = true";
-/// The message of the seed (Fig. 5, step 512).
-const CONNECTING: &str = "Please hold while we connect you to a {company} company customer representative.";
-const UNAVAILABLE: &str =
-    "We are sorry. No {company} company customer representative is available. Please try again later. Goodbye.";
-const MACHINE: &str =
-    "This is {company}. You asked us to call you. Please ask for another call when you can answer. Goodbye.";
-const GATE: &str = "This is a call from {company}. Press 1 to be connected.";
-const WHISPER: &str = "Call from {company}.";
-const ACCEPT: &str = "Press 1 to accept.";
-
 pub(super) fn loopback(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }
@@ -225,17 +216,16 @@ fn machine(reader: &mut Reader, section: &mut Section<'_>, d: MachineTimes) -> M
 }
 
 pub(super) fn prompt(reader: &mut Reader, mut section: Section<'_>) -> PromptConfig {
-    let mend = "write the sentence that is spoken; {company} is replaced by the company's name";
-    let mut said = |key, default: &str| {
-        section.read(reader, key, mend, spoken_text).map_or_else(|| default.to_owned(), |at| at.value)
-    };
+    let mend = "write a language, such as language = \"en\"";
+    let language = section.read(reader, "language", mend, |text| text.parse::<Language>());
+    let language = language.map_or(Language::ENGLISH, |at| at.value);
+    let base = Texts::shipped(language);
+    let texts = texts::read(reader, &mut section, language, base).unwrap_or_else(Texts::english);
     let config = PromptConfig {
-        text: said("text", CONNECTING),
-        unavailable_text: said("unavailable_text", UNAVAILABLE),
-        gate_text: said("gate_text", GATE),
-        whisper_text: said("whisper_text", WHISPER),
-        accept_text: said("accept_text", ACCEPT),
-        machine_text: said("machine_text", MACHINE),
+        language,
+        texts,
+        others: BTreeMap::new(),
+        hold_repeat_seconds: section.integer(reader, "hold_repeat_seconds", 0..=600).unwrap_or(30),
         file: existing(reader, &mut section, "file"),
         unavailable_file: existing(reader, &mut section, "unavailable_file"),
         hold_music: existing(reader, &mut section, "hold_music"),

@@ -121,8 +121,10 @@ impl Engine {
             due_at: now.mono,
             claim: None,
             bridged_at: None,
+            holds_since: None,
             asked: None,
             referral: None,
+            moments: Default::default(),
             call,
         };
         self.calls.insert(live.call.id(), Box::new(live));
@@ -145,6 +147,7 @@ impl Engine {
         let Some(mut live) = self.calls.remove(&id) else { return };
         let state = live.call.public_state();
         self.notice(Notice::State { call: id, from: None, to: state });
+        live.moments.enter(now.wall, state);
         self.reply(reply, Reply::Accepted(Box::new(live.call.view())));
         live.due_at = now.mono;
         let Standing::Accepting { permit } = live.standing else { return };
@@ -276,6 +279,7 @@ impl Engine {
             };
             self.insert(now, call, business, standing);
             self.notice(Notice::State { call: id, from: None, to: state });
+            self.entered(id, now.wall, state);
             if waits {
                 self.schedule.add(at, id);
             } else {

@@ -54,10 +54,11 @@ impl Engine {
                 self.stack.hang_up(now.mono, leg(attempt), reason);
             }
             Action::Release(attempt) => self.release(now, leg(attempt)),
-            Action::PlayConnecting(attempt) => self.play_connecting(leg(attempt)),
+            Action::PlayConnecting(attempt) => self.play_connecting(now, leg(attempt)),
             Action::Listen(attempt) => self.listen(leg(attempt)),
             Action::KeepQuiet(attempt) => self.keep_quiet(leg(attempt)),
             Action::LeaveMessage(attempt) => self.leave_message(leg(attempt)),
+            Action::SayStillHolding(attempt) => self.play_still(now, leg(attempt)),
             Action::PlayGate(attempt) => self.play_gate(leg(attempt)),
             Action::PlayWhisper(attempt) => self.play_whisper(leg(attempt), false),
             Action::PlayAccept(attempt) => self.play_whisper(leg(attempt), true),
@@ -67,6 +68,7 @@ impl Engine {
             Action::AnswerTransfer(transfer, refusal) => self.answer_transfer(now, id, transfer, refusal),
             Action::ReportTransfer(transfer, report) => self.report_transfer(now, transfer, &report),
             Action::Bridge(a, b) => {
+                self.note_wait(now, id);
                 let mut recorded = false;
                 if let Some(live) = self.calls.get_mut(&id) {
                     live.bridged_at = Some(now.mono);
@@ -87,7 +89,10 @@ impl Engine {
             }
             Action::SetTimer(timer, at) => self.timers.set(TimerKey::Call(id, timer), at),
             Action::CancelTimer(timer) => self.timers.cancel(&TimerKey::Call(id, timer)),
-            Action::Entered { from, to } => self.notice(Notice::State { call: id, from: Some(from), to }),
+            Action::Entered { from, to } => {
+                self.notice(Notice::State { call: id, from: Some(from), to });
+                self.entered(id, now.wall, to);
+            }
             Action::SaveProgress => self.save_progress(id),
             Action::OneWayAudio => self.notice(Notice::OneWayAudio { call: id }),
             Action::Finish(outcome) => {

@@ -10,6 +10,7 @@ mod config;
 mod dial;
 mod digits;
 mod door;
+pub mod events;
 mod failure;
 mod identity;
 mod keep;
@@ -26,6 +27,7 @@ mod switches;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod waits;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -86,6 +88,7 @@ pub struct Engine {
     next_ask: u64,
     drain: Drain,
     media_full: bool,
+    waits: waits::Waits,
 }
 
 /// A call that is not over.
@@ -99,10 +102,14 @@ struct Live {
     /// The channel that is kept for the representative until that leg has its own.
     claim: Option<Claim>,
     bridged_at: Option<Mono>,
+    /// Since when the customer holds, until somebody talks with it.
+    holds_since: Option<Mono>,
     /// The transfer that the call is being asked about.
     asked: Option<transfer::Referral>,
     /// The last transfer that it accepted.
     referral: Option<transfer::Referral>,
+    /// What its followers are told.
+    moments: events::Moments,
 }
 
 /// How far the equipment has let a call come.
@@ -162,6 +169,7 @@ struct Recorded {
     record: CallRecord,
     attempts: Vec<AttemptRecord>,
     view: CallView,
+    moments: events::Moments,
 }
 
 /// Store operations under way.
@@ -275,6 +283,7 @@ impl Engine {
             next_ask: 0,
             drain: Drain::No,
             media_full: false,
+            waits: waits::Waits::default(),
         };
         engine.watch_switches();
         engine.watch_registrations();
@@ -296,6 +305,7 @@ impl Engine {
                 self.reply(reply, Reply::Call(view));
             }
             Input::Ladder { reply, business, call } => self.show_ladder(reply, &business, call),
+            Input::Watch { reply, business, call, after } => self.watch(reply, &business, call, after),
             Input::List { reply, business } => self.list(reply, &business),
             Input::Delete { reply, business, call } => self.delete(now, reply, &business, call),
             Input::Supervise { reply, business, call, wish } => self.wish(now, reply, &business, call, wish),

@@ -200,6 +200,11 @@ impl Shard {
             Command::Open { .. } => {}
             Command::Agree { leg, plan } => self.agree(now, leg, plan),
             Command::Play { leg, script } => self.play(now, leg, script),
+            Command::Interject { leg, clip } => {
+                if let Some(Leg { hears: Hears::Script { player, .. }, .. }) = self.leg(leg) {
+                    player.interject(clip);
+                }
+            }
             Command::Bridge { a, b } => self.bridge(now, a, b),
             Command::Record { a, b } => self.record(now, a, b),
             Command::Supervise { supervisor, customer, representative, mode } => {

@@ -172,6 +172,7 @@ impl MediaHandle {
             | Command::WatchSilence { leg, .. }
             | Command::SendDigits { leg, .. }
             | Command::Pressed { leg, .. }
+            | Command::Interject { leg, .. }
             | Command::HearKeys { leg }
             | Command::HearWho { leg, .. }
             | Command::Close { leg } => self.pass(leg, Order::Command(command)),
