@@ -110,6 +110,9 @@ pub fn scenarios() -> Vec<(&'static str, Plan)> {
         }),
         ("interrupted", {
             let mut plan = Plan::fixed(customer(800, None), vec![representative(900, Some(9_000))]);
+            // The 36th output is the sample of the representative's quality, five seconds after it answered: a crash in the midst of
+            // talk, which no message marks. Another output before it would move the crash, and with it the moment from which the
+            // customer hears nothing and, 45 s later, hangs up.
             plan.faults.crashes = vec![36];
             plan.faults.until = ms(60_000);
             plan
