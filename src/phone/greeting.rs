@@ -10,7 +10,8 @@ const SYLLABLE: u32 = 8;
 const GAP: u32 = 4;
 /// Frames of a beep, and its pitch.
 const BEEP: u32 = 20;
-const BEEP_HZ: u16 = 1400;
+/// The pitch of a beep, in Hz.
+pub const BEEP_HZ: u16 = 1400;
 /// Frames of quiet after all of it.
 const WAITS: u32 = 75;
 /// Several voices at once: no tone stands out.

@@ -51,7 +51,7 @@ use message::{Message, Start, parameter, uri_of, user_of};
 use registrar::Register;
 
 pub use behaviour::{Act, AnswerWith, Behaviour, Codecs, OnCancel, Sound, Then};
-pub use greeting::Greeting;
+pub use greeting::{BEEP_HZ, Greeting};
 pub use registrar::{Binding, OnOptions, Registrar, RegistrarFlaw};
 pub use sound::{Law, tone_frame, tone_of};
 pub use story::{Digit, Ending, Fault, Heard, Story, Violation};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use callbridge::clock::Mono;
 use callbridge::model::{CallRecord, Outcome, RepresentativeGate};
-use callbridge::phone::{Act, Ending, Sound, Story};
+use callbridge::phone::{Act, BEEP_HZ, Ending, Sound, Story};
 
 use crate::gates;
 use crate::machines::{self, Seen};
@@ -116,6 +116,12 @@ impl Case<'_> {
         }
     }
 
+    /// A machine that nobody looks for is put through with its greeting: its beep is its own sound.
+    fn beeps(&self, story: &Story, tone: u16) -> bool {
+        let sound = party(self.world, story).map(|party| party.behaviour.sound);
+        tone == BEEP_HZ && matches!(sound, Some(Sound::Greets(greeting)) if greeting.beeps)
+    }
+
     fn sounds(&self, blame: Blame<'_>) {
         let gates = self.world.plan.gates;
         let Some(customer) = self.customer else { return };
@@ -152,7 +158,7 @@ impl Case<'_> {
                 let held = tone == MUSIC_HZ && self.held_by(&[customer], heard.first);
                 if PROMPTS.contains(&tone) && !held {
                     blame(Promise::PromptNeverOverBridge, format!("{} hears {tone} Hz", story.user));
-                } else if !held && Some(tone) != self.tone(customer) {
+                } else if !held && Some(tone) != self.tone(customer) && !self.beeps(customer, tone) {
                     blame(Promise::NoCrosstalk, format!("{} hears {tone} Hz, not the customer's", story.user));
                 }
             }
