@@ -108,7 +108,7 @@ fn the_seeds_meet_every_outcome_crash_and_fault() {
     }
     println!("{crashes} crashes, {talked} s of talk, {outcomes:?}");
     for outcome in Outcome::ALL {
-        assert!(outcomes.get(&outcome).is_some_and(|met| *met >= 3), "{outcome} is hardly met: {outcomes:?}");
+        assert!(outcomes.get(outcome).is_some_and(|met| *met >= 3), "{outcome} is hardly met: {outcomes:?}");
     }
     assert!(crashes > 100 && talked > 500);
 }
