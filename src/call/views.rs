@@ -193,6 +193,7 @@ impl Call {
             reference: self.message.reference.clone(),
             transferred_to: self.transferred_to().cloned(),
             transfers: self.transfers(),
+            recording: None,
             supervisors: self.supervisor_views(),
         }
     }

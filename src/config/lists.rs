@@ -7,7 +7,7 @@ use super::error::Place;
 use super::reader::{At, Reader, Section};
 use super::{BusinessSeed, SeedPassword};
 use crate::model::business::PasswordHash;
-use crate::model::{BusinessId, Endpoint, Gates, Limits, RepresentativeGate, Tariff};
+use crate::model::{BusinessId, Endpoint, Gates, Limits, Recording, RepresentativeGate, Tariff};
 
 /// A price of a million units a minute: beyond it, something else was meant.
 const MAX_PRICE: i64 = 1_000_000_000_000;
@@ -73,8 +73,20 @@ fn business(reader: &mut Reader, mut section: Section<'_>, seen: &mut Seen) -> O
     let tariff = tariff(reader, &mut section);
     let caller_ids = caller_ids(reader, &mut section);
     let gates = gates(reader, &mut section);
+    let recording_mend = "write \"off\", \"on_request\" (where a message asks) or \"always\"";
+    let recording = section.read(reader, "recording", recording_mend, Recording::parse);
+    let recording = recording.map(|at| at.value).unwrap_or_default();
     section.finish(reader);
-    Some(BusinessSeed { id: id?.value, name: name?.value, password: password?, limits, tariff, caller_ids, gates })
+    Some(BusinessSeed {
+        id: id?.value,
+        name: name?.value,
+        password: password?,
+        limits,
+        tariff,
+        caller_ids,
+        recording,
+        gates,
+    })
 }
 
 fn password(reader: &mut Reader, section: &mut Section<'_>) -> Option<SeedPassword> {

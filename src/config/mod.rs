@@ -6,6 +6,7 @@ mod hep;
 mod lists;
 mod load;
 mod reader;
+mod recording;
 mod sections;
 mod sip;
 mod stir;
@@ -16,6 +17,7 @@ mod trunk;
 
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use load::{load, notes, parse, parse_with};
+pub use recording::RecordingSecret;
 pub use stir::StirConfig;
 
 use std::fmt;
@@ -146,6 +148,10 @@ pub enum MediaIo {
 pub struct RecordingConfig {
     /// Where talks are recorded to; beside the store, when nothing is said.
     pub folder: PathBuf,
+    /// Recordings are encrypted with it.
+    pub key: Option<RecordingSecret>,
+    /// They are removed after so many days; never, when nothing is said.
+    pub keep_days: Option<u32>,
 }
 
 /// `[store]`
@@ -310,6 +316,8 @@ pub struct BusinessSeed {
     pub tariff: Tariff,
     /// Verified numbers.
     pub caller_ids: Vec<crate::model::Endpoint>,
+    /// Whether its talks are recorded.
+    pub recording: Recording,
     /// What its parties are asked before they talk.
     pub gates: Gates,
 }

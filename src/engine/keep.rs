@@ -2,7 +2,7 @@
 //! when the store has it.
 
 use super::api::{Notice, StoreFailure, StoreOp, StoreToken};
-use super::{Engine, HEARTBEAT, Pending, Recorded, STORE_RETRY, Standing, TimerKey, record};
+use super::{Engine, HEARTBEAT, Pending, Recorded, STORE_RETRY, Standing, TimerKey, record, taped};
 use crate::clock::{Now, Wall};
 use crate::model::{Business, CallId, CallView, Outcome, StoredCall};
 
@@ -60,7 +60,10 @@ impl Engine {
             self.schedule.remove(at, id);
         }
         let (record, attempts) = record::finished(&live.call, &live.business, outcome, ended_at);
+        let mut record = record;
+        record.recording = taped::ended(&live);
         let mut view = live.call.view();
+        view.recording = record.recording.clone();
         view.billable_seconds = Some(record.billable_seconds());
         self.recording.insert(id, Box::new(Recorded { record, attempts, view }));
         self.store_record(id);

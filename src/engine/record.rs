@@ -195,6 +195,7 @@ fn blank(
         detail: String::new(),
         transferred_to: None,
         transfers: 0,
+        recording: None,
         supervisor_billable_seconds: 0,
     }
 }

@@ -54,7 +54,7 @@ impl Shard {
 
     /// A leg of a talk with a supervisor closes: the others go on as without one.
     pub(super) fn end_mix_of(&mut self, leg: LegId) {
-        if !self.mixers.get(&leg.call).is_some_and(|mixer| mixer.party(leg).is_some()) {
+        if self.mixers.get(&leg.call).is_none_or(|mixer| mixer.party(leg).is_none()) {
             return;
         }
         let Some(mixer) = self.mixers.remove(&leg.call) else { return };

@@ -13,6 +13,7 @@ pub mod money;
 mod numbering;
 pub mod outcome;
 pub mod record;
+pub mod recording;
 pub mod srtp;
 pub mod supervisor;
 pub mod switch;
@@ -29,6 +30,7 @@ pub use message::{AnsweredMark, Idempotency, InitiationMessage, Progress, Stored
 pub use money::{Currency, Money, Tariff};
 pub use outcome::{CallState, Cause, LegState, Outcome, Role};
 pub use record::{AttemptRecord, CallRecord, CallView, LegView, Quality, SupervisorView};
+pub use recording::{RecordingState, RecordingView};
 pub use srtp::{MasterKey, OurKeys, SrtpKeys, SrtpUse, Suite};
 pub use supervisor::SupervisorMode;
 pub use switch::{Host, SwitchAddress, SwitchAddressError, Target};

@@ -3,7 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BusinessId, CallId, CallState, Cause, Currency, Endpoint, LegState, Money, Outcome, Role, SupervisorMode};
+use super::{
+    BusinessId, CallId, CallState, Cause, Currency, Endpoint, LegState, Money, Outcome, RecordingView, Role,
+    SupervisorMode,
+};
 use crate::clock::Wall;
 
 /// What was measured on one leg's RTP, from our side.
@@ -92,6 +95,9 @@ pub struct CallRecord {
     /// How often the customer was transferred.
     #[serde(default)]
     pub transfers: u64,
+    /// Its recording, if the talk was recorded.
+    #[serde(default)]
+    pub recording: Option<RecordingView>,
     /// Billed seconds of all answered supervisors' legs.
     #[serde(default)]
     pub supervisor_billable_seconds: u64,
@@ -215,6 +221,9 @@ pub struct CallView {
     /// How often the customer was transferred.
     #[serde(default)]
     pub transfers: u64,
+    /// Its recording, if the talk is recorded.
+    #[serde(default)]
+    pub recording: Option<RecordingView>,
     /// Who listened, whispered or joined, in order.
     #[serde(default)]
     pub supervisors: Vec<SupervisorView>,
@@ -266,6 +275,7 @@ impl CallView {
             reference: record.reference.clone(),
             transferred_to: record.transferred_to.clone(),
             transfers: record.transfers,
+            recording: record.recording.clone(),
             supervisors: supervisors.collect(),
         }
     }

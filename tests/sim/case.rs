@@ -11,6 +11,7 @@ use crate::gates;
 use crate::media::{CONNECTING_HZ, GATE_HZ, MUSIC_HZ, UNAVAILABLE_HZ, WHISPER_HZ};
 use crate::model;
 use crate::promises::{Blame, GRACE, Promise, crash_during, party};
+use crate::supervisors::Talk;
 use crate::world::{Who, World};
 
 /// One call of the world, with everything that is known of it.
@@ -22,6 +23,8 @@ pub struct Case<'w> {
     representatives: Vec<&'w Story>,
     /// To whom the customer was, or was to be, transferred.
     targets: Vec<&'w Story>,
+    /// Who listens.
+    supervisors: Vec<&'w Story>,
     crashed: bool,
 }
 
@@ -40,9 +43,11 @@ pub fn cases(world: &World) -> Vec<Case<'_>> {
         let customers = of(|who| if let Who::Customer(w) = who { Some(w) } else { None });
         let representatives = of(|who| if let Who::Representative(w, _) = who { Some(w) } else { None });
         let targets = of(|who| if let Who::Target(w, _) = who { Some(w) } else { None });
-        let crashed = customers.iter().chain(&representatives).chain(&targets).any(|s| crash_during(world, s));
+        let supervisors = of(|who| if let Who::Supervisor(w) = who { Some(w) } else { None });
+        let all = customers.iter().chain(&representatives).chain(&targets).chain(&supervisors);
+        let crashed = all.copied().any(|s| crash_during(world, s));
         let customer = customers.last().copied();
-        cases.push(Case { world, wish, record, customer, representatives, targets, crashed });
+        cases.push(Case { world, wish, record, customer, representatives, targets, supervisors, crashed });
     }
     cases
 }
@@ -52,6 +57,7 @@ impl Case<'_> {
     pub fn check(&self, blame: Blame<'_>) {
         self.one_at_a_time(blame);
         self.sounds(blame);
+        self.supervision(blame);
         self.accepted(blame);
         self.digits(blame);
         self.transfers(blame);
@@ -104,6 +110,8 @@ impl Case<'_> {
         let gates = self.world.plan.gates;
         let Some(customer) = self.customer else { return };
         let others = || self.representatives.iter().chain(&self.targets).copied();
+        // Whether the supervisor may be heard is judged by itself.
+        let aside = self.supervisors.iter().find_map(|s| self.tone(s));
         let voices: Vec<u16> = others().filter_map(|s| self.tone(s)).collect();
         let late = Duration::from_millis(60);
         let joined = self.joined().filter(|_| self.calm());
@@ -116,7 +124,7 @@ impl Case<'_> {
                 blame(Promise::PromptNeverOverBridge, text);
             }
             talked |= voices.contains(&tone);
-            if !prompts.contains(&tone) && !voices.contains(&tone) {
+            if !prompts.contains(&tone) && !voices.contains(&tone) && Some(tone) != aside {
                 blame(Promise::NoCrosstalk, format!("{} hears {tone} Hz, nobody's of this call", customer.user));
             }
         }
@@ -136,12 +144,36 @@ impl Case<'_> {
                 let held = tone == MUSIC_HZ && self.held_by(&[customer], heard.first);
                 if prompts.contains(&tone) && !held {
                     blame(Promise::PromptNeverOverBridge, format!("{} hears {tone} Hz", story.user));
-                } else if !held && Some(tone) != self.tone(customer) {
+                } else if !held && Some(tone) != self.tone(customer) && Some(tone) != aside {
                     blame(Promise::NoCrosstalk, format!("{} hears {tone} Hz, not the customer's", story.user));
                 }
             }
         }
         self.representatives.iter().for_each(|story| self.crossing(customer, story, blame));
+    }
+
+    /// Who hears the supervisor, and what it hears.
+    fn supervision(&self, blame: Blame<'_>) {
+        let (Some(supervising), Some(customer)) = (&self.plan().supervisor, self.customer) else { return };
+        let only_talks = |story: &&&Story| {
+            party(self.world, story).is_some_and(|p| {
+                p.behaviour.talk.iter().all(|(_, act)| *act == Act::HangUp) && !p.behaviour.rtp_from_elsewhere
+            })
+        };
+        let others: Vec<&Story> = self.representatives.iter().chain(&self.targets).copied().collect();
+        let everybody: Vec<&Story> = others.iter().chain(&self.supervisors).copied().chain([customer]).collect();
+        let plain = self.calm() && everybody.iter().all(|story| only_talks(&story)) && self.targets.is_empty();
+        let talked = others.iter().rfind(|story| story.acked_at.is_some());
+        let tones = (self.tone(customer), talked.and_then(|story| self.tone(story)));
+        let talk = Talk {
+            supervised: &self.world.fates[self.wish].supervised,
+            supervisors: self.supervisors.clone(),
+            customer,
+            others,
+            slack: Duration::from_millis(if self.calm() { 200 } else { 2_000 }),
+            plain,
+        };
+        talk.check(&supervising.party, tones, blame);
     }
 
     /// Where it has to accept, a representative hears the customer, and is heard, only after a 1.
@@ -328,8 +360,13 @@ impl Case<'_> {
         };
         let customers: Vec<&Story> = self.customer.into_iter().collect();
         let others: Vec<&Story> = self.representatives.iter().chain(&self.targets).copied().collect();
-        let most = [of(&customers), of(&others)];
-        let billed = [self.record.customer_billable_seconds, self.record.representative_billable_seconds];
+        let most = [of(&customers), of(&others), of(&self.supervisors)];
+        let record = self.record;
+        let billed = [
+            record.customer_billable_seconds,
+            record.representative_billable_seconds,
+            record.supervisor_billable_seconds,
+        ];
         for (billed, most) in billed.into_iter().zip(most) {
             if billed > most {
                 blame(Promise::BilledAtMostTalked, format!("wish {}: {billed} s billed, at most {most} s", self.wish));

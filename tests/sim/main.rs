@@ -22,6 +22,7 @@ mod roads;
 mod setup;
 mod store;
 mod stories;
+mod supervisors;
 mod topology;
 mod turns;
 mod world;

@@ -86,6 +86,10 @@ pub enum Promise {
     PlacesAreNews,
     /// No leg fails for want of a switch while a sound one was not asked.
     NotForWantOfASwitch,
+    /// A supervisor is heard by nobody, or by the representative, or by both, as its mode says.
+    SupervisorUnheard,
+    /// A supervisor hears both who talk.
+    SupervisorHears,
     /// In a calm world each call comes to what the model says.
     ModelAgrees,
 }
@@ -235,5 +239,6 @@ pub fn party<'w>(world: &'w World, story: &Story) -> Option<&'w Party> {
         }
         Who::Representative(wish, place) => world.plan.wishes.get(wish)?.representatives.get(place)?,
         Who::Target(wish, place) => world.plan.wishes.get(wish)?.targets.get(place)?,
+        Who::Supervisor(wish) => &world.plan.wishes.get(wish)?.supervisor.as_ref()?.party,
     })
 }

@@ -121,6 +121,9 @@ pub fn whose(plan: &Plan) -> BTreeMap<String, Who> {
         for party in wish.elsewhere.iter().chain([&wish.customer]) {
             whose.insert(party.number.clone(), Who::Customer(w));
         }
+        if let Some(supervising) = &wish.supervisor {
+            whose.insert(supervising.party.number.clone(), Who::Supervisor(w));
+        }
         for (r, party) in wish.representatives.iter().enumerate() {
             whose.insert(party.number.clone(), Who::Representative(w, r));
         }

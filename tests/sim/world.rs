@@ -11,7 +11,7 @@ use callbridge::clock::{Mono, Now, Wall};
 use callbridge::engine::Engine;
 use callbridge::engine::api::{Input, Output, ReplyTo};
 use callbridge::media::api::{self as media_api, Prompts};
-use callbridge::model::{CallId, Hop, InitiationMessage};
+use callbridge::model::{CallId, Hop, InitiationMessage, SupervisorMode};
 use callbridge::phone::{Phone, Story};
 use callbridge::sip::api::Loss;
 use rand::rngs::StdRng;
@@ -24,6 +24,7 @@ use crate::promises::{Broken, Promise};
 use crate::roads::Roads;
 use crate::setup::{EPOCH, EQUIPMENT_RTP, address, business, phones, whose};
 use crate::store::Store;
+use crate::supervisors::Supervised;
 use crate::turns::Present;
 
 /// What can happen.
@@ -44,6 +45,10 @@ pub(crate) enum Event {
     Delete(usize, CallId),
     /// GET for a wish.
     Get(usize, CallId),
+    /// A wish's supervisor is asked for, not for the first time.
+    Supervise(usize, CallId, u32),
+    /// A wish's supervisor gets another mode, or is dismissed.
+    ChangeSupervisor(usize, CallId, Option<SupervisorMode>),
     /// The equipment comes up again.
     Restart,
     /// A planted bug puts this out now.
@@ -64,6 +69,8 @@ pub(crate) enum Asked {
     Post(usize),
     Delete(usize),
     Get(usize),
+    Supervise { wish: usize, call: CallId, tries: u32 },
+    Change { wish: usize, mode: Option<SupervisorMode> },
 }
 
 /// What became of a wish at the HTTP interface.
@@ -77,6 +84,8 @@ pub struct Fate {
     pub refused: Option<String>,
     /// A DELETE was sent.
     pub deleted: bool,
+    /// What became of its supervisor.
+    pub supervised: Supervised,
 }
 
 /// Whose phone rings at a number.
@@ -88,6 +97,8 @@ pub enum Who {
     Representative(usize, usize),
     /// Somebody whom the customer of a wish is to be transferred to, by place.
     Target(usize, usize),
+    /// Who listens to the talk of a wish.
+    Supervisor(usize),
 }
 
 /// A running world.
@@ -325,6 +336,8 @@ impl World {
                 let reply = self.ask(Asked::Get(wish));
                 self.tell_engine(Input::Get { reply, business: business(), call });
             }
+            Event::Supervise(wish, call, tries) => self.supervise(wish, call, tries),
+            Event::ChangeSupervisor(wish, call, mode) => self.change_supervisor(wish, call, mode),
             Event::Late(output) => self.perform(*output, &mut VecDeque::new()),
             Event::Restart => self.start_engine(),
             Event::Resolved(switch) => self.resolved(switch),

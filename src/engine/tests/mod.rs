@@ -4,6 +4,7 @@
 mod codecs;
 mod dialling;
 mod full;
+mod recording;
 mod redirects;
 mod secure;
 mod supervisors;

@@ -15,7 +15,7 @@ use super::port::{EnginePort, Health, StorePort};
 use super::problem::Problem;
 use crate::clock::Wall;
 use crate::io::passwords::{Verdict, Verifier};
-use crate::io::recordings::RecordingFolder;
+use crate::io::recordings::Talks;
 use crate::model::{BusinessId, Directory};
 
 /// Largest body in bytes.
@@ -45,7 +45,7 @@ pub struct App {
     /// The accounts as they are now; replaced whole.
     pub directory: Arc<ArcSwap<Directory>>,
     /// Where recordings are.
-    pub recordings: RecordingFolder,
+    pub recordings: Talks,
     /// Judges passwords.
     pub verifier: Verifier,
     /// Whether calls are taken.

@@ -133,7 +133,7 @@ async fn world(replies: impl IntoIterator<Item = Reply>) -> World {
         engine: script.clone(),
         store: script.clone(),
         directory: Arc::new(ArcSwap::from_pointee(directory)),
-        recordings: crate::io::recordings::RecordingFolder::new(std::path::Path::new("/nowhere")),
+        recordings: crate::io::recordings::Talks::new(std::path::Path::new("/nowhere")),
         verifier: Verifier::new(VerifierLimits { cost: CHEAP, ..VerifierLimits::default() }).unwrap(),
         health: health.clone(),
         clock: now,
@@ -165,6 +165,7 @@ fn call(n: u8) -> CallView {
         reference: None,
         transferred_to: None,
         transfers: 0,
+        recording: None,
         supervisors: Vec::new(),
     }
 }
@@ -278,6 +279,7 @@ async fn every_refusal_of_the_engine_has_its_status() {
         (Refusal::Disabled, 403, ""),
         (barred, 403, "/representative/0"),
         (Refusal::CallerIdBarred, 403, "/caller_id"),
+        (Refusal::RecordingBarred, 403, "/record"),
         (Refusal::HeaderBarred { pointer: "/headers/X-Order".into() }, 422, "/headers/X-Order"),
         (Refusal::NoRepresentative, 422, "/representative"),
         (Refusal::MediaFull { retry_after: 7 }, 503, ""),

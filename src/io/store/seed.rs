@@ -66,7 +66,7 @@ pub fn seed_businesses(archive: &dyn Archive, seeds: &[BusinessSeed]) -> Result<
             limits: seed.limits,
             tariff: seed.tariff,
             caller_ids: seed.caller_ids.clone(),
-            recording: Default::default(),
+            recording: seed.recording,
             gates: seed.gates,
         };
         added += usize::from(archive.add_business(&business)?);
