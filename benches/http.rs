@@ -20,7 +20,6 @@ use callbridge::io::passwords::{Verifier, VerifierLimits, hash_password};
 use callbridge::ladder::Ladder;
 use callbridge::model::{
     Business, BusinessId, CallId, CallRecord, CallState, CallView, Directory, Endpoint, InitiationMessage, LegView,
-    Limits, Tariff,
 };
 use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::watch;
@@ -52,6 +51,7 @@ impl EnginePort for Instantly {
             transfers: 0,
             recording: None,
             supervisors: Vec::new(),
+            customer_answered_by: None,
         };
         Box::pin(async move { Reply::Accepted(Box::new(view)) })
     }
@@ -89,17 +89,7 @@ impl StorePort for Instantly {
 
 fn app() -> App {
     let id: BusinessId = "abc".parse().expect("an identifier");
-    let business = Business {
-        id: id.clone(),
-        name: "ABC".into(),
-        password_hash: hash_password("open sesame").expect("a hash"),
-        enabled: true,
-        limits: Limits::default(),
-        tariff: Tariff::default(),
-        caller_ids: Vec::new(),
-        gates: Default::default(),
-        recording: Default::default(),
-    };
+    let business = Business::new(id.clone(), "ABC", hash_password("open sesame").expect("a hash"));
     let directory = Directory { businesses: [(id, Arc::new(business))].into() };
     App {
         engine: Arc::new(Instantly),

@@ -24,19 +24,12 @@ fn accept(number: u64) -> StoreOp {
         id: CallId::new(created_at, [9; 10]),
         created_at,
         message: InitiationMessage {
-            business_id: "abc".parse().expect("an identifier"),
-            customer: Endpoint::parse("+12125550100").expect("a number"),
-            representatives: vec![Endpoint::parse("+12125550101").expect("a number")],
-            desired_contact_time: None,
-            company_name: None,
-            web_page: None,
-            note: None,
             reference: Some(format!("order {number}")),
-            caller_id: None,
-            withhold_caller_id: false,
-            record: false,
-            headers: Vec::new(),
-            idempotency: None,
+            ..InitiationMessage::new(
+                "abc".parse().expect("an identifier"),
+                Endpoint::parse("+12125550100").expect("a number"),
+                vec![Endpoint::parse("+12125550101").expect("a number")],
+            )
         },
         progress: Progress::default(),
     }))

@@ -443,6 +443,8 @@ fn engine_config(config: &Config, locals: &Locals, stir: Option<Stir>) -> Engine
             farewell: Duration::from_secs(20),
             audio_proof: Duration::from_secs(5),
             gate: seconds(call.gate_seconds),
+            machine: call.machine,
+            greeting: seconds(call.machine_greeting_seconds),
         },
         late: seconds(call.late_seconds),
         max_ahead: seconds(call.max_ahead_seconds),

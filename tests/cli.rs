@@ -96,14 +96,17 @@ fn a_variable_overrides_the_file() {
 fn a_business_is_added_shown_changed_disabled_and_given_a_new_password() {
     let place = Place::new(LEAST);
     let add = "business add abc --name ABC --password-stdin --max-concurrent 7 --caller-id +12125550199 \
-               --customer-per-minute-micros 20000 --increment-seconds 6 --customer-gate --representative-gate whisper";
+               --customer-per-minute-micros 20000 --increment-seconds 6 --customer-gate --representative-gate whisper --machine hang_up";
     assert_eq!(good(place.run(add, "correct horse\n")), "business abc (ABC) added\n");
     assert_eq!(good(place.run("business list", "")), "abc\tenabled\tABC\n");
     let shown: serde_json::Value = serde_json::from_str(&good(place.run("business show abc", ""))).expect("JSON");
     assert_eq!(shown["limits"]["max_concurrent"], 7);
     assert_eq!(shown["tariff"]["increment_seconds"], 6);
     assert_eq!(shown["caller_ids"][0], "+12125550199");
-    assert_eq!(shown["gates"], serde_json::json!({ "customer": true, "representative": "whisper" }));
+    assert_eq!(
+        shown["gates"],
+        serde_json::json!({ "customer": true, "representative": "whisper", "machine": "hang_up" })
+    );
     assert!(!shown.to_string().contains("argon2"), "the password's hash is not shown");
 
     let id = "abc".parse().expect("an identifier");

@@ -6,10 +6,14 @@ mod support;
 
 #[path = "interop/baresip.rs"]
 mod baresip;
+#[path = "interop/encrypted.rs"]
+mod encrypted;
 #[path = "interop/flood.rs"]
 mod flood;
 #[path = "interop/kamailio.rs"]
 mod kamailio;
+#[path = "interop/scanners.rs"]
+mod scanners;
 #[path = "interop/softswitch.rs"]
 mod softswitch;
 #[path = "interop/telephone.rs"]

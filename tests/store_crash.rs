@@ -25,19 +25,14 @@ fn call(number: i64) -> StoredCall {
         id: CallId::new(created_at, [9; 10]),
         created_at,
         message: InitiationMessage {
-            business_id: "abc".parse().expect("an identifier"),
-            customer: Endpoint::parse("+12125550100").expect("a number"),
-            representatives: vec![Endpoint::parse("+12125550101").expect("a number")],
-            desired_contact_time: None,
-            company_name: None,
-            web_page: None,
             note: Some("x".repeat(usize::try_from(number % 4000).unwrap_or(0))),
-            reference: None,
-            caller_id: None,
             withhold_caller_id: true,
-            record: false,
             headers: vec![("User-to-User".into(), "56a3;encoding=hex".into())],
-            idempotency: None,
+            ..InitiationMessage::new(
+                "abc".parse().expect("an identifier"),
+                Endpoint::parse("+12125550100").expect("a number"),
+                vec![Endpoint::parse("+12125550101").expect("a number")],
+            )
         },
         progress: Progress::default(),
     }

@@ -116,21 +116,11 @@ impl Access {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Limits;
     use crate::model::business::PasswordHash;
-    use crate::model::{Limits, Tariff};
 
     fn business(limits: Limits) -> Business {
-        Business {
-            id: "abc".parse().unwrap(),
-            name: "ABC".into(),
-            password_hash: PasswordHash(String::new()),
-            enabled: true,
-            limits,
-            tariff: Tariff::default(),
-            caller_ids: vec![],
-            recording: Default::default(),
-            gates: Default::default(),
-        }
+        Business { limits, ..Business::new("abc".parse().unwrap(), "ABC", PasswordHash(String::new())) }
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod g711;
 mod g722;
 pub mod keys;
 pub mod level;
+pub mod machine;
 pub mod music;
 mod opus;
 mod prompt;

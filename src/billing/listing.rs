@@ -9,7 +9,7 @@ use crate::model::{AttemptRecord, CallRecord, Quality, SupervisorMode};
 /// One column: its name and its cell.
 type Column<R> = (&'static str, fn(&R) -> String);
 
-const RECORD: [Column<CallRecord>; 45] = [
+const RECORD: [Column<CallRecord>; 46] = [
     ("call_id", |r| r.call_id.to_string()),
     ("business_id", |r| r.business_id.to_string()),
     ("reference", |r| text(&r.reference)),
@@ -48,6 +48,7 @@ const RECORD: [Column<CallRecord>; 45] = [
     ("quality_representative_packets_refused", |r| cell(r.quality_representative.map(|q| q.packets_refused))),
     ("quality_representative_jitter_ms", |r| jitter(r.quality_representative)),
     ("one_way_audio", |r| r.one_way_audio.to_string()),
+    ("customer_answered_by", |r| r.customer_answered_by.map_or_else(String::new, |by| by.as_str().to_owned())),
     ("detail", |r| r.detail.clone()),
     ("transferred_to", |r| cell(r.transferred_to.as_ref())),
     ("transfers", |r| r.transfers.to_string()),
@@ -198,6 +199,7 @@ mod tests {
             transfers: 1,
             recording: None,
             supervisor_billable_seconds: 0,
+            customer_answered_by: None,
         }
     }
 

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use crate::clock::Mono;
-use crate::model::{CallState, Cause, Endpoint, Key, Outcome, Quality, SupervisorMode, TransferId};
+use crate::model::{
+    AnsweredBy, CallState, Cause, Endpoint, Key, MachineTimes, Outcome, Quality, SupervisorMode, TransferId,
+};
 
 /// Ordinal of a leg within its call: 0 is the customer.
 pub type Attempt = u16;
@@ -31,6 +33,10 @@ pub struct CallLimits {
     pub audio_proof: Duration,
     /// Whoever is asked to press 1 has so long; a whisper may take so long.
     pub gate: Duration,
+    /// How a person and a machine are told apart; [`MachineTimes::within`] is the longest that it takes.
+    pub machine: MachineTimes,
+    /// From that to the end of a machine's greeting.
+    pub greeting: Duration,
 }
 
 /// What kind of failure a leg met: all that the call needs to choose its outcome.
@@ -67,6 +73,10 @@ pub enum Event {
     DigitsFailed(Attempt),
     /// This leg's party pressed a key.
     Pressed(Attempt, Key),
+    /// Who answered, as far as can be heard.
+    Judged(Attempt, AnsweredBy),
+    /// A machine's greeting is over: it records.
+    GreetingOver(Attempt),
     /// A party wants the customer to talk with somebody else.
     TransferAsked {
         /// Who asks.
@@ -111,11 +121,13 @@ pub enum Timer {
     Gate,
     /// A supervisor should have answered by now, and its digits have been dialled.
     Supervisor,
+    /// It should be known by now who answered, a machine's greeting be over, or the message be left.
+    Machine,
 }
 
 impl Timer {
     /// Every one.
-    pub const ALL: [Timer; 8] = [
+    pub const ALL: [Timer; 9] = [
         Timer::Ring,
         Timer::Hold,
         Timer::Talk,
@@ -124,6 +136,7 @@ impl Timer {
         Timer::Digits,
         Timer::Gate,
         Timer::Supervisor,
+        Timer::Machine,
     ];
 }
 
@@ -199,6 +212,12 @@ pub enum Action {
     Release(Attempt),
     /// Play the message, then hold music until something else happens.
     PlayConnecting(Attempt),
+    /// Listen who answered. Answered by `Judged`, and where that is a machine by `GreetingOver`.
+    Listen(Attempt),
+    /// Say nothing until something else happens: somebody is listened to.
+    KeepQuiet(Attempt),
+    /// Leave a machine the message. Answered by `PlayEnded`.
+    LeaveMessage(Attempt),
     /// Ask the customer to press 1, again and again until something else happens.
     PlayGate(Attempt),
     /// Tell a representative once who calls. Answered by `PlayEnded`.

@@ -25,7 +25,7 @@ impl Call {
     }
 
     /// The leg talks to us and its digits are dialled: it meets its gate, if it has one.
-    pub(super) fn arrived(&mut self, now: Now, attempt: Attempt) {
+    pub(super) fn meets_gate(&mut self, now: Now, attempt: Attempt) {
         let gate = match self.state {
             State::CallingCustomer { .. } if self.gates.customer => Some((Stage::Asked, Action::PlayGate(attempt))),
             State::Holding { .. } => match self.gates.representative {
@@ -70,7 +70,7 @@ impl Call {
             Some((_, Stage::Asked)) => {
                 self.give_up(now, FailureKind::NoAnswer, q850::NO_ANSWER, "answered, and nobody pressed 1 in time");
             }
-            Some((_, Stage::Ringing | Stage::Digits)) | None => {}
+            Some((_, _)) | None => {}
         }
     }
 

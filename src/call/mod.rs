@@ -10,9 +10,10 @@
 //!                                                              Transferring
 //! ```
 //!
-//! A leg is reached when it has answered, the digits of its address, if it has any, are dialled, and its gate (`gate`), if it
-//! has one, is open.
+//! A leg is reached when it has answered, the digits of its address, if it has any, are dialled, it is taken for a person
+//! (`answerer`) where that is to be known first, and its gate (`gate`), if it has one, is open.
 
+mod answerer;
 pub mod api;
 mod ending;
 mod gate;
@@ -25,7 +26,7 @@ mod views;
 use std::collections::VecDeque;
 
 use crate::clock::{Now, Wall};
-use crate::model::{CallId, Cause, Endpoint, Gates, InitiationMessage, Outcome, TransferId};
+use crate::model::{AnsweredBy, CallId, Cause, Endpoint, Gates, InitiationMessage, Outcome, TransferId};
 
 pub use api::{
     Action, Attempt, CUSTOMER, CallLimits, Event, FailureKind, SupervisorRefusal, Timer, TransferRefusal,
@@ -72,6 +73,12 @@ enum Stage {
     Ringing,
     /// Answered; the digits of its address are being dialled.
     Digits,
+    /// It is listened to: a person or a machine?
+    Judged,
+    /// A machine; its greeting is waited for.
+    Greeting,
+    /// A machine is told the message.
+    Message,
     /// It hears who calls, and is reached at the end of that.
     Told,
     /// It must press 1.
@@ -101,6 +108,8 @@ pub struct Call {
     message: InitiationMessage,
     limits: CallLimits,
     gates: Gates,
+    /// Who answered at the customer's, once that is known.
+    answered_by: Option<AnsweredBy>,
     /// Wall time is read once, when dialling begins; later moments are that plus monotonic time, so that a clock that jumps
     /// bends no duration.
     anchor: Option<Now>,
@@ -128,6 +137,7 @@ impl Call {
             message,
             limits,
             gates: Gates::default(),
+            answered_by: None,
             anchor: None,
             state: State::Waiting { due },
             legs: Vec::new(),
@@ -155,6 +165,8 @@ impl Call {
             Event::DigitsSent(attempt) => self.on_digits_sent(now, attempt),
             Event::DigitsFailed(attempt) => self.on_digits_failed(now, attempt),
             Event::Pressed(attempt, key) => self.on_pressed(now, attempt, key),
+            Event::Judged(attempt, by) => self.on_judged(now, attempt, by),
+            Event::GreetingOver(attempt) => self.on_greeting_over(now, attempt),
             Event::TransferAsked { by, id, target } => self.on_transfer_asked(now, by, id, target),
             Event::PlayEnded(attempt) => self.on_play_ended(now, attempt),
             Event::Silent(attempt) => self.on_silent(now, attempt),
@@ -183,7 +195,11 @@ impl Call {
 
     fn on_hung_up(&mut self, now: Now, attempt: Attempt, cause: Cause) {
         match self.state {
-            State::CallingCustomer { stage: Stage::Digits | Stage::Told | Stage::Asked } | State::Holding { .. }
+            State::CallingCustomer { stage: Stage::Greeting | Stage::Message } if attempt == CUSTOMER => {
+                self.hung_up_for_good(now, attempt, cause, Outcome::CustomerMachine);
+            }
+            State::CallingCustomer { stage: Stage::Digits | Stage::Judged | Stage::Told | Stage::Asked }
+            | State::Holding { .. }
                 if attempt == CUSTOMER =>
             {
                 self.hung_up_for_good(now, attempt, cause, Outcome::CustomerHungUp);
@@ -223,6 +239,7 @@ impl Call {
             let outcome = self.farewell_outcome();
             return self.close(now, outcome);
         }
+        self.on_message_left(now, attempt);
         self.on_told(now, attempt);
     }
 
@@ -251,6 +268,7 @@ impl Call {
             }
             (Timer::Digits, _) => self.digits_failed(now),
             (Timer::Gate, _) => self.gate_closes(now),
+            (Timer::Machine, _) => self.machine_is_late(now),
             (Timer::Hold, State::Holding { trying, .. }) => {
                 let trying = *trying;
                 self.hang_up(now, trying, Cause::local(q850::NO_ANSWER, "the customer had held long enough"));

@@ -205,6 +205,7 @@ impl Call {
         self.actions.push_back(Action::CancelTimer(Timer::Ring));
         self.actions.push_back(Action::CancelTimer(Timer::Digits));
         self.actions.push_back(Action::CancelTimer(Timer::Gate));
+        self.actions.push_back(Action::CancelTimer(Timer::Machine));
         match self.state {
             State::CallingCustomer { .. } => {
                 self.note(&cause.text);

@@ -2,6 +2,7 @@
 
 mod digits;
 mod gates;
+mod machines;
 mod supervisors;
 mod transfers;
 
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::clock::Mono;
-use crate::model::{CallState, Cause, TransferId};
+use crate::model::{CallState, Cause, MachineTimes, TransferId};
 
 const CALL: [u8; 10] = [7; 10];
 
@@ -23,6 +24,8 @@ fn limits() -> CallLimits {
         farewell: Duration::from_secs(15),
         audio_proof: Duration::from_secs(5),
         gate: Duration::from_secs(20),
+        machine: MachineTimes::default(),
+        greeting: Duration::from_secs(30),
     }
 }
 
@@ -31,21 +34,11 @@ fn at(seconds: u64) -> Now {
 }
 
 fn call(representatives: &[&str]) -> Call {
-    let message = InitiationMessage {
-        business_id: "abc".parse().unwrap(),
-        customer: Endpoint::parse("+12125550100").unwrap(),
-        representatives: representatives.iter().map(|r| Endpoint::parse(r).unwrap()).collect(),
-        desired_contact_time: None,
-        company_name: None,
-        web_page: None,
-        note: None,
-        reference: None,
-        caller_id: None,
-        withhold_caller_id: false,
-        record: false,
-        headers: Vec::new(),
-        idempotency: None,
-    };
+    let message = InitiationMessage::new(
+        "abc".parse().unwrap(),
+        Endpoint::parse("+12125550100").unwrap(),
+        representatives.iter().map(|r| Endpoint::parse(r).unwrap()).collect(),
+    );
     Call::new(CallId::new(Wall(0), CALL), Wall(0), message, limits(), true)
 }
 

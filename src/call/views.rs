@@ -5,7 +5,8 @@ use super::supervisor::Supervisor;
 use super::{Action, Attempt, CUSTOMER, Call, Leg, State};
 use crate::clock::Wall;
 use crate::model::{
-    AnsweredMark, CallId, CallState, CallView, Endpoint, InitiationMessage, LegView, Outcome, Progress, SupervisorView,
+    AnsweredBy, AnsweredMark, CallId, CallState, CallView, Endpoint, InitiationMessage, LegView, Outcome, Progress,
+    SupervisorView,
 };
 
 impl Call {
@@ -56,6 +57,11 @@ impl Call {
     /// Audio never crossed both ways within the bound.
     pub fn one_way_audio(&self) -> bool {
         self.one_way
+    }
+
+    /// Who answered at the customer's, where that was listened for and is known.
+    pub fn answered_by(&self) -> Option<AnsweredBy> {
+        self.answered_by
     }
 
     /// Why it ended, in our words.
@@ -195,6 +201,7 @@ impl Call {
             transfers: self.transfers(),
             recording: None,
             supervisors: self.supervisor_views(),
+            customer_answered_by: self.answered_by,
         }
     }
 }

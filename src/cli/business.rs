@@ -13,7 +13,11 @@ use crate::io::passwords::hash_password;
 use crate::io::prompts::{RecordingKind, install_recording};
 use crate::io::store::Archive;
 use crate::model::business::PasswordHash;
-use crate::model::{Business, BusinessId, Currency, Endpoint, Gates, Limits, Recording, RepresentativeGate, Tariff};
+use crate::model::business::spoken_text;
+use crate::model::{
+    Business, BusinessId, Currency, Endpoint, Gates, Limits, MachinePolicy, Recording, RepresentativeGate, Tariff,
+    Voice,
+};
 
 /// Keep accounts.
 #[derive(Args, Debug)]
@@ -106,6 +110,19 @@ struct AccountArgs {
     /// What a representative meets who answers: off; whisper (is told who calls); accept (is told, and must press 1) [new: off]
     #[arg(long, value_name = "GATE")]
     representative_gate: Option<RepresentativeGate>,
+    /// Where a machine answers in the customer's place: off (nobody listens); hang_up; leave_message; go_on (and say so in the record)
+    /// [new: off]
+    #[arg(long, value_name = "POLICY")]
+    machine: Option<MachinePolicy>,
+    /// What a machine is told; {company} is replaced. Empty: the configured text
+    #[arg(long, value_name = "TEXT")]
+    machine_text: Option<String>,
+    /// WAV of what a machine is told
+    #[arg(long, value_name = "FILE")]
+    machine_message: Option<PathBuf>,
+    /// WAV of what the customer's gate asks
+    #[arg(long, value_name = "FILE")]
+    gate_message: Option<PathBuf>,
     /// WAV of its spoken name, put into the message where no speech program is installed
     #[arg(long, value_name = "FILE")]
     spoken_name: Option<PathBuf>,
@@ -145,7 +162,17 @@ impl AccountArgs {
         Gates {
             customer: self.customer_gate.unwrap_or(old.customer),
             representative: self.representative_gate.unwrap_or(old.representative),
+            machine: self.machine.unwrap_or(old.machine),
         }
+    }
+
+    fn voice(&self, old: Voice) -> Result<Voice, CliError> {
+        let machine_text = match self.machine_text.as_deref() {
+            None => old.machine_text,
+            Some("") => None,
+            Some(text) => Some(spoken_text(text).map_err(|why| CliError::Refused(format!("--machine-text is {why}")))?),
+        };
+        Ok(Voice { machine_text })
     }
 
     fn tariff(&self, old: Tariff) -> Tariff {
@@ -165,6 +192,8 @@ impl AccountArgs {
             (RecordingKind::SpokenName, &self.spoken_name),
             (RecordingKind::Message, &self.message),
             (RecordingKind::Unavailable, &self.unavailable_message),
+            (RecordingKind::Gate, &self.gate_message),
+            (RecordingKind::Machine, &self.machine_message),
         ];
         for (kind, file) in given {
             if let Some(file) = file {
@@ -191,15 +220,13 @@ pub(super) fn run(args: BusinessArgs) -> Result<(), CliError> {
 fn add(args: &AddArgs) -> Result<(), CliError> {
     let config = config::load(&args.one.config.config)?;
     let business = Business {
-        id: args.one.id.clone(),
-        name: name(&args.name)?,
-        password_hash: read_password(&mut io::stdin().lock())?,
-        enabled: true,
         limits: args.account.limits(Limits::default()),
         tariff: args.account.tariff(Tariff::default()),
         caller_ids: args.account.caller_id.clone(),
         recording: args.account.recording.unwrap_or_default(),
         gates: args.account.gates(Gates::default()),
+        voice: args.account.voice(Voice::default())?,
+        ..Business::new(args.one.id.clone(), name(&args.name)?, read_password(&mut io::stdin().lock())?)
     };
     let store = archive(&config, true)?;
     if store.business(&business.id)?.is_some() {
@@ -239,6 +266,7 @@ fn change(args: &ChangeArgs) -> Result<(), CliError> {
         caller_ids,
         recording: args.account.recording.unwrap_or(old.recording),
         gates: args.account.gates(old.gates),
+        voice: args.account.voice(old.voice.clone())?,
         ..old
     };
     store.put_business(&business)?;
@@ -267,6 +295,7 @@ fn show(args: &OneArgs) -> Result<(), CliError> {
         "caller_ids": business.caller_ids,
         "recording": business.recording,
         "gates": business.gates,
+        "voice": business.voice,
     });
     say(&format!("{shown:#}"))
 }

@@ -7,7 +7,8 @@ use super::error::Place;
 use super::reader::{At, Reader, Section};
 use super::{BusinessSeed, SeedPassword};
 use crate::model::business::PasswordHash;
-use crate::model::{BusinessId, Endpoint, Gates, Limits, Recording, RepresentativeGate, Tariff};
+use crate::model::business::spoken_text;
+use crate::model::{BusinessId, Endpoint, Gates, Limits, Recording, RepresentativeGate, Tariff, Voice};
 
 /// A price of a million units a minute: beyond it, something else was meant.
 const MAX_PRICE: i64 = 1_000_000_000_000;
@@ -76,17 +77,10 @@ fn business(reader: &mut Reader, mut section: Section<'_>, seen: &mut Seen) -> O
     let recording_mend = "write \"off\", \"on_request\" (where a message asks) or \"always\"";
     let recording = section.read(reader, "recording", recording_mend, Recording::parse);
     let recording = recording.map(|at| at.value).unwrap_or_default();
+    let voice = voice(reader, &mut section);
     section.finish(reader);
-    Some(BusinessSeed {
-        id: id?.value,
-        name: name?.value,
-        password: password?,
-        limits,
-        tariff,
-        caller_ids,
-        recording,
-        gates,
-    })
+    let (id, name, password) = (id?.value, name?.value, password?);
+    Some(BusinessSeed { id, name, password, limits, tariff, caller_ids, recording, gates, voice })
 }
 
 fn password(reader: &mut Reader, section: &mut Section<'_>) -> Option<SeedPassword> {
@@ -137,10 +131,18 @@ fn tariff(reader: &mut Reader, section: &mut Section<'_>) -> Tariff {
 fn gates(reader: &mut Reader, section: &mut Section<'_>) -> Gates {
     let mend = "write \"off\", \"whisper\" (told who calls) or \"accept\" (told, and must press 1)";
     let representative = section.read(reader, "representative_gate", mend, |word| word.parse());
+    let mend = "write \"off\", \"hang_up\", \"leave_message\" or \"go_on\"";
+    let machine = section.read(reader, "machine", mend, |word| word.parse());
     Gates {
+        machine: machine.map_or_else(Default::default, |at| at.value),
         customer: section.flag(reader, "customer_gate").unwrap_or_default(),
         representative: representative.map_or_else(RepresentativeGate::default, |at| at.value),
     }
+}
+
+fn voice(reader: &mut Reader, section: &mut Section<'_>) -> Voice {
+    let mend = "write the sentence that is spoken; {company} is replaced by the company's name";
+    Voice { machine_text: section.read(reader, "machine_text", mend, spoken_text).map(|at| at.value) }
 }
 
 fn caller_ids(reader: &mut Reader, section: &mut Section<'_>) -> Vec<Endpoint> {

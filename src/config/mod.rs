@@ -25,7 +25,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use crate::model::{
-    BusinessId, Codecs, Gates, Limits, SipTransport, SwitchAddress, Tariff, Trunk, business::PasswordHash,
+    BusinessId, Codecs, Gates, Limits, MachineTimes, SipTransport, SwitchAddress, Tariff, Trunk, Voice,
+    business::PasswordHash,
 };
 
 /// The whole file (contract.md). Every key has a default but `switch`.
@@ -186,6 +187,10 @@ pub struct CallConfig {
     pub max_calls: u32,
     /// Whoever is asked to press 1 has so long.
     pub gate_seconds: u32,
+    /// How a person and a machine are told apart.
+    pub machine: MachineTimes,
+    /// The end of a machine's greeting is waited for so long.
+    pub machine_greeting_seconds: u32,
 }
 
 impl Default for CallConfig {
@@ -201,6 +206,8 @@ impl Default for CallConfig {
             drain_seconds: 30,
             max_calls: 2500,
             gate_seconds: 20,
+            machine: MachineTimes::default(),
+            machine_greeting_seconds: 60,
         }
     }
 }
@@ -218,6 +225,8 @@ pub struct PromptConfig {
     pub whisper_text: String,
     /// What a representative is told to press, after that.
     pub accept_text: String,
+    /// What a machine is told.
+    pub machine_text: String,
     /// A WAV for the whole message, whatever the company.
     pub file: Option<PathBuf>,
     /// A WAV for the second message.
@@ -320,6 +329,8 @@ pub struct BusinessSeed {
     pub recording: Recording,
     /// What its parties are asked before they talk.
     pub gates: Gates,
+    /// How it is spoken for.
+    pub voice: Voice,
 }
 
 /// Where a seed's password comes from.

@@ -3,13 +3,15 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::reader::{At, Reader, Section};
 use super::{
     AdminConfig, CallConfig, HttpConfig, LogConfig, MediaConfig, MediaIo, PromptConfig, SpeechConfig, StoreConfig,
     TlsConfig,
 };
-use crate::model::Codecs;
+use crate::model::business::spoken_text;
+use crate::model::{Codecs, MachineTimes};
 
 const ADDRESS: &str = "write an IP address and a port, such as \"127.0.0.1:8080\"";
 const NO_SOCKET: &str = "not an IP address with a port";
@@ -18,11 +20,11 @@ const INSECURE: &str = "listen on 127.0.0.1, or give tls = { certificate = …, 
 const CONNECTING: &str = "Please hold while we connect you to a {company} company customer representative.";
 const UNAVAILABLE: &str =
     "We are sorry. No {company} company customer representative is available. Please try again later. Goodbye.";
+const MACHINE: &str =
+    "This is {company}. You asked us to call you. Please ask for another call when you can answer. Goodbye.";
 const GATE: &str = "This is a call from {company}. Press 1 to be connected.";
 const WHISPER: &str = "Call from {company}.";
 const ACCEPT: &str = "Press 1 to accept.";
-/// Longest text of a message, in bytes: some 90 seconds of speech.
-const MAX_PROMPT_BYTES: i64 = 1000;
 
 pub(super) fn loopback(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
@@ -167,6 +169,7 @@ pub(super) fn store(reader: &mut Reader, mut section: Section<'_>) -> StoreConfi
 
 pub(super) fn call(reader: &mut Reader, mut section: Section<'_>) -> CallConfig {
     let d = CallConfig::default();
+    let machine = machine(reader, &mut section, d.machine);
     let mut get = |key, bounds, default| section.integer(reader, key, bounds).unwrap_or(default);
     let config = CallConfig {
         customer_ring_seconds: get("customer_ring_seconds", 1..=600, d.customer_ring_seconds),
@@ -179,26 +182,38 @@ pub(super) fn call(reader: &mut Reader, mut section: Section<'_>) -> CallConfig 
         drain_seconds: get("drain_seconds", 0..=86_400, d.drain_seconds),
         max_calls: get("max_calls", 1..=1_000_000, d.max_calls),
         gate_seconds: get("gate_seconds", 5..=300, d.gate_seconds),
+        machine,
+        machine_greeting_seconds: get("machine_greeting_seconds", 5..=300, d.machine_greeting_seconds),
     };
     section.finish(reader);
     config
 }
 
-pub(super) fn prompt(reader: &mut Reader, mut section: Section<'_>) -> PromptConfig {
-    let spoken = |text: &str| match i64::try_from(text.trim().len()) {
-        Ok(0) => Err("nothing to say"),
-        Ok(1..=MAX_PROMPT_BYTES) => Ok(text.trim().to_owned()),
-        _ => Err("longer than 1000 bytes, more than a customer will listen to"),
+/// Times in milliseconds, each within what can be meant.
+fn machine(reader: &mut Reader, section: &mut Section<'_>, d: MachineTimes) -> MachineTimes {
+    let mut get = |key, bounds, default| {
+        section.integer(reader, key, bounds).map_or(default, |ms: u32| Duration::from_millis(u64::from(ms)))
     };
+    MachineTimes {
+        greeting: get("machine_speech_ms", 1000..=6000, d.greeting),
+        pause: get("machine_pause_ms", 300..=3000, d.pause),
+        silence: get("machine_silence_ms", 500..=8000, d.silence),
+        within: get("machine_verdict_ms", 1000..=10_000, d.within),
+    }
+}
+
+pub(super) fn prompt(reader: &mut Reader, mut section: Section<'_>) -> PromptConfig {
     let mend = "write the sentence that is spoken; {company} is replaced by the company's name";
-    let mut said =
-        |key, default: &str| section.read(reader, key, mend, spoken).map_or_else(|| default.to_owned(), |at| at.value);
+    let mut said = |key, default: &str| {
+        section.read(reader, key, mend, spoken_text).map_or_else(|| default.to_owned(), |at| at.value)
+    };
     let config = PromptConfig {
         text: said("text", CONNECTING),
         unavailable_text: said("unavailable_text", UNAVAILABLE),
         gate_text: said("gate_text", GATE),
         whisper_text: said("whisper_text", WHISPER),
         accept_text: said("accept_text", ACCEPT),
+        machine_text: said("machine_text", MACHINE),
         file: existing(reader, &mut section, "file"),
         unavailable_file: existing(reader, &mut section, "unavailable_file"),
         hold_music: existing(reader, &mut section, "hold_music"),

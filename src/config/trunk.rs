@@ -8,7 +8,7 @@ use super::reader::{At, Reader, Section};
 use super::sections;
 use crate::model::header_name::may_be_set;
 use crate::model::trunk::{Credentials, DtmfForm, IdentityForm, Registration, SessionTimer};
-use crate::model::{Codecs, Endpoint, SrtpUse, Trunk};
+use crate::model::{Codecs, Endpoint, SrtpUse, Suites, Trunk};
 
 /// What a template of `headers` may hold.
 const PLACEHOLDERS: [&str; 5] = ["{call_id}", "{attempt}", "{business_id}", "{reference}", "{company}"];
@@ -57,9 +57,23 @@ pub(super) fn trunk(reader: &mut Reader, section: &mut Section<'_>, codecs: Code
         dtmf: dtmf.map_or(d.dtmf, |at| at.value),
         codecs: sections::codecs(reader, section).unwrap_or(codecs),
         srtp: srtp.map_or(d.srtp, |at| at.value),
+        srtp_suites: suites(reader, section).unwrap_or(d.srtp_suites),
         headers: headers(reader, section),
         allow_headers: allow_headers(reader, section),
         max_redirects: section.integer(reader, "max_redirects", 0..=10).unwrap_or(d.max_redirects),
+    }
+}
+
+fn suites(reader: &mut Reader, section: &mut Section<'_>) -> Option<Suites> {
+    let mend = "write srtp_suites in order of preference, such as [\"AEAD_AES_128_GCM\", \"AES_CM_128_HMAC_SHA1_80\"]";
+    let texts = section.texts(reader, "srtp_suites", mend)?;
+    match Suites::of_names(texts.iter().map(|at| at.value.as_str())) {
+        Ok(suites) => Some(suites),
+        Err(error) => {
+            let place = texts.first().map_or_else(|| section.place(reader), |at| at.place.clone());
+            reader.error(&place, &section.key("srtp_suites"), error, mend);
+            None
+        }
     }
 }
 

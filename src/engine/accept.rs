@@ -12,6 +12,7 @@ use super::{Drain, Engine, HEARTBEAT, Live, OFFER, Pending, Standing, TURN, Time
 use crate::access::{Barred, Permit};
 use crate::call::{self, Call};
 use crate::clock::{Mono, Now, Wall};
+use crate::model::business::PasswordHash;
 use crate::model::{Business, CallId, Endpoint, InitiationMessage, Progress, Recording, StoredCall};
 use crate::routing::{Routing, Short};
 
@@ -319,17 +320,8 @@ fn wants(
 
 /// A business that was removed while its calls waited: they are not placed, but their records are kept.
 fn unknown_business(stored: &StoredCall) -> Business {
-    Business {
-        id: stored.message.business_id.clone(),
-        name: String::new(),
-        password_hash: crate::model::business::PasswordHash(String::new()),
-        enabled: false,
-        limits: Default::default(),
-        tariff: Default::default(),
-        caller_ids: Vec::<Endpoint>::new(),
-        recording: Default::default(),
-        gates: Default::default(),
-    }
+    let nobody = PasswordHash(String::new());
+    Business { enabled: false, ..Business::new(stored.message.business_id.clone(), "", nobody) }
 }
 
 fn refusal_of(barred: Barred) -> Refusal {

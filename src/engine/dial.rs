@@ -205,7 +205,7 @@ impl Engine {
         let target = routing::uri(&tries.address, &tries.switch.address.authority());
         // No two switches are shown the same keys.
         leg_media.our_keys = (leg_media.trunk.srtp != SrtpUse::Off)
-            .then(|| Box::new(OurKeys::random(|bytes| self.rng.fill_bytes(bytes))));
+            .then(|| Box::new(OurKeys::random(leg_media.trunk.srtp_suites, |bytes| self.rng.fill_bytes(bytes))));
         leg_media.sdp = sdp::offer(&leg_media.local(local), leg_media.codecs.as_slice(), Direction::BOTH).into();
         let Ok(headers) = identity::headers(self.config.stir.as_ref(), leg, leg_media, now.wall) else {
             let cause = Cause::local(identity::UNSIGNED, "the call could not be signed");

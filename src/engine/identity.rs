@@ -191,38 +191,21 @@ fn quoted(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::CallId;
     use crate::model::business::PasswordHash;
-    use crate::model::{CallId, Limits, Tariff};
 
     fn business(numbers: &[&str]) -> Business {
         Business {
-            id: "abc".parse().unwrap(),
-            name: "ABC \"Shoes\"".into(),
-            password_hash: PasswordHash(String::new()),
-            enabled: true,
-            limits: Limits::default(),
-            tariff: Tariff::default(),
             caller_ids: numbers.iter().map(|n| Endpoint::parse(n).unwrap()).collect(),
-            recording: Default::default(),
-            gates: Default::default(),
+            ..Business::new("abc".parse().unwrap(), "ABC \"Shoes\"", PasswordHash(String::new()))
         }
     }
 
     fn message() -> InitiationMessage {
         InitiationMessage {
-            business_id: "abc".parse().unwrap(),
-            customer: Endpoint::parse("+12125550100").unwrap(),
-            representatives: vec![],
-            desired_contact_time: None,
-            company_name: None,
-            web_page: None,
-            note: None,
             reference: Some("order {company} 7".into()),
-            caller_id: None,
-            withhold_caller_id: false,
-            record: false,
             headers: vec![("X-Order".into(), "321".into()), ("User-to-User".into(), "56a3;encoding=hex".into())],
-            idempotency: None,
+            ..InitiationMessage::new("abc".parse().unwrap(), Endpoint::parse("+12125550100").unwrap(), vec![])
         }
     }
 

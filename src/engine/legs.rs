@@ -5,6 +5,7 @@ use super::api::{Notice, Output};
 use super::{Engine, LegMedia, Port, TimerKey, taped};
 use crate::call::{Action, Event, FailureKind};
 use crate::clock::Now;
+use crate::ladder::Moment;
 use crate::media::api::{self as media, Command};
 use crate::model::trunk::DtmfForm;
 use crate::model::{CallId, Cause, LegId};
@@ -54,6 +55,9 @@ impl Engine {
             }
             Action::Release(attempt) => self.release(now, leg(attempt)),
             Action::PlayConnecting(attempt) => self.play_connecting(leg(attempt)),
+            Action::Listen(attempt) => self.listen(leg(attempt)),
+            Action::KeepQuiet(attempt) => self.keep_quiet(leg(attempt)),
+            Action::LeaveMessage(attempt) => self.leave_message(leg(attempt)),
             Action::PlayGate(attempt) => self.play_gate(leg(attempt)),
             Action::PlayWhisper(attempt) => self.play_whisper(leg(attempt), false),
             Action::PlayAccept(attempt) => self.play_whisper(leg(attempt), true),
@@ -136,6 +140,11 @@ impl Engine {
             media::Event::Silent { .. } => self.tell(now, leg.call, Event::Silent(leg.attempt)),
             media::Event::DigitsSent { .. } => self.tell(now, leg.call, Event::DigitsSent(leg.attempt)),
             media::Event::Digit { key, .. } => self.key_pressed(now, leg, key),
+            media::Event::AnsweredBy { by, .. } => {
+                self.see(now, leg.call, Moment::Judged { by });
+                self.tell(now, leg.call, Event::Judged(leg.attempt, by));
+            }
+            media::Event::GreetingOver { .. } => self.tell(now, leg.call, Event::GreetingOver(leg.attempt)),
             media::Event::Closed { quality, .. } => {
                 if let Some(live) = self.calls.get_mut(&leg.call) {
                     live.legs.remove(&leg.attempt);

@@ -51,6 +51,7 @@ pub fn finished(call: &Call, business: &Business, outcome: Outcome, ended_at: Wa
     record.detail = call.detail().to_owned();
     record.transferred_to = call.transferred_to().cloned();
     record.transfers = call.transfers();
+    record.customer_answered_by = call.answered_by();
     (record, attempts)
 }
 
@@ -197,6 +198,7 @@ fn blank(
         transfers: 0,
         recording: None,
         supervisor_billable_seconds: 0,
+        customer_answered_by: None,
     }
 }
 
@@ -215,35 +217,15 @@ mod tests {
     }
 
     fn stored(progress: Progress) -> StoredCall {
-        let message = InitiationMessage {
-            business_id: "abc".parse().unwrap(),
-            customer: number("+12125550100"),
-            representatives: vec![number("+16465550100")],
-            desired_contact_time: None,
-            company_name: None,
-            web_page: None,
-            note: None,
-            reference: None,
-            caller_id: None,
-            withhold_caller_id: false,
-            record: false,
-            headers: Vec::new(),
-            idempotency: None,
-        };
+        let message =
+            InitiationMessage::new("abc".parse().unwrap(), number("+12125550100"), vec![number("+16465550100")]);
         StoredCall { id: CallId::new(at(0), [7; 10]), created_at: at(0), message, progress }
     }
 
     fn business() -> Business {
         Business {
-            id: "abc".parse().unwrap(),
-            name: "ABC".to_owned(),
-            password_hash: PasswordHash(String::new()),
-            enabled: true,
-            limits: Default::default(),
             tariff: Tariff { increment_seconds: 1, minimum_seconds: 0, ..Tariff::default() },
-            caller_ids: Vec::new(),
-            recording: Default::default(),
-            gates: Default::default(),
+            ..Business::new("abc".parse().unwrap(), "ABC", PasswordHash(String::new()))
         }
     }
 

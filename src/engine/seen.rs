@@ -163,6 +163,7 @@ impl Engine {
             }
             Action::PlayConnecting(attempt) => Moment::Plays { attempt: *attempt, clip: Clip::Message },
             Action::PlayUnavailable(attempt) => Moment::Plays { attempt: *attempt, clip: Clip::Unavailable },
+            Action::LeaveMessage(attempt) => Moment::Plays { attempt: *attempt, clip: Clip::Machine },
             Action::PlayGate(attempt) => Moment::Plays { attempt: *attempt, clip: Clip::Gate },
             Action::PlayWhisper(attempt) | Action::PlayAccept(attempt) => {
                 Moment::Plays { attempt: *attempt, clip: Clip::Whisper }

@@ -2,14 +2,18 @@
 //! words from outside; refuses to find or to render recordings.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Engine;
 use super::api::Output;
-use crate::media::api::{Clip, Command, Script, Spoken, Whisper};
-use crate::model::{CallId, LegId, RepresentativeGate, WebPage};
+use crate::media::api::{Clip, Command, Left, Script, Spoken, Whisper};
+use crate::model::{CallId, LegId, MachinePolicy, RepresentativeGate, WebPage};
 
 /// Of a page's title so many characters are spoken.
 const MAX_PAGE: usize = 80;
+
+/// A verdict of media is so long on its way at most.
+const TOLD: Duration = Duration::from_millis(200);
 
 impl Engine {
     /// The message, then music.
@@ -27,6 +31,25 @@ impl Engine {
     /// Music.
     pub(super) fn play_hold(&mut self, leg: LegId) {
         self.play(leg, None, Some(Clip::HoldMusic));
+    }
+
+    /// A person or a machine?
+    pub(super) fn listen(&mut self, leg: LegId) {
+        let mut times = self.config.limits.machine;
+        // The call waits no longer than the whole; its own clock runs from when it heard of the answer.
+        times.within = times.within.saturating_sub(TOLD);
+        self.media(Command::HearWho { leg, times });
+    }
+
+    /// Nothing, as sound: a line on which nothing comes may be taken for a dead one.
+    pub(super) fn keep_quiet(&mut self, leg: LegId) {
+        self.play(leg, None, Some(Clip::Silence));
+    }
+
+    /// The business's word to a machine, once.
+    pub(super) fn leave_message(&mut self, leg: LegId) {
+        let once = self.left(leg.call).map(Clip::Machine);
+        self.play(leg, once, None);
     }
 
     /// "Press 1", again and again.
@@ -68,6 +91,11 @@ impl Engine {
         Some(Spoken { business: live.business.id.clone(), company: company.into() })
     }
 
+    fn left(&self, call: CallId) -> Option<Left> {
+        let text = self.calls.get(&call)?.business.voice.machine_text.as_deref().map(Into::into);
+        Some(Left { spoken: self.spoken(call)?, text })
+    }
+
     fn whisper(&self, call: CallId, accept: bool) -> Option<Whisper> {
         let spoken = self.spoken(call)?;
         let page = self.calls.get(&call)?.call.message().web_page.as_ref().and_then(page);
@@ -79,6 +107,9 @@ impl Engine {
         let Some(gates) = self.calls.get(&leg.call).map(|live| live.call.gates()) else { return };
         let Some(spoken) = self.spoken(leg.call) else { return };
         let mut clips = Vec::with_capacity(4);
+        if gates.machine == MachinePolicy::LeaveMessage {
+            clips.extend(self.left(leg.call).map(Clip::Machine));
+        }
         clips.extend(gates.customer.then(|| Clip::Gate(spoken.clone())));
         clips.push(Clip::Connecting(spoken.clone()));
         if gates.representative != RepresentativeGate::Off {

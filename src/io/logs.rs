@@ -195,6 +195,7 @@ pub(crate) mod tests {
             transfers: 0,
             recording: None,
             supervisor_billable_seconds: 0,
+            customer_answered_by: None,
         }
     }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Wall;
-use crate::model::{Outcome, SupervisorMode};
+use crate::model::{AnsweredBy, Outcome, SupervisorMode};
 
 /// One line.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -138,6 +138,8 @@ pub enum Clip {
     Gate,
     /// A representative is told who calls.
     Whisper,
+    /// A machine is left a message.
+    Machine,
 }
 
 /// Something that happened to the call, beside its messages.
@@ -179,6 +181,11 @@ pub enum Moment {
         attempt: u16,
         /// What.
         clip: Clip,
+    },
+    /// Who answered at the customer's.
+    Judged {
+        /// As far as can be heard.
+        by: AnsweredBy,
     },
     /// Two legs are joined; whatever played is cut.
     Bridged {

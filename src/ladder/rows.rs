@@ -142,6 +142,7 @@ fn mark(ladder: &Ladder, at: Wall, moment: &Moment) -> Row {
             (leg(*attempt), leg(*attempt), Tone::Media)
         }
         Moment::Bridged { a, b } => (leg(*a).min(leg(*b)), leg(*a).max(leg(*b)), Tone::Good),
+        Moment::Judged { .. } => (leg(0), leg(0), Tone::Call),
         Moment::OneWay => (EQUIPMENT, EQUIPMENT, Tone::Bad),
         Moment::Held { by } | Moment::Resumed { by } | Moment::Transferred { by } => (leg(*by), leg(*by), Tone::Media),
     };

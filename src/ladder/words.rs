@@ -2,7 +2,7 @@
 
 use super::entry::{Clip, Message, Moment};
 use super::{Ladder, Party};
-use crate::model::{Outcome, Role, SupervisorMode};
+use crate::model::{AnsweredBy, Outcome, Role, SupervisorMode};
 
 /// `180 Ringing`, `200 OK (BYE)`, `INVITE`.
 pub(super) fn message(message: &Message) -> String {
@@ -150,7 +150,11 @@ pub(super) fn moment(ladder: &Ladder, moment: &Moment) -> String {
         Moment::Plays { clip: Clip::Unavailable, .. } => "hears: none available".to_owned(),
         Moment::Plays { clip: Clip::Music, .. } => "hears music".to_owned(),
         Moment::Plays { clip: Clip::Gate, .. } => "hears: press 1".to_owned(),
+        Moment::Plays { clip: Clip::Machine, .. } => "hears what is left".to_owned(),
         Moment::Plays { clip: Clip::Whisper, .. } => "hears who calls".to_owned(),
+        Moment::Judged { by: AnsweredBy::Person } => "a person answers".to_owned(),
+        Moment::Judged { by: AnsweredBy::Machine } => "a machine answers".to_owned(),
+        Moment::Judged { by: AnsweredBy::Unsure } => "who answers is unsure".to_owned(),
         Moment::Bridged { .. } => "bridged".to_owned(),
         Moment::Heard { attempt } => format!("{} hears", leg(*attempt)),
         Moment::OneWay => "audio one way only".to_owned(),

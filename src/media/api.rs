@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{Digits, Key, LegId, Quality, SupervisorMode};
+use crate::model::{AnsweredBy, Digits, Key, LegId, MachineTimes, Quality, SupervisorMode};
 use crate::sdp::MediaPlan;
 
 /// One recording to be played, named by what it says; resolved to audio by the prompt library outside.
@@ -19,6 +19,10 @@ pub enum Clip {
     Gate(Spoken),
     /// What a representative is told before the talk.
     Whisper(Whisper),
+    /// What is left on an answering machine.
+    Machine(Left),
+    /// Nothing to be heard; endless when looped.
+    Silence,
     /// Hold music; endless when looped.
     HoldMusic,
 }
@@ -41,6 +45,15 @@ pub struct Whisper {
     pub page: Option<Arc<str>>,
     /// A key is asked for, and a pause follows.
     pub accept: bool,
+}
+
+/// What a machine is told.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Left {
+    /// The business and the company to be named.
+    pub spoken: Spoken,
+    /// The business's own text, where it has one.
+    pub text: Option<Arc<str>>,
 }
 
 /// What a leg hears, in order.
@@ -78,6 +91,9 @@ pub enum Command {
     Pressed { leg: LegId, key: Key },
     /// Listen for keys in this leg's sound, until something else is played to it or it is bridged.
     HearKeys { leg: LegId },
+    /// Listen to this leg, which has just answered: a person or a machine? [`Event::AnsweredBy`] follows, and after a machine
+    /// [`Event::GreetingOver`], unless it is bridged before.
+    HearWho { leg: LegId, times: MachineTimes },
     /// Report [`Event::Silent`] when a leg that may send has sent nothing for so long; counted from this command on.
     /// `None` stops watching.
     WatchSilence { leg: LegId, after: Option<Duration> },
@@ -105,6 +121,10 @@ pub enum Event {
     /// This leg's party pressed a key: once for each press, in whichever ways it came. A bridged peer that agreed to
     /// telephone-event hears it from media.
     Digit { leg: LegId, key: Key },
+    /// Who answered, once after [`Command::HearWho`], within its time.
+    AnsweredBy { leg: LegId, by: AnsweredBy },
+    /// The machine has greeted, and beeped if it does: it records.
+    GreetingOver { leg: LegId },
     /// The port is free again.
     Closed { leg: LegId, quality: Quality },
 }
@@ -121,6 +141,8 @@ impl Event {
             | Event::Silent { leg, .. }
             | Event::DigitsSent { leg }
             | Event::Digit { leg, .. }
+            | Event::AnsweredBy { leg, .. }
+            | Event::GreetingOver { leg }
             | Event::Closed { leg, .. } => *leg,
         }
     }

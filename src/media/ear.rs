@@ -1,5 +1,7 @@
-//! Keys in the sound of a leg that says them in no other way. Owns the decoding for the ear and that one press counts once; made
-//! only while somebody waits for a key, and gone with the next thing that the leg hears.
+//! What is heard in the sound of a leg: keys, of a peer that says them in no other way, and whether a person answered or a machine.
+//! Owns the decoding for both and that one press counts once; made only while somebody wants to know, and gone afterwards.
+
+use std::time::Duration;
 
 use super::api::Event;
 use super::leg::{Heard, Sound};
@@ -7,25 +9,90 @@ use super::presses::Judged;
 use super::{Shard, Slot};
 use crate::audio::codec::{Decoder, Rate};
 use crate::audio::keys::KeyEar;
+use crate::audio::machine::{MachineEar, Told};
 use crate::clock::Mono;
-use crate::model::{Codec, LegId};
+use crate::model::{Codec, LegId, MachineTimes};
 use crate::rtp::Arrival;
+
+/// What has not come so long after its time is silence.
+const LATE: Duration = Duration::from_millis(100);
 
 /// What listens to a leg.
 #[derive(Default)]
 pub(super) struct Ear {
-    keys: KeyEar,
+    keys: Option<KeyEar>,
+    who: Option<Who>,
     /// Of the codec that was heard last.
     decoder: Option<(Codec, Decoder)>,
     samples: Vec<i16>,
 }
 
+/// A person or a machine?
+struct Who {
+    ear: MachineEar,
+    began: Mono,
+    /// Milliseconds heard since, with what was silent.
+    heard: Duration,
+}
+
+impl Who {
+    /// What should have come by now and did not was silence.
+    fn fill(&mut self, now: Mono, said: impl FnMut(Told)) {
+        let missing = now.since(self.began).saturating_sub(self.heard);
+        if missing >= LATE {
+            let ms = missing.as_millis();
+            self.heard += missing;
+            self.ear.hear_nothing(usize::try_from(ms).unwrap_or(usize::MAX), said);
+        }
+    }
+
+    fn hear(&mut self, now: Mono, samples: &[i16], mut said: impl FnMut(Told)) {
+        self.fill(now, &mut said);
+        // A peer that sends more than there is time for is not heard any sooner.
+        let lasts = crate::audio::duration(samples.len());
+        if self.heard <= now.since(self.began) + LATE {
+            self.heard += lasts;
+            self.ear.hear(samples, said);
+        }
+    }
+}
+
+/// No key is waited for any more.
+pub(super) fn hear_no_keys(ear: &mut Option<Box<Ear>>) {
+    if let Some(listens) = ear {
+        listens.keys = None;
+        if listens.who.is_none() {
+            *ear = None;
+        }
+    }
+}
+
+fn event(leg: LegId, told: Told) -> Event {
+    match told {
+        Told::By(by) => Event::AnsweredBy { leg, by },
+        Told::GreetingOver => Event::GreetingOver { leg },
+    }
+}
+
 impl Shard {
     /// Keys are listened for from now on.
     pub(super) fn hear_keys(&mut self, id: LegId) {
-        if let Some(leg) = self.slot(id).and_then(|slot| self.legs.get_mut(slot.0)) {
-            leg.ear = Some(Box::default());
+        if let Some(ear) = self.ear(id) {
+            ear.keys = Some(KeyEar::default());
         }
+    }
+
+    /// From now on it is listened who answered.
+    pub(super) fn hear_who(&mut self, now: Mono, id: LegId, times: MachineTimes) {
+        if let Some(ear) = self.ear(id) {
+            ear.who = Some(Who { ear: MachineEar::new(times), began: now, heard: Duration::ZERO });
+        }
+    }
+
+    fn ear(&mut self, id: LegId) -> Option<&mut Ear> {
+        let slot = self.slot(id)?;
+        let leg = self.legs.get_mut(slot.0)?;
+        Some(leg.ear.get_or_insert_default())
     }
 
     /// A packet of a leg that is listened to.
@@ -41,11 +108,34 @@ impl Shard {
         ear.samples.clear();
         decoder.decode(payload, &mut ear.samples);
         let mut pressed = Vec::new();
-        ear.keys.hear(&ear.samples, |key| pressed.push(key));
+        if let Some(keys) = &mut ear.keys {
+            keys.hear(&ear.samples, |key| pressed.push(key));
+        }
+        if let Some(who) = &mut ear.who {
+            let (id, events) = (leg.id, &mut self.events);
+            who.hear(now, &ear.samples, |told| events.push_back(event(id, told)));
+        }
         for key in pressed {
             // The same press may have come by signalling.
             if leg.presses().event(now, key, heard.header.timestamp) == Judged::New {
                 self.events.push_back(Event::Digit { leg: leg.id, key });
+            }
+        }
+    }
+
+    /// Where nothing comes, time goes on all the same: silence is heard. What has said all it had to say is put away.
+    pub(super) fn hear_gaps(&mut self, now: Mono) {
+        for (_, leg) in &mut self.legs {
+            let Some(ear) = &mut leg.ear else { continue };
+            if let Some(who) = &mut ear.who {
+                let (id, events) = (leg.id, &mut self.events);
+                who.fill(now, |told| events.push_back(event(id, told)));
+            }
+            if ear.who.as_ref().is_some_and(|who| who.ear.is_done()) {
+                ear.who = None;
+                if ear.keys.is_none() {
+                    leg.ear = None;
+                }
             }
         }
     }

@@ -11,6 +11,7 @@ use rand::{Rng, SeedableRng};
 use slab::Slab;
 
 use super::api::{Command, Event, Prompts, Script};
+use super::ear;
 use super::frame::Frame;
 use super::leg::{Heard, Hears, Leg, Sound, Taken};
 use super::mixer::Mixer;
@@ -184,6 +185,7 @@ impl Shard {
             Command::SendDigits { leg, digits, after } => self.send_digits(now, leg, &digits, after),
             Command::Pressed { leg, key } => self.pressed(now, leg, key),
             Command::HearKeys { leg } => self.hear_keys(leg),
+            Command::HearWho { leg, times } => self.hear_who(now, leg, times),
             Command::WatchSilence { leg, after } => {
                 if let Some(leg) = self.leg(leg) {
                     leg.watch(now, after);
@@ -250,6 +252,7 @@ impl Shard {
         if now >= self.next_sweep {
             self.next_sweep = now + SWEEP;
             self.hand_out_recordings(now);
+            self.hear_gaps(now);
             for (_, leg) in &mut self.legs {
                 if let Some(lasted) = leg.fell_silent(now) {
                     self.events.push_back(Event::Silent { leg: leg.id, lasted });
@@ -294,7 +297,7 @@ impl Shard {
         self.part(slot);
         let Some(leg) = self.legs.get_mut(slot.0) else { return };
         leg.hears = Hears::Script { player: Box::new(Player::new(script)), due: now };
-        leg.ear = None;
+        ear::hear_no_keys(&mut leg.ear);
         leg.sender.new_source();
         self.playout.put(slot, now);
     }

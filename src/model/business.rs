@@ -33,6 +33,47 @@ pub struct Business {
     /// What its parties are asked before they talk.
     #[serde(default)]
     pub gates: Gates,
+    /// How it is spoken for.
+    #[serde(default)]
+    pub voice: Voice,
+}
+
+/// How a business is spoken for, where it wants it another way than the equipment's configuration has it.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Voice {
+    /// What a machine that answered is told; `{company}` is replaced.
+    pub machine_text: Option<String>,
+}
+
+/// Most bytes of a text that is spoken: a minute of it.
+pub const MAX_TEXT_BYTES: usize = 1000;
+
+/// A text that can be spoken, without the space around it.
+pub fn spoken_text(text: &str) -> Result<String, &'static str> {
+    match text.trim().len() {
+        0 => Err("nothing to say"),
+        1..=MAX_TEXT_BYTES => Ok(text.trim().to_owned()),
+        _ => Err("longer than 1000 bytes, more than a customer will listen to"),
+    }
+}
+
+impl Business {
+    /// An enabled account with the default bounds, that pays nothing and has nothing special.
+    pub fn new(id: BusinessId, name: impl Into<String>, password_hash: PasswordHash) -> Business {
+        Business {
+            id,
+            name: name.into(),
+            password_hash,
+            enabled: true,
+            limits: Limits::default(),
+            tariff: Tariff::default(),
+            caller_ids: Vec::new(),
+            recording: Recording::default(),
+            gates: Gates::default(),
+            voice: Voice::default(),
+        }
+    }
 }
 
 /// Whether a business's talks are recorded.

@@ -1,10 +1,12 @@
-//! What a business wants its parties to be asked before they talk. Owns the two settings and their words; what follows from a
+//! What a business wants its parties to be asked before they talk. Owns these settings and their words; what follows from a
 //! key is `call`'s.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use super::MachinePolicy;
 
 /// The gates of a business's calls; none unless it wants them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -14,6 +16,8 @@ pub struct Gates {
     pub customer: bool,
     /// What a representative meets who answers.
     pub representative: RepresentativeGate,
+    /// What is done about a machine that answers in the customer's place.
+    pub machine: MachinePolicy,
 }
 
 /// What a representative meets between answer and talk.

@@ -42,6 +42,27 @@ pub struct InitiationMessage {
     pub idempotency: Option<Idempotency>,
 }
 
+impl InitiationMessage {
+    /// Who calls whom, and nothing else: as soon as possible, nothing said about it.
+    pub fn new(business_id: BusinessId, customer: Endpoint, representatives: Vec<Endpoint>) -> InitiationMessage {
+        InitiationMessage {
+            business_id,
+            customer,
+            representatives,
+            desired_contact_time: None,
+            company_name: None,
+            web_page: None,
+            note: None,
+            reference: None,
+            caller_id: None,
+            withhold_caller_id: false,
+            record: false,
+            headers: Vec::new(),
+            idempotency: None,
+        }
+    }
+}
+
 /// What makes a repeated POST the same call.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Idempotency {

@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BusinessId, CallId, CallState, Cause, Currency, Endpoint, LegState, Money, Outcome, RecordingView, Role,
-    SupervisorMode,
+    AnsweredBy, BusinessId, CallId, CallState, Cause, Currency, Endpoint, LegState, Money, Outcome, RecordingView,
+    Role, SupervisorMode,
 };
 use crate::clock::Wall;
 
@@ -101,6 +101,9 @@ pub struct CallRecord {
     /// Billed seconds of all answered supervisors' legs.
     #[serde(default)]
     pub supervisor_billable_seconds: u64,
+    /// Who answered at the customer's, where that was listened for.
+    #[serde(default)]
+    pub customer_answered_by: Option<AnsweredBy>,
 }
 
 /// One leg attempt: the second listing.
@@ -227,6 +230,9 @@ pub struct CallView {
     /// Who listened, whispered or joined, in order.
     #[serde(default)]
     pub supervisors: Vec<SupervisorView>,
+    /// Who answered at the customer's, where that was listened for and is known.
+    #[serde(default)]
+    pub customer_answered_by: Option<AnsweredBy>,
 }
 
 impl CallRecord {
@@ -277,6 +283,7 @@ impl CallView {
             transfers: record.transfers,
             recording: record.recording.clone(),
             supervisors: supervisors.collect(),
+            customer_answered_by: record.customer_answered_by,
         }
     }
 }

@@ -56,6 +56,74 @@ impl Suite {
     }
 }
 
+/// Suites in order of preference: each once, never none.
+#[derive(Clone, Copy)]
+pub struct Suites {
+    list: [Suite; Suite::ALL.len()],
+    count: usize,
+}
+
+/// Why names make no [`Suites`].
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum SuitesError {
+    /// It is none of [`Suite::ALL`].
+    #[error("the suite {0:?} is not known")]
+    Unknown(String),
+    /// It stands there twice.
+    #[error("{} is named twice", .0.name())]
+    Twice(Suite),
+    /// Nothing is named.
+    #[error("no suite is named")]
+    None,
+}
+
+impl Suites {
+    /// Every one, in the order of [`Suite::ALL`].
+    pub const DEFAULT: Suites = Suites { list: Suite::ALL, count: Suite::ALL.len() };
+
+    /// From their names in SDP, in this order.
+    pub fn of_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Suites, SuitesError> {
+        let mut suites = Suites { count: 0, ..Suites::DEFAULT };
+        for name in names {
+            let known = Suite::ALL.into_iter().find(|suite| name.eq_ignore_ascii_case(suite.name()));
+            let suite = known.ok_or_else(|| SuitesError::Unknown(name.chars().take(40).collect()))?;
+            if suites.as_slice().contains(&suite) {
+                return Err(SuitesError::Twice(suite));
+            }
+            if let Some(place) = suites.list.get_mut(suites.count) {
+                *place = suite;
+                suites.count += 1;
+            }
+        }
+        if suites.count == 0 { Err(SuitesError::None) } else { Ok(suites) }
+    }
+
+    /// In order.
+    pub fn as_slice(&self) -> &[Suite] {
+        self.list.get(..self.count).unwrap_or(&self.list)
+    }
+}
+
+impl PartialEq for Suites {
+    fn eq(&self, other: &Suites) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl Eq for Suites {}
+
+impl fmt::Debug for Suites {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.as_slice()).finish()
+    }
+}
+
+impl Default for Suites {
+    fn default() -> Suites {
+        Suites::DEFAULT
+    }
+}
+
 /// The longest key and salt.
 const LONGEST: usize = 44;
 
@@ -117,28 +185,32 @@ pub struct SrtpKeys {
 
 /// The keys that we offer a leg, one for each suite: a key is never used for two (RFC 4568 §6.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct OurKeys([MasterKey; 3]);
+pub struct OurKeys {
+    keys: [MasterKey; Suite::ALL.len()],
+    count: usize,
+}
 
 impl OurKeys {
-    /// Made of random bytes, which strangers must not guess; whatever is asked for is filled whole.
-    pub fn random(mut fill: impl FnMut(&mut [u8])) -> OurKeys {
-        OurKeys(Suite::ALL.map(|suite| {
-            let mut key = MasterKey { suite, bytes: [0; LONGEST] };
-            if let Some(place) = key.bytes.get_mut(..suite.key_length() + suite.salt_length()) {
+    /// One for each of these suites, made of random bytes, which strangers must not guess; whatever is asked for is filled whole.
+    pub fn random(suites: Suites, mut fill: impl FnMut(&mut [u8])) -> OurKeys {
+        let keys = suites.list.map(|suite| MasterKey { suite, bytes: [0; LONGEST] });
+        let mut ours = OurKeys { keys, count: suites.count };
+        for key in ours.keys.iter_mut().take(suites.count) {
+            if let Some(place) = key.bytes.get_mut(..key.suite.key_length() + key.suite.salt_length()) {
                 fill(place);
             }
-            key
-        }))
+        }
+        ours
     }
 
-    /// In the order of [`Suite::ALL`].
+    /// In the order of our preference.
     pub fn all(&self) -> &[MasterKey] {
-        &self.0
+        self.keys.get(..self.count).unwrap_or(&self.keys)
     }
 
-    /// The one of a suite.
+    /// The one of a suite, if that suite is offered.
     pub fn of(&self, suite: Suite) -> Option<MasterKey> {
-        self.0.iter().find(|key| key.suite == suite).copied()
+        self.all().iter().find(|key| key.suite == suite).copied()
     }
 }
 
@@ -153,11 +225,29 @@ mod tests {
         assert_eq!(format!("{key:?}"), "MasterKey { suite: AesCm128HmacSha1, .. }");
         assert_eq!(MasterKey::new(Suite::AeadAes128Gcm, &[0xab; 30]), None);
         let mut next = 0;
-        let ours = OurKeys::random(|bytes| {
+        let ours = OurKeys::random(Suites::DEFAULT, |bytes| {
             next += 1;
             bytes.fill(next);
         });
         assert!(!format!("{ours:?}").contains("bytes"));
         assert_eq!(ours.of(Suite::AeadAes256Gcm).unwrap().material(), [2; 44]);
+    }
+
+    #[test]
+    fn only_the_suites_that_are_named_have_a_key_in_the_order_named() {
+        let suites = Suites::of_names(["aead_aes_256_gcm", "AES_CM_128_HMAC_SHA1_80"]).unwrap();
+        let ours = OurKeys::random(suites, |bytes| bytes.fill(7));
+        let offered: Vec<Suite> = ours.all().iter().map(MasterKey::suite).collect();
+        assert_eq!(offered, [Suite::AeadAes256Gcm, Suite::AesCm128HmacSha1]);
+        assert_eq!(ours.of(Suite::AeadAes128Gcm), None);
+        assert_eq!(ours.of(Suite::AesCm128HmacSha1).unwrap().material(), [7; 30]);
+    }
+
+    #[test]
+    fn names_that_make_no_list_of_suites_are_told_apart() {
+        assert_eq!(Suites::of_names(["ROT13"]), Err(SuitesError::Unknown("ROT13".to_owned())));
+        let name = Suite::AeadAes128Gcm.name();
+        assert_eq!(Suites::of_names([name, name]), Err(SuitesError::Twice(Suite::AeadAes128Gcm)));
+        assert_eq!(Suites::of_names([]), Err(SuitesError::None));
     }
 }

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Codecs, SrtpUse};
+use super::{Codecs, SrtpUse, Suites};
 
 /// The manners of a trunk. Cheap to share: one per switch.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -29,6 +29,8 @@ pub struct Trunk {
     pub codecs: Codecs,
     /// Whether its media is encrypted.
     pub srtp: SrtpUse,
+    /// What its media is encrypted with: offered in this order, and nothing else is taken.
+    pub srtp_suites: Suites,
     /// Header fields of every INVITE: name and template (`{call_id}`, `{attempt}`, `{business_id}`, `{reference}`, `{company}`).
     pub headers: Vec<(String, String)>,
     /// Names that an initiation message may set.
@@ -57,6 +59,7 @@ impl Default for Trunk {
             dtmf: DtmfForm::default(),
             codecs: Codecs::DEFAULT,
             srtp: SrtpUse::Off,
+            srtp_suites: Suites::DEFAULT,
             headers: Vec::new(),
             allow_headers: Vec::new(),
             max_redirects: 3,

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::Suites;
 
 fn local() -> LocalMedia {
     LocalMedia {
@@ -336,7 +337,7 @@ const THEIR_KEY: &str = "a=crypto:4 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jd
 
 fn our_keys() -> OurKeys {
     let mut next = 0;
-    OurKeys::random(|bytes| {
+    OurKeys::random(Suites::DEFAULT, |bytes| {
         bytes.fill(next);
         next += 1;
     })

@@ -63,6 +63,12 @@ impl Handset {
         self
     }
 
+    /// The same with encrypted media (SDES): `srtp` where the other can, `srtp-mand` or nothing.
+    pub fn encrypted(mut self, how: &str) -> Handset {
+        write!(self.account, ";mediaenc={how}").expect("a string takes all");
+        self
+    }
+
     /// The same, registered with the registrar at this port over this transport.
     pub fn registered(mut self, registrar: u16, transport: &str) -> Handset {
         self.domain = format!("127.0.0.1:{registrar};transport={transport}");
@@ -191,7 +197,7 @@ fn configuration(handset: &Handset, folder: &std::path::Path, control: u16) -> S
          ctrl_tcp_listen 127.0.0.1:{control}\nmodule_path /usr/lib/baresip/modules\n",
         rtp + 19
     );
-    for module in ["g711", "g722", "opus", "aufile", "aubridge", "sndfile"] {
+    for module in ["g711", "g722", "opus", "aufile", "aubridge", "sndfile", "srtp"] {
         writeln!(text, "module {module}.so").expect("a string takes all");
     }
     text.push_str("module_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n");

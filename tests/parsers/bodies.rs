@@ -7,7 +7,7 @@ mod sip;
 use callbridge::audio::codec::{Decoder, LONGEST_MS, Rate};
 use callbridge::clock::Wall;
 use callbridge::io::http::message::RawMessage;
-use callbridge::model::{BusinessId, OurKeys};
+use callbridge::model::{BusinessId, OurKeys, Suites};
 use callbridge::sdp::{self, Codec, LocalMedia, LocalSrtp};
 use callbridge::{config, rtp};
 
@@ -15,7 +15,7 @@ pub use sip::{sip_message, sip_stream};
 
 /// Takes the bytes as an offer, and as an answer to ours.
 pub fn sdp(body: &[u8]) {
-    let keys = OurKeys::random(|bytes| bytes.fill(7));
+    let keys = OurKeys::random(Suites::DEFAULT, |bytes| bytes.fill(7));
     for srtp in [LocalSrtp::Off, LocalSrtp::Optional(keys), LocalSrtp::Required(keys)] {
         let local = LocalMedia {
             address: [127, 0, 0, 1].into(),

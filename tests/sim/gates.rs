@@ -20,7 +20,7 @@ pub fn draw(rng: &mut StdRng, wishes: &mut [Wish]) -> Gates {
         return Gates::default();
     }
     let representative = RepresentativeGate::ALL[rng.random_range(0..3)];
-    let gates = Gates { customer: rng.random_bool(0.7), representative };
+    let gates = Gates { customer: rng.random_bool(0.7), representative, ..Gates::default() };
     for wish in wishes {
         if gates.customer {
             press(rng, &mut wish.customer);
@@ -66,7 +66,7 @@ pub fn scenarios() -> Vec<(&'static str, Plan)> {
     let customer = || Behaviour::answering(ms(800), 1000, None);
     let representative = |tone| Behaviour::answering(ms(900), tone, Some(ms(3_500)));
     let gated = |customer, representatives| Plan {
-        gates: Gates { customer: true, representative: RepresentativeGate::Accept },
+        gates: Gates { customer: true, representative: RepresentativeGate::Accept, ..Gates::default() },
         ..Plan::fixed(customer, representatives)
     };
     let mut whispered = Plan::fixed(customer(), vec![representative(2000)]);

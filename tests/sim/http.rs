@@ -22,19 +22,14 @@ impl World {
         // A repeated POST is the same message to the letter: the time it names does not move.
         let base = Wall(EPOCH + 1_000) + w.at;
         let message = InitiationMessage {
-            business_id: business(),
-            customer: parse(&w.customer.address()),
-            representatives: w.representatives.iter().map(|r| parse(&r.address())).collect(),
             desired_contact_time: w.desired.map(|after| base + after),
-            company_name: None,
-            web_page: None,
-            note: None,
             reference: Some(format!("wish-{wish}")),
-            caller_id: None,
-            withhold_caller_id: false,
-            record: false,
-            headers: Vec::new(),
             idempotency: Some(Idempotency { key: format!("key-{wish}"), body_hash: format!("body-{wish}") }),
+            ..InitiationMessage::new(
+                business(),
+                parse(&w.customer.address()),
+                w.representatives.iter().map(|r| parse(&r.address())).collect(),
+            )
         };
         let again = w.again.filter(|_| !self.fates[wish].posted);
         self.fates[wish].posted = true;

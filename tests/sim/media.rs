@@ -22,6 +22,8 @@ pub const MUSIC_HZ: u16 = 650;
 pub const GATE_HZ: u16 = 350;
 /// A representative is told who calls.
 pub const WHISPER_HZ: u16 = 400;
+/// What a machine is told.
+pub const MACHINE_HZ: u16 = 500;
 /// Frames of each.
 const FRAMES: usize = 30;
 
@@ -35,6 +37,8 @@ impl Prompts for Tones {
             Clip::HoldMusic => MUSIC_HZ,
             Clip::Gate(_) => GATE_HZ,
             Clip::Whisper(_) => WHISPER_HZ,
+            Clip::Machine(_) => MACHINE_HZ,
+            Clip::Silence => return Arc::new(Prompt::of_codes(&[][..], &[][..])),
         };
         self.0.get(&hz).map(Arc::clone).expect("all are rendered")
     }
@@ -46,7 +50,7 @@ pub fn tones() -> Arc<dyn Prompts> {
         let long = |law| -> Arc<[u8]> { tone_frame(hz, law).repeat(FRAMES).into() };
         (hz, Arc::new(Prompt::of_codes(long(Law::Mu), long(Law::A))))
     };
-    Arc::new(Tones([CONNECTING_HZ, UNAVAILABLE_HZ, MUSIC_HZ, GATE_HZ, WHISPER_HZ].map(render).into()))
+    Arc::new(Tones([CONNECTING_HZ, UNAVAILABLE_HZ, MUSIC_HZ, GATE_HZ, WHISPER_HZ, MACHINE_HZ].map(render).into()))
 }
 
 /// The media plane.

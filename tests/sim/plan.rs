@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use callbridge::call::CallLimits;
-use callbridge::model::{self, Codec, Gates, Trunk};
+use callbridge::model::{self, Codec, Gates, MachineTimes, Trunk};
 use callbridge::phone::{Act, AnswerWith, Behaviour, Codecs, OnCancel, Sound, Then};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -30,6 +30,8 @@ pub const LIMITS: CallLimits = CallLimits {
     farewell: Duration::from_secs(2),
     audio_proof: Duration::from_secs(2),
     gate: Duration::from_secs(3),
+    machine: MachineTimes::USUAL,
+    greeting: Duration::from_secs(30),
 };
 
 /// Bounds that let session timers run out: nobody says anything for long.

@@ -38,17 +38,7 @@ pub fn business() -> BusinessId {
 }
 
 pub fn directory(tariff: Tariff, gates: Gates) -> Directory {
-    let business = Business {
-        id: business(),
-        name: "ABC".to_owned(),
-        password_hash: PasswordHash(String::new()),
-        enabled: true,
-        limits: Default::default(),
-        tariff,
-        caller_ids: Vec::new(),
-        recording: Default::default(),
-        gates,
-    };
+    let business = Business { tariff, gates, ..Business::new(business(), "ABC", PasswordHash(String::new())) };
     Directory { businesses: [(business.id.clone(), Arc::new(business))].into() }
 }
 

@@ -69,7 +69,7 @@ fn a_supervisor_listens_whispers_and_joins_and_the_customers_end_ends_everything
     let (story, port) = begin();
     let mut customer = story.customer("phone-answers-and-hangs-up");
     let representative = story.representative("phone-answers-and-is-hung-up");
-    let mut third = supervisor(port, "phone-answers-and-is-hung-up");
+    let third = supervisor(port, "phone-answers-and-is-hung-up");
     let call = story.call_with(json!({ "record": true }));
     call.until("bridged");
     until_both_hear_each_other(&customer, &representative);

@@ -7,7 +7,7 @@ const TWO: [&str; 2] = ["+16465550100", "+16465550101"];
 
 fn gated(customer: bool, representative: RepresentativeGate) -> Call {
     let mut call = call(&TWO);
-    call.set_gates(Gates { customer, representative });
+    call.set_gates(Gates { customer, representative, ..Gates::default() });
     tell(&mut call, 0, Event::Due);
     call
 }
@@ -119,7 +119,7 @@ fn a_customer_who_hangs_up_or_has_held_long_enough_takes_the_gate_along() {
 #[test]
 fn gates_are_settled_when_dialling_begins() {
     let mut call = gated(false, RepresentativeGate::Off);
-    call.set_gates(Gates { customer: true, representative: RepresentativeGate::Accept });
+    call.set_gates(Gates { customer: true, representative: RepresentativeGate::Accept, ..Gates::default() });
     assert_eq!(tell(&mut call, 1, Event::Answered(0, "PCMU")), [Action::PlayConnecting(0), Action::Dial(1)]);
     assert_eq!(tell(&mut call, 2, Event::Answered(1, "PCMU")), [Action::Bridge(0, 1)]);
 }

@@ -24,7 +24,7 @@ use crate::call::CallLimits;
 use crate::clock::{Mono, Now, Wall};
 use crate::media::api::{Command, Event};
 use crate::model::business::PasswordHash;
-use crate::model::{AttemptRecord, Business, CallId, CallRecord, Directory, Hop, Outcome, Quality, Tariff};
+use crate::model::{AttemptRecord, Business, CallId, CallRecord, Directory, Hop, MachineTimes, Outcome, Quality};
 use crate::routing::Switch;
 use crate::sip::api::Locals;
 
@@ -70,6 +70,8 @@ pub fn config(switches: Vec<Switch>) -> EngineConfig {
             farewell: Duration::from_secs(20),
             audio_proof: Duration::from_secs(5),
             gate: Duration::from_secs(20),
+            machine: MachineTimes::default(),
+            greeting: Duration::from_secs(30),
         },
         late: Duration::from_secs(30),
         max_ahead: Duration::from_secs(3600),
@@ -97,17 +99,7 @@ impl Rig {
             last: None,
             replies: 0,
         };
-        let business = Business {
-            id: "abc".parse().unwrap(),
-            name: "ABC".to_owned(),
-            password_hash: PasswordHash(String::new()),
-            enabled: true,
-            limits: Default::default(),
-            tariff: Tariff::default(),
-            caller_ids: Vec::new(),
-            recording: Default::default(),
-            gates: Default::default(),
-        };
+        let business = Business::new("abc".parse().unwrap(), "ABC", PasswordHash(String::new()));
         let directory = Directory { businesses: [(business.id.clone(), Arc::new(business))].into() };
         rig.give(Input::Directory(Arc::new(directory)));
         rig

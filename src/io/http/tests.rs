@@ -20,7 +20,6 @@ use crate::io::passwords::{Cost, Verifier, VerifierLimits, hash_with};
 use crate::ladder::Ladder;
 use crate::model::{
     Business, BusinessId, CallId, CallRecord, CallState, CallView, Directory, Endpoint, InitiationMessage, LegView,
-    Limits, Tariff,
 };
 
 const CHEAP: Cost = Cost { memory_kib: 64, passes: 1 };
@@ -109,15 +108,8 @@ fn now() -> Wall {
 
 fn business(id: &str, enabled: bool) -> Arc<Business> {
     Arc::new(Business {
-        id: id.parse().unwrap(),
-        name: id.to_uppercase(),
-        password_hash: hash_with("sesame", CHEAP).unwrap(),
         enabled,
-        limits: Limits::default(),
-        tariff: Tariff::default(),
-        caller_ids: Vec::new(),
-        recording: Default::default(),
-        gates: Default::default(),
+        ..Business::new(id.parse().unwrap(), id.to_uppercase(), hash_with("sesame", CHEAP).unwrap())
     })
 }
 
@@ -167,6 +159,7 @@ fn call(n: u8) -> CallView {
         transfers: 0,
         recording: None,
         supervisors: Vec::new(),
+        customer_answered_by: None,
     }
 }
 

@@ -163,6 +163,7 @@ impl MediaHandle {
             | Command::SendDigits { leg, .. }
             | Command::Pressed { leg, .. }
             | Command::HearKeys { leg }
+            | Command::HearWho { leg, .. }
             | Command::Close { leg } => self.pass(leg, Order::Command(command)),
         }
     }

@@ -11,6 +11,8 @@ const CONNECTING_END: &[u8] = include_bytes!("../../../assets/connecting-end.wav
 const CONNECTING: &[u8] = include_bytes!("../../../assets/connecting.wav");
 /// The second message.
 const UNAVAILABLE: &[u8] = include_bytes!("../../../assets/unavailable.wav");
+/// What is left on a machine, without a name.
+const MACHINE: &[u8] = include_bytes!("../../../assets/machine.wav");
 /// The gate, without a name.
 const GATE: &[u8] = include_bytes!("../../../assets/gate.wav");
 
@@ -34,6 +36,11 @@ pub fn gate() -> Vec<i16> {
     samples(GATE)
 }
 
+/// What is left on a machine.
+pub fn machine() -> Vec<i16> {
+    samples(MACHINE)
+}
+
 /// A shipped file's samples. A test reads every one, so there is nothing to report here.
 fn samples(file: &[u8]) -> Vec<i16> {
     wav::read(file).unwrap_or_default()
@@ -48,7 +55,7 @@ mod tests {
     use crate::audio::level::measure;
 
     /// Each shipped file and its words; `assets/README.md` lists the same.
-    const SPOKEN: [(&str, &[u8], &str); 5] = [
+    const SPOKEN: [(&str, &[u8], &str); 6] = [
         ("connecting-start.wav", CONNECTING_START, "Please hold while we connect you to a"),
         ("connecting-end.wav", CONNECTING_END, "company customer representative."),
         ("connecting.wav", CONNECTING, "Please hold while we connect you to a customer representative."),
@@ -57,6 +64,7 @@ mod tests {
             UNAVAILABLE,
             "We are sorry. No representative is available now. Please try again later. Goodbye.",
         ),
+        ("machine.wav", MACHINE, "You asked us to call you. Please ask for another call when you can answer. Goodbye."),
         ("gate.wav", GATE, "There is a call for you. Press 1 to be connected."),
     ];
 

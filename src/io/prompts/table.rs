@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 
 use super::shipped;
 use crate::audio::{Prompt, SAMPLE_RATE, music};
-use crate::media::api::{Clip, Spoken, Whisper};
+use crate::media::api::{Clip, Left, Spoken, Whisper};
 use crate::model::BusinessId;
 
 /// Memory for rendered messages, in bytes: some 400 messages of 5 s. Those unused for longest go first.
@@ -27,6 +27,10 @@ pub struct Own {
     pub named: Option<Arc<Prompt>>,
     /// `unavailable.wav`: the second message.
     pub unavailable: Option<Arc<Prompt>>,
+    /// `gate.wav`: what the customer's gate asks.
+    pub gate: Option<Arc<Prompt>>,
+    /// `machine.wav`: what is left on a machine.
+    pub machine: Option<Arc<Prompt>>,
     /// The name that `spoken-name.wav` says.
     pub registered_name: Arc<str>,
 }
@@ -44,6 +48,8 @@ pub enum Message {
     Whisper,
     /// The same, and what to press.
     Accept,
+    /// What is left on a machine.
+    Machine,
 }
 
 /// A rendered message, by the words of its own that it has: a company's name, perhaps a page's title behind it.
@@ -61,7 +67,11 @@ pub fn named(clip: &Clip) -> Option<(Key, &Spoken)> {
             let page = page.as_deref().unwrap_or_default();
             Some(((message, format!("{}\n{page}", spoken.company).into()), spoken))
         }
-        Clip::HoldMusic => None,
+        Clip::Machine(Left { spoken, text }) => {
+            let text = text.as_deref().unwrap_or_default();
+            Some(((Message::Machine, format!("{}\n{text}", spoken.company).into()), spoken))
+        }
+        Clip::HoldMusic | Clip::Silence => None,
     }
 }
 
@@ -91,6 +101,7 @@ pub struct Shelf {
     plain: Arc<Prompt>,
     plain_unavailable: Arc<Prompt>,
     plain_gate: Arc<Prompt>,
+    plain_machine: Arc<Prompt>,
     nothing: Arc<Prompt>,
 }
 
@@ -111,6 +122,7 @@ impl Shelf {
             plain: prompt(shipped::connecting()),
             plain_unavailable: prompt(shipped::unavailable()),
             plain_gate: prompt(with_pause(shipped::gate())),
+            plain_machine: prompt(shipped::machine()),
             nothing: prompt(Vec::new()),
         }
     }
@@ -119,6 +131,7 @@ impl Shelf {
     pub fn find(&self, clip: &Clip) -> Arc<Prompt> {
         match named(clip) {
             Some((key, spoken)) => self.choose(&key, spoken),
+            None if *clip == Clip::Silence => Arc::clone(&self.nothing),
             None => Arc::clone(&self.hold_music),
         }
     }
@@ -143,6 +156,7 @@ impl Shelf {
             Message::Unavailable => &self.plain_unavailable,
             Message::Gate | Message::Accept => &self.plain_gate,
             Message::Whisper => &self.nothing,
+            Message::Machine => &self.plain_machine,
         };
         Arc::clone(plain)
     }
@@ -155,7 +169,9 @@ impl Shelf {
             Message::Unavailable => {
                 own.and_then(|own| own.unavailable.as_ref()).or(self.configured_unavailable.as_ref())
             }
-            Message::Gate | Message::Whisper | Message::Accept => None,
+            Message::Gate => own.and_then(|own| own.gate.as_ref()),
+            Message::Machine => own.and_then(|own| own.machine.as_ref()),
+            Message::Whisper | Message::Accept => None,
         };
         recorded.map(Arc::clone)
     }

@@ -4,8 +4,8 @@ use super::*;
 use crate::audio::level::measure;
 use crate::audio::tone::{is_heard, sine, windows_heard};
 use crate::media::api::Whisper;
+use crate::model::Business;
 use crate::model::business::PasswordHash;
-use crate::model::{Business, Limits, Tariff};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -17,6 +17,7 @@ fn prompt_config() -> PromptConfig {
         gate_text: "This is a call from {company}. Press 1 to be connected.".to_owned(),
         whisper_text: "Call from {company}.".to_owned(),
         accept_text: "Press 1 to accept.".to_owned(),
+        machine_text: "Goodbye, {company}.".to_owned(),
         file: None,
         unavailable_file: None,
         hold_music: None,
@@ -38,17 +39,7 @@ fn spoken(business: &str, company: &str) -> Spoken {
 }
 
 fn directory(names: &[(&str, &str)]) -> Directory {
-    let business = |id: &str, name: &str| Business {
-        id: id.parse().unwrap(),
-        name: name.to_owned(),
-        password_hash: PasswordHash(String::new()),
-        enabled: true,
-        limits: Limits::default(),
-        tariff: Tariff::default(),
-        caller_ids: Vec::new(),
-        recording: Default::default(),
-        gates: Default::default(),
-    };
+    let business = |id: &str, name: &str| Business::new(id.parse().unwrap(), name, PasswordHash(String::new()));
     let all = names.iter().map(|(id, name)| (id.parse().unwrap(), Arc::new(business(id, name))));
     Directory { businesses: all.collect() }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::shipped;
-use super::table::Own;
+use super::table::{Own, with_pause};
 use crate::audio::wav::{self, WavError};
 use crate::audio::{Prompt, render};
 use crate::io::speech::write_atomically;
@@ -24,11 +24,21 @@ pub enum RecordingKind {
     Message,
     /// The whole second message.
     Unavailable,
+    /// What the customer's gate asks; a pause follows.
+    Gate,
+    /// What is left on a machine.
+    Machine,
 }
 
 impl RecordingKind {
     /// Every kind.
-    pub const ALL: [RecordingKind; 3] = [RecordingKind::SpokenName, RecordingKind::Message, RecordingKind::Unavailable];
+    pub const ALL: [RecordingKind; 5] = [
+        RecordingKind::SpokenName,
+        RecordingKind::Message,
+        RecordingKind::Unavailable,
+        RecordingKind::Gate,
+        RecordingKind::Machine,
+    ];
 
     /// The file's name in the business's folder.
     pub fn file_name(self) -> &'static str {
@@ -36,6 +46,8 @@ impl RecordingKind {
             RecordingKind::SpokenName => "spoken-name.wav",
             RecordingKind::Message => "message.wav",
             RecordingKind::Unavailable => "unavailable.wav",
+            RecordingKind::Gate => "gate.wav",
+            RecordingKind::Machine => "machine.wav",
         }
     }
 }
@@ -123,6 +135,8 @@ fn load_one(store_folder: &Path, id: &BusinessId, name: &Arc<str>) -> Own {
         message: read(RecordingKind::Message).map(prompt),
         named: read(RecordingKind::SpokenName).map(|name| prompt(shipped::connecting_with(&name))),
         unavailable: read(RecordingKind::Unavailable).map(prompt),
+        gate: read(RecordingKind::Gate).map(with_pause).map(prompt),
+        machine: read(RecordingKind::Machine).map(prompt),
         registered_name: Arc::clone(name),
     }
 }

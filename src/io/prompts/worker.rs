@@ -13,7 +13,7 @@ use super::uploads;
 use crate::audio::Prompt;
 use crate::config::PromptConfig;
 use crate::io::speech::{Speaker, SpeechError};
-use crate::media::api::{Clip, Spoken};
+use crate::media::api::{Clip, Left, Spoken};
 use crate::model::{BusinessId, Codec};
 
 /// How often the worker looks for newly installed recordings.
@@ -154,6 +154,10 @@ impl Worker {
             Message::Unavailable => &texts.unavailable_text,
             Message::Gate => &texts.gate_text,
             Message::Whisper | Message::Accept => &texts.whisper_text,
+            Message::Machine => match clip {
+                Clip::Machine(Left { text: Some(own), .. }) => own.as_ref(),
+                _ => &texts.machine_text,
+            },
         };
         let mut text = text.replace("{company}", &name);
         if let Clip::Whisper(whisper) = clip {

@@ -59,15 +59,13 @@ pub fn seed_businesses(archive: &dyn Archive, seeds: &[BusinessSeed]) -> Result<
             }
         };
         let business = Business {
-            id: seed.id.clone(),
-            name: seed.name.clone(),
-            password_hash,
-            enabled: true,
             limits: seed.limits,
             tariff: seed.tariff,
             caller_ids: seed.caller_ids.clone(),
             recording: seed.recording,
             gates: seed.gates,
+            voice: seed.voice.clone(),
+            ..Business::new(seed.id.clone(), seed.name.clone(), password_hash)
         };
         added += usize::from(archive.add_business(&business)?);
     }

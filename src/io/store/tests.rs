@@ -7,9 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::*;
-use crate::model::{
-    Cause, Currency, Endpoint, Idempotency, InitiationMessage, Limits, Money, Outcome, Progress, Role, Tariff,
-};
+use crate::model::{Cause, Currency, Endpoint, Idempotency, InitiationMessage, Money, Outcome, Progress, Role};
 
 type Answers = Receiver<(StoreToken, Result<(), StoreFailure>)>;
 
@@ -35,19 +33,14 @@ fn call(number: i64) -> StoredCall {
         id: CallId::new(created_at, [3; 10]),
         created_at,
         message: InitiationMessage {
-            business_id: "abc".parse().unwrap(),
-            customer: Endpoint::parse("+12125550100").unwrap(),
-            representatives: vec![Endpoint::parse("+12125550101").unwrap()],
-            desired_contact_time: None,
-            company_name: None,
-            web_page: None,
-            note: None,
             reference: Some(format!("order {number}")),
-            caller_id: None,
             withhold_caller_id: true,
-            record: false,
             headers: vec![("User-to-User".into(), "56a3;encoding=hex".into())],
-            idempotency: None,
+            ..InitiationMessage::new(
+                "abc".parse().unwrap(),
+                Endpoint::parse("+12125550100").unwrap(),
+                vec![Endpoint::parse("+12125550101").unwrap()],
+            )
         },
         progress: Progress::default(),
     }
@@ -100,6 +93,7 @@ fn finish(call: &StoredCall) -> StoreOp {
         transfers: 0,
         recording: None,
         supervisor_billable_seconds: 0,
+        customer_answered_by: None,
     };
     let attempt = AttemptRecord {
         call_id: call.id,
@@ -121,17 +115,8 @@ fn finish(call: &StoredCall) -> StoreOp {
 }
 
 fn business(id: &str) -> Business {
-    Business {
-        id: id.parse().unwrap(),
-        name: id.to_uppercase(),
-        password_hash: PasswordHash("$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaA".to_owned()),
-        enabled: true,
-        limits: Limits::default(),
-        tariff: Tariff::default(),
-        caller_ids: Vec::new(),
-        recording: Default::default(),
-        gates: Default::default(),
-    }
+    let hash = "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaA";
+    Business::new(id.parse().unwrap(), id.to_uppercase(), PasswordHash(hash.to_owned()))
 }
 
 #[test]

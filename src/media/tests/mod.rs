@@ -3,6 +3,7 @@
 mod conference;
 mod held;
 mod keys;
+mod machines;
 mod recorded;
 mod secure;
 
@@ -31,7 +32,8 @@ impl Prompts for ToneLibrary {
     fn find(&self, clip: &Clip) -> Arc<Prompt> {
         let samples = match clip {
             Clip::HoldMusic => tone::sine(620.0, 8000, 800),
-            Clip::Connecting(_) | Clip::Unavailable(_) | Clip::Gate(_) | Clip::Whisper(_) => {
+            Clip::Silence => Vec::new(),
+            Clip::Connecting(_) | Clip::Unavailable(_) | Clip::Gate(_) | Clip::Whisper(_) | Clip::Machine(_) => {
                 tone::sine(MESSAGE_HZ, 8000, 8000)
             }
         };
@@ -481,6 +483,7 @@ fn any_command() -> impl Strategy<Value = Command> {
             after: Duration::from_millis(ms),
         }),
         (0u16..3).prop_map(|n| Command::HearKeys { leg: leg(n) }),
+        (0u16..3).prop_map(|n| Command::HearWho { leg: leg(n), times: crate::model::MachineTimes::default() }),
         (0u16..3, 0u8..16).prop_map(|(n, key)| Command::Pressed { leg: leg(n), key: Key::of_event(key).unwrap() }),
         (0u16..3, 0u64..9)
             .prop_map(|(n, s)| Command::WatchSilence { leg: leg(n), after: Some(Duration::from_secs(s)) }),
@@ -534,6 +537,7 @@ fn command_leg(command: &Command) -> LegId {
         | Command::SendDigits { leg, .. }
         | Command::Pressed { leg, .. }
         | Command::HearKeys { leg }
+        | Command::HearWho { leg, .. }
         | Command::Close { leg } => *leg,
     }
 }
