@@ -25,7 +25,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use crate::model::{
-    BusinessId, Codecs, Gates, Limits, MachineTimes, SipTransport, SwitchAddress, Tariff, Trunk, Voice,
+    BusinessId, Codecs, Gates, Limits, MachineTimes, Recording, SipTransport, SwitchAddress, Tariff, Trunk, Voice,
     business::PasswordHash,
 };
 
