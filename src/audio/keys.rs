@@ -42,7 +42,24 @@ impl Default for KeyEar {
     }
 }
 
+/// A key's two tones are so loud each: about -9 dBm0, as telephones make them.
+const LOUDNESS: f64 = 8000.0;
+
+/// `count` samples (8 kHz) of a key that has sounded for `from` samples.
+pub fn sound(key: Key, from: usize, count: usize) -> Vec<i16> {
+    let places = KEYS.iter().zip(ROWS).flat_map(|(keys, row)| keys.iter().zip(COLUMNS).map(move |at| (row, at)));
+    let pair = places.into_iter().find(|(_, (letter, _))| **letter == key.letter());
+    let (row, column) = pair.map_or((0.0, 0.0), |(row, (_, column))| (row, column));
+    let tone = |hertz: f64, at: usize| (TAU * hertz * at as f64 / 8000.0).sin() * LOUDNESS;
+    (from..from + count).map(|at| (tone(row, at) + tone(column, at)) as i16).collect()
+}
+
 impl KeyEar {
+    /// A key sounds that was said.
+    pub fn is_down(&self) -> bool {
+        self.down.is_some()
+    }
+
     /// Hears the next samples (8 kHz) and says each key once, when it has been down long enough.
     pub fn hear(&mut self, samples: &[i16], mut pressed: impl FnMut(Key)) {
         for sample in samples {
@@ -153,6 +170,14 @@ mod tests {
                 line.resize(line.len() + 40 * 8, 0);
             }
             assert_eq!(heard(&line), letters, "offset {offset}");
+        }
+    }
+
+    #[test]
+    fn what_we_sound_is_heard() {
+        for key in (0..16).filter_map(Key::of_event) {
+            let line = [sound(key, 0, 300), sound(key, 300, 500), vec![0; 800]].concat();
+            assert_eq!(heard(&line), key.letter().to_string());
         }
     }
 

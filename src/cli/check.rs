@@ -155,6 +155,7 @@ fn manners(switch: &SwitchConfig) -> Vec<String> {
     say(trunk.privacy, "the caller is not shown".to_owned());
     say(trunk.sign, "INVITEs are signed (STIR)".to_owned());
     say(trunk.dtmf == DtmfForm::Info, "digits by INFO".to_owned());
+    say(trunk.dtmf == DtmfForm::InBand, "digits as tones".to_owned());
     match trunk.srtp {
         SrtpUse::Off => {}
         SrtpUse::Optional => say(true, "SRTP where it can".to_owned()),

@@ -34,11 +34,18 @@ pub(super) fn trunk(reader: &mut Reader, section: &mut Section<'_>, codecs: Code
     });
     let privacy = section.flag(reader, "privacy");
     let sign = section.flag(reader, "sign");
-    let dtmf = section.read(reader, "dtmf", "write dtmf = \"rfc4733\" or dtmf = \"info\"", |text| match text {
-        "rfc4733" => Ok(DtmfForm::Rfc4733),
-        "info" => Ok(DtmfForm::Info),
-        _ => Err("no way to send digits"),
-    });
+    let dtmf =
+        section.read(
+            reader,
+            "dtmf",
+            "write dtmf = \"rfc4733\", dtmf = \"info\" or dtmf = \"inband\"",
+            |text| match text {
+                "rfc4733" => Ok(DtmfForm::Rfc4733),
+                "info" => Ok(DtmfForm::Info),
+                "inband" => Ok(DtmfForm::InBand),
+                _ => Err("no way to send digits"),
+            },
+        );
     let mend = "write srtp = \"off\", srtp = \"optional\" or srtp = \"required\"";
     let srtp = section.read(reader, "srtp", mend, |text| match text {
         "off" => Ok(SrtpUse::Off),

@@ -73,6 +73,7 @@ impl Engine {
                     recorded = taped::begins(live);
                 }
                 self.media(Command::Bridge { a: leg(a), b: leg(b) });
+                self.listen_for_keys(leg(a), leg(b));
                 if recorded {
                     self.media(Command::Record { a: leg(a), b: leg(b) });
                 }

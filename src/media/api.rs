@@ -84,12 +84,13 @@ pub enum Command {
     /// A third party takes part in the talk of these two, who are bridged and stay so; said again with another mode or another
     /// representative, it goes on with those. It ends when any of the three is closed: the others go on as without it.
     Supervise { supervisor: LegId, customer: LegId, representative: LegId, mode: SupervisorMode },
-    /// Dial to this leg as RFC 4733 events after such a pause; said again, the digits queue. [`Event::DigitsSent`] follows,
-    /// unless the peer did not agree to telephone-event.
+    /// Dial to this leg after such a pause, as RFC 4733 events where the peer agreed to telephone-event, else as tones; said
+    /// again, the digits queue. [`Event::DigitsSent`] follows.
     SendDigits { leg: LegId, digits: Digits, after: Duration },
     /// This leg's party pressed a key and said so by signalling: the same press may come as an RFC 4733 event too.
     Pressed { leg: LegId, key: Key },
-    /// Listen for keys in this leg's sound, until something else is played to it or it is bridged.
+    /// Listen for keys in this leg's sound, until something else is played to it or it is bridged (anew). While it is bridged
+    /// its peer hears them as events, if it agreed to such, and no more than their beginning as sound.
     HearKeys { leg: LegId },
     /// Listen to this leg, which has just answered: a person or a machine? [`Event::AnsweredBy`] follows, and after a machine
     /// [`Event::GreetingOver`], unless it is bridged before.

@@ -1,4 +1,4 @@
-//! Dials to a leg as telephone events (RFC 4733): a key sounds 100 ms and rests 100 ms, every packet of it bears the moment of its
+//! Dials to a leg: as tones where its peer did not agree to telephone-event ([`Sounding`]), else as events (RFC 4733): a key sounds 100 ms and rests 100 ms, every packet of it bears the moment of its
 //! beginning, the last one is sent three times. Owns the beat and what stands in each packet; refuses to know why.
 //!
 //! ```text
@@ -12,11 +12,13 @@ use std::time::Duration;
 use super::api::Event;
 use super::playout::after;
 use super::secure;
+use super::tones::Sounding;
 use super::{Outgoing, Shard, Slot};
 use crate::clock::Mono;
 use crate::model::digits::{PAUSE, PRESS, RELEASE, Step};
 use crate::model::{Digits, Key, LegId};
 use crate::rtp::{self, HEADER, Sender, TelephoneEvent};
+use crate::sdp::MediaPlan;
 
 /// Between two packets of an event.
 const BEAT: Duration = Duration::from_millis(20);
@@ -35,6 +37,8 @@ const MAX_STEPS: usize = 96;
 pub(super) struct Dialler {
     steps: VecDeque<Step>,
     pressing: Option<Pressing>,
+    /// The same in sound.
+    sounding: Option<Sounding>,
     due: Mono,
 }
 
@@ -61,7 +65,7 @@ pub(super) enum Beat {
 
 impl Dialler {
     fn new(digits: &Digits, due: Mono) -> Dialler {
-        Dialler { steps: digits.steps().iter().copied().collect(), pressing: None, due }
+        Dialler { steps: digits.steps().iter().copied().collect(), pressing: None, sounding: None, due }
     }
 
     fn add(&mut self, digits: &Digits) {
@@ -71,7 +75,7 @@ impl Dialler {
 
     /// A key sounds: nothing else is to be heard.
     pub(super) fn sounds(&self) -> bool {
-        self.pressing.is_some()
+        self.pressing.is_some() || self.sounding.is_some()
     }
 
     /// What is due now, on an event clock of so many ticks a second.
@@ -108,6 +112,41 @@ impl Dialler {
     }
 }
 
+/// What a beat of sound brought.
+enum Sounded {
+    /// Nothing to send now.
+    Rest,
+    /// A frame of so many milliseconds; the last of all?
+    Frame { ms: u16, last: bool },
+    /// All is dialled.
+    Over,
+}
+
+impl Dialler {
+    /// What is due now, as sound, appended to `packet`.
+    fn sound(&mut self, now: Mono, plan: &MediaPlan, packet: &mut Vec<u8>) -> Sounded {
+        let sounding = match &mut self.sounding {
+            Some(sounding) => sounding,
+            None => match self.steps.pop_front() {
+                None => return Sounded::Over,
+                Some(Step::Pause) => {
+                    self.due = self.due + PAUSE;
+                    return Sounded::Rest;
+                }
+                Some(Step::Press(key)) => self.sounding.insert(Sounding::new(key, plan.codec)),
+            },
+        };
+        let ms = plan.codec.packet_ms(plan.ptime_ms);
+        let over = sounding.frame(plan.codec, ms, packet);
+        self.due = after(self.due, Duration::from_millis(u64::from(ms)), now);
+        if over {
+            self.due = self.due + RELEASE;
+            self.sounding = None;
+        }
+        Sounded::Frame { ms, last: over && self.steps.is_empty() }
+    }
+}
+
 impl Shard {
     /// Dials `digits` to a leg, behind what is being dialled already.
     pub(super) fn send_digits(&mut self, now: Mono, id: LegId, digits: &Digits, wait: Duration) {
@@ -134,9 +173,7 @@ impl Shard {
         let plan = leg.agreed.as_ref().map(|agreed| &agreed.plan);
         let agreed = plan.and_then(|plan| plan.telephone_event.map(|(send, _)| (send, plan.event_hz)));
         let Some((payload_type, event_hz)) = agreed else {
-            // Nobody would understand: who asked has a bound of his own.
-            leg.dialler = None;
-            return;
+            return self.sound_beat(now, slot, send);
         };
         let beat = dialler.beat(now, &mut leg.sender, event_hz);
         let due = dialler.due;
@@ -155,6 +192,40 @@ impl Shard {
             self.events.push_back(Event::DigitsSent { leg: leg.id });
         } else {
             self.playout.put(slot, due);
+        }
+    }
+}
+
+impl Shard {
+    /// The same for a peer without events.
+    fn sound_beat(&mut self, now: Mono, slot: Slot, send: &mut impl FnMut(Outgoing, &mut [u8])) {
+        let Some(leg) = self.legs.get_mut(slot.0) else { return };
+        let target = leg.target();
+        let (Some(dialler), Some(agreed)) = (&mut leg.dialler, &leg.agreed) else {
+            // Nothing is agreed: who asked has a bound of his own.
+            leg.dialler = None;
+            return;
+        };
+        let packet = &mut self.made;
+        packet.clear();
+        packet.resize(HEADER, 0);
+        let sounded = dialler.sound(now, &agreed.plan, packet);
+        let due = dialler.due;
+        if let (Sounded::Frame { ms, .. }, Some(to)) = (&sounded, target) {
+            let codec = agreed.plan.codec;
+            let stamp = leg.sender.frame(now, u32::from(*ms) * (codec.clock_hz() / 1000));
+            if let Some(header) = packet.first_chunk_mut::<HEADER>() {
+                rtp::write(header, agreed.plan.send_payload_type, stamp);
+            }
+            self.counters.played += 1;
+            secure::emit(&mut leg.secure, Outgoing { slot, to }, packet, send);
+        }
+        match sounded {
+            Sounded::Rest | Sounded::Frame { last: false, .. } => self.playout.put(slot, due),
+            Sounded::Frame { last: true, .. } | Sounded::Over => {
+                leg.dialler = None;
+                self.events.push_back(Event::DigitsSent { leg: leg.id });
+            }
         }
     }
 }

@@ -25,6 +25,8 @@ pub(super) struct Ear {
     /// Of the codec that was heard last.
     decoder: Option<(Codec, Decoder)>,
     samples: Vec<i16>,
+    /// It was bridged while a key sounded, which is not to be heard as another: it goes, unless keys are waited for again.
+    closing: bool,
 }
 
 /// A person or a machine?
@@ -67,6 +69,24 @@ pub(super) fn hear_no_keys(ear: &mut Option<Box<Ear>>) {
     }
 }
 
+/// They talk from now on.
+pub(super) fn bridged(ear: &mut Option<Box<Ear>>) {
+    match ear {
+        Some(listens) if listens.hears_key() => {
+            listens.who = None;
+            listens.closing = true;
+        }
+        _ => *ear = None,
+    }
+}
+
+impl Ear {
+    /// A key sounds that was told.
+    pub(super) fn hears_key(&self) -> bool {
+        self.keys.as_ref().is_some_and(KeyEar::is_down)
+    }
+}
+
 fn event(leg: LegId, told: Told) -> Event {
     match told {
         Told::By(by) => Event::AnsweredBy { leg, by },
@@ -78,7 +98,8 @@ impl Shard {
     /// Keys are listened for from now on.
     pub(super) fn hear_keys(&mut self, id: LegId) {
         if let Some(ear) = self.ear(id) {
-            ear.keys = Some(KeyEar::default());
+            ear.keys.get_or_insert_default();
+            ear.closing = false;
         }
     }
 
@@ -115,11 +136,12 @@ impl Shard {
             let (id, events) = (leg.id, &mut self.events);
             who.hear(now, &ear.samples, |told| events.push_back(event(id, told)));
         }
+        let (id, closing) = (leg.id, ear.closing);
+        // The same press may have come by signalling.
+        pressed.retain(|key| !closing && leg.presses().event(now, *key, heard.header.timestamp) == Judged::New);
         for key in pressed {
-            // The same press may have come by signalling.
-            if leg.presses().event(now, key, heard.header.timestamp) == Judged::New {
-                self.events.push_back(Event::Digit { leg: leg.id, key });
-            }
+            self.events.push_back(Event::Digit { leg: id, key });
+            self.key_crosses(now, id, key);
         }
     }
 
@@ -130,6 +152,10 @@ impl Shard {
             if let Some(who) = &mut ear.who {
                 let (id, events) = (leg.id, &mut self.events);
                 who.fill(now, |told| events.push_back(event(id, told)));
+            }
+            if ear.closing {
+                leg.ear = None;
+                continue;
             }
             if ear.who.as_ref().is_some_and(|who| who.ear.is_done()) {
                 ear.who = None;

@@ -20,6 +20,7 @@ mod recorder;
 mod relay;
 mod secure;
 mod shard;
+mod tones;
 mod transcode;
 
 #[cfg(test)]

@@ -198,7 +198,7 @@ impl Shard {
     /// A packet came to a leg, in clear.
     pub(super) fn judge(&mut self, now: Mono, slot: Slot, from: SocketAddr, bytes: &mut [u8]) -> Verdict {
         let Some(leg) = self.legs.get_mut(slot.0) else { return Verdict::default() };
-        let heard = match leg.take(now, from, bytes, self.settings.latch_any_address) {
+        let mut heard = match leg.take(now, from, bytes, self.settings.latch_any_address) {
             Taken::Heard(heard) => heard,
             Taken::Refused => {
                 self.counters.refused += 1;
@@ -217,6 +217,11 @@ impl Shard {
         let (recorded, mixed) = (leg.recorded, leg.mixed);
         if leg.ear.is_some() {
             self.listen(now, slot, &heard, bytes);
+            // The peer is told the key: the rest of it is no voice.
+            let ear = self.legs.get(slot.0).and_then(|leg| leg.ear.as_deref());
+            if matches!(heard.sound, Sound::Voice(_)) && ear.is_some_and(ear::Ear::hears_key) {
+                heard.sound = Sound::Quiet;
+            }
         }
         let twin = heard.sound == Sound::Event && self.key_pressed(now, slot, &heard, bytes);
         let Some(leg) = self.legs.get_mut(slot.0) else { return Verdict::default() };
@@ -312,7 +317,7 @@ impl Shard {
             if let Some(leg) = self.legs.get_mut(slot.0) {
                 leg.hears = Hears::Peer { slot: peer, relayed: false, hold: None, way: Way::NEW };
                 leg.sender.new_source();
-                leg.ear = None;
+                ear::bridged(&mut leg.ear);
                 if let Some(presses) = &mut leg.presses {
                     presses.keep_to_ourselves();
                 }
@@ -337,16 +342,22 @@ impl Shard {
         }
     }
 
-    /// Signalling says that a key was pressed: the peer hears it, if it understands.
+    /// Signalling says that a key was pressed.
     fn pressed(&mut self, now: Mono, id: LegId, key: Key) {
         let Some(leg) = self.leg(id) else { return };
         if !leg.presses().message(now, key) {
             return;
         }
+        self.events.push_back(Event::Digit { leg: id, key });
+        self.key_crosses(now, id, key);
+    }
+
+    /// A key that this leg's party did not say as an event: the peer hears it as one, if it understands.
+    pub(super) fn key_crosses(&mut self, now: Mono, id: LegId, key: Key) {
+        let Some(leg) = self.leg(id) else { return };
         let peer = if let Hears::Peer { slot, .. } = leg.hears { self.legs.get(slot.0) } else { None };
         let understands = |leg: &&Leg| leg.agreed.as_ref().is_some_and(|agreed| agreed.plan.telephone_event.is_some());
         let peer = peer.filter(understands).map(|leg| leg.id);
-        self.events.push_back(Event::Digit { leg: id, key });
         if let Some(peer) = peer {
             self.send_digits(now, peer, &Digits::key(key), Duration::ZERO);
         }

@@ -69,12 +69,15 @@ impl Digits {
     pub fn of(address: &Endpoint) -> Option<Digits> {
         let Endpoint::Number(Number { extension, post_dial, .. }) = address else { return None };
         let letters = extension.iter().chain(post_dial).flat_map(|text| text.chars());
-        let steps: Vec<Step> = letters
-            .filter_map(|letter| match letter {
-                'p' | 'w' | ',' => Some(Step::Pause),
-                letter => Key::of(letter).map(Step::Press),
-            })
-            .collect();
+        Digits::new(letters.filter_map(|letter| match letter {
+            'p' | 'w' | ',' => Some(Step::Pause),
+            letter => Key::of(letter).map(Step::Press),
+        }))
+    }
+
+    /// These steps, if there is one.
+    pub fn new(steps: impl IntoIterator<Item = Step>) -> Option<Digits> {
+        let steps: Vec<Step> = steps.into_iter().collect();
         (!steps.is_empty()).then_some(Digits(steps))
     }
 

@@ -129,6 +129,8 @@ pub enum DtmfForm {
     Rfc4733,
     /// INFO with `application/dtmf-relay`.
     Info,
+    /// Tones in the sound: it understands nothing else.
+    InBand,
 }
 
 /// How well the caller's right to the number shown is known (RFC 8588 §4, ATIS-1000074).

@@ -3,6 +3,7 @@
 
 mod codecs;
 mod dialling;
+mod forms;
 mod full;
 mod recording;
 mod redirects;
@@ -37,6 +38,8 @@ pub struct Rig {
     /// Messages sent and not looked at yet.
     sent: VecDeque<(Hop, String)>,
     pub notices: Vec<Notice>,
+    /// Commands to media, but for ports.
+    pub media: Vec<Command>,
     pub records: Vec<CallRecord>,
     /// Of the last record.
     pub attempts: Vec<AttemptRecord>,
@@ -91,6 +94,7 @@ impl Rig {
             now,
             sent: VecDeque::new(),
             notices: Vec::new(),
+            media: Vec::new(),
             records: Vec::new(),
             attempts: Vec::new(),
             commands: Vec::new(),
@@ -125,6 +129,7 @@ impl Rig {
                     let quality = Quality::default();
                     self.engine.handle(self.now, Input::Media(Event::Closed { leg, quality }));
                 }
+                Output::Media(command) => self.media.push(command),
                 Output::Store { token, op } => {
                     if let StoreOp::Finish { record, attempts } = op {
                         self.records.push(*record);

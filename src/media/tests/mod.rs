@@ -1,6 +1,7 @@
 //! Stories of two legs in virtual time, proved by tones, and a storm of hostile datagrams.
 
 mod conference;
+mod forms;
 mod held;
 mod keys;
 mod machines;

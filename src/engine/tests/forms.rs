@@ -1,0 +1,121 @@
+//! Keys between the legs of a talk, each told in the form that it understands. Sound and events are media's; here is who is told what.
+
+use std::sync::Arc;
+
+use super::{Rig, hop, switch};
+use crate::engine::api::Input;
+use crate::media::api::{Command, Event};
+use crate::model::trunk::DtmfForm;
+use crate::model::{Digits, Key, LegId, Trunk};
+use crate::routing::Switch;
+
+const EVENTS: &str = "0 101\r\na=rtpmap:101 telephone-event/8000\r\n";
+const PLAIN: &str = "0\r\n";
+const ALL: &str = "1234567890*#ABCD";
+
+fn with(dtmf: DtmfForm) -> Vec<Switch> {
+    vec![Switch { trunk: Arc::new(Trunk { dtmf, ..Trunk::default() }), ..switch("ssp-61", 1) }]
+}
+
+/// Both talk; what each agreed on.
+fn talking(switches: Vec<Switch>, customer: &str, representative: &str) -> Rig {
+    let mut rig = Rig::new(switches);
+    rig.call();
+    for formats in [customer, representative] {
+        let (_, invite) = rig.next("INVITE");
+        rig.accept_with(&hop(1), &invite, formats);
+    }
+    assert!(rig.media.iter().any(|command| matches!(command, Command::Bridge { .. })));
+    rig
+}
+
+impl Rig {
+    fn leg(&self, attempt: u16) -> LegId {
+        LegId { call: self.last.unwrap(), attempt }
+    }
+
+    /// Media hears a key of the customer.
+    fn pressed(&mut self, letter: char) {
+        let (leg, key) = (self.leg(0), Key::of(letter).unwrap());
+        self.give(Input::Media(Event::Digit { leg, key }));
+    }
+
+    /// The keys that media is to send to the representative.
+    fn dialled(&self) -> String {
+        let digits = |command: &Command| match command {
+            Command::SendDigits { leg, digits, .. } if leg.attempt == 1 => Some(digits.clone()),
+            _ => None,
+        };
+        let letter = |digits: Digits| match digits.steps() {
+            [crate::model::digits::Step::Press(key)] => key.letter(),
+            _ => '?',
+        };
+        self.media.iter().filter_map(digits).map(letter).collect()
+    }
+
+    fn listened(&self) -> Vec<u16> {
+        let leg = |command: &Command| if let Command::HearKeys { leg } = command { Some(leg.attempt) } else { None };
+        self.media.iter().filter_map(leg).collect()
+    }
+}
+
+#[test]
+fn all_sixteen_keys_go_by_info_to_whom_did_not_agree_to_events() {
+    for trunk in [DtmfForm::Rfc4733, DtmfForm::Info] {
+        let mut rig = talking(with(trunk), PLAIN, PLAIN);
+        for letter in ALL.chars() {
+            rig.pressed(letter);
+            let (_, info) = rig.next("INFO");
+            assert!(info.contains(&format!("Signal={letter}\r\n")), "{info}");
+            rig.answer(&hop(1), &info, 200, "");
+            rig.pass(100);
+        }
+        assert_eq!((rig.dialled().as_str(), rig.count("INFO")), ("", 0));
+    }
+}
+
+#[test]
+fn media_tells_whom_agreed_to_events() {
+    let mut rig = talking(with(DtmfForm::Rfc4733), PLAIN, EVENTS);
+    ALL.chars().for_each(|letter| rig.pressed(letter));
+    assert_eq!((rig.dialled().as_str(), rig.count("INFO")), ("", 0));
+    assert_eq!(rig.listened(), [0], "the customer's keys may come as sound");
+}
+
+#[test]
+fn who_refuses_info_hears_tones_from_the_refused_key_on() {
+    let mut rig = talking(with(DtmfForm::Rfc4733), EVENTS, PLAIN);
+    rig.pressed('5');
+    rig.pressed('6');
+    let (_, info) = rig.next("INFO");
+    rig.answer(&hop(1), &info, 405, "");
+    let both = rig.media.iter().find_map(|command| match command {
+        Command::SendDigits { leg, digits, .. } if leg.attempt == 1 => Some(digits.steps().len()),
+        _ => None,
+    });
+    assert_eq!(both, Some(2));
+    rig.media.clear();
+    ALL.chars().for_each(|letter| rig.pressed(letter));
+    assert_eq!((rig.dialled().as_str(), rig.count("INFO")), (ALL, 0));
+}
+
+#[test]
+fn a_switch_that_knows_tones_only_is_offered_no_events_and_asked_by_no_info() {
+    let mut rig = Rig::new(with(DtmfForm::InBand));
+    rig.call();
+    for _ in 0..2 {
+        let (_, invite) = rig.next("INVITE");
+        assert!(!invite.contains("telephone-event"), "{invite}");
+        rig.accept(&hop(1), &invite);
+    }
+    ALL.chars().for_each(|letter| rig.pressed(letter));
+    assert_eq!((rig.dialled().as_str(), rig.count("INFO")), (ALL, 0));
+    assert_eq!(rig.listened(), Vec::<u16>::new(), "tones pass as sound");
+}
+
+#[test]
+fn only_a_leg_that_may_say_keys_by_sound_alone_is_listened_to() {
+    assert_eq!(talking(with(DtmfForm::Rfc4733), EVENTS, EVENTS).listened(), Vec::<u16>::new());
+    assert_eq!(talking(with(DtmfForm::Rfc4733), EVENTS, PLAIN).listened(), [1]);
+    assert_eq!(talking(with(DtmfForm::Info), PLAIN, PLAIN).listened(), Vec::<u16>::new(), "theirs come by INFO");
+}
