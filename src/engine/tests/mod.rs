@@ -43,8 +43,6 @@ pub struct Rig {
     pub records: Vec<CallRecord>,
     /// Of the last record.
     pub attempts: Vec<AttemptRecord>,
-    /// What media was told, ports left out.
-    pub commands: Vec<Command>,
     pub replied: Vec<(ReplyTo, Reply)>,
     pub ports: u16,
     pub last: Option<CallId>,
@@ -97,7 +95,6 @@ impl Rig {
             media: Vec::new(),
             records: Vec::new(),
             attempts: Vec::new(),
-            commands: Vec::new(),
             replied: Vec::new(),
             ports: 0,
             last: None,
@@ -142,7 +139,6 @@ impl Rig {
                     self.notices.push(Notice::State { call, from, to });
                 }
                 Output::Notice(notice) => self.notices.push(notice),
-                Output::Media(command) => self.commands.push(command),
                 Output::Reply { to, reply } => self.replied.push((to, reply)),
                 _ => {}
             }

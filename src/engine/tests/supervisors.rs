@@ -65,7 +65,7 @@ fn a_supervisor_is_dialled_listens_changes_and_goes_while_the_talk_goes_on() {
     rig.accept(&to, &invite);
     let change = SupervisorWish::Change { leg: 2, mode: SupervisorMode::Join };
     assert!(matches!(rig.wish("abc", change), Reply::Supervised(Some(_))));
-    let modes: Vec<_> = rig.commands.iter().filter_map(supervises).collect();
+    let modes: Vec<_> = rig.media.iter().filter_map(supervises).collect();
     assert_eq!(modes, [SupervisorMode::Listen, SupervisorMode::Join]);
     assert!(matches!(rig.wish("abc", SupervisorWish::Dismiss { leg: 2 }), Reply::Supervised(Some(_))));
     let (to, bye) = rig.next("BYE");
