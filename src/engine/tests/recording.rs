@@ -44,7 +44,7 @@ fn a_recording_that_the_account_does_not_have_is_refused() {
     assert_eq!(rig.replied.pop(), Some((ReplyTo(5), Reply::Refused(Refusal::RecordingBarred))));
     rig.talk_asking(false);
     rig.joined();
-    assert!(!rig.commands.iter().any(|command| matches!(command, Command::Record { .. })));
+    assert!(!rig.media.iter().any(|command| matches!(command, Command::Record { .. })));
     assert_eq!(rig.shown().recording, None);
 }
 
