@@ -10,10 +10,10 @@ use callbridge::audio::resample::Resampler;
 use callbridge::audio::{Prompt, wav};
 use callbridge::clock::{Mono, Wall};
 use callbridge::media::api::{Clip, Command, Prompts};
-use callbridge::media::{Settings, Shard};
+use callbridge::media::{Half, Settings, Shard};
 use callbridge::model::{CallId, Codec, LegId};
 use callbridge::rtp::{self, HEADER, Stamp};
-use callbridge::sdp::{Direction, MediaPlan};
+use callbridge::sdp::{Direction, MediaPlan, RtcpPath};
 use divan::Bencher;
 
 fn main() {
@@ -114,7 +114,7 @@ fn cross_20_ms(bencher: Bencher, (from, to): (Codec, Codec)) {
         let (header, room) = datagram.split_first_chunk_mut::<HEADER>().expect("room");
         rtp::write(header, 96, Stamp { marker: false, sequence: n as u16, timestamp, ssrc: 1 });
         room.copy_from_slice(payload);
-        let sent = shard.packet(Mono(now), slots[0], peer, datagram).send.is_some();
+        let sent = shard.packet(Mono(now), slots[0], Half::Rtp, peer, datagram).send.is_some();
         let mut made = usize::from(sent);
         for _ in 0..20 {
             shard.tick(Mono(now), |_, _| made += 1);
@@ -128,6 +128,7 @@ fn cross_20_ms(bencher: Bencher, (from, to): (Codec, Codec)) {
 fn plan(codec: Codec, port: u16) -> MediaPlan {
     MediaPlan {
         remote: SocketAddr::from(([127, 0, 0, 1], port)),
+        rtcp: RtcpPath::Off,
         codec,
         send_payload_type: 96,
         receive_payload_type: 96,

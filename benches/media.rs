@@ -7,10 +7,10 @@ use std::time::Duration;
 use callbridge::audio::{Prompt, g711};
 use callbridge::clock::{Mono, Wall};
 use callbridge::media::api::{Clip, Command, Prompts, Script};
-use callbridge::media::{Settings, Shard, Slot};
+use callbridge::media::{Half, Settings, Shard, Slot};
 use callbridge::model::{CallId, LegId, SupervisorMode};
 use callbridge::rtp::{self, HEADER, Stamp};
-use callbridge::sdp::{self, Codec, Direction, LocalMedia, LocalSrtp, MediaPlan};
+use callbridge::sdp::{self, Codec, Direction, LocalMedia, LocalSrtp, MediaPlan, RtcpPath};
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 
@@ -32,7 +32,8 @@ fn leg(attempt: u16) -> LegId {
 
 fn plan(attempt: u16, codec: Codec) -> MediaPlan {
     MediaPlan {
-        remote: ([192, 0, 2, 9], 4000 + attempt).into(),
+        remote: ([192, 0, 2, 9], 4000 + 2 * attempt).into(),
+        rtcp: RtcpPath::Apart(([192, 0, 2, 9], 4001 + 2 * attempt).into()),
         codec,
         send_payload_type: codec.payload_type(),
         receive_payload_type: codec.payload_type(),
@@ -69,7 +70,7 @@ fn relay(bencher: Bencher<'_, '_>, codecs: [Codec; 2]) {
         }
         sequence = sequence.wrapping_add(1);
         now = now + Duration::from_millis(20);
-        shard.packet(now, slot, from, black_box(&mut bytes))
+        shard.packet(now, slot, Half::Rtp, from, black_box(&mut bytes))
     });
 }
 
@@ -149,7 +150,7 @@ fn supervised(bencher: Bencher<'_, '_>, codecs: [Codec; 2], mode: SupervisorMode
             if let Some(header) = bytes.first_chunk_mut() {
                 rtp::write(header, codec.payload_type(), stamp);
             }
-            shard.packet(now, slot, plan(attempt, codec).remote, black_box(&mut bytes));
+            shard.packet(now, slot, Half::Rtp, plan(attempt, codec).remote, black_box(&mut bytes));
         }
         sequence = sequence.wrapping_add(1);
         for _ in 0..2 {

@@ -17,7 +17,7 @@ use callbridge::config::MediaIo;
 use callbridge::io::media_thread::{MediaCounters, MediaHandle, MediaSettings, Sinks};
 use callbridge::media::api::{Clip, Command, Event, Prompts};
 use callbridge::model::{CallId, LegId};
-use callbridge::sdp::{Codec, Direction, MediaPlan};
+use callbridge::sdp::{Codec, Direction, MediaPlan, RtcpPath};
 use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags};
 
 /// Phones behind one socket: the load must cost less than what it measures.
@@ -166,6 +166,7 @@ impl Load {
                 let Some(Event::Opened { local, .. }) = media.command(Command::Open { leg }) else { panic!("no port") };
                 let plan = MediaPlan {
                     remote: sockets[socket].local_addr().expect("address"),
+                    rtcp: RtcpPath::Mux,
                     codec: Codec::Pcmu,
                     send_payload_type: 0,
                     receive_payload_type: 0,

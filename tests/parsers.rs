@@ -14,6 +14,11 @@ const SIP: &[u8] = b"INVITE sip:a@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.
 const STREAM: &[u8] = b"\x10OPTIONS sip:a@h SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK1\r\nl: 4\r\n\r\nbody\r\n\r\n\
     OPTIONS sip:a@h SIP/2.0\r\nContent-Length: 0\r\n\r\n";
 const RTP: &[u8] = b"\x80\x00\x00\x01\x00\x00\x00\xa0\x12\x34\x56\x78\x7f\x7f\x7f\x7f";
+/// A sender report with one block, a name, a goodbye.
+const RTCP: &[u8] =
+    b"\x81\xc8\x00\x0c\x12\x34\x56\x78\xe9\xa0\x00\x01\x80\x00\x00\x00\x00\x00\x00\xa0\x00\x00\x00\x01\x00\x00\x00\xa0\
+    \x11\x11\x11\x11\x00\x00\x00\x00\x00\x00\x00\x05\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\
+    \x81\xca\x00\x03\x12\x34\x56\x78\x01\x03abc\x00\x00\x00\x81\xcb\x00\x01\x12\x34\x56\x78";
 const HTTP: &[u8] = br#"{"business_id":"abc","password":"p","customer":"+12125550100","representative":["sip:r@h","+12125550101"],
     "desired_contact_time":"2026-11-24T14:30:00Z","company_name":"ABC","web_page":{"url":"https://a.example/","title":"t"}}"#;
 const CONFIG: &[u8] = b"[sip]\nlisten = [\"udp:127.0.0.1:5060\"]\n[[switch]]\nname = \"ssp-62\"\naddress = \"sip:127.0.0.1:5070;transport=udp\"\n\
@@ -55,6 +60,9 @@ proptest! {
 
     #[test]
     fn media_packets(bytes in input(RTP)) { bodies::rtp(&bytes); }
+
+    #[test]
+    fn reports(bytes in input(RTCP)) { bodies::rtcp(&bytes); }
 
     #[test]
     fn payloads_of_every_codec(bytes in input(OPUS)) { bodies::payloads(&bytes); }

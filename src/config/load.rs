@@ -206,10 +206,11 @@ pub fn notes(config: &Config) -> Vec<String> {
         config.stir.is_none() && config.switches.iter().any(|switch| switch.trunk.sign),
         "a switch has sign = true, but there is no [stir]: its calls go unsigned",
     );
-    let even = usize::from(config.media.ports.1.saturating_sub(config.media.ports.0)) / 2 + 1;
+    let (first, last) = config.media.ports;
+    let pairs = usize::from((last.saturating_add(1) / 2).saturating_sub(first.div_ceil(2)));
     note(
-        even / 2 < usize::try_from(config.call.max_calls).unwrap_or(usize::MAX),
-        "media.ports has fewer even ports than two for each of call.max_calls: calls beyond will wait or fail",
+        pairs / 2 < usize::try_from(config.call.max_calls).unwrap_or(usize::MAX),
+        "media.ports has fewer pairs of ports than two for each of call.max_calls: calls beyond will wait or fail",
     );
     notes
 }

@@ -141,6 +141,7 @@ impl Engine {
             media::Event::Silent { .. } => self.tell(now, leg.call, Event::Silent(leg.attempt)),
             media::Event::DigitsSent { .. } => self.tell(now, leg.call, Event::DigitsSent(leg.attempt)),
             media::Event::Digit { key, .. } => self.key_pressed(now, leg, key),
+            media::Event::Measured { .. } => {}
             media::Event::AnsweredBy { by, .. } => {
                 self.see(now, leg.call, Moment::Judged { by });
                 self.tell(now, leg.call, Event::Judged(leg.attempt, by));

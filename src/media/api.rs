@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{AnsweredBy, Digits, Key, LegId, MachineTimes, Quality, SupervisorMode};
+use crate::model::{AnsweredBy, Digits, Key, LegId, MachineTimes, Quality, Sample, SupervisorMode};
 use crate::sdp::MediaPlan;
 
 /// One recording to be played, named by what it says; resolved to audio by the prompt library outside.
@@ -122,6 +122,8 @@ pub enum Event {
     /// This leg's party pressed a key: once for each press, in whichever ways it came. A bridged peer that agreed to
     /// telephone-event hears it from media.
     Digit { leg: LegId, key: Key },
+    /// Five seconds of the leg, and all that was measured so far.
+    Measured { leg: LegId, quality: Quality, sample: Sample },
     /// Who answered, once after [`Command::HearWho`], within its time.
     AnsweredBy { leg: LegId, by: AnsweredBy },
     /// The machine has greeted, and beeped if it does: it records.
@@ -142,6 +144,7 @@ impl Event {
             | Event::Silent { leg, .. }
             | Event::DigitsSent { leg }
             | Event::Digit { leg, .. }
+            | Event::Measured { leg, .. }
             | Event::AnsweredBy { leg, .. }
             | Event::GreetingOver { leg }
             | Event::Closed { leg, .. } => *leg,

@@ -9,7 +9,7 @@ use super::leg::{Heard, Hears, Sound};
 use super::mixer::{Mixer, Party};
 use super::relay::Way;
 use super::secure;
-use super::{Outgoing, Shard, Slot};
+use super::{Half, Outgoing, Shard, Slot};
 use crate::audio::codec;
 use crate::clock::Mono;
 use crate::model::{LegId, SupervisorMode};
@@ -176,7 +176,7 @@ impl Shard {
                 leg.sender.new_source();
                 continue;
             };
-            let stamp = leg.sender.frame(now, ticks);
+            let stamp = leg.sender.frame(now, ticks, packet.len().saturating_sub(HEADER));
             if let Some(header) = packet.first_chunk_mut::<HEADER>() {
                 rtp::write(header, agreed.plan.send_payload_type, stamp);
             }
@@ -188,7 +188,7 @@ impl Shard {
                 self.events.push_back(super::api::Event::FirstRelayed { to: leg.id });
             }
             self.counters.relayed += 1;
-            secure::emit(&mut leg.secure, Outgoing { slot, to }, packet, send);
+            secure::emit(&mut leg.secure, Outgoing { slot, half: Half::Rtp, to }, packet, send);
         }
     }
 

@@ -13,7 +13,7 @@ use super::api::Event;
 use super::playout::after;
 use super::secure;
 use super::tones::Sounding;
-use super::{Outgoing, Shard, Slot};
+use super::{Half, Outgoing, Shard, Slot};
 use crate::clock::Mono;
 use crate::model::digits::{PAUSE, PRESS, RELEASE, Step};
 use crate::model::{Digits, Key, LegId};
@@ -185,7 +185,7 @@ impl Shard {
                 payload.copy_from_slice(&event.write());
             }
             self.counters.played += 1;
-            secure::emit(&mut leg.secure, Outgoing { slot, to }, &mut packet, send);
+            secure::emit(&mut leg.secure, Outgoing { slot, half: Half::Rtp, to }, &mut packet, send);
         }
         if over {
             leg.dialler = None;
@@ -213,12 +213,13 @@ impl Shard {
         let due = dialler.due;
         if let (Sounded::Frame { ms, .. }, Some(to)) = (&sounded, target) {
             let codec = agreed.plan.codec;
-            let stamp = leg.sender.frame(now, u32::from(*ms) * (codec.clock_hz() / 1000));
+            let stamp =
+                leg.sender.frame(now, u32::from(*ms) * (codec.clock_hz() / 1000), packet.len().saturating_sub(HEADER));
             if let Some(header) = packet.first_chunk_mut::<HEADER>() {
                 rtp::write(header, agreed.plan.send_payload_type, stamp);
             }
             self.counters.played += 1;
-            secure::emit(&mut leg.secure, Outgoing { slot, to }, packet, send);
+            secure::emit(&mut leg.secure, Outgoing { slot, half: Half::Rtp, to }, packet, send);
         }
         match sounded {
             Sounded::Rest | Sounded::Frame { last: false, .. } => self.playout.put(slot, due),

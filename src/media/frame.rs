@@ -33,7 +33,7 @@ impl Frame {
 
     /// The datagram, as the next packet of this sender.
     pub(super) fn stamp(&mut self, now: Mono, plan: &MediaPlan, sender: &mut Sender) -> &mut [u8] {
-        let stamp = sender.frame(now, u32::from(self.milliseconds) * (plan.codec.clock_hz() / 1000));
+        let stamp = sender.frame(now, u32::from(self.milliseconds) * (plan.codec.clock_hz() / 1000), self.length);
         if let Some(header) = self.bytes.first_chunk_mut::<HEADER>() {
             rtp::write(header, plan.send_payload_type, stamp);
         }

@@ -9,7 +9,7 @@ use super::leg::Hears;
 use super::player::Player;
 use super::playout::after;
 use super::secure;
-use super::{Outgoing, Shard, Slot};
+use super::{Half, Outgoing, Shard, Slot};
 use crate::clock::Mono;
 
 /// A holder who streams music is never quiet for so long; one who streams none is not waited for longer.
@@ -101,7 +101,7 @@ impl Shard {
             Some(to) => {
                 self.counters.played += 1;
                 let datagram = frame.stamp(now, &agreed.plan, &mut leg.sender);
-                secure::emit(&mut leg.secure, Outgoing { slot, to }, datagram, send);
+                secure::emit(&mut leg.secure, Outgoing { slot, half: Half::Rtp, to }, datagram, send);
             }
         }
         self.playout.put(slot, due);

@@ -76,6 +76,20 @@ impl Latch {
         (!target.ip().is_unspecified()).then_some(target)
     }
 
+    /// Who was heard, if anybody.
+    pub(super) fn source(&self) -> Option<SocketAddr> {
+        match self.source {
+            Source::Open => None,
+            Source::Guessed(source) => Some(source),
+            Source::Signalled => Some(self.signalled),
+        }
+    }
+
+    /// Whose packets are taken, once one was.
+    pub(super) fn ssrc(&self) -> Option<u32> {
+        self.ssrc
+    }
+
     /// The source can only change by a new agreement from `now` on: the socket may be connected to it.
     pub(super) fn settled(&self, now: Mono) -> bool {
         match self.source {

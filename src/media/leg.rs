@@ -12,9 +12,10 @@ use super::latch::{Judgement, Latch};
 use super::player::Player;
 use super::presses::Presses;
 use super::relay::Way;
+use super::reports::Reports;
 use super::secure::{self, Secure};
 use crate::clock::Mono;
-use crate::model::{LegId, Quality};
+use crate::model::LegId;
 use crate::rtp::{self, Arrival, Header, Receiver, Sender};
 use crate::sdp::{Codec, MediaPlan};
 
@@ -40,9 +41,11 @@ pub(super) struct Leg {
     pub(super) secure: Option<Box<Secure>>,
     /// Listens for keys in its sound, while one is waited for.
     pub(super) ear: Option<Box<Ear>>,
-    receiver: Receiver,
+    /// Its RTCP; made by the first agreement.
+    pub(super) reports: Option<Box<Reports>>,
+    pub(super) receiver: Receiver,
+    pub(super) refused: u64,
     watch: Watch,
-    refused: u64,
     /// The first packet was reported.
     spoke: bool,
 }
@@ -126,6 +129,7 @@ impl Leg {
             mixed: false,
             secure: None,
             ear: None,
+            reports: None,
             receiver: Receiver::default(),
             watch: Watch { after: None, since: Mono::default(), said: false },
             refused: 0,
@@ -237,17 +241,6 @@ impl Leg {
             return None;
         }
         self.watch.after.map(|after| self.watch.since + after)
-    }
-
-    /// The counters as they stand.
-    pub(super) fn quality(&self) -> Quality {
-        Quality {
-            packets_received: self.receiver.received(),
-            packets_sent: self.sender.sent(),
-            packets_lost: self.receiver.lost(),
-            packets_refused: self.refused,
-            jitter_ms: self.receiver.jitter_ms(),
-        }
     }
 }
 

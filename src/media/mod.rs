@@ -1,4 +1,4 @@
-//! A call's media: prompt, hold music, relay, digits, latching, silence, counters. Pure: driven by packets and ticks.
+//! A call's media: prompt, hold music, relay, digits, latching, silence, counters, RTCP. Pure: driven by packets and ticks.
 //! See [`api`] for what the engine says to it and hears from it, [`Shard`] for the machine. Owns what a leg hears and whose
 //! packets it takes; refuses sockets, ports and clocks, which are `io::media_thread`'s.
 
@@ -6,6 +6,8 @@ pub mod api;
 mod conference;
 mod digits;
 mod ear;
+mod emodel;
+mod figures;
 mod frame;
 mod hearing;
 mod hold;
@@ -18,6 +20,7 @@ mod playout;
 mod presses;
 mod recorder;
 mod relay;
+mod reports;
 mod secure;
 mod shard;
 mod tones;
@@ -27,4 +30,4 @@ mod transcode;
 mod tests;
 
 pub use recorder::Recorded;
-pub use shard::{Counters, Outgoing, Settings, Shard, Slot, Verdict};
+pub use shard::{Counters, Half, Outgoing, Settings, Shard, Slot, Verdict};

@@ -5,7 +5,7 @@ use super::jitter::{Carries, Coded};
 use super::leg::{Heard, Hears, Sound};
 use super::secure;
 use super::transcode::{KeyHeard, Made, Transcoder};
-use super::{Outgoing, Shard, Slot};
+use super::{Half, Outgoing, Shard, Slot};
 use crate::audio::{codec, g711};
 use crate::clock::Mono;
 use crate::model::Codec;
@@ -182,7 +182,7 @@ impl Shard {
             self.events.push_back(super::api::Event::FirstRelayed { to: leg.id });
         }
         self.counters.relayed += 1;
-        Some(Outgoing { slot: to, to: target })
+        Some(Outgoing { slot: to, half: Half::Rtp, to: target })
     }
 
     /// The transcoder's part of what is due at a leg.
@@ -217,7 +217,7 @@ impl Shard {
             return;
         };
         let ticks = u32::from(transcoder.ptime_ms()) * (agreed.plan.codec.clock_hz() / 1000);
-        let stamp = leg.sender.frame(now, ticks);
+        let stamp = leg.sender.frame(now, ticks, packet.len().saturating_sub(HEADER));
         if let Some(header) = packet.first_chunk_mut::<HEADER>() {
             rtp::write(header, agreed.plan.send_payload_type, stamp);
         }
@@ -225,7 +225,7 @@ impl Shard {
             self.events.push_back(super::api::Event::FirstRelayed { to: leg.id });
         }
         self.counters.relayed += 1;
-        secure::emit(&mut leg.secure, Outgoing { slot, to }, packet, send);
+        secure::emit(&mut leg.secure, Outgoing { slot, half: Half::Rtp, to }, packet, send);
     }
 
     /// A leg agreed on something else, or with another: what it hears and what is heard of it is judged anew.

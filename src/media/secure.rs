@@ -6,10 +6,11 @@
 
 use std::net::SocketAddr;
 
-use super::{Outgoing, Shard, Slot, Verdict};
+use super::{Half, Outgoing, Shard, Slot, Verdict};
 use crate::clock::Mono;
 use crate::model::{MasterKey, SrtpKeys};
-use crate::rtp::{Opener, Seal};
+use crate::rtp::{Opener, Seal, is_rtcp};
+use crate::sdp::RtcpPath;
 
 /// A leg's contexts. They outlive an agreement without encryption: a key that comes back goes on counting, so that no number is
 /// used twice and no packet heard twice.
@@ -66,6 +67,32 @@ pub(super) fn emit(
     }
 }
 
+/// Sends a report to a leg: sealed, where the leg is encrypted. What cannot be sealed is not sent.
+pub(super) fn emit_report(
+    secure: &mut Option<Box<Secure>>,
+    way: Outgoing,
+    packet: &mut [u8],
+    send: &mut impl FnMut(Outgoing, &mut [u8]),
+) {
+    match active(secure) {
+        None => send(way, packet),
+        Some(secure) => {
+            let sealed = secure.seals.last_mut().and_then(|(_, seal)| seal.seal_report(packet));
+            if let Some(mut datagram) = sealed {
+                send(way, &mut datagram);
+            }
+        }
+    }
+}
+
+/// The report in a datagram; `Some(None)`: the leg is in clear, and it is the datagram itself.
+pub(super) fn open_report(secure: &mut Option<Box<Secure>>, datagram: &[u8]) -> Option<Option<Vec<u8>>> {
+    match active(secure) {
+        None => Some(None),
+        Some(secure) => secure.opener.as_mut().and_then(|(_, opener)| opener.open_report(datagram)).map(Some),
+    }
+}
+
 fn active(secure: &mut Option<Box<Secure>>) -> Option<&mut Secure> {
     secure.as_deref_mut().filter(|secure| secure.active)
 }
@@ -81,8 +108,12 @@ enum Opened {
 }
 
 impl Shard {
-    /// A datagram came to a leg's socket.
-    pub fn packet(&mut self, now: Mono, slot: Slot, from: SocketAddr, bytes: &mut [u8]) -> Verdict {
+    /// A datagram came to one of a leg's two ports.
+    pub fn packet(&mut self, now: Mono, slot: Slot, half: Half, from: SocketAddr, bytes: &mut [u8]) -> Verdict {
+        if half == Half::Rtcp || (is_rtcp(bytes) && self.shares_its_port(slot)) {
+            self.report_came(now, slot, (half, from), bytes);
+            return Verdict::default();
+        }
         match self.opened(slot, bytes) {
             Opened::Clear => {
                 let verdict = self.judge(now, slot, from, bytes);
@@ -106,6 +137,11 @@ impl Shard {
                 Verdict::default()
             }
         }
+    }
+
+    fn shares_its_port(&self, slot: Slot) -> bool {
+        let agreed = self.legs.get(slot.0).and_then(|leg| leg.agreed.as_ref());
+        agreed.is_some_and(|agreed| agreed.plan.rtcp == RtcpPath::Mux)
     }
 
     fn opened(&mut self, slot: Slot, bytes: &[u8]) -> Opened {

@@ -20,8 +20,8 @@ use super::playout::{Playout, after};
 use super::presses::Judged;
 use super::recorder::{Recorded, Recorder};
 use super::relay::Way;
-use super::secure;
-use crate::clock::Mono;
+use super::{reports, secure};
+use crate::clock::{Mono, Wall};
 use crate::model::{CallId, Digits, Key, LegId};
 use crate::rtp::{Sender, TelephoneEvent};
 use crate::sdp::{Codec, MediaPlan};
@@ -38,13 +38,26 @@ pub struct Slot(pub usize);
 pub struct Settings {
     /// Peers behind NAT are expected: any address may latch within the window.
     pub latch_any_address: bool,
+    /// The wall's time at the zero of the clock that is handed in: reports name the wall's (RFC 3550 §4).
+    pub wall_at_zero: Wall,
+}
+
+/// Which of a leg's two ports.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Half {
+    /// The even one, for RTP.
+    Rtp,
+    /// The next one, for RTCP.
+    Rtcp,
 }
 
 /// Where a packet goes, in the buffer it came in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Outgoing {
-    /// Out of this leg's socket.
+    /// Out of a socket of this leg.
     pub slot: Slot,
+    /// Out of this one.
+    pub half: Half,
     /// To there.
     pub to: SocketAddr,
 }
@@ -71,6 +84,12 @@ pub struct Counters {
     pub refused: u64,
     /// Before anything was agreed.
     pub early: u64,
+    /// RTCP packets sent.
+    pub reports_sent: u64,
+    /// RTCP packets taken from peers.
+    pub reports_taken: u64,
+    /// RTCP packets refused: strangers, malformed, not authentic.
+    pub reports_refused: u64,
 }
 
 /// A set of legs that may hear each other.
@@ -78,8 +97,8 @@ pub struct Shard {
     pub(super) legs: Slab<Leg>,
     pub(super) slots: BTreeMap<LegId, Slot>,
     pub(super) prompts: Arc<dyn Prompts>,
-    settings: Settings,
-    random: StdRng,
+    pub(super) settings: Settings,
+    pub(super) random: StdRng,
     pub(super) playout: Playout,
     due: Vec<(Slot, Mono)>,
     next_sweep: Mono,
@@ -257,8 +276,12 @@ impl Shard {
         if now >= self.next_sweep {
             self.next_sweep = now + SWEEP;
             self.hand_out_recordings(now);
+            self.send_reports(now, &mut send);
             self.hear_gaps(now);
             for (_, leg) in &mut self.legs {
+                if let Some(sample) = leg.sample(now) {
+                    self.events.push_back(Event::Measured { leg: leg.id, quality: leg.quality(), sample });
+                }
                 if let Some(lasted) = leg.fell_silent(now) {
                     self.events.push_back(Event::Silent { leg: leg.id, lasted });
                 }
@@ -268,11 +291,13 @@ impl Shard {
 
     /// When [`Shard::tick`] has something to do next: for hosts in virtual time (it looks at every leg).
     pub fn next_due(&self) -> Option<Mono> {
-        let silence = self.legs.iter().filter_map(|(_, leg)| leg.silence_due()).min();
+        let reports = |leg: &Leg| leg.reports.as_ref().map(|reports| reports.due.min(reports.figures.due));
+        let watched = |leg: &Leg| [leg.silence_due(), reports(leg)].into_iter().flatten().min();
+        let watched = self.legs.iter().filter_map(|(_, leg)| watched(leg)).min();
         if !self.sealed.is_empty() {
             return Some(Mono::default());
         }
-        self.playout.next().into_iter().chain(silence.map(|at| at.max(self.next_sweep))).min()
+        self.playout.next().into_iter().chain(watched.map(|at| at.max(self.next_sweep))).min()
     }
 
     fn leg(&mut self, id: LegId) -> Option<&mut Leg> {
@@ -287,6 +312,7 @@ impl Shard {
         let first = before.is_none();
         let changed = before.is_some_and(|before| before != packing(&plan));
         leg.agree(now, plan);
+        reports::begin(leg, now, &mut self.random);
         if let (true, Hears::Script { due, .. }) = (first, &mut leg.hears) {
             *due = now;
             self.playout.put(slot, now);
@@ -410,6 +436,6 @@ impl Shard {
         };
         self.counters.played += 1;
         let datagram = frame.stamp(now, &agreed.plan, &mut leg.sender);
-        secure::emit(&mut leg.secure, Outgoing { slot, to }, datagram, send);
+        secure::emit(&mut leg.secure, Outgoing { slot, half: Half::Rtp, to }, datagram, send);
     }
 }

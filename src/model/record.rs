@@ -4,25 +4,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AnsweredBy, BusinessId, CallId, CallState, Cause, Currency, Endpoint, LegState, Money, Outcome, RecordingView,
-    Role, SupervisorMode,
+    AnsweredBy, BusinessId, CallId, CallState, Cause, Currency, Endpoint, LegState, Money, Outcome, Quality,
+    RecordingView, Role, SupervisorMode,
 };
 use crate::clock::Wall;
-
-/// What was measured on one leg's RTP, from our side.
-#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
-pub struct Quality {
-    /// Packets taken from the peer.
-    pub packets_received: u64,
-    /// Packets sent to the peer.
-    pub packets_sent: u64,
-    /// Packets that never came, by sequence numbers (RFC 3550 A.3).
-    pub packets_lost: u64,
-    /// Packets refused: strangers, foreign SSRC, malformed.
-    pub packets_refused: u64,
-    /// Interarrival jitter in milliseconds (RFC 3550 §6.4.1).
-    pub jitter_ms: f32,
-}
 
 /// The call detail record: exactly one per call.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

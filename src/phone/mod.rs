@@ -26,6 +26,7 @@ mod refresh;
 mod registrar;
 mod reinvite;
 mod reply;
+mod report;
 mod session;
 mod sound;
 mod story;
@@ -318,11 +319,17 @@ impl Phone {
         owner.or_else(|| calls().find(|(_, call)| Some(call.story.user.as_str()) == user).map(|(key, _)| key))
     }
 
-    /// A packet came to the RTP address `local`.
+    /// A packet came to the RTP address `local`, or a report to the one above it.
     pub fn rtp(&mut self, now: Mono, local: SocketAddr, from: SocketAddr, bytes: &[u8]) {
         // A phone whose RTP leaves from elsewhere listens there too: the odd port above its own.
         if let Some(key) = self.by_port.get(&(local.port() & !1)).copied() {
-            self.with(key, now, |call, desk| call.packet(desk, from, bytes));
+            self.with(key, now, |call, desk| {
+                if !local.port().is_multiple_of(2) && report::is_report(bytes) {
+                    call.report(desk, local, from, bytes);
+                } else {
+                    call.packet(desk, from, bytes);
+                }
+            });
         }
     }
 

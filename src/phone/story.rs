@@ -30,6 +30,8 @@ pub struct Story {
     pub rtp_received: u64,
     /// RTP packets that the sequence numbers say were lost.
     pub rtp_lost: u64,
+    /// RTCP reports of the equipment that were in order.
+    pub reports: u64,
     /// RTP packets sent.
     pub rtp_sent: u64,
     /// INVITEs that this call took: more than one after a challenge or a 422.
@@ -175,6 +177,7 @@ impl Story {
             heard: Vec::new(),
             rtp_received: 0,
             rtp_lost: 0,
+            reports: 0,
             rtp_sent: 0,
             tries: 1,
             digits: Vec::new(),

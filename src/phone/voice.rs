@@ -78,6 +78,21 @@ impl Voice {
         SocketAddr::new(self.from.ip(), port)
     }
 
+    /// Whose packets the phone's are.
+    pub fn ssrc(&self) -> u32 {
+        self.ssrc
+    }
+
+    /// Whose packets it hears.
+    pub fn hears(&self) -> Option<u32> {
+        self.ear.ssrc
+    }
+
+    /// The highest number that came, with its turns.
+    pub fn highest(&self) -> u32 {
+        self.ear.highest
+    }
+
     /// A re-INVITE or UPDATE of ours was answered.
     pub fn agreed(&mut self, now: Mono, answer: &Session, offered: Flow) {
         self.to = answer.address;

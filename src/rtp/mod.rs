@@ -1,15 +1,18 @@
-//! RTP packets and counters (RFC 3550), DTMF events (RFC 4733). Pure. Owns what stands in a packet and the arithmetic of
+//! RTP packets and counters, RTCP (RFC 3550), both encrypted (RFC 3711), DTMF events (RFC 4733). Pure. Owns what stands in a packet and the arithmetic of
 //! sequence numbers and timestamps on both sides of a leg; refuses legs, codecs and sockets.
 
 mod event;
 mod packet;
 mod receiver;
+pub mod rtcp;
 mod sender;
+mod srtcp;
 mod srtp;
 
 pub use event::TelephoneEvent;
 pub use packet::{HEADER, Header, Stamp, read, rewrite, write};
 pub use receiver::{Arrival, Receiver};
+pub use rtcp::is_rtcp;
 pub use sender::Sender;
 pub use srtp::{Opener, Seal};
 

@@ -182,6 +182,13 @@ impl Receiver {
         self.lost_before + self.lost_now()
     }
 
+    /// What a report says of the present numbering: lost of it, the highest number with its turns, jitter in ticks. `None`: nothing
+    /// came.
+    pub fn report(&self) -> Option<(u32, u32, u32)> {
+        let lost = u32::try_from(self.lost_now()).unwrap_or(u32::MAX);
+        self.started.then_some((lost, self.newest, self.jitter >> 4))
+    }
+
     /// Packets that came again.
     pub fn duplicates(&self) -> u32 {
         self.duplicates

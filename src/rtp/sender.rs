@@ -1,11 +1,14 @@
 //! What goes to a peer: one SSRC, one numbering and one clock over all that a leg ever hears (message, music, talk), as
 //! RFC 3550 §5.1 wants of a source. Owns the mapping from another source's numbers to ours; refuses payloads.
 
+use super::rtcp::SenderInfo;
 use super::{CLOCK_HZ, Header, Stamp, ticks};
 use crate::clock::Mono;
 
 /// A late packet is relayed only so far back behind the newest.
 const LATE: u16 = 100;
+/// Bytes of an event.
+const EVENT: u64 = 4;
 
 /// The sending side of a leg.
 #[derive(Clone, Debug)]
@@ -20,6 +23,7 @@ pub struct Sender {
     clock_hz: u32,
     source: Source,
     sent: u64,
+    octets: u64,
 }
 
 /// Where the packets come from now.
@@ -44,6 +48,7 @@ impl Sender {
             clock_hz: CLOCK_HZ,
             source: Source::New,
             sent: 0,
+            octets: 0,
         }
     }
 
@@ -66,21 +71,25 @@ impl Sender {
         self.source == Source::New
     }
 
-    /// Stamps a frame of our own, `samples` ticks after the one before it. After a change of source the clock says how far.
-    pub fn frame(&mut self, now: Mono, samples: u32) -> Stamp {
+    /// Stamps a frame of our own with so many bytes of payload, `samples` ticks after the one before it. After a change of source
+    /// the clock says how far.
+    pub fn frame(&mut self, now: Mono, samples: u32, octets: usize) -> Stamp {
         let fresh = self.source != Source::Own;
         let timestamp = match self.last {
             Some((last, _)) if !fresh => last.wrapping_add(samples),
             _ => self.timestamp_at(now),
         };
         self.source = Source::Own;
+        self.octets += octets as u64;
         self.stamp(now, timestamp, fresh)
     }
 
     /// Stamps another source's packet: its spacing in sequence and time is kept. `None`: it is from before we began to
     /// relay that source.
     pub fn relay(&mut self, now: Mono, theirs: &Header) -> Option<Stamp> {
+        let octets = theirs.payload.len() as u64;
         let Source::Mapped { sequence, timestamp, span } = self.source else {
+            self.octets += octets;
             return Some(self.map(now, theirs));
         };
         let number = theirs.sequence.wrapping_add(sequence);
@@ -90,6 +99,7 @@ impl Sender {
             self.next = number;
             let span = span.saturating_add(ahead).saturating_add(1).min(LATE);
             self.source = Source::Mapped { sequence, timestamp, span };
+            self.octets += octets;
             return Some(self.stamp(now, ours, theirs.marker));
         }
         let behind = ahead.wrapping_neg();
@@ -97,6 +107,7 @@ impl Sender {
             return None;
         }
         self.sent += 1;
+        self.octets += octets;
         Some(Stamp { marker: theirs.marker, sequence: number, timestamp: ours, ssrc: self.ssrc })
     }
 
@@ -119,6 +130,7 @@ impl Sender {
         let sequence = self.next;
         self.next = sequence.wrapping_add(1);
         self.sent += 1;
+        self.octets += EVENT;
         if let Source::Mapped { sequence, span, .. } = &mut self.source {
             *sequence = sequence.wrapping_add(1);
             // What is late from before would fall on numbers that are given away.
@@ -137,6 +149,20 @@ impl Sender {
     /// Packets stamped.
     pub fn sent(&self) -> u64 {
         self.sent
+    }
+
+    /// Whose packets they are.
+    pub fn ssrc(&self) -> u32 {
+        self.ssrc
+    }
+
+    /// What a report says of them at a moment, which is `ntp` on the wall: the clock of the stream stands between packets where
+    /// the next one's would (RFC 3550 §6.4.1). `None`: nothing was sent.
+    pub fn report(&self, now: Mono, ntp: u64) -> Option<SenderInfo> {
+        let (last, at) = self.last?;
+        let timestamp = last.wrapping_add(ticks(now.0.saturating_sub(at.0), self.clock_hz));
+        // Both counts turn over at 32 bits, by the RFC.
+        Some(SenderInfo { ntp, timestamp, packets: self.sent as u32, octets: self.octets as u32 })
     }
 
     fn map(&mut self, now: Mono, theirs: &Header) -> Stamp {
@@ -183,8 +209,8 @@ mod tests {
     #[test]
     fn a_message_then_a_talk_is_one_numbering_on_one_clock() {
         let mut sender = Sender::new(7, 65_535, u32::MAX - 100);
-        let first = sender.frame(ms(0), 160);
-        let second = sender.frame(ms(21), 160);
+        let first = sender.frame(ms(0), 160, 160);
+        let second = sender.frame(ms(21), 160, 160);
         assert_eq!((first.marker, first.sequence, first.ssrc), (true, 65_535, 7));
         assert_eq!((second.marker, second.sequence), (false, 0));
         assert_eq!(second.timestamp.wrapping_sub(first.timestamp), 160);
@@ -234,13 +260,26 @@ mod tests {
     #[test]
     fn opus_counts_six_times_as_fast_and_another_clock_goes_on_where_the_last_one_stood() {
         let mut sender = Sender::new(7, 0, 1000);
-        sender.frame(ms(0), 160);
+        sender.frame(ms(0), 160, 160);
         sender.set_clock(48_000);
-        let first = sender.frame(ms(20), 960);
+        let first = sender.frame(ms(20), 960, 960);
         assert_eq!((first.timestamp, first.marker), (1000 + 960, true));
-        assert_eq!(sender.frame(ms(40), 960).timestamp, first.timestamp + 960);
+        assert_eq!(sender.frame(ms(40), 960, 960).timestamp, first.timestamp + 960);
         sender.new_source();
-        assert_eq!(sender.frame(ms(70), 960).timestamp, first.timestamp + 960 + 1440);
+        assert_eq!(sender.frame(ms(70), 960, 960).timestamp, first.timestamp + 960 + 1440);
+    }
+
+    #[test]
+    fn a_report_pairs_the_moment_with_the_streams_own_clock_and_counts_payload_only() {
+        let mut sender = Sender::new(7, 0, 5000);
+        assert_eq!(sender.report(ms(0), 1), None);
+        sender.frame(ms(0), 160, 160);
+        sender.new_source();
+        sender.relay(ms(30), &theirs(1, 90_000)).unwrap();
+        let timestamp = sender.begin_event(ms(40));
+        sender.event(timestamp, true);
+        let info = sender.report(ms(65), 0x1234).unwrap();
+        assert_eq!(info, SenderInfo { ntp: 0x1234, timestamp: 5000 + 65 * 8, packets: 3, octets: 160 + 160 + 4 });
     }
 
     #[test]

@@ -1,10 +1,9 @@
 //! SRTP (RFC 3711, RFC 7714) over one direction of a leg: packets sealed and opened through rtc-srtp. Owns that nothing
-//! unauthenticated leaves a trace or costs memory, and the replay window; refuses RTCP altogether, so that no SRTCP, with or
-//! without its E bit, is ever taken.
+//! unauthenticated leaves a trace or costs memory, and the replay window; refuses reports, which are `srtcp`'s.
 
 use rtc_srtp::context::Context;
 use rtc_srtp::crypto::default_provider;
-use rtc_srtp::option::srtp_replay_protection;
+use rtc_srtp::option::{srtcp_replay_protection, srtp_replay_protection};
 use rtc_srtp::protection_profile::ProtectionProfile;
 
 use super::HEADER;
@@ -19,7 +18,7 @@ const TRIES: u8 = 64;
 
 /// Seals what we send.
 pub struct Seal {
-    context: Context,
+    pub(super) context: Context,
 }
 
 impl Seal {
@@ -37,10 +36,10 @@ impl Seal {
 
 /// Opens what a peer sends.
 pub struct Opener {
-    key: MasterKey,
+    pub(super) key: MasterKey,
     /// Has states of authenticated sources only: it makes one for whatever it is shown.
-    context: Context,
-    sources: Vec<u32>,
+    pub(super) context: Context,
+    pub(super) sources: Vec<u32>,
     /// Judges packets of other sources.
     trial: Option<Context>,
     tries: u8,
@@ -55,14 +54,15 @@ impl Opener {
     /// The packet in a datagram. `None`: not authentic, a replay, or no RTP; then nothing has changed.
     pub fn open(&mut self, datagram: &[u8]) -> Option<Vec<u8>> {
         let header = header(datagram)?;
-        if !self.sources.contains(&header.ssrc) {
-            self.judge_source(datagram, &header)?;
-        }
+        self.know(header.ssrc, |trial| trial.decrypt_rtp_with_header(datagram, &header).is_ok())?;
         self.context.decrypt_rtp_with_header(datagram, &header).ok().map(Vec::from)
     }
 
-    /// A packet of a source that is not known: it becomes known by an authentic one.
-    fn judge_source(&mut self, datagram: &[u8], header: &rtc_rtp::Header) -> Option<()> {
+    /// A source becomes known by a first authentic packet or report.
+    pub(super) fn know(&mut self, ssrc: u32, authentic: impl FnOnce(&mut Context) -> bool) -> Option<()> {
+        if self.sources.contains(&ssrc) {
+            return Some(());
+        }
         if self.sources.len() >= MAX_SOURCES {
             return None;
         }
@@ -74,9 +74,7 @@ impl Opener {
         if self.trial.is_none() {
             self.trial = context(&self.key, false);
         }
-        self.trial.as_mut()?.decrypt_rtp_with_header(datagram, header).ok()?;
-        self.sources.push(header.ssrc);
-        Some(())
+        self.trial.as_mut().is_some_and(authentic).then(|| self.sources.push(ssrc))
     }
 }
 
@@ -88,7 +86,8 @@ fn context(key: &MasterKey, replays_refused: bool) -> Option<Context> {
     };
     let provider = default_provider().ok()?;
     let window = replays_refused.then(|| srtp_replay_protection(WINDOW));
-    Context::new(key.key(), key.salt(), profile, window, None, provider.crypto()).ok()
+    let reports = replays_refused.then(|| srtcp_replay_protection(WINDOW));
+    Context::new(key.key(), key.salt(), profile, window, reports, provider.crypto()).ok()
 }
 
 /// What the cryptography needs of a header: source, number, length. The list of contributors stands for everything behind the
@@ -96,7 +95,7 @@ fn context(key: &MasterKey, replays_refused: bool) -> Option<Context> {
 fn header(packet: &[u8]) -> Option<rtc_rtp::Header> {
     let (fixed, rest) = packet.split_first_chunk::<HEADER>()?;
     let [first, second, s0, s1, _, _, _, _, ssrc @ ..] = *fixed;
-    // RTCP on this port (RFC 5761 §4) is nobody's.
+    // RTCP has its own way (RFC 5761 §4).
     if first >> 6 != 2 || (192..224).contains(&second) {
         return None;
     }
@@ -229,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn rtcp_is_never_taken_whatever_its_e_bit_says() {
+    fn rtcp_is_never_taken_for_rtp_whatever_its_e_bit_says() {
         let (mut seal, mut opener) = pair(Suite::AesCm128HmacSha1);
         let mut report = hex("80c80006 00000009 00000000 00000000 00000000 00000000 00000000");
         assert_eq!(seal.seal(&report), None);

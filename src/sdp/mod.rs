@@ -130,11 +130,24 @@ pub enum SdpError {
     Address,
 }
 
+/// Where the RTCP of a stream goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RtcpPath {
+    /// Nowhere: the peer wants none (`b=RS:0` and `b=RR:0`, RFC 3556 §2).
+    Off,
+    /// With the RTP (`a=rtcp-mux`, RFC 5761).
+    Mux,
+    /// From our next port to there: what `a=rtcp` says (RFC 3605), else the peer's next port.
+    Apart(SocketAddr),
+}
+
 /// What was agreed for a leg's audio stream: all that media needs to know of SDP.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MediaPlan {
     /// Where the peer wants RTP.
     pub remote: SocketAddr,
+    /// Where its RTCP goes.
+    pub rtcp: RtcpPath,
     /// The codec in use, both ways.
     pub codec: Codec,
     /// Payload type we send it with.

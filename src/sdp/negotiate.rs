@@ -3,7 +3,9 @@
 use super::crypto::Crypto;
 use super::read::{Audio, Events, read};
 use super::write::{OurAudio, OurStream, write};
-use super::{Codec, Direction, LocalMedia, LocalSrtp, MediaPlan, SdpError, TELEPHONE_EVENT, TELEPHONE_EVENT_48000};
+use super::{
+    Codec, Direction, LocalMedia, LocalSrtp, MediaPlan, RtcpPath, SdpError, TELEPHONE_EVENT, TELEPHONE_EVENT_48000,
+};
 use crate::model::SrtpKeys;
 
 /// Our offer: one audio stream with these codecs in this order, and `telephone-event` at their clocks.
@@ -12,7 +14,7 @@ pub fn offer(local: &LocalMedia, codecs: &[Codec], direction: Direction) -> Vec<
     let codecs = codecs.iter().map(|codec| (*codec, codec.payload_type())).collect();
     let savp = matches!(local.srtp, LocalSrtp::Required(_));
     let crypto = our_crypto(&local.srtp);
-    write(local, (0, 0), &[OurStream::Audio(OurAudio { codecs, events, direction, savp, crypto })])
+    write(local, (0, 0), &[OurStream::Audio(OurAudio { codecs, events, direction, savp, crypto, mux: true })])
 }
 
 /// `telephone-event` as we offer it beside these codecs: payload types and clocks.
@@ -26,7 +28,7 @@ fn our_events(codecs: &[Codec]) -> Vec<(u8, u32)> {
 /// types of our offer and go with those of the answer (RFC 3264 §6.1).
 pub fn accept_answer(offered: &[Codec], srtp: &LocalSrtp, answer: &[u8]) -> Result<MediaPlan, SdpError> {
     let ours: Vec<(Codec, u8)> = offered.iter().map(|codec| (*codec, codec.payload_type())).collect();
-    accept(&ours, &our_events(offered), (srtp, &our_crypto(srtp)), answer)
+    accept(&ours, &our_events(offered), (srtp, &our_crypto(srtp)), true, answer)
 }
 
 /// Our keys as we offer them.
@@ -42,13 +44,14 @@ pub fn accept_answer_to(offer: &[u8], srtp: &LocalSrtp, answer: &[u8]) -> Result
     let Events { at_8000, at_48000 } = ours.events;
     let events: Vec<(u8, u32)> =
         at_8000.map(|number| (number, 8_000)).into_iter().chain(at_48000.map(|number| (number, 48_000))).collect();
-    accept(&ours.codecs, &events, (srtp, &ours.crypto), answer)
+    accept(&ours.codecs, &events, (srtp, &ours.crypto), ours.mux, answer)
 }
 
 fn accept(
     ours: &[(Codec, u8)],
     our_events: &[(u8, u32)],
     (srtp, our_crypto): (&LocalSrtp, &[Crypto]),
+    our_mux: bool,
     answer: &[u8],
 ) -> Result<MediaPlan, SdpError> {
     let description = read(answer)?;
@@ -69,6 +72,7 @@ fn accept(
     let event = shared(codec.clock_hz()).or_else(|| shared(8_000));
     Ok(MediaPlan {
         remote: audio.remote,
+        rtcp: path(audio, our_mux),
         codec,
         send_payload_type,
         receive_payload_type,
@@ -102,6 +106,7 @@ pub fn answer(
     });
     let plan = MediaPlan {
         remote: audio.remote,
+        rtcp: path(audio, true),
         codec,
         send_payload_type: payload_type,
         receive_payload_type: payload_type,
@@ -124,6 +129,7 @@ pub fn answer(
                     direction: plan.direction,
                     savp: audio.savp,
                     crypto: keys.iter().map(|(crypto, _)| *crypto).collect(),
+                    mux: audio.mux,
                 })
             } else {
                 OurStream::Refused { media: &stream.media, proto: &stream.proto, formats: &stream.formats }
@@ -131,6 +137,14 @@ pub fn answer(
         })
         .collect();
     Ok((write(local, description.time, &streams), plan))
+}
+
+/// Where RTCP goes: with the RTP, where both want that (RFC 5761 §5.1.1).
+fn path(theirs: &Audio, ours: bool) -> RtcpPath {
+    match theirs.rtcp {
+        RtcpPath::Apart(_) if ours && theirs.mux => RtcpPath::Mux,
+        path => path,
+    }
 }
 
 /// Whether the stream is as well encrypted as it has to be. A profile that promises encryption is kept to or refused.

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::crypto::{self, Crypto};
-use super::{Codec, Direction, MAX_BODY, MAX_STREAMS, SdpError};
+use super::{Codec, Direction, MAX_BODY, MAX_STREAMS, RtcpPath, SdpError};
 
 /// What a peer that names no `a=maxptime` takes: the longest packet that Opus has (RFC 7587 §7).
 const DEFAULT_MAX_PTIME: u16 = 120;
@@ -33,6 +33,10 @@ pub(super) struct Stream {
 pub(super) struct Audio {
     /// Where the peer wants RTP.
     pub remote: SocketAddr,
+    /// Where the peer wants RTCP that has a port of its own, and that it wants any.
+    pub rtcp: RtcpPath,
+    /// RTCP may go with the RTP.
+    pub mux: bool,
     /// Formats that we know in the peer's order of preference, with their payload types.
     pub codecs: Vec<(Codec, u8)>,
     /// `telephone-event`, by clock.
@@ -109,7 +113,26 @@ fn audio(session: &sdp_types::Session, media: &sdp_types::Media) -> Result<Audio
     }
     let (ptime_ms, max_ptime_ms) = packet_time(media);
     let (remote, crypto) = (SocketAddr::new(address, media.port), crypto::lines(media));
-    Ok(Audio { remote, codecs, events, direction, ptime_ms, max_ptime_ms, savp, crypto })
+    let mux = media.attributes.iter().any(|attribute| attribute.attribute.eq_ignore_ascii_case("rtcp-mux"));
+    let rtcp = rtcp(media, remote);
+    Ok(Audio { remote, rtcp, mux, codecs, events, direction, ptime_ms, max_ptime_ms, savp, crypto })
+}
+
+/// `a=rtcp:PORT [IN IP4 ADDRESS]` (RFC 3605 §2.1), else the next port. One that makes no sense is as good as none.
+fn rtcp(media: &sdp_types::Media, remote: SocketAddr) -> RtcpPath {
+    let none = |kind: &str| media.bandwidths.iter().any(|line| line.bwtype == kind && line.bandwidth == 0);
+    if none("RS") && none("RR") {
+        return RtcpPath::Off;
+    }
+    let said = media.attributes.iter().find(|attribute| attribute.attribute.eq_ignore_ascii_case("rtcp"));
+    let said = said.and_then(|attribute| {
+        let mut words = attribute.value.as_deref()?.split_ascii_whitespace();
+        let port = words.next()?.parse().ok().filter(|port| *port != 0)?;
+        let ip = words.nth(2).map_or(Some(remote.ip()), |address| address.parse().ok())?;
+        (!ip.is_multicast()).then_some(SocketAddr::new(ip, port))
+    });
+    let next = remote.port().checked_add(1).map(|port| SocketAddr::new(remote.ip(), port));
+    said.or(next).map_or(RtcpPath::Off, RtcpPath::Apart)
 }
 
 /// The media-level `c=` goes before the session's (RFC 8866 §5.7). Names and groups are no addresses here.

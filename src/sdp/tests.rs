@@ -49,6 +49,7 @@ fn our_offer_is_written_so() {
     m=audio 20000 RTP/AVP 0 8 101
     a=rtpmap:101 telephone-event/8000
     a=fmtp:101 0-15
+    a=rtcp-mux
     a=ptime:20
     a=sendrecv
     ");
@@ -71,6 +72,7 @@ fn our_offer_with_every_codec_is_written_so() {
     a=rtpmap:101 telephone-event/8000
     a=fmtp:101 0-15
     a=rtpmap:102 telephone-event/48000
+    a=rtcp-mux
     a=ptime:30
     a=sendrecv
     ");
@@ -365,6 +367,7 @@ fn where_srtp_is_required_every_suite_is_offered_in_savp() {
     a=crypto:1 AEAD_AES_128_GCM inline:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==
     a=crypto:2 AEAD_AES_256_GCM inline:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=
     a=crypto:3 AES_CM_128_HMAC_SHA1_80 inline:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgIC
+    a=rtcp-mux
     a=ptime:20
     a=sendrecv
     ");
@@ -446,4 +449,40 @@ fn a_clear_offer_is_refused_where_srtp_is_required_and_taken_where_it_is_optiona
 fn an_error_shows_no_key() {
     let keys = format!("{:?}", required());
     assert!(keys.contains("AeadAes128Gcm") && !keys.contains("bytes") && !keys.contains("inline"), "{keys}");
+}
+
+fn path(lines: &[&str]) -> RtcpPath {
+    let mut all = vec![C, T, "m=audio 49170 RTP/AVP 0"];
+    all.extend(lines);
+    accept_answer(&G711, &LocalSrtp::Off, &body(&all)).unwrap().rtcp
+}
+
+fn apart(at: &str) -> RtcpPath {
+    RtcpPath::Apart(at.parse().unwrap())
+}
+
+#[test]
+fn reports_go_to_the_next_port_or_to_where_the_peer_says() {
+    assert_eq!(path(&[]), apart("198.51.100.9:49171"));
+    assert_eq!(path(&["a=rtcp:53020"]), apart("198.51.100.9:53020"));
+    assert_eq!(path(&["a=rtcp:53020 IN IP4 198.51.100.77"]), apart("198.51.100.77:53020"));
+    for senseless in ["a=rtcp", "a=rtcp:0", "a=rtcp:x", "a=rtcp:1 IN IP4 224.0.0.1", "a=rtcp:1 IN IP4 name"] {
+        assert_eq!(path(&[senseless]), apart("198.51.100.9:49171"), "{senseless}");
+    }
+    assert_eq!(path(&["b=RS:0", "b=RR:0"]), RtcpPath::Off);
+    assert_eq!(path(&["b=RS:0"]), apart("198.51.100.9:49171"));
+}
+
+#[test]
+fn both_share_a_port_for_reports_only_where_both_say_so() {
+    assert_eq!(path(&["a=rtcp:49170", "a=rtcp-mux"]), RtcpPath::Mux, "as we always offer it");
+    for (line, shared) in [(Some("a=rtcp-mux"), true), (None, false)] {
+        let mut lines = vec![C, T, "m=audio 49170 RTP/AVP 0"];
+        lines.extend(line);
+        let (ours, plan) = answer(&local(), &body(&lines), &G711, &[]).unwrap();
+        assert_eq!((text(ours.clone()).contains("a=rtcp-mux"), plan.rtcp == RtcpPath::Mux), (shared, shared));
+        // What was answered so, offered again later and answered with it.
+        let again = accept_answer_to(&ours, &LocalSrtp::Off, &body(&[C, T, "m=audio 49170 RTP/AVP 0", "a=rtcp-mux"]));
+        assert_eq!(again.unwrap().rtcp == RtcpPath::Mux, shared);
+    }
 }

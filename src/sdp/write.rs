@@ -18,6 +18,8 @@ pub(super) struct OurAudio {
     pub savp: bool,
     /// Our keys.
     pub crypto: Vec<Crypto>,
+    /// RTCP may go with the RTP. Where it does not, our next port has it, as everybody expects.
+    pub mux: bool,
 }
 
 /// One `m=` line of ours.
@@ -78,6 +80,9 @@ fn write_audio(text: &mut String, local: &LocalMedia, audio: &OurAudio) {
     }
     for crypto in &audio.crypto {
         line(text, format_args!("a=crypto:{}", crypto::write(crypto)));
+    }
+    if audio.mux {
+        line(text, format_args!("a=rtcp-mux"));
     }
     line(text, format_args!("a=ptime:{}", local.ptime_ms));
     line(text, format_args!("a={}", audio.direction.attribute()));

@@ -8,10 +8,10 @@ use callbridge::audio::Prompt;
 use callbridge::audio::codec::{Decoder, Encoder, Rate};
 use callbridge::clock::{Mono, Wall};
 use callbridge::media::api::{Clip, Command, Prompts};
-use callbridge::media::{Settings, Shard, Slot};
+use callbridge::media::{Half, Settings, Shard, Slot};
 use callbridge::model::{CallId, Codec, LegId};
 use callbridge::rtp::{self, HEADER, Stamp};
-use callbridge::sdp::{Direction, MediaPlan};
+use callbridge::sdp::{Direction, MediaPlan, RtcpPath};
 
 /// What the network does to the packets of the first phone.
 #[derive(Clone, Copy, Default, Debug)]
@@ -66,6 +66,7 @@ pub fn leg(attempt: u16) -> LegId {
 pub fn plan(port: u16, side: Side) -> MediaPlan {
     MediaPlan {
         remote: SocketAddr::from(([127, 0, 0, 1], port)),
+        rtcp: RtcpPath::Off,
         codec: side.codec,
         send_payload_type: SEND,
         receive_payload_type: RECEIVE,
@@ -109,7 +110,7 @@ pub fn cross(sides: [Side; 2], network: Network, rate: Rate, samples: &[i16]) ->
     let mut out: Vec<(u64, Vec<u8>)> = Vec::new();
     for now in (0..end).step_by(1000) {
         while let Some((_, mut bytes)) = sent.next_if(|(at, _)| *at <= now) {
-            if shard.packet(Mono(now), slot, from, &mut bytes).send.is_some() {
+            if shard.packet(Mono(now), slot, Half::Rtp, from, &mut bytes).send.is_some() {
                 out.push((now, bytes));
             }
         }

@@ -7,7 +7,7 @@ use callbridge::audio::codec::{Decoder, Encoder, Rate};
 use callbridge::audio::tone::{share_at, sine};
 use callbridge::clock::Mono;
 use callbridge::media::api::Command;
-use callbridge::media::{Shard, Slot};
+use callbridge::media::{Half, Shard, Slot};
 use callbridge::model::Codec;
 use callbridge::rtp::{self, Header, TelephoneEvent};
 use callbridge::sdp::MediaPlan;
@@ -41,7 +41,7 @@ impl Talk {
     fn send(&mut self, bytes: Option<Vec<u8>>) {
         let from = SocketAddr::from(([127, 0, 0, 1], 4000));
         if let Some(mut bytes) = bytes
-            && self.shard.packet(Mono(self.now * 1000), self.slot, from, &mut bytes).send.is_some()
+            && self.shard.packet(Mono(self.now * 1000), self.slot, Half::Rtp, from, &mut bytes).send.is_some()
         {
             self.note(bytes);
         }

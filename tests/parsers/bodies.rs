@@ -7,7 +7,8 @@ mod sip;
 use callbridge::audio::codec::{Decoder, LONGEST_MS, Rate};
 use callbridge::clock::Wall;
 use callbridge::io::http::message::RawMessage;
-use callbridge::model::{BusinessId, OurKeys, Suites};
+use callbridge::model::{BusinessId, MasterKey, OurKeys, Suite, Suites};
+use callbridge::rtp::rtcp::Packet;
 use callbridge::sdp::{self, Codec, LocalMedia, LocalSrtp};
 use callbridge::{config, rtp};
 
@@ -80,5 +81,26 @@ pub fn http_body(body: &[u8]) {
 pub fn config(file: &[u8]) {
     if let Ok(text) = std::str::from_utf8(file) {
         let _ = config::parse(text, "fuzz.toml");
+    }
+}
+
+/// Reads a compound packet and walks over all that is in it; opens it as SRTCP, which nobody without the key may pass.
+pub fn rtcp(bytes: &[u8]) {
+    if let Ok(compound) = rtp::rtcp::read(bytes) {
+        assert!(bytes.len() <= rtp::rtcp::LONGEST);
+        for packet in compound.packets() {
+            let items = match packet {
+                Packet::Report(report) => report.blocks().filter(|block| block.lost < 1 << 23).count(),
+                Packet::Description(chunks) => chunks.names().filter(|(_, name)| name.len() < 256).count(),
+                Packet::Goodbye(sources) => sources.all().count(),
+                Packet::Other(_) => 0,
+            };
+            assert!(items <= rtp::rtcp::MAX_BLOCKS);
+        }
+    }
+    for suite in Suite::ALL {
+        let key = MasterKey::new(suite, &vec![7; suite.key_length() + suite.salt_length()]);
+        let opener = key.and_then(|key| rtp::Opener::new(&key));
+        assert!(opener.is_some_and(|mut opener| opener.open_report(bytes).is_none()));
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use callbridge::audio::Prompt;
 use callbridge::clock::Mono;
 use callbridge::media::api::{Clip, Command, Event, OpenError, Prompts};
-use callbridge::media::{Settings, Shard, Slot};
+use callbridge::media::{Half, Outgoing, Settings, Shard, Slot};
 use callbridge::model::LegId;
 use callbridge::phone::{Law, tone_frame};
 
@@ -108,22 +108,19 @@ impl Media {
 
     /// A datagram came to one of the equipment's RTP ports.
     pub fn packet(&mut self, now: Mono, local: SocketAddr, from: SocketAddr, mut bytes: Vec<u8>) -> Option<Sent> {
-        let slot = self.shard.slot(*self.ports.get(&local.port())?)?;
-        let verdict = self.shard.packet(now, slot, from, &mut bytes);
+        let (port, half) =
+            if local.port().is_multiple_of(2) { (local.port(), Half::Rtp) } else { (local.port() - 1, Half::Rtcp) };
+        let slot = self.shard.slot(*self.ports.get(&port)?)?;
+        let verdict = self.shard.packet(now, slot, half, from, &mut bytes);
         let out = verdict.send?;
-        Some((self.local(out.slot)?, out.to, bytes))
+        Some((self.local(out)?, out.to, bytes))
     }
 
     /// Plays what is due.
     pub fn tick(&mut self, now: Mono) -> Vec<Sent> {
-        let (slots, ip) = (&self.slots, self.address.ip());
-        let mut sent = Vec::new();
-        self.shard.tick(now, |out, bytes| {
-            if let Some(port) = slots.get(&out.slot.0) {
-                sent.push((SocketAddr::new(ip, *port), out.to, bytes.to_vec()));
-            }
-        });
-        sent
+        let mut ticked = Vec::new();
+        self.shard.tick(now, |out, bytes| ticked.push((out, bytes.to_vec())));
+        ticked.into_iter().filter_map(|(out, bytes)| Some((self.local(out)?, out.to, bytes))).collect()
     }
 
     /// When `tick` has something to do.
@@ -141,7 +138,8 @@ impl Media {
         self.ports.len()
     }
 
-    fn local(&self, slot: Slot) -> Option<SocketAddr> {
-        self.slots.get(&slot.0).map(|port| SocketAddr::new(self.address.ip(), *port))
+    fn local(&self, out: Outgoing) -> Option<SocketAddr> {
+        let port = *self.slots.get(&out.slot.0)? + u16::from(out.half == Half::Rtcp);
+        Some(SocketAddr::new(self.address.ip(), port))
     }
 }

@@ -46,6 +46,7 @@ pub use self::stats::MediaCounters;
 use self::stats::ShardStats;
 use self::worker::{Beat, Order, Worker};
 use crate::config::MediaIo;
+use crate::io::clock::SystemClock;
 use crate::media::api::{Command, Event, OpenError, Prompts};
 use crate::media::{Recorded, Settings, Shard};
 use crate::model::LegId;
@@ -75,7 +76,7 @@ pub struct Sinks {
 pub struct MediaSettings {
     /// Bound, and put into SDP.
     pub address: IpAddr,
-    /// First and last port; even ones are used.
+    /// First and last port; a leg takes an even one for RTP and the next for RTCP.
     pub ports: (u16, u16),
     /// Media threads; at least one is started.
     pub threads: usize,
@@ -219,7 +220,9 @@ impl ShardHandle {
         let (asleep_too, figures) = (Arc::clone(&asleep), Arc::clone(&stats));
         let beat = Beat { orders: ring, asleep: asleep_too, sinks, stats: figures, tick, pressure };
         let run = move || {
-            let shard = Shard::new(prompts, Settings::default(), seed);
+            // The thread's clock begins now.
+            let settings = Settings { wall_at_zero: SystemClock::start().now().wall, ..Settings::default() };
+            let shard = Shard::new(prompts, settings, seed);
             match parts {
                 Parts::Portable(parts) => Worker { shard, batch: Portable::new(parts), beat }.run(),
                 Parts::OneSocket(parts) => Worker { shard, batch: OneSocket::new(parts), beat }.run(),

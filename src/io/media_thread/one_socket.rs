@@ -17,7 +17,7 @@ use super::ports::{LegPort, bind};
 use super::raw::RawSender;
 use super::steer::Steer;
 use crate::io::batch::{self, BATCH, tell_port};
-use crate::media::{Outgoing, Slot, Verdict};
+use crate::media::{Half, Outgoing, Slot, Verdict};
 
 /// Receive calls of one tick at most: 4,096 datagrams.
 const ROUNDS: usize = 64;
@@ -103,6 +103,15 @@ impl OneSocket {
         }
     }
 
+    /// A leg's two ports are this slot's, or nobody's.
+    fn belong(&mut self, rtp: u16, slot: u32) {
+        for port in pair(rtp) {
+            if let Some(entry) = self.slots.get_mut(usize::from(port)) {
+                *entry = slot;
+            }
+        }
+    }
+
     fn make_room(&mut self) {
         if self.open <= self.room_for {
             return;
@@ -116,8 +125,7 @@ impl OneSocket {
 impl Batch for OneSocket {
     fn add(&mut self, slot: Slot, port: LegPort) -> io::Result<()> {
         let number = port.number();
-        let Some(entry) = self.slots.get_mut(usize::from(number)) else { return Ok(()) };
-        *entry = u32::try_from(slot.0).unwrap_or(NOBODY);
+        self.belong(number, u32::try_from(slot.0).unwrap_or(NOBODY));
         if self.legs.len() <= slot.0 {
             self.legs.resize_with(slot.0 + 1, || None);
         }
@@ -126,26 +134,29 @@ impl Batch for OneSocket {
         }
         self.open += 1;
         self.make_room();
-        self.parts.steer.open(number, self.parts.place);
+        for port in pair(number) {
+            self.parts.steer.open(port, self.parts.place);
+        }
         Ok(())
     }
 
     fn remove(&mut self, slot: Slot) {
         let Some(port) = self.legs.get_mut(slot.0).and_then(Option::take) else { return };
-        self.parts.steer.close(port.number());
-        if let Some(entry) = self.slots.get_mut(usize::from(port.number())) {
-            *entry = NOBODY;
+        for number in pair(port.number()) {
+            self.parts.steer.close(number);
         }
+        self.belong(port.number(), NOBODY);
         self.open -= 1;
     }
 
     fn connect(&mut self, _: Slot, _: Option<SocketAddr>) {}
 
-    fn relay(&mut self, mut judge: impl FnMut(Slot, SocketAddr, &mut [u8]) -> Verdict) {
+    fn relay(&mut self, mut judge: impl FnMut(Slot, Half, SocketAddr, &mut [u8]) -> Verdict) {
         for _ in 0..ROUNDS {
             let got = self.batch.receive(&self.parts.socket).unwrap_or(0);
             for received in self.batch.received() {
-                let slot = received.to_port.and_then(|port| self.slots.get(usize::from(port)));
+                let port = received.to_port.unwrap_or(0);
+                let slot = self.slots.get(usize::from(port));
                 let Some(slot) = slot.filter(|slot| **slot != NOBODY) else {
                     self.astray += 1;
                     continue;
@@ -154,7 +165,7 @@ impl Batch for OneSocket {
                 if received.bytes.len() > LONGEST {
                     continue;
                 }
-                let verdict = judge(Slot(*slot as usize), received.from, received.bytes);
+                let verdict = judge(Slot(*slot as usize), half(port), received.from, received.bytes);
                 if let Some(way) = verdict.send {
                     post(&mut self.parts.raw, &self.legs, way, received.bytes);
                 }
@@ -184,8 +195,21 @@ impl Batch for OneSocket {
     }
 }
 
+/// A leg's ports.
+fn pair(rtp: u16) -> [u16; 2] {
+    [rtp, rtp | 1]
+}
+
+fn half(port: u16) -> Half {
+    if port.is_multiple_of(2) { Half::Rtp } else { Half::Rtcp }
+}
+
 fn post(raw: &mut RawSender, legs: &[Option<LegPort>], way: Outgoing, datagram: &[u8]) {
     if let Some(port) = legs.get(way.slot.0).and_then(Option::as_ref) {
-        raw.push(port.number(), way.to, datagram);
+        let from = match way.half {
+            Half::Rtp => port.number(),
+            Half::Rtcp => port.number() | 1,
+        };
+        raw.push(from, way.to, datagram);
     }
 }

@@ -1,4 +1,4 @@
-//! The portable back end: a socket per leg, told ready by epoll; connected once the peer is known. Owns the sockets; refuses to
+//! The portable back end: two sockets per leg, told ready by epoll; that of RTP is connected once the peer is known. Owns the sockets; refuses to
 //! look into datagrams.
 
 use std::io;
@@ -11,14 +11,14 @@ use rustix::event::{Timespec, epoll};
 
 use super::backend::{Batch, LONGEST};
 use super::ports::{LegPort, LegSocket};
-use crate::media::{Outgoing, Slot, Verdict};
+use crate::media::{Half, Outgoing, Slot, Verdict};
 
 /// Ready sockets told at once.
 const READY: usize = 1024;
 /// The wake-up's key among the sockets' slots.
 const WAKE: u64 = u64::MAX;
 
-/// A socket per leg, told ready by epoll (level-triggered).
+/// Sockets of legs, told ready by epoll (level-triggered).
 pub(super) struct Portable {
     epoll: OwnedFd,
     wake: Arc<OwnedFd>,
@@ -70,8 +70,9 @@ impl Portable {
 impl Batch for Portable {
     fn add(&mut self, slot: Slot, port: LegPort) -> io::Result<()> {
         let leg = port.into_socket().ok_or(io::ErrorKind::NotConnected)?;
-        let key = epoll::EventData::new_u64(slot.0 as u64);
-        epoll::add(&self.epoll, &leg.socket, key, epoll::EventFlags::IN)?;
+        for (socket, half) in [(&leg.rtp, Half::Rtp), (&leg.rtcp, Half::Rtcp)] {
+            epoll::add(&self.epoll, socket, epoll::EventData::new_u64(key(slot, half)), epoll::EventFlags::IN)?;
+        }
         if self.sockets.len() <= slot.0 {
             self.sockets.resize_with(slot.0 + 1, || None);
         }
@@ -82,7 +83,7 @@ impl Batch for Portable {
     }
 
     fn remove(&mut self, slot: Slot) {
-        // Closing the only descriptor takes it out of the epoll set, too.
+        // Closing the only descriptors takes them out of the epoll set, too.
         self.sockets.get_mut(slot.0).map(Option::take);
     }
 
@@ -92,8 +93,8 @@ impl Batch for Portable {
             return;
         }
         let done = match peer {
-            Some(peer) => entry.leg.socket.connect(peer),
-            None => rustix::net::connect_unspec(&entry.leg.socket).map_err(io::Error::from),
+            Some(peer) => entry.leg.rtp.connect(peer),
+            None => rustix::net::connect_unspec(&entry.leg.rtp).map_err(io::Error::from),
         };
         // Where the system refuses, the socket stays as it is and `send_to` does the work.
         if done.is_ok() {
@@ -101,7 +102,7 @@ impl Batch for Portable {
         }
     }
 
-    fn relay(&mut self, mut judge: impl FnMut(Slot, SocketAddr, &mut [u8]) -> Verdict) {
+    fn relay(&mut self, mut judge: impl FnMut(Slot, Half, SocketAddr, &mut [u8]) -> Verdict) {
         let ready = {
             self.poll(Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
             std::mem::take(&mut self.ready)
@@ -112,14 +113,14 @@ impl Batch for Portable {
                 drain(&self.wake);
                 continue;
             }
-            let slot = Slot(key as usize);
-            let Some((from, length)) = self.receive(slot) else { continue };
+            let (slot, half) = place(key);
+            let Some((from, length)) = self.receive(slot, half) else { continue };
             // One byte more than the longest: then it was cut off.
             if length > LONGEST {
                 continue;
             }
             let verdict = match self.datagram.get_mut(..length) {
-                Some(datagram) => judge(slot, from, datagram),
+                Some(datagram) => judge(slot, half, from, datagram),
                 None => continue,
             };
             if let Some(peer) = verdict.connect {
@@ -149,24 +150,35 @@ impl Batch for Portable {
 }
 
 impl Portable {
-    fn receive(&mut self, slot: Slot) -> Option<(SocketAddr, usize)> {
+    fn receive(&mut self, slot: Slot, half: Half) -> Option<(SocketAddr, usize)> {
         let entry = self.sockets.get(slot.0)?.as_ref()?;
         let buffer = self.datagram.as_mut_slice();
         // An error is an ICMP complaint about something sent: reading it cleared it.
-        match entry.connected {
-            Some(peer) => entry.leg.socket.recv(buffer).ok().map(|length| (peer, length)),
-            None => entry.leg.socket.recv_from(buffer).ok().map(|(length, from)| (from, length)),
+        match (half, entry.connected) {
+            (Half::Rtcp, _) => entry.leg.rtcp.recv_from(buffer).ok().map(|(length, from)| (from, length)),
+            (Half::Rtp, Some(peer)) => entry.leg.rtp.recv(buffer).ok().map(|length| (peer, length)),
+            (Half::Rtp, None) => entry.leg.rtp.recv_from(buffer).ok().map(|(length, from)| (from, length)),
         }
     }
+}
+
+/// A socket's key in the epoll set.
+fn key(slot: Slot, half: Half) -> u64 {
+    ((slot.0 as u64) << 1) | u64::from(half == Half::Rtcp)
+}
+
+/// What a key stands for.
+fn place(key: u64) -> (Slot, Half) {
+    (Slot((key >> 1) as usize), if key & 1 == 0 { Half::Rtp } else { Half::Rtcp })
 }
 
 fn transmit(sockets: &[Option<Entry>], way: Outgoing, datagram: &[u8]) {
     let Some(entry) = sockets.get(way.slot.0).and_then(Option::as_ref) else { return };
     // A full buffer or an unreachable peer loses the packet, as the network may.
-    let _ = if entry.connected == Some(way.to) {
-        entry.leg.socket.send(datagram)
-    } else {
-        entry.leg.socket.send_to(datagram, way.to)
+    let _ = match way.half {
+        Half::Rtcp => entry.leg.rtcp.send_to(datagram, way.to),
+        Half::Rtp if entry.connected == Some(way.to) => entry.leg.rtp.send(datagram),
+        Half::Rtp => entry.leg.rtp.send_to(datagram, way.to),
     };
 }
 

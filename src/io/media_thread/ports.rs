@@ -1,5 +1,5 @@
-//! The RTP ports of `[media] ports`. Owns which are free; a port is held by a [`Permit`] and comes back when that is
-//! dropped, whatever went wrong (field.md 22).
+//! The ports of `[media] ports`, in pairs: an even one for RTP and the next for RTCP (RFC 3550 §11). Owns which are free; a pair
+//! is held by a [`Permit`] and comes back when that is dropped, whatever went wrong (field.md 22).
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -18,7 +18,7 @@ const RECEIVE_BUFFER: usize = 8192;
 /// Ports tried that somebody else of this machine holds.
 const TRIES: usize = 64;
 
-/// The even ports of a range (RFC 3550 §11), those longest unused first.
+/// The pairs of a range by their even ports, those longest unused first.
 #[derive(Clone)]
 pub(super) struct Pool {
     address: IpAddr,
@@ -27,52 +27,60 @@ pub(super) struct Pool {
     back_end: BackEnd,
 }
 
-/// A port in use.
+/// A pair in use.
 pub(super) struct Permit {
     port: u16,
     free: Arc<Mutex<VecDeque<u16>>>,
 }
 
-/// A leg's port, and a socket bound to it where the back end has one for each.
+/// A leg's pair, and sockets bound to it where the back end has one for each port.
 pub(super) struct LegPort {
-    socket: Option<UdpSocket>,
+    sockets: Option<Pair>,
     permit: Permit,
 }
 
-/// A leg's socket and its port. The socket closes before the port is free: fields drop in this order.
+/// One for RTP, one for RTCP.
+struct Pair {
+    rtp: UdpSocket,
+    rtcp: UdpSocket,
+}
+
+/// A leg's sockets and their ports. The sockets close before the ports are free: fields drop in this order.
 pub(super) struct LegSocket {
-    pub(super) socket: UdpSocket,
+    pub(super) rtp: UdpSocket,
+    pub(super) rtcp: UdpSocket,
     _permit: Permit,
 }
 
 impl LegPort {
-    /// The port's number.
+    /// The number of the RTP port; RTCP has the next.
     pub(super) fn number(&self) -> u16 {
         self.permit.port
     }
 
     /// The leg as the portable back end wants it.
     pub(super) fn into_socket(self) -> Option<LegSocket> {
-        Some(LegSocket { socket: self.socket?, _permit: self.permit })
+        let Pair { rtp, rtcp } = self.sockets?;
+        Some(LegSocket { rtp, rtcp, _permit: self.permit })
     }
 }
 
 impl Pool {
-    /// All even ports from `first` to `last`, beginning anywhere: after a crash the phones of the life before still send to
+    /// All pairs from `first` to `last`, beginning anywhere: after a crash the phones of the life before still send to
     /// their ports, and must not meet new calls there (found by tests/sim, seed 8006).
     pub(super) fn new(address: IpAddr, (first, last): (u16, u16), back_end: BackEnd) -> Pool {
-        let mut free: VecDeque<u16> = (first..=last).filter(|port| port % 2 == 0 && *port > 0).collect();
+        let mut free: VecDeque<u16> = (first..last).filter(|port| port % 2 == 0 && *port > 0).collect();
         let draw = usize::try_from(OsRng.try_next_u32().unwrap_or(0)).unwrap_or(0);
         free.rotate_left(draw.checked_rem(free.len()).unwrap_or(0));
         Pool { address, total: free.len(), free: Arc::new(Mutex::new(free)), back_end }
     }
 
-    /// Ports held by legs.
+    /// Pairs held by legs.
     pub(super) fn in_use(&self) -> usize {
         self.total - self.free.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// The next free port, bound. One that somebody else holds goes back to the end of the row. Where ports are steered, it is
+    /// The next free pair, bound; said is the RTP port. One that somebody else holds goes back to the end of the row. Where ports are steered, it is
     /// only tried: nobody else's packets are to come to us.
     pub(super) fn open(&self) -> Result<(LegPort, SocketAddr), OpenError> {
         let mut why = OpenError::PoolEmpty;
@@ -81,10 +89,10 @@ impl Pool {
         for _ in 0..TRIES {
             let Some(permit) = self.take() else { break };
             let local = SocketAddr::new(self.address, permit.port);
-            match bind(local) {
-                Ok(socket) => {
-                    let socket = (self.back_end == BackEnd::Portable).then_some(socket);
-                    return Ok((LegPort { socket, permit }, local));
+            match bind_pair(local) {
+                Ok(pair) => {
+                    let sockets = (self.back_end == BackEnd::Portable).then_some(pair);
+                    return Ok((LegPort { sockets, permit }, local));
                 }
                 Err(error) => {
                     why = OpenError::System;
@@ -110,6 +118,12 @@ impl Drop for Permit {
     }
 }
 
+fn bind_pair(rtp: SocketAddr) -> std::io::Result<Pair> {
+    // Even ports have a next one.
+    let rtcp = SocketAddr::new(rtp.ip(), rtp.port() | 1);
+    Ok(Pair { rtp: bind(rtp)?, rtcp: bind(rtcp)? })
+}
+
 /// A socket that does not block, with little room.
 pub(super) fn bind(local: SocketAddr) -> std::io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(local), Type::DGRAM, Some(Protocol::UDP))?;
@@ -128,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn even_ports_are_lent_and_come_back() {
+    fn pairs_are_lent_and_come_back() {
         let pool = Pool::new(loopback(), (36_001, 36_005), BackEnd::Portable);
         let (first, local) = pool.open().unwrap();
         let (second, _) = pool.open().unwrap();
@@ -140,9 +154,9 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_another_program_holds_is_passed_over() {
-        for back_end in BackEnd::ALL {
-            let other = UdpSocket::bind("127.0.0.1:36010").unwrap();
+    fn a_pair_of_which_another_program_holds_one_is_passed_over() {
+        for (back_end, held) in BackEnd::ALL.into_iter().flat_map(|one| [(one, 36_010), (one, 36_011)]) {
+            let other = UdpSocket::bind(("127.0.0.1", held)).unwrap();
             let pool = Pool::new(loopback(), (36_010, 36_013), back_end);
             let (_held, local) = pool.open().unwrap();
             assert_eq!(local.port(), 36_012);

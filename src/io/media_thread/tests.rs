@@ -12,7 +12,7 @@ use crate::clock::Wall;
 use crate::media::api::{Clip, Script};
 use crate::model::CallId;
 use crate::rtp::{self, HEADER, Stamp};
-use crate::sdp::{Codec, Direction, MediaPlan};
+use crate::sdp::{Codec, Direction, MediaPlan, RtcpPath};
 
 const BOUND: Duration = Duration::from_secs(5);
 
@@ -83,6 +83,7 @@ impl Phone {
         socket.set_nonblocking(true).unwrap();
         let plan = MediaPlan {
             remote: socket.local_addr().unwrap(),
+            rtcp: RtcpPath::Mux,
             codec: Codec::Pcmu,
             send_payload_type: 0,
             receive_payload_type: 0,
@@ -112,6 +113,9 @@ impl Phone {
         let mut bytes = [0u8; 2000];
         while let Ok((length, from)) = self.socket.recv_from(&mut bytes) {
             assert_eq!(from, self.to, "RTP comes from the port that SDP named");
+            if rtp::is_rtcp(&bytes[..length]) {
+                continue;
+            }
             let header = rtp::read(&bytes[..length]).unwrap();
             self.heard.extend_from_slice(&bytes[header.payload]);
         }

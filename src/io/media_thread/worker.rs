@@ -55,7 +55,7 @@ impl<B: Batch> Worker<B> {
             let now = moment(began);
             open = self.obey(now);
             let (shard, batch) = (&mut self.shard, &mut self.batch);
-            batch.relay(|slot, from, bytes| shard.packet(now, slot, from, bytes));
+            batch.relay(|slot, half, from, bytes| shard.packet(now, slot, half, from, bytes));
             shard.tick(now, |way, datagram| batch.send(way, datagram));
             batch.flush();
             self.report();
@@ -104,6 +104,8 @@ impl<B: Batch> Worker<B> {
             }
             Order::Command(Command::Close { leg }) => {
                 let slot = self.shard.slot(leg);
+                let batch = &mut self.batch;
+                self.shard.farewell(now, leg, |way, datagram| batch.send(way, datagram));
                 self.shard.command(now, Command::Close { leg });
                 if let Some(slot) = slot {
                     self.batch.remove(slot);

@@ -6,6 +6,7 @@ mod held;
 mod keys;
 mod machines;
 mod recorded;
+mod reports;
 mod secure;
 
 use std::net::SocketAddr;
@@ -20,7 +21,7 @@ use crate::audio::{Prompt, g711, tone};
 use crate::clock::{Mono, Wall};
 use crate::model::{CallId, Key, LegId};
 use crate::rtp::{self, HEADER, Header, Stamp, TelephoneEvent};
-use crate::sdp::{Codec, Direction, MediaPlan};
+use crate::sdp::{Codec, Direction, MediaPlan, RtcpPath};
 
 /// What the message sounds like here, and what the two people do.
 const MESSAGE_HZ: f64 = 440.0;
@@ -56,6 +57,7 @@ fn message() -> Script {
 fn plan(port: u16, codec: Codec) -> MediaPlan {
     MediaPlan {
         remote: format!("192.0.2.9:{port}").parse().unwrap(),
+        rtcp: RtcpPath::Apart(format!("192.0.2.9:{}", port + 1).parse().unwrap()),
         codec,
         send_payload_type: codec.payload_type(),
         receive_payload_type: codec.payload_type(),
@@ -86,6 +88,7 @@ struct Phone {
     sequence: u16,
     timestamp: u32,
     heard: Vec<(Mono, Header, Vec<u8>)>,
+    reports: Vec<(Mono, Vec<u8>)>,
 }
 
 impl Phone {
@@ -138,6 +141,7 @@ impl Stage {
                 sequence: 65_500,
                 timestamp: n * 7777,
                 heard: Vec::new(),
+                reports: Vec::new(),
             });
         }
         Stage { shard, now: Mono(1_000_000), phones, events: Vec::new() }
@@ -156,7 +160,7 @@ impl Stage {
 
     /// Hands in a datagram; what comes out is heard by the phone whose address it goes to.
     fn hand_in(&mut self, slot: Slot, from: SocketAddr, mut bytes: Vec<u8>) -> Option<Outgoing> {
-        let verdict = self.shard.packet(self.now, slot, from, &mut bytes);
+        let verdict = self.shard.packet(self.now, slot, Half::Rtp, from, &mut bytes);
         self.drain();
         if let Some(way) = verdict.send {
             hear(&mut self.phones, self.now, way, &bytes);
@@ -191,6 +195,10 @@ impl Stage {
 
 fn hear(phones: &mut [Phone], now: Mono, way: Outgoing, bytes: &[u8]) {
     let phone = phones.iter_mut().find(|phone| phone.slot == way.slot).unwrap();
+    if way.half == Half::Rtcp {
+        assert_eq!(way.to, SocketAddr::new(phone.from.ip(), phone.from.port() + 1));
+        return phone.reports.push((now, bytes.to_vec()));
+    }
     assert_eq!(way.to, phone.from);
     phone.heard.push((now, rtp::read(bytes).unwrap(), bytes.to_vec()));
 }
@@ -313,7 +321,10 @@ fn before_an_agreement_nothing_is_taken_and_a_script_waits_for_it() {
     shard.tick(Mono(5000), |_, _| frames += 1);
     let mut bytes = [0x80; 172];
     bytes[1] = 0;
-    assert_eq!(shard.packet(Mono(5000), slot, "192.0.2.9:4000".parse().unwrap(), &mut bytes), Verdict::default());
+    assert_eq!(
+        shard.packet(Mono(5000), slot, Half::Rtp, "192.0.2.9:4000".parse().unwrap(), &mut bytes),
+        Verdict::default()
+    );
     shard.command(Mono(9000), Command::Agree { leg: leg(0), plan: plan(4000, Codec::Pcmu) });
     shard.tick(Mono(10_000), |_, _| frames += 1);
     assert_eq!((frames, shard.counters().early), (1, 1));
@@ -347,8 +358,8 @@ fn a_settled_source_is_said_once_and_moved_agreements_take_it_back() {
     let (slot, from) = (stage.phones[0].slot, stage.phones[0].from);
     let mut first = stage.phones[0].packet();
     let mut second = stage.phones[0].packet();
-    assert_eq!(stage.shard.packet(stage.now, slot, from, &mut first).connect, Some(from));
-    assert_eq!(stage.shard.packet(stage.now, slot, from, &mut second).connect, None);
+    assert_eq!(stage.shard.packet(stage.now, slot, Half::Rtp, from, &mut first).connect, Some(from));
+    assert_eq!(stage.shard.packet(stage.now, slot, Half::Rtp, from, &mut second).connect, None);
     assert_eq!(stage.shard.connected(slot), Some(from));
     stage.tell(Command::Agree { leg: leg(0), plan: plan(4000, Codec::Pcmu) });
     assert_eq!(stage.shard.connected(slot), Some(from));
@@ -451,8 +462,8 @@ fn loss_and_jitter_reach_the_record() {
 
 #[test]
 fn a_leg_is_small() {
-    // Two pointers of it are for SRTP: keys agreed on, and contexts.
-    assert!(std::mem::size_of::<super::leg::Leg>() <= 432, "{}", std::mem::size_of::<super::leg::Leg>());
+    // Two pointers of it are for SRTP, keys agreed on and contexts, and one for RTCP, whose path has 32 bytes.
+    assert!(std::mem::size_of::<super::leg::Leg>() <= 480, "{}", std::mem::size_of::<super::leg::Leg>());
 }
 
 fn any_command() -> impl Strategy<Value = Command> {
@@ -464,6 +475,7 @@ fn any_command() -> impl Strategy<Value = Command> {
             max_ptime_ms: 120,
             srtp: None,
             event_hz: 8000,
+            rtcp: if port.is_multiple_of(2) { RtcpPath::Mux } else { plan(port / 2, Codec::Pcmu).rtcp },
             ..plan(port, if alaw { Codec::Pcma } else { Codec::Pcmu })
         });
     prop_oneof![
@@ -498,7 +510,7 @@ proptest! {
         steps in proptest::collection::vec(
             (any_command(), proptest::collection::vec(any::<u8>(), 0..60), 0usize..4, 0u64..90_000, any::<bool>()), 1..80),
     ) {
-        let mut shard = Shard::new(Arc::new(ToneLibrary), Settings { latch_any_address: true }, [1; 32]);
+        let mut shard = Shard::new(Arc::new(ToneLibrary), Settings { latch_any_address: true, ..Settings::default() }, [1; 32]);
         let (mut now, mut opened, mut closed) = (Mono(0), 0, 0);
         for (command, mut bytes, place, passed, open) in steps {
             now = now + Duration::from_micros(passed);
@@ -509,13 +521,14 @@ proptest! {
             if let Some(first) = bytes.first_mut() {
                 *first = (*first & 0x3f) | 0x80;
             }
-            let verdict = shard.packet(now, Slot(place), "192.0.2.9:4000".parse().unwrap(), &mut bytes);
+            let half = if open { Half::Rtp } else { Half::Rtcp };
+            let verdict = shard.packet(now, Slot(place), half, "192.0.2.9:4000".parse().unwrap(), &mut bytes);
             if let Some(way) = verdict.send {
                 prop_assert!(rtp::read(&bytes).is_some());
                 prop_assert!(way.slot != Slot(place));
             }
             shard.tick(now, |way, frame| {
-                assert!(rtp::read(frame).is_some());
+                assert!(rtp::read(frame).is_some() != rtp::rtcp::read(frame).is_ok());
                 assert!(!way.to.ip().is_unspecified());
             });
             while let Some(event) = shard.poll_event() {
