@@ -196,7 +196,7 @@ mod tests {
         let mut story = Story::new("a", "+1", Mono(first));
         let packets = (recording.len() / SAMPLES_PER_FRAME) as u32;
         let last = Mono(first + 20_000 * u64::from(packets.saturating_sub(1)));
-        story.heard.push(Heard { tone: None, both: None, first: Mono(first), last, packets });
+        story.heard.push(Heard { tone: None, first: Mono(first), last, packets });
         story.rtp_received = u64::from(packets);
         story.recording = recording;
         story.answered_at = Some(Mono(first));

@@ -51,7 +51,7 @@ use registrar::Register;
 
 pub use behaviour::{Act, AnswerWith, Behaviour, Codecs, OnCancel, Sound, Then};
 pub use registrar::{Binding, OnOptions, Registrar, RegistrarFlaw};
-pub use sound::{Law, sound_of, tone_frame, tone_of};
+pub use sound::{Law, tone_frame, tone_of};
 pub use story::{Digit, Ending, Fault, Heard, Story, Violation};
 
 /// How a phone is set up.

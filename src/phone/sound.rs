@@ -93,15 +93,10 @@ pub fn tone_frame(hz: u16, law: Law) -> [u8; FRAME] {
 
 /// The one steady tone that carries most of a frame's energy, if any, as a multiple of 50 Hz up to 3.6 kHz.
 pub fn tone_of(payload: &[u8], law: Law) -> Option<u16> {
-    sound_of(payload, law).0
-}
-
-/// The same, and else the two tones that share most of the energy, the lower first: two voices at once.
-pub fn sound_of(payload: &[u8], law: Law) -> (Option<u16>, Option<(u16, u16)>) {
     let samples: Vec<f64> = payload.iter().map(|b| f64::from(law.decode(*b))).collect();
     let energy: f64 = samples.iter().map(|s| s * s).sum();
     if samples.len() < FRAME / 2 || energy / (samples.len() as f64) < 100.0 * 100.0 {
-        return (None, None);
+        return None;
     }
     // Goertzel; a pure tone gives |X|² = energy · n / 2.
     let share = |hz: u16| {
@@ -109,15 +104,7 @@ pub fn sound_of(payload: &[u8], law: Law) -> (Option<u16>, Option<(u16, u16)>) {
         let (a, b) = samples.iter().fold((0.0, 0.0), |(a, b), s| (s + k * a - b, a));
         (a * a + b * b - k * a * b) * 2.0 / (energy * samples.len() as f64)
     };
-    let tones: Vec<(u16, f64)> = (2..=72).map(|n| n * TONE_STEP_HZ).map(|hz| (hz, share(hz))).collect();
-    if let Some((hz, _)) = tones.iter().find(|(_, share)| *share > 0.6) {
-        return (Some(*hz), None);
-    }
-    let loud: Vec<u16> = tones.iter().filter(|(_, share)| *share > 0.3).map(|(hz, _)| *hz).collect();
-    match loud.as_slice() {
-        [low, high] => (None, Some((*low, *high))),
-        _ => (None, None),
-    }
+    (2..=72).map(|n| n * TONE_STEP_HZ).find(|hz| share(*hz) > 0.6)
 }
 
 /// One RTP packet, borrowed.

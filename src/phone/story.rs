@@ -93,8 +93,6 @@ pub struct Digit {
 pub struct Heard {
     /// The tone in Hz; none is silence or a mixture.
     pub tone: Option<u16>,
-    /// Two tones at once, the lower first.
-    pub both: Option<(u16, u16)>,
     /// Arrival of its first packet.
     pub first: Mono,
     /// Arrival of its last packet.

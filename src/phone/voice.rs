@@ -11,7 +11,7 @@ use super::behaviour::Sound;
 use super::call::Call;
 use super::digits::Keypad;
 use super::session::{Flow, Session};
-use super::sound::{FRAME, Law, Packet, sound_of, tone_frame};
+use super::sound::{FRAME, Law, Packet, tone_frame, tone_of};
 use super::story::{Digit, Fault, Heard, Story};
 use super::{Desk, Due, PhoneMove, PhoneOutput};
 use crate::clock::Mono;
@@ -42,7 +42,7 @@ struct Ear {
     highest: u32,
     highest_timestamp: u32,
     last_payload: Vec<u8>,
-    last_sound: (Option<u16>, Option<(u16, u16)>),
+    last_tone: Option<u16>,
 }
 
 impl Voice {
@@ -258,18 +258,18 @@ impl Call {
         if ear.last_payload != payload {
             ear.last_payload.clear();
             ear.last_payload.extend_from_slice(payload);
-            ear.last_sound = sound_of(payload, voice.law);
+            ear.last_tone = tone_of(payload, voice.law);
         }
-        let ((tone, both), now) = (ear.last_sound, desk.now);
+        let (tone, now) = (ear.last_tone, desk.now);
         match self.story.heard.last_mut() {
-            Some(heard) if (heard.tone, heard.both) == (tone, both) => {
+            Some(heard) if heard.tone == tone => {
                 heard.last = now;
                 heard.packets += 1;
             }
             _ => {
                 // Speech changes its pitch with every frame: keep no endless list of it.
                 if self.story.heard.len() < 10_000 {
-                    self.story.heard.push(Heard { tone, both, first: now, last: now, packets: 1 });
+                    self.story.heard.push(Heard { tone, first: now, last: now, packets: 1 });
                 }
                 desk.moved(PhoneMove::Hears(tone));
             }

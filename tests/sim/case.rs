@@ -11,7 +11,6 @@ use crate::gates;
 use crate::media::{CONNECTING_HZ, GATE_HZ, MUSIC_HZ, UNAVAILABLE_HZ, WHISPER_HZ};
 use crate::model;
 use crate::promises::{Blame, GRACE, Promise, crash_during, party};
-use crate::supervisors::Talk;
 use crate::world::{Who, World};
 
 /// One call of the world, with everything that is known of it.
@@ -23,8 +22,6 @@ pub struct Case<'w> {
     representatives: Vec<&'w Story>,
     /// To whom the customer was, or was to be, transferred.
     targets: Vec<&'w Story>,
-    /// Who listens.
-    supervisors: Vec<&'w Story>,
     crashed: bool,
 }
 
@@ -43,11 +40,11 @@ pub fn cases(world: &World) -> Vec<Case<'_>> {
         let customers = of(|who| if let Who::Customer(w) = who { Some(w) } else { None });
         let representatives = of(|who| if let Who::Representative(w, _) = who { Some(w) } else { None });
         let targets = of(|who| if let Who::Target(w, _) = who { Some(w) } else { None });
-        let supervisors = of(|who| if let Who::Supervisor(w) = who { Some(w) } else { None });
-        let all = customers.iter().chain(&representatives).chain(&targets).chain(&supervisors);
-        let crashed = all.copied().any(|s| crash_during(world, s));
-        let customer = customers.last().copied();
-        cases.push(Case { world, wish, record, customer, representatives, targets, supervisors, crashed });
+        let crashed = customers.iter().chain(&representatives).chain(&targets).any(|s| crash_during(world, s));
+        // What was said at a switch that was given up is not what became of the call.
+        let lasts = |story: &&&Story| !world.roads.superseded(&story.call_id);
+        let customer = customers.iter().rfind(lasts).or(customers.last()).copied();
+        cases.push(Case { world, wish, record, customer, representatives, targets, crashed });
     }
     cases
 }
@@ -57,7 +54,6 @@ impl Case<'_> {
     pub fn check(&self, blame: Blame<'_>) {
         self.one_at_a_time(blame);
         self.sounds(blame);
-        self.supervision(blame);
         self.accepted(blame);
         self.digits(blame);
         self.transfers(blame);
@@ -91,7 +87,13 @@ impl Case<'_> {
             let [before, after] = pair else { continue };
             let rings_on =
                 before.ringing_at.is_some() && before.ended_at.is_none_or(|end| end > after.invited_at + slack);
-            if rings_on && after.ringing_at.is_some() && before.user != after.user {
+            // An INVITE that was given up unheard may ring for as long as its CANCEL takes (RFC 3261 §9.1).
+            let taken_back = |story: &Story| {
+                self.world.roads.given_up(&story.call_id)
+                    && story.ringing_at.zip(story.ended_at).is_some_and(|(rang, end)| end.since(rang) < slack)
+            };
+            let excused = taken_back(before) || taken_back(after);
+            if rings_on && !excused && after.ringing_at.is_some() && before.user != after.user {
                 let text = format!("{} still rang when {} was dialled", before.user, after.user);
                 blame(Promise::OneRepresentativeAtATime, text);
             }
@@ -110,8 +112,6 @@ impl Case<'_> {
         let gates = self.world.plan.gates;
         let Some(customer) = self.customer else { return };
         let others = || self.representatives.iter().chain(&self.targets).copied();
-        // Whether the supervisor may be heard is judged by itself.
-        let aside = self.supervisors.iter().find_map(|s| self.tone(s));
         let voices: Vec<u16> = others().filter_map(|s| self.tone(s)).collect();
         let late = Duration::from_millis(60);
         let joined = self.joined().filter(|_| self.calm());
@@ -124,7 +124,7 @@ impl Case<'_> {
                 blame(Promise::PromptNeverOverBridge, text);
             }
             talked |= voices.contains(&tone);
-            if !prompts.contains(&tone) && !voices.contains(&tone) && Some(tone) != aside {
+            if !prompts.contains(&tone) && !voices.contains(&tone) {
                 blame(Promise::NoCrosstalk, format!("{} hears {tone} Hz, nobody's of this call", customer.user));
             }
         }
@@ -144,36 +144,12 @@ impl Case<'_> {
                 let held = tone == MUSIC_HZ && self.held_by(&[customer], heard.first);
                 if prompts.contains(&tone) && !held {
                     blame(Promise::PromptNeverOverBridge, format!("{} hears {tone} Hz", story.user));
-                } else if !held && Some(tone) != self.tone(customer) && Some(tone) != aside {
+                } else if !held && Some(tone) != self.tone(customer) {
                     blame(Promise::NoCrosstalk, format!("{} hears {tone} Hz, not the customer's", story.user));
                 }
             }
         }
         self.representatives.iter().for_each(|story| self.crossing(customer, story, blame));
-    }
-
-    /// Who hears the supervisor, and what it hears.
-    fn supervision(&self, blame: Blame<'_>) {
-        let (Some(supervising), Some(customer)) = (&self.plan().supervisor, self.customer) else { return };
-        let only_talks = |story: &&&Story| {
-            party(self.world, story).is_some_and(|p| {
-                p.behaviour.talk.iter().all(|(_, act)| *act == Act::HangUp) && !p.behaviour.rtp_from_elsewhere
-            })
-        };
-        let others: Vec<&Story> = self.representatives.iter().chain(&self.targets).copied().collect();
-        let everybody: Vec<&Story> = others.iter().chain(&self.supervisors).copied().chain([customer]).collect();
-        let plain = self.calm() && everybody.iter().all(|story| only_talks(&story)) && self.targets.is_empty();
-        let talked = others.iter().rfind(|story| story.acked_at.is_some());
-        let tones = (self.tone(customer), talked.and_then(|story| self.tone(story)));
-        let talk = Talk {
-            supervised: &self.world.fates[self.wish].supervised,
-            supervisors: self.supervisors.clone(),
-            customer,
-            others,
-            slack: Duration::from_millis(if self.calm() { 200 } else { 2_000 }),
-            plain,
-        };
-        talk.check(&supervising.party, tones, blame);
     }
 
     /// Where it has to accept, a representative hears the customer, and is heard, only after a 1.
@@ -203,6 +179,16 @@ impl Case<'_> {
         stories.iter().any(|story| story.holds.iter().any(covers))
     }
 
+    /// On a bad road the equipment may know of a hold whose answer never reached the phone.
+    fn asked_to_hold(&self, story: &Story, at: Mono) -> bool {
+        let holds = |act: &Act| matches!(act, Act::Hold | Act::HoldInactive | Act::HoldNull);
+        let talk = party(self.world, story).map(|party| &party.behaviour.talk[..]).unwrap_or_default();
+        let began = |after: &Duration| {
+            story.acked_at.is_some_and(|acked| acked <= at) && story.answered_at.is_some_and(|a| a + *after <= at)
+        };
+        !self.calm() && talk.iter().any(|(after, act)| holds(act) && began(after))
+    }
+
     /// At that moment the customer waits once more: somebody holds, or a transfer is on its way or has failed.
     fn waits(&self, at: Mono) -> bool {
         let others: Vec<&Story> = self.representatives.iter().chain(&self.targets).copied().collect();
@@ -214,7 +200,7 @@ impl Case<'_> {
         let new = self.targets.iter().filter_map(|s| Some((s.acked_at?, s.ended_at))).next_back();
         let there = new.is_some_and(|(from, until)| at > from + slack && until.is_none_or(|until| at < until));
         let transferring = asked.is_some_and(|asked| at + slack > asked) && !(there && self.targets.len() == 1);
-        transferring || self.held_by(&others, at)
+        transferring || self.held_by(&others, at) || others.iter().any(|story| self.asked_to_hold(story, at))
     }
 
     /// What an extension says is dialled, whole when there was time for it, and never twice.
@@ -270,7 +256,10 @@ impl Case<'_> {
             return None;
         }
         // The last one: of those before, another switch took over.
-        let story = self.representatives.iter().rfind(|s| s.user == name && s.acked_at.is_some())?;
+        let story = self
+            .representatives
+            .iter()
+            .rfind(|s| s.user == name && s.acked_at.is_some() && !self.world.roads.superseded(&s.call_id))?;
         Some(story.acked_at? + party(self.world, story)?.dialling())
     }
 
@@ -360,13 +349,8 @@ impl Case<'_> {
         };
         let customers: Vec<&Story> = self.customer.into_iter().collect();
         let others: Vec<&Story> = self.representatives.iter().chain(&self.targets).copied().collect();
-        let most = [of(&customers), of(&others), of(&self.supervisors)];
-        let record = self.record;
-        let billed = [
-            record.customer_billable_seconds,
-            record.representative_billable_seconds,
-            record.supervisor_billable_seconds,
-        ];
+        let most = [of(&customers), of(&others)];
+        let billed = [self.record.customer_billable_seconds, self.record.representative_billable_seconds];
         for (billed, most) in billed.into_iter().zip(most) {
             if billed > most {
                 blame(Promise::BilledAtMostTalked, format!("wish {}: {billed} s billed, at most {most} s", self.wish));

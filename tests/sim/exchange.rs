@@ -70,8 +70,7 @@ impl World {
                 {
                     self.blame(Promise::DialledOnce, format!("customer {user} was dialled again after the restart"));
                 }
-                // A supervisor is asked for by the business, and only of a talk: see `supervisors`.
-                Some(Who::Customer(_) | Who::Supervisor(_)) => {}
+                Some(Who::Customer(_)) => {}
                 Some(Who::Representative(wish, _)) => self.representative_dialled(wish, &user),
                 Some(Who::Target(wish, _)) => self.target_dialled(wish, &user),
             }

@@ -66,10 +66,6 @@ impl World {
             }
             (Some(Asked::Delete(_)), Reply::Deleted(_) | Reply::AlreadyEnded) => {}
             (Some(Asked::Get(_)), Reply::Call(_)) => {}
-            (Some(asked @ (Asked::Supervise { .. } | Asked::Change { .. })), reply)
-                if self.supervised(asked, &reply) => {}
-            // Full of calls: no supervisor.
-            (Some(Asked::Supervise { .. }), Reply::Refused(_)) => {}
             (asked, reply) => {
                 self.blame(Promise::RequestsAreAnswered, format!("{asked:?} was answered by {reply:?}"));
             }
@@ -83,9 +79,6 @@ impl World {
         self.fates[wish].calls.push(call);
         if let Some(after) = self.plan.wishes[wish].delete {
             self.after(after, Event::Delete(wish, call));
-        }
-        if self.plan.wishes[wish].supervisor.is_some() {
-            self.after(Duration::from_millis(250), Event::Supervise(wish, call, 0));
         }
         if let Some(after) = self.plan.wishes[wish].get {
             self.after(after, Event::Get(wish, call));

@@ -18,7 +18,6 @@ pub fn name(who: Option<Who>) -> String {
         Some(Who::Customer(_)) => "customer".to_owned(),
         Some(Who::Representative(_, place)) => format!("rep {}", place + 1),
         Some(Who::Target(_, place)) => format!("new party {}", place + 1),
-        Some(Who::Supervisor(_)) => "supervisor".to_owned(),
         None => "stranger".to_owned(),
     }
 }

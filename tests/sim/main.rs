@@ -22,7 +22,6 @@ mod roads;
 mod setup;
 mod store;
 mod stories;
-mod supervisors;
 mod topology;
 mod turns;
 mod world;

@@ -12,7 +12,6 @@ use rand::{Rng, SeedableRng};
 use crate::gates;
 use crate::manners;
 use crate::network::Weather;
-use crate::supervisors::{self, Supervising};
 use crate::topology::{self, Topology};
 
 /// The equipment's SIP address.
@@ -84,8 +83,6 @@ pub struct Wish {
     pub delete: Option<Duration>,
     /// GET so long after the 202.
     pub get: Option<Duration>,
-    /// Somebody who is to listen to the talk.
-    pub supervisor: Option<Supervising>,
     /// The POST is repeated with the same `Idempotency-Key` so long after.
     pub again: Option<Duration>,
 }
@@ -93,9 +90,7 @@ pub struct Wish {
 impl Wish {
     /// Everybody it may reach.
     pub fn parties(&self) -> impl Iterator<Item = &Party> {
-        let supervisor = self.supervisor.as_ref().map(|supervising| &supervising.party);
-        let others = self.elsewhere.iter().chain(&self.representatives).chain(&self.targets);
-        [&self.customer].into_iter().chain(others).chain(supervisor)
+        [&self.customer].into_iter().chain(&self.elsewhere).chain(&self.representatives).chain(&self.targets)
     }
 }
 
@@ -173,9 +168,6 @@ impl Plan {
             true => Gates::default(),
             false => gates::draw(&mut StdRng::seed_from_u64(seed ^ 0x6a7e_0131), &mut wishes),
         };
-        if topology.plain && !long {
-            supervisors::draw(&mut StdRng::seed_from_u64(seed ^ 0x5a9e_2715), &mut wishes);
-        }
         Plan {
             seed,
             gates,
@@ -203,7 +195,6 @@ impl Plan {
             desired: None,
             delete: None,
             get: None,
-            supervisor: None,
             again: None,
         };
         let faults = Faults { store_delay: Duration::from_millis(1), ..Faults::default() };
@@ -284,7 +275,6 @@ pub fn draw_wish(rng: &mut StdRng, n: u16, until: Duration) -> Wish {
         desired: some(rng, 0.2, 20_000),
         delete: some(rng, 0.15, 8_000),
         get: some(rng, 0.2, 8_000),
-        supervisor: None,
         again: some(rng, 0.1, 3_000),
     }
 }

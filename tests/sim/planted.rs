@@ -11,7 +11,7 @@ use std::time::Duration;
 use callbridge::clock::Wall;
 use callbridge::engine::api::{Output, StoreOp, StoreToken};
 use callbridge::media::api::{Clip, Command, Event, Script, Spoken, Whisper};
-use callbridge::model::{CallId, Hop, Key, LegId, Outcome, StoredCall, SupervisorMode};
+use callbridge::model::{CallId, Hop, Key, LegId, Outcome, StoredCall};
 use callbridge::sip::api::Way;
 
 use crate::promises::Promise;
@@ -147,12 +147,10 @@ pub enum Bug {
     AcceptAssumed,
     /// A representative is told who calls while it talks already.
     WhisperOverBridge,
-    /// A supervisor who listens or whispers is heard by both.
-    SupervisorHeard,
-    /// A supervisor hears nothing.
-    SupervisorDeaf,
-    /// A supervisor is not hung up when the talk ends.
-    SupervisorLeftOffHook,
+    /// A registration is never refreshed.
+    RegisteredOnce,
+    /// A refused REGISTER is repeated after a second.
+    RegisterHammers,
 }
 
 impl Bug {
@@ -221,9 +219,8 @@ impl Bug {
         (Bug::GateOpensItself, Promise::GateFirst),
         (Bug::AcceptAssumed, Promise::AcceptedBeforeTheBridge),
         (Bug::WhisperOverBridge, Promise::PromptNeverOverBridge),
-        (Bug::SupervisorHeard, Promise::SupervisorUnheard),
-        (Bug::SupervisorDeaf, Promise::SupervisorHears),
-        (Bug::SupervisorLeftOffHook, Promise::NobodyIsLeftHanging),
+        (Bug::RegisteredOnce, Promise::RegistrationsAreKept),
+        (Bug::RegisterHammers, Promise::RegistrationsAreKept),
     ];
 }
 
@@ -244,7 +241,6 @@ pub struct Planted {
     muted: BTreeSet<StoreToken>,
     bridged: Vec<(LegId, LegId)>,
     doubled: BTreeSet<CallId>,
-    supervisors: BTreeSet<LegId>,
     roads: roads::Memory,
     /// What the engine puts out so much later, out of turn.
     pub later: Vec<(Duration, Output)>,
@@ -261,7 +257,6 @@ impl Planted {
             muted: BTreeSet::new(),
             bridged: Vec::new(),
             doubled: BTreeSet::new(),
-            supervisors: BTreeSet::new(),
             roads: roads::Memory::default(),
             later: Vec::new(),
         }
@@ -289,9 +284,6 @@ impl Planted {
         };
         match self.bug {
             Bug::LostBye if is("BYE") => return vec![],
-            Bug::SupervisorLeftOffHook if is("BYE") && leg.is_some_and(|l| self.supervisors.contains(&l)) => {
-                return vec![];
-            }
             Bug::MissedAckOfRefusal if refusal_ack => return vec![],
             Bug::MissedReAck if is("ACK") => {
                 let first = leg.is_some_and(|l| self.acked.insert(l));
@@ -334,15 +326,6 @@ impl Planted {
         match (self.bug, command) {
             (Bug::LeakedPort, Command::Close { leg }) if leg.attempt > 0 => {
                 (vec![], vec![Told::Media(Event::Closed { leg, quality: Default::default() })])
-            }
-            (Bug::SupervisorDeaf, Command::Supervise { .. }) => out(vec![]),
-            (Bug::SupervisorHeard, Command::Supervise { supervisor, customer, representative, .. }) => {
-                let mode = SupervisorMode::Join;
-                out(vec![Command::Supervise { supervisor, customer, representative, mode }])
-            }
-            (Bug::SupervisorLeftOffHook, command @ Command::Supervise { supervisor, .. }) => {
-                self.supervisors.insert(supervisor);
-                out(vec![command])
             }
             (Bug::PromptOverBridge, Command::Bridge { a, b }) => {
                 let spoken = Spoken { business: crate::setup::business(), company: "ABC".into() };

@@ -80,16 +80,14 @@ pub enum Promise {
     BreakersHold,
     /// A switch that is asked whether it lives is used again once it does.
     SwitchesComeBack,
+    /// A registration is refreshed before it ends, and tried again later and later when it fails.
+    RegistrationsAreKept,
     /// A switch in maintenance gets no new leg.
     DrainedIsLeft,
     /// No leg begins at a place that the last look-up did not name.
     PlacesAreNews,
     /// No leg fails for want of a switch while a sound one was not asked.
     NotForWantOfASwitch,
-    /// A supervisor is heard by nobody, or by the representative, or by both, as its mode says.
-    SupervisorUnheard,
-    /// A supervisor hears both who talk.
-    SupervisorHears,
     /// In a calm world each call comes to what the model says.
     ModelAgrees,
 }
@@ -239,6 +237,5 @@ pub fn party<'w>(world: &'w World, story: &Story) -> Option<&'w Party> {
         }
         Who::Representative(wish, place) => world.plan.wishes.get(wish)?.representatives.get(place)?,
         Who::Target(wish, place) => world.plan.wishes.get(wish)?.targets.get(place)?,
-        Who::Supervisor(wish) => &world.plan.wishes.get(wish)?.supervisor.as_ref()?.party,
     })
 }

@@ -61,6 +61,10 @@ pub struct Roads {
     /// Every host that ever was a place of a switch.
     owner: BTreeMap<SocketAddr, usize>,
     starts: BTreeMap<usize, Vec<Mono>>,
+    /// When a row of REGISTERs failed last, and the branch that did.
+    failed: BTreeMap<String, (Mono, String)>,
+    /// Branches of REGISTERs: what comes with one of them again is a repetition.
+    registers: BTreeSet<String>,
     broken: Vec<(Promise, String)>,
 }
 
@@ -95,6 +99,17 @@ impl Roads {
         self.tries.get(call_id).is_some_and(|known| known.given_up && known.fares == Fares::Unanswered)
     }
 
+    /// This try was left before a word of it was heard, and whatever came of it came later.
+    pub fn given_up(&self, call_id: &str) -> bool {
+        self.tries.get(call_id).is_some_and(|known| known.given_up)
+    }
+
+    /// Another try of the same leg followed this one.
+    pub fn superseded(&self, call_id: &str) -> bool {
+        let leg = self.tries.get(call_id).and_then(|known| self.legs.get(&known.leg));
+        leg.and_then(|tries| tries.last()).is_some_and(|last| last != call_id)
+    }
+
     /// Nobody wants this call any more.
     pub fn over(&mut self, call: CallId) {
         self.over.insert(call);
@@ -110,9 +125,25 @@ impl Roads {
             ("CANCEL" | "BYE", _) => {
                 self.tries.get_mut(id).into_iter().for_each(|known| known.left = true);
             }
+            ("REGISTER", None) => self.registers(now, &message),
             ("OPTIONS", None) => self.places.entry(to).or_default().asked(now, message.branch().unwrap_or_default()),
             _ => {}
         }
+    }
+
+    /// A refused REGISTER is not repeated at once (RFC 5626 §4.5: half of 30 seconds at least).
+    fn registers(&mut self, now: Mono, message: &Message<'_>) {
+        let id = message.get("Call-ID").unwrap_or_default();
+        if !self.registers.insert(message.branch().unwrap_or_default().to_owned()) {
+            return;
+        }
+        let Some((at, branch)) = self.failed.get(id) else { return };
+        let leaves = message.get("Expires") == Some("0");
+        if now.since(*at) < Duration::from_secs(14) && !leaves {
+            let text = format!("REGISTER again {:?} after {branch} was refused", now.since(*at));
+            self.broken.push((Promise::RegistrationsAreKept, text));
+        }
+        self.failed.remove(id);
     }
 
     fn invited(&mut self, now: Mono, to: SocketAddr, message: &Message<'_>, leg: LegId, world: (&Topology, &Present)) {
@@ -241,16 +272,21 @@ impl Roads {
         let Some(id) = message.get("Call-ID") else { return };
         match (message.start, message.cseq()) {
             (Start::Request { method: "BYE", .. }, _) => {
-                let known = self.tries.get(id).filter(|known| known.fares == Fares::Answered && known.leg.attempt == 0);
+                // Of a try that was left, it ends nothing that the customer still has.
+                let talks = |known: &&Try| known.fares == Fares::Answered && known.leg.attempt == 0 && !known.left;
+                let known = self.tries.get(id).filter(talks);
                 self.over.extend(known.map(|known| known.leg.call));
             }
             (Start::Response { status }, Some((cseq, "INVITE"))) => {
-                // A ring that is malformed was not heard.
-                if status < 200 && message.get("RSeq").is_some_and(|number| number.parse::<u32>().is_err()) {
-                    return;
-                }
+                // A ring that is malformed says no more than a 100 would.
+                let garbled = message.get("RSeq").is_some_and(|number| number.parse::<u32>().is_err());
+                let status = if status < 200 && garbled { 100 } else { status };
                 let retry = message.get("Retry-After").and_then(|text| text.parse().ok());
                 self.answered(now, id, cseq, status, retry);
+            }
+            (Start::Response { status: 400.. }, Some((_, "REGISTER"))) if refused(&message) => {
+                let branch = message.branch().unwrap_or_default().to_owned();
+                self.failed.entry(id.to_owned()).or_insert((now, branch));
             }
             (Start::Response { status }, Some((_, "OPTIONS"))) => {
                 let place = self.places.entry(from).or_default();
@@ -311,6 +347,11 @@ impl Roads {
             self.broken.push((Promise::NotForWantOfASwitch, text));
         }
     }
+}
+
+/// A refusal of a REGISTER that stands: no challenge, and no wish for another time.
+fn refused(message: &Message<'_>) -> bool {
+    !matches!(message.start, Start::Response { status: 401 | 407 | 423 })
 }
 
 /// The switches that serve a number now: of those not in maintenance, the ones with the longest prefix.

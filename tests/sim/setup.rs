@@ -9,8 +9,9 @@ use std::time::Duration;
 use callbridge::clock::Mono;
 use callbridge::engine::EngineConfig;
 use callbridge::model::business::PasswordHash;
+use callbridge::model::trunk::Registration;
 use callbridge::model::{Business, BusinessId, Directory, Gates, Hop, SwitchAddress, Tariff, Trunk};
-use callbridge::phone::{Phone, PhoneConfig};
+use callbridge::phone::{Phone, PhoneConfig, Registrar};
 use callbridge::routing::Switch;
 use callbridge::sip::api::Locals;
 use rand::RngCore;
@@ -44,7 +45,11 @@ pub fn directory(tariff: Tariff, gates: Gates) -> Directory {
 
 /// A switch as the configuration has it, but for what is in maintenance.
 fn switch(plan: &Plan, switch: &SwitchPlan, present: &Present) -> Switch {
-    let trunk = Trunk { max_redirects: plan.topology.max_redirects, ..plan.trunk.clone() };
+    let registration = switch.registers.filter(|_| !present.closed).map(|_| Registration {
+        aor: format!("sip:callbridge@{}.example", switch.name),
+        expires: Duration::from_secs(600),
+    });
+    let trunk = Trunk { max_redirects: plan.topology.max_redirects, registration, ..plan.trunk.clone() };
     let literal = Switch::at(switch.name, Hop::udp(host(switch.places[0])));
     let address = match switch.named {
         true => SwitchAddress::parse(&format!("sip:{}.example:5060", switch.name)).expect("a name"),
@@ -81,6 +86,14 @@ pub fn engine_config(plan: &Plan, present: &Present) -> EngineConfig {
     }
 }
 
+/// How the hosts take registrations, where some switch wants them.
+fn registrar(plan: &Plan) -> Option<Registrar> {
+    let most = plan.topology.switches.iter().find_map(|switch| switch.registers)?;
+    let challenge = plan.wishes.iter().find_map(|wish| wish.customer.behaviour.challenge.clone());
+    let challenge = challenge.filter(|c| c.flaw.is_none() && plan.trunk.credentials.is_some());
+    Some(Registrar { challenge, most, least: if most > 30 { 700 } else { 0 }, flaw: None })
+}
+
 pub fn phones(plan: &Plan, faulty: bool, traced: bool, rng: &mut StdRng) -> Vec<(SocketAddr, Phone)> {
     let mut phones = Vec::new();
     for text in (0..plan.topology.hosts()).map(host) {
@@ -91,6 +104,7 @@ pub fn phones(plan: &Plan, faulty: bool, traced: bool, rng: &mut StdRng) -> Vec<
         // Long enough for everything that the equipment may still say after it found out, however late.
         config.linger = Duration::from_secs(150);
         config.ladder = traced;
+        config.registrar = registrar(plan);
         if faulty {
             config.faithful_from = Mono(1_000_000) + plan.faults.until + Duration::from_secs(1);
         }
@@ -110,9 +124,6 @@ pub fn whose(plan: &Plan) -> BTreeMap<String, Who> {
     for (w, wish) in plan.wishes.iter().enumerate() {
         for party in wish.elsewhere.iter().chain([&wish.customer]) {
             whose.insert(party.number.clone(), Who::Customer(w));
-        }
-        if let Some(supervising) = &wish.supervisor {
-            whose.insert(supervising.party.number.clone(), Who::Supervisor(w));
         }
         for (r, party) in wish.representatives.iter().enumerate() {
             whose.insert(party.number.clone(), Who::Representative(w, r));

@@ -16,7 +16,7 @@ use crate::plan::{Party, Wish, draw_behaviour, draw_wish};
 pub enum Mood {
     /// As its phones are.
     Well,
-    /// Nothing new reaches it: no INVITE, no OPTIONS.
+    /// Nothing new reaches it: no INVITE, no OPTIONS, no REGISTER.
     Deaf,
     /// 503 to everything new.
     Busy,
@@ -39,6 +39,8 @@ pub struct SwitchPlan {
     pub max_calls_per_second: Option<u32>,
     /// OPTIONS this often.
     pub options: Option<Duration>,
+    /// It wants to be registered with, and grants so many seconds at most.
+    pub registers: Option<u32>,
     /// It has a name, and a look-up says its places.
     pub named: bool,
     /// Hosts, in the order of their priority.
@@ -54,6 +56,7 @@ impl SwitchPlan {
             max_channels: None,
             max_calls_per_second: None,
             options: None,
+            registers: None,
             named: false,
             places: vec![host],
         }
@@ -79,7 +82,7 @@ pub enum Turn {
     Places(usize, Vec<usize>),
     /// A switch goes into maintenance, or comes back.
     Drain(usize, bool),
-    /// Nobody is asked by OPTIONS any more, so that the world can come to rest.
+    /// Nobody is asked by OPTIONS or registered with any more, so that the world can come to rest.
     Close,
 }
 
@@ -155,6 +158,7 @@ pub fn draw(rng: &mut StdRng, wishes: &mut Vec<Wish>, until: Duration) -> Topolo
         switch.max_channels = rng.random_bool(0.25).then(|| rng.random_range(1..4));
         switch.max_calls_per_second = rng.random_bool(0.15).then(|| rng.random_range(1..3));
         switch.options = rng.random_bool(0.4).then(|| Duration::from_millis(rng.random_range(700..2_500)));
+        switch.registers = rng.random_bool(0.3).then(|| rng.random_range(12..40));
         switch.named = rng.random_bool(0.3);
         if switch.named && rng.random_bool(0.5) {
             switch.places.push(hosts);
@@ -188,7 +192,8 @@ pub fn draw(rng: &mut StdRng, wishes: &mut Vec<Wish>, until: Duration) -> Topolo
             hosts += 1;
         }
     }
-    turns.push((until + Duration::from_secs(60), Turn::Close));
+    // Failed registrations have come right by then.
+    turns.push((until + Duration::from_secs(100), Turn::Close));
     turns.sort_by_key(|(at, _)| *at);
     for wish in wishes.iter_mut() {
         redirections(rng, wish);

@@ -7,7 +7,8 @@ use std::time::Duration;
 use callbridge::engine::api::Input;
 use callbridge::model::{Hop, Target};
 use callbridge::phone::manners::Refusal;
-use callbridge::phone::{Behaviour, OnOptions, Phone};
+use callbridge::phone::message::{Message, uri_of};
+use callbridge::phone::{Behaviour, OnOptions, Phone, RegistrarFlaw};
 
 use crate::plan::Plan;
 use crate::promises::Promise;
@@ -93,6 +94,7 @@ impl World {
             }
             Turn::Close => {
                 self.came_back();
+                self.registered();
                 self.present.closed = true;
                 self.reconfigure();
             }
@@ -120,12 +122,37 @@ impl World {
         }
     }
 
+    /// Long after the last trouble every switch that wants it is registered with.
+    fn registered(&mut self) {
+        for at in 0..self.plan.topology.switches.len() {
+            let plan = &self.plan.topology.switches[at];
+            let (name, phone) = (plan.name, &self.phones[self.present.places[at][0]].1);
+            let aor = format!("sip:callbridge@{name}.example");
+            let bound = phone.bindings().get(&aor).is_some_and(|binding| binding.until > self.now);
+            if plan.registers.is_some() && !bound {
+                self.blame(Promise::RegistrationsAreKept, format!("{name} knows us no more"));
+            }
+        }
+    }
+
+    /// A REGISTER that nothing held up does not come after its binding has lapsed.
+    pub(crate) fn refreshed(&mut self, to: SocketAddr, bytes: &[u8]) {
+        let Some(index) = (0..self.phones.len()).find(|at| host(*at) == to) else { return };
+        let Some(aor) = Message::parse(bytes).ok().and_then(|message| message.get("To").map(uri_of)) else { return };
+        let held_up = |turn: &Turn| matches!(turn, Turn::Mood(..) | Turn::Places(..));
+        let smooth = self.plan.faults.weather.is_none() && self.crashed.is_empty();
+        let lapsed = self.phones[index].1.bindings().get(aor).is_some_and(|binding| binding.until < self.now);
+        if lapsed && smooth && !self.plan.topology.turns.iter().any(|(_, turn)| held_up(turn)) {
+            self.blame(Promise::RegistrationsAreKept, format!("{aor} had lapsed before it was refreshed"));
+        }
+    }
+
     /// False: a host in this mood never sees the message.
     pub(crate) fn reaches(&self, to: SocketAddr, bytes: &[u8]) -> bool {
         let deaf = (0..self.present.moods.len()).any(|at| host(at) == to && self.present.moods[at] == Mood::Deaf);
         let head = bytes.split(|b| *b == b'\n').take_while(|line| line.len() > 1);
         let in_dialog = || head.clone().any(|line| line.starts_with(b"To:") && line.windows(5).any(|w| w == b";tag="));
-        let begins = ["INVITE ", "OPTIONS "].iter().any(|method| bytes.starts_with(method.as_bytes()));
+        let begins = ["INVITE ", "OPTIONS ", "REGISTER "].iter().any(|method| bytes.starts_with(method.as_bytes()));
         !(deaf && begins && !in_dialog())
     }
 }
@@ -144,6 +171,9 @@ fn humour(plan: &Plan, phone: &mut Phone, mood: Mood) {
     };
     let busy = mood == Mood::Busy;
     phone.config().on_options = OnOptions::Answer(if busy { 503 } else { 200 });
+    if let Some(registrar) = &mut phone.config().registrar {
+        registrar.flaw = busy.then_some(RegistrarFlaw::Busy(8));
+    }
     for party in plan.wishes.iter().flat_map(crate::plan::Wish::parties) {
         phone.expect(&party.number, instead.clone().unwrap_or_else(|| party.behaviour.clone()));
     }

@@ -11,7 +11,7 @@ use callbridge::clock::{Mono, Now, Wall};
 use callbridge::engine::Engine;
 use callbridge::engine::api::{Input, Output, ReplyTo};
 use callbridge::media::api::{self as media_api, Prompts};
-use callbridge::model::{CallId, Hop, InitiationMessage, SupervisorMode};
+use callbridge::model::{CallId, Hop, InitiationMessage};
 use callbridge::phone::{Phone, Story};
 use callbridge::sip::api::Loss;
 use rand::rngs::StdRng;
@@ -24,7 +24,6 @@ use crate::promises::{Broken, Promise};
 use crate::roads::Roads;
 use crate::setup::{EPOCH, EQUIPMENT_RTP, address, business, phones, whose};
 use crate::store::Store;
-use crate::supervisors::Supervised;
 use crate::turns::Present;
 
 /// What can happen.
@@ -45,10 +44,6 @@ pub(crate) enum Event {
     Delete(usize, CallId),
     /// GET for a wish.
     Get(usize, CallId),
-    /// A wish's supervisor is asked for, not for the first time.
-    Supervise(usize, CallId, u32),
-    /// A wish's supervisor gets another mode, or is dismissed.
-    ChangeSupervisor(usize, CallId, Option<SupervisorMode>),
     /// The equipment comes up again.
     Restart,
     /// A planted bug puts this out now.
@@ -69,8 +64,6 @@ pub(crate) enum Asked {
     Post(usize),
     Delete(usize),
     Get(usize),
-    Supervise { wish: usize, call: CallId, tries: u32 },
-    Change { wish: usize, mode: Option<SupervisorMode> },
 }
 
 /// What became of a wish at the HTTP interface.
@@ -84,8 +77,6 @@ pub struct Fate {
     pub refused: Option<String>,
     /// A DELETE was sent.
     pub deleted: bool,
-    /// What became of its supervisor.
-    pub supervised: Supervised,
 }
 
 /// Whose phone rings at a number.
@@ -97,8 +88,6 @@ pub enum Who {
     Representative(usize, usize),
     /// Somebody whom the customer of a wish is to be transferred to, by place.
     Target(usize, usize),
-    /// Who listens to the talk of a wish.
-    Supervisor(usize),
 }
 
 /// A running world.
@@ -314,6 +303,9 @@ impl World {
             Event::NoTcp(hop) => self.tell_engine(Input::SipLost { hop: &hop, loss: Loss::NotMade }),
             Event::Sip { to, bytes, .. } if !self.reaches(to, &bytes) => {}
             Event::Sip { to, from, bytes } => {
+                if bytes.starts_with(b"REGISTER ") {
+                    self.refreshed(to, &bytes);
+                }
                 if let Some(index) = self.phones.iter().position(|(address, _)| *address == to) {
                     self.phones[index].1.datagram(self.now, from, &bytes);
                     self.drain_phone(index);
@@ -336,8 +328,6 @@ impl World {
                 let reply = self.ask(Asked::Get(wish));
                 self.tell_engine(Input::Get { reply, business: business(), call });
             }
-            Event::Supervise(wish, call, tries) => self.supervise(wish, call, tries),
-            Event::ChangeSupervisor(wish, call, mode) => self.change_supervisor(wish, call, mode),
             Event::Late(output) => self.perform(*output, &mut VecDeque::new()),
             Event::Restart => self.start_engine(),
             Event::Resolved(switch) => self.resolved(switch),

@@ -23,6 +23,9 @@ pub(super) struct Memory {
     last: BTreeMap<LegId, String>,
     /// The last re-INVITE, by Call-ID.
     again: BTreeMap<String, Output>,
+    /// The last REGISTER, by Call-ID, and those that were accepted.
+    registers: BTreeMap<String, Output>,
+    bound: BTreeSet<String>,
     hops: BTreeSet<Hop>,
     /// Places whose OPTIONS were once refused.
     ill: bool,
@@ -34,6 +37,11 @@ pub(super) fn send(planted: &mut Planted, output: Output) -> Vec<Output> {
     let Output::Send { to, bytes, note } = &output else { return vec![output] };
     let (to, bytes, note) = (to.clone(), Arc::clone(bytes), note.clone());
     let Ok(message) = Message::parse(&bytes) else { return vec![output] };
+    if let (Some("REGISTER"), Some(id)) = (message.method(), message.get("Call-ID")) {
+        let bound = planted.bug == Bug::RegisteredOnce && planted.roads.bound.contains(id);
+        planted.roads.registers.insert(id.to_owned(), Output::Send { to, bytes: Arc::clone(&bytes), note });
+        return if bound { vec![] } else { vec![output] };
+    }
     let (Some("INVITE"), Some(leg), Some(id)) = (message.method(), note.leg, message.get("Call-ID")) else {
         return vec![output];
     };
@@ -90,6 +98,13 @@ impl Planted {
             (Bug::FailoverAfterAnswer, Start::Response { status: 200 }, "INVITE") => {
                 let other = self.roads.invites.get(id).and_then(|invite| elsewhere(self, invite));
                 self.later.extend(other.map(|invite| (soon, invite)));
+            }
+            (Bug::RegisteredOnce, Start::Response { status: 200 }, "REGISTER") => {
+                self.roads.bound.insert(id.to_owned());
+            }
+            (Bug::RegisterHammers, Start::Response { status: 503 }, "REGISTER") => {
+                let again = self.roads.registers.get(id).map(|one| next_cseq(&altered(one, "z9hG4bK", "z9hG4bKx")));
+                self.later.extend(again.map(|one| (Duration::from_secs(1), one)));
             }
             (Bug::NoFailover, Start::Response { status: 503 }, "INVITE") => return with("SIP/2.0 503", "SIP/2.0 500"),
             (Bug::RestForgotten, Start::Response { status: 503 }, "INVITE") => return with("Retry-After", "X-Retry"),
