@@ -12,6 +12,8 @@ mod encrypted;
 mod flood;
 #[path = "interop/kamailio.rs"]
 mod kamailio;
+#[path = "interop/outage.rs"]
+mod outage;
 #[path = "interop/scanners.rs"]
 mod scanners;
 #[path = "interop/softswitch.rs"]

@@ -4,6 +4,8 @@
 #[allow(dead_code, reason = "every test program uses its part of the stage")]
 mod support;
 
+#[path = "seeing/dissected.rs"]
+mod dissected;
 #[path = "seeing/hep.rs"]
 mod hep;
 #[path = "seeing/ladder.rs"]

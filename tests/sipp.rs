@@ -22,6 +22,8 @@ mod identity;
 mod loss;
 #[path = "sipp/malformed.rs"]
 mod malformed;
+#[path = "sipp/names.rs"]
+mod names;
 #[path = "sipp/provisional.rs"]
 mod provisional;
 #[path = "sipp/questions.rs"]
@@ -44,3 +46,5 @@ mod switch;
 mod switches;
 #[path = "sipp/transfer.rs"]
 mod transfer;
+#[path = "sipp/vouching.rs"]
+mod vouching;

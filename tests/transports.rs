@@ -5,6 +5,10 @@
 mod door;
 #[path = "transports/peer.rs"]
 mod peer;
+#[path = "transports/size.rs"]
+mod size;
+#[path = "transports/slow.rs"]
+mod slow;
 #[allow(dead_code, reason = "every test program uses its part of the stage")]
 mod support;
 #[path = "transports/tcp.rs"]

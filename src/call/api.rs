@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::clock::Mono;
+pub use crate::model::TransferRefusal;
 use crate::model::{
     AnsweredBy, CallState, Cause, Endpoint, Key, MachineTimes, Outcome, Quality, SupervisorMode, TransferId,
 };
@@ -138,34 +139,6 @@ impl Timer {
         Timer::Supervisor,
         Timer::Machine,
     ];
-}
-
-/// Why a transfer is refused.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum TransferRefusal {
-    /// The customer may not transfer.
-    NotYours,
-    /// Nobody talks with the one who asks.
-    NotTalking,
-    /// Another transfer is under way.
-    Pending,
-    /// Nobody may be called there.
-    Barred,
-    /// This call was transferred often enough.
-    TooMany,
-}
-
-impl TransferRefusal {
-    /// The word of `callbridge_rejected_total{reason}`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            TransferRefusal::NotYours => "transfer_by_customer",
-            TransferRefusal::NotTalking => "transfer_without_talk",
-            TransferRefusal::Pending => "transfer_pending",
-            TransferRefusal::Barred => "transfer_barred",
-            TransferRefusal::TooMany => "transfer_too_many",
-        }
-    }
 }
 
 /// Why a wish about a supervisor is not granted.

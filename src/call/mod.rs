@@ -244,7 +244,12 @@ impl Call {
     }
 
     fn on_silent(&mut self, now: Now, attempt: Attempt) {
-        if matches!(self.state, State::Bridged { with, .. } if attempt == CUSTOMER || attempt == with) {
+        let watched = match self.state {
+            State::Bridged { with, .. } => attempt == CUSTOMER || attempt == with,
+            State::Transferring { .. } => attempt == CUSTOMER,
+            _ => false,
+        };
+        if watched {
             self.note(if attempt == CUSTOMER { "the customer fell silent" } else { "the representative fell silent" });
             self.close(now, Outcome::Completed);
         }

@@ -3,6 +3,7 @@
 //!
 //! - Only a representative who talks with the customer may ask, one transfer at a time, [`MAX_TRANSFERS`] a call.
 //! - While the new party is dialled the customer hears hold music and the call counts as bridged: its time and its price go on.
+//!   A customer of whom nothing comes any more is not kept waiting for it.
 //! - Reached: the customer talks with the new party and the asker is released.
 //! - Not reached: the customer is given back to the asker; to one who hung up meanwhile nobody can be given back, and the
 //!   customer hears the second message. Both had talked: the call is completed.
@@ -35,7 +36,6 @@ impl Call {
         self.transfers_tried += 1;
         self.actions.push_back(Action::AnswerTransfer(id, None));
         self.actions.push_back(Action::CancelTimer(Timer::AudioProof));
-        self.actions.push_back(Action::WatchSilence(CUSTOMER, None));
         self.actions.push_back(Action::WatchSilence(by, None));
         self.actions.push_back(Action::PlayHold(CUSTOMER));
         let target = self.dial(now, Role::Representative, target);

@@ -170,7 +170,7 @@ impl Engine {
             LegEvent::Failed { cause, why } => self.leg_failed(now, leg, cause, why),
             LegEvent::Redirected { contacts, cause } => self.redirected(now, leg, &contacts, cause),
             LegEvent::Offered { id, offer } => self.offered(now, leg, id, &offer),
-            LegEvent::OfferAnswered { answer } => self.offer_answered(leg, &answer),
+            LegEvent::OfferAnswered { offer, answer } => self.offer_answered(leg, &offer, &answer),
             // Nothing but session refreshes is offered by us so far, and those change nothing.
             LegEvent::OfferRefused { .. } => {}
             LegEvent::TransferAsked { id, refer } => self.transfer_asked(now, leg, id, refer),

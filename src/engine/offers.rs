@@ -60,11 +60,12 @@ impl Engine {
         Ok(codec)
     }
 
-    /// The answer to a later offer of ours. One that cannot be used changes nothing.
-    pub(super) fn offer_answered(&mut self, leg: LegId, answer: &[u8]) {
+    /// The answer to a later offer of ours, in the dialog that answered the leg: another may have been told something else
+    /// since. One that cannot be used changes nothing.
+    pub(super) fn offer_answered(&mut self, leg: LegId, offer: &[u8], answer: &[u8]) {
         let live = self.calls.get_mut(&leg.call);
         let Some(leg_media) = live.and_then(|live| live.legs.get_mut(&leg.attempt)) else { return };
-        if let Ok(plan) = sdp::accept_answer_to(&leg_media.sdp, &leg_media.srtp(), answer) {
+        if let Ok(plan) = sdp::accept_answer_to(offer, &leg_media.srtp(), answer) {
             self.settle_on(leg, plan);
         }
     }

@@ -8,6 +8,7 @@ use super::Engine;
 use super::api::Notice;
 use crate::call::{Event, FailureKind, TransferRefusal, TransferReport};
 use crate::clock::Now;
+use crate::ladder::Moment;
 use crate::model::{CallId, Endpoint, LegId, TransferId};
 use crate::sip::api::{Refer, ReferReply};
 use crate::sip::wire::{Scheme, Uri};
@@ -18,6 +19,7 @@ const LONGEST_EXTENSION: usize = 6;
 /// What the INVITE to a new party says of the one who asked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Referral {
+    by: u16,
     id: TransferId,
     replaces: Option<String>,
     referred_by: Option<String>,
@@ -30,7 +32,7 @@ impl Engine {
         let Some(live) = self.calls.get_mut(&leg.call) else {
             return self.stack.answer_refer(now.mono, id, ReferReply::Refuse(481));
         };
-        live.asked = Some(Referral { id, replaces: refer.replaces, referred_by: refer.referred_by });
+        live.asked = Some(Referral { by: leg.attempt, id, replaces: refer.replaces, referred_by: refer.referred_by });
         self.tell(now, leg.call, Event::TransferAsked { by: leg.attempt, id, target });
     }
 
@@ -45,6 +47,9 @@ impl Engine {
                 ReferReply::Accept
             }
             Some(why) => {
+                if let Some(by) = asked.map(|asked| asked.by) {
+                    self.see(now, call, Moment::TransferRefused { by, why });
+                }
                 self.notice(Notice::TransferRefused { call, why });
                 ReferReply::Refuse(if why == TransferRefusal::Pending { 491 } else { 603 })
             }

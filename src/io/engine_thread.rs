@@ -9,6 +9,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -47,6 +48,13 @@ pub struct Wires {
     pub streams: Connections,
 }
 
+impl Wires {
+    /// Our own address on the connection to this hop, if it is one.
+    fn local(&self, hop: &Hop) -> Option<SocketAddr> {
+        if hop.transport == SipTransport::Udp { None } else { self.streams.local(hop) }
+    }
+}
+
 /// What the engine's outputs are carried out by.
 pub struct Hands {
     /// Media; `Open` is answered at once.
@@ -72,6 +80,8 @@ pub struct Seen<'a> {
     pub note: &'a Note,
     /// Where it went to or came from.
     pub peer: &'a Hop,
+    /// Our own address on the connection that carries it; `None` for UDP, and where it is not known.
+    pub local: Option<SocketAddr>,
     /// The whole of it.
     pub bytes: &'a [u8],
 }
@@ -455,12 +465,13 @@ impl Runner {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Send { to, bytes, note } => {
-                    // Before it goes: what carries it takes the bytes.
-                    (self.hands.sip)(&Seen { note: &note, peer: &to, bytes: &bytes });
                     match to.transport {
                         SipTransport::Udp => self.wires.udp.send(to.address, &bytes),
-                        SipTransport::Tcp | SipTransport::Tls => self.wires.streams.send(&to, bytes),
+                        SipTransport::Tcp | SipTransport::Tls => self.wires.streams.send(&to, Arc::clone(&bytes)),
                     }
+                    // Afterwards: only then is there surely a connection.
+                    let local = self.wires.local(&to);
+                    (self.hands.sip)(&Seen { note: &note, peer: &to, local, bytes: &bytes });
                 }
                 Output::Sources(sources) => {
                     self.wires.udp.set_sources(Arc::clone(&sources));
@@ -481,7 +492,8 @@ impl Runner {
                 }
                 Output::Notice(Notice::SipReceived(note)) => {
                     if let Some((peer, bytes)) = heard {
-                        (self.hands.sip)(&Seen { note: &note, peer, bytes });
+                        let local = self.wires.local(peer);
+                        (self.hands.sip)(&Seen { note: &note, peer, local, bytes });
                     }
                 }
                 Output::Notice(notice) => (self.hands.notice)(&notice),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Wall;
-use crate::model::{AnsweredBy, Outcome, SupervisorMode};
+use crate::model::{AnsweredBy, Outcome, SupervisorMode, TransferRefusal};
 
 /// One line.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -222,6 +222,13 @@ pub enum Moment {
     Transferred {
         /// Who asked for it.
         by: u16,
+    },
+    /// The transfer that was asked for is refused.
+    TransferRefused {
+        /// Who asked for it.
+        by: u16,
+        /// Why.
+        why: TransferRefusal,
     },
     /// A supervisor takes part in the talk.
     Supervises {

@@ -137,6 +137,7 @@ fn mark(ladder: &Ladder, at: Wall, moment: &Moment) -> Row {
         Moment::Lost => (EQUIPMENT, EQUIPMENT, Tone::Bad),
         Moment::Dials { attempt, .. } => (leg(*attempt), leg(*attempt), Tone::Call),
         Moment::Fails { attempt, .. } => (leg(*attempt), leg(*attempt), Tone::Bad),
+        Moment::TransferRefused { by, .. } => (leg(*by), leg(*by), Tone::Bad),
         Moment::Plays { attempt, .. } | Moment::Heard { attempt } => (leg(*attempt), leg(*attempt), Tone::Media),
         Moment::Digits { attempt, .. } | Moment::Supervises { attempt, .. } => {
             (leg(*attempt), leg(*attempt), Tone::Media)

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::clock::Mono;
+use crate::model::TransferRefusal;
 
 const AT: Now = Now { mono: Mono(5_000_000), wall: Wall(1_764_000_000_000) };
 const CUSTOMER: u16 = 0;
@@ -105,6 +106,16 @@ fn story() -> Ladder {
     tell.moment(Moment::Ended { outcome: Outcome::Completed });
     tell.after(5).sip(false, 2, "BYE", 200, |m| m.cseq = 2);
     tell.ladder.clone()
+}
+
+#[test]
+fn a_refused_transfer_says_why_and_by_whom() {
+    let mut tell = Teller::begin();
+    tell.dials(CUSTOMER, "ssp-62").dials(1, "ssp-64");
+    tell.moment(Moment::TransferRefused { by: 1, why: TransferRefusal::Barred });
+    let read = Ladder::from_stored(&tell.ladder.to_stored()).unwrap();
+    assert!(read.to_text().contains("transfer refused: nobody may be called there"), "{}", read.to_text());
+    assert!(read.to_json().to_string().contains("barred"));
 }
 
 #[test]

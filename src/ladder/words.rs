@@ -163,6 +163,7 @@ pub(super) fn moment(ladder: &Ladder, moment: &Moment) -> String {
         Moment::Digits { count: 1, .. } => "1 digit".to_owned(),
         Moment::Digits { count, .. } => format!("{count} digits"),
         Moment::Transferred { .. } => "transfers".to_owned(),
+        Moment::TransferRefused { why, .. } => format!("transfer refused: {}", why.explained()),
         Moment::Supervises { mode: SupervisorMode::Listen, .. } => "listens".to_owned(),
         Moment::Supervises { mode: SupervisorMode::Whisper, .. } => "whispers".to_owned(),
         Moment::Supervises { mode: SupervisorMode::Join, .. } => "speaks to both".to_owned(),

@@ -19,6 +19,7 @@ pub mod recording;
 pub mod srtp;
 pub mod supervisor;
 pub mod switch;
+pub mod transfer;
 pub mod transport;
 pub mod trunk;
 
@@ -38,5 +39,6 @@ pub use recording::{RecordingState, RecordingView};
 pub use srtp::{MasterKey, OurKeys, SrtpKeys, SrtpUse, Suite, Suites, SuitesError};
 pub use supervisor::SupervisorMode;
 pub use switch::{Host, SwitchAddress, SwitchAddressError, Target};
+pub use transfer::TransferRefusal;
 pub use transport::{Hop, SipTransport};
 pub use trunk::Trunk;

@@ -134,8 +134,9 @@ pub enum LegEvent {
     /// `Answered` it is an UPDATE in one of the early dialogs: what is agreed holds only if that dialog answers.
     Offered { id: OfferId, offer: Vec<u8> },
     /// The peer's answer to an offer of ours inside the dialog: in the 2xx to our re-INVITE (`reoffer`, or a session refresh,
-    /// whose answer most often says nothing new), or in the ACK of an accepted offerless re-INVITE.
-    OfferAnswered { answer: Vec<u8> },
+    /// whose answer most often says nothing new), or in the ACK of an accepted offerless re-INVITE. `offer` is what it answers:
+    /// of a leg that forked, another dialog may have been told something else last.
+    OfferAnswered { offer: Arc<[u8]>, answer: Vec<u8> },
     /// The peer refused what `reoffer` offered; the session stays as it was (RFC 3261 §14.1).
     OfferRefused { cause: Cause },
     /// A REFER of the peer; must be answered by `answer_refer`.

@@ -113,6 +113,12 @@ impl Kamailio {
         });
     }
 
+    /// kill -9, its workers too.
+    pub fn kill(&mut self) {
+        kill_process_group(Pid::from_child(&self.process), Signal::KILL).expect("a group of ours");
+        self.process.wait().expect("a child of ours");
+    }
+
     /// How many lines of its log have this text.
     pub fn logged(&self, text: &str) -> usize {
         self.log.lines().iter().filter(|line| line.contains(text)).count()

@@ -1,7 +1,7 @@
 //! The capture for Homer: a collector of the test's own takes it apart by the specification of HEP3 and compares it with what
 //! both phones saw.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::support::wait::{PATIENCE, eventually};
 
 /// One packet, by chunk number.
 #[derive(Clone, Debug)]
-struct Packet(BTreeMap<u16, Vec<u8>>);
+pub struct Packet(BTreeMap<u16, Vec<u8>>);
 
 impl Packet {
     /// `HEP3`, length, then vendor, type, length and value of each chunk; all lengths count their own heads.
@@ -32,7 +32,8 @@ impl Packet {
         Packet(chunks)
     }
 
-    fn text(&self, chunk: u16) -> String {
+    /// A chunk as text.
+    pub fn text(&self, chunk: u16) -> String {
         String::from_utf8_lossy(self.0.get(&chunk).map_or(&[], Vec::as_slice)).into_owned()
     }
 
@@ -40,7 +41,8 @@ impl Packet {
         number(&self.0[&chunk])
     }
 
-    fn address(&self, address: u16, port: u16) -> SocketAddr {
+    /// Who is named by these two chunks.
+    pub fn address(&self, address: u16, port: u16) -> SocketAddr {
         let octets: [u8; 4] = self.0[&address].clone().try_into().expect("IPv4");
         SocketAddr::from((Ipv4Addr::from(octets), u16::try_from(self.value(port)).expect("a port")))
     }
@@ -51,13 +53,16 @@ fn number(bytes: &[u8]) -> usize {
 }
 
 /// A Homer that only listens.
-enum Collector {
+pub enum Collector {
+    /// At this socket.
     Udp(UdpSocket),
+    /// At this listener; one connection.
     Tcp { listener: TcpListener, stream: Option<TcpStream>, rest: Vec<u8> },
 }
 
 impl Collector {
-    fn fresh(&mut self) -> Vec<Packet> {
+    /// What came since the last look.
+    pub fn fresh(&mut self) -> Vec<Packet> {
         let mut buffer = vec![0; 65_536];
         let mut packets = Vec::new();
         match self {
@@ -89,7 +94,7 @@ fn story(collector: &str, keys: &str) -> Story {
 }
 
 /// Both answer, the customer hangs up; what both phones saw.
-fn talk(story: &Story) -> (String, Vec<Message>) {
+pub fn talk(story: &Story) -> (String, Vec<Message>) {
     let mut customer = story.customer("phone-answers-and-hangs-up");
     let representative = story.representative("phone-answers-and-is-hung-up");
     let call = story.call();
@@ -114,7 +119,7 @@ fn captures_both_legs_under_one_identifier(mut collector: Collector, story: Stor
     captured.sort();
     wanted.sort();
     assert_eq!(captured, wanted);
-    let peers: std::collections::BTreeSet<SocketAddr> = packets
+    let peers: BTreeSet<SocketAddr> = packets
         .iter()
         .map(|packet| {
             assert_eq!(packet.text(17), call, "both legs of a call are found under its identifier");
@@ -147,6 +152,50 @@ fn a_collector_over_tcp_gets_the_same() {
     let at = format!("tcp:{}", listener.local_addr().expect("an address"));
     let story = story(&at, "capture_id = 77\npassword = \"sesame\"\n");
     captures_both_legs_under_one_identifier(Collector::Tcp { listener, stream: None, rest: Vec::new() }, story);
+}
+
+/// Connections between ports of 127.0.0.1 that are open now, each seen from both of its ends.
+fn connections() -> BTreeSet<(u16, u16)> {
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("the kernel's table");
+    let port = |field: &str| {
+        let port = field.strip_prefix("0100007F:")?;
+        u16::from_str_radix(port, 16).ok()
+    };
+    let open = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        // State 1 is ESTABLISHED.
+        let [_, local, remote, "01", ..] = fields[..] else { return None };
+        Some((port(local)?, port(remote)?))
+    };
+    table.lines().filter_map(open).collect()
+}
+
+#[test]
+fn over_tcp_a_message_is_shown_on_the_connection_that_carried_it() {
+    let socket = UdpSocket::bind(loopback(ports::port())).expect("the collector's port");
+    socket.set_nonblocking(true).expect("a socket that does not wait");
+    let at = socket.local_addr().expect("an address");
+    let more = format!("[hep]\ncollector = \"udp:{at}\"\n");
+    let story = Story::with(Setup { more, transport: "tcp", listen: vec!["udp", "tcp"], ..Setup::default() });
+    let customer = story.customer("phone-answers-and-is-hung-up");
+    let representative = story.representative("phone-answers-and-is-hung-up");
+    let call = story.call();
+    call.until("bridged");
+    let open = connections();
+    call.delete();
+    call.record();
+    let seen = customer.finish().messages.len() + representative.finish().messages.len();
+    let (mut collector, mut packets) = (Collector::Udp(socket), Vec::new());
+    eventually("every message of both phones at the collector", PATIENCE, || {
+        packets.extend(collector.fresh());
+        (packets.len() >= seen).then_some(())
+    });
+    for packet in packets {
+        assert_eq!(packet.value(2), 6, "TCP");
+        let ends = (packet.address(3, 7).port(), packet.address(4, 8).port());
+        assert!(open.contains(&ends), "{ends:?} is no connection: {open:?}\n{}", packet.text(15));
+    }
+    story.end();
 }
 
 #[test]

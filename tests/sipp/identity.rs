@@ -139,7 +139,8 @@ fn invite_with(trunk: &[(&'static str, &str)], more: String, fields: Value) -> M
     messages.into_iter().find(|m| m.is_request("INVITE")).expect("an INVITE")
 }
 
-const NUMBERS: &str = "caller_ids = [\"+12125550199\", \"+12125550188\"]\n";
+/// What gives the business of every test two numbers.
+pub const NUMBERS: &str = "caller_ids = [\"+12125550199\", \"+12125550188\"]\n";
 
 #[test]
 fn a_trusted_switch_hears_who_calls_and_the_customer_does_not() {
@@ -176,14 +177,15 @@ fn the_headers_of_the_switch_and_of_the_call_are_in_the_invite() {
     story.end();
 }
 
-fn openssl(folder: &Path, arguments: &[&str]) -> String {
+/// Runs openssl in this folder; gives what it says.
+pub fn openssl(folder: &Path, arguments: &[&str]) -> String {
     let output = Command::new("openssl").current_dir(folder).args(arguments).output().expect("openssl");
     assert!(output.status.success(), "openssl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// `r` and `s` as the DER sequence that openssl reads (RFC 3279 §2.2.3).
-fn der(signature: &[u8]) -> Vec<u8> {
+pub fn der(signature: &[u8]) -> Vec<u8> {
     let integer = |number: &[u8]| {
         let mut digits: Vec<u8> = number.iter().copied().skip_while(|byte| *byte == 0).collect();
         if digits.first().is_none_or(|byte| *byte >= 0x80) {

@@ -1,9 +1,8 @@
-//! Several switches: which one carries a call, and which one next; where a switch with a name is found.
+//! Several switches: which one carries a call, and which one next.
 
 use std::fs;
-use std::process::{Child, Command, Stdio};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::support::daemon::{Setup, Switch};
 use crate::support::ports;
@@ -20,15 +19,17 @@ fn with_a_spare(trunk: &[(&'static str, &str)]) -> (Story, u16) {
     (Story::with(Setup { switches: vec![spare], trunk, ..Setup::default() }), port)
 }
 
-fn phone_at(story: &Story, port: u16, scenario: &'static str) -> Phone {
+/// A phone of the customer's at another port than its switch's.
+pub fn phone_at(story: &Story, port: u16, scenario: &'static str) -> Phone {
     story.phone(Tone::Customer, scenario, |setup| {
         setup.port = port;
         setup.contact_port = port;
     })
 }
 
+/// Which switch carried the call at last, and how it ended.
 #[track_caller]
-fn assert_carried(record: &Value, switch: &str, outcome: &str) {
+pub fn assert_carried(record: &Value, switch: &str, outcome: &str) {
     assert_eq!(record["customer_switch"], switch, "{record:#}");
     assert_eq!(record["outcome"], outcome, "{record:#}");
 }
@@ -109,59 +110,5 @@ fn a_redirection_back_to_the_same_number_is_a_loop() {
     assert_carried(&record, "ssp-62", "customer_unreachable");
     assert_eq!(record["detail"], "redirected in a loop");
     moved.finish();
-    story.end();
-}
-
-/// A name server on loopback; ends with its guard.
-struct NameServer(Child);
-
-impl NameServer {
-    fn start(port: u16, records: &[String]) -> NameServer {
-        let mut command = Command::new("dnsmasq");
-        command.args(["--no-daemon", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--pid-file="]);
-        command.args(["--bind-interfaces", "--listen-address=127.0.0.1", "--user=", "--group=", "--local-ttl=1"]);
-        command.arg(format!("--port={port}")).args(records);
-        let child = command.stderr(Stdio::null()).stdout(Stdio::null()).spawn();
-        NameServer(child.expect("dnsmasq (Debian package dnsmasq-base)"))
-    }
-}
-
-impl Drop for NameServer {
-    fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
-    }
-}
-
-#[test]
-fn a_switch_with_a_name_is_found_by_naptr_and_srv_and_kept_when_the_name_server_is_gone() {
-    let (dns, sip) = (ports::port(), ports::port());
-    let more = "[[switch]]\nname = \"ssp-66\"\naddress = \"sip:sbc.test\"\nprefixes = [\"+1213\"]\n".to_owned();
-    let resolver = vec![("resolver", format!("\"127.0.0.1:{dns}\""))];
-    // The daemon is there first: a name server that is down stops no start.
-    let story = Story::with(Setup { more, sip: resolver, ..Setup::default() });
-    let up = |story: &Story| story.daemon.metric("callbridge_switch_up", "switch=\"ssp-66\"");
-    eventually("a failed look-up", PATIENCE, || {
-        (story.daemon.metric("callbridge_switch_lookup_failures_total", "switch=\"ssp-66\"") > 0.0).then_some(())
-    });
-    assert_eq!(up(&story), 0.0);
-    let server = NameServer::start(
-        dns,
-        &[
-            "--naptr-record=sbc.test,10,10,S,SIP+D2U,,_sip._udp.sbc.test".to_owned(),
-            format!("--srv-host=_sip._udp.sbc.test,a.sbc.test,{sip},10,1"),
-            "--address=/a.sbc.test/127.0.0.1".to_owned(),
-        ],
-    );
-    eventually("the switch to be found", PATIENCE, || (up(&story) == 1.0).then_some(()));
-    let failures = |story: &Story| story.daemon.metric("callbridge_switch_lookup_failures_total", "switch=\"ssp-66\"");
-    let before = failures(&story);
-    drop(server);
-    eventually("another failed look-up", PATIENCE, || (failures(&story) > before).then_some(()));
-    assert_eq!(up(&story), 1.0, "the last answer stands");
-    let phone = phone_at(&story, sip, "customer-busy");
-    let record = story.call_with(json!({ "customer": "+12135550100" })).record();
-    assert_carried(&record, "ssp-66", "customer_busy");
-    phone.finish();
     story.end();
 }

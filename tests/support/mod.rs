@@ -6,6 +6,7 @@ pub mod daemon;
 pub mod g711;
 pub mod http;
 pub mod log;
+pub mod pcap;
 pub mod ports;
 pub mod relay;
 pub mod rtp;

@@ -269,6 +269,19 @@ pub fn until_both_hear_each_other(customer: &Phone, representative: &Phone) {
     }
 }
 
+/// Waits until both phones have heard another half second of each other, from now on.
+#[track_caller]
+pub fn until_both_hear_more(customer: &Phone, representative: &Phone) {
+    let sides = [(customer, Tone::Representative), (representative, Tone::Customer)];
+    let so_far = |(phone, voice): (&Phone, Tone)| phone.media.count(|f| f.tone() == Some(voice));
+    let before = sides.map(so_far);
+    for (side, before) in sides.into_iter().zip(before) {
+        eventually(&format!("25 more frames of {:?}", side.1), PATIENCE, || {
+            (so_far(side) >= before + 25).then_some(())
+        });
+    }
+}
+
 /// What must be true of what the two of a bridged call heard: the customer first the message, then the representative and
 /// never the message again; the representative the customer and nothing else.
 #[track_caller]

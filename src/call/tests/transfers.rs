@@ -177,9 +177,18 @@ fn a_target_behind_a_pbx_gets_its_digits_first() {
 }
 
 #[test]
-fn silence_is_watched_again_after_a_transfer_and_not_during_it() {
+fn a_customer_who_falls_silent_during_a_transfer_ends_it() {
     let mut call = transferring();
-    assert_eq!(tell(&mut call, 80, Event::Silent(0)), []);
+    assert_eq!(tell(&mut call, 80, Event::Silent(1)), [], "the asker may be gone already");
+    let end = tell(&mut call, 81, Event::Silent(0));
+    assert!(end.contains(&report(TransferReport::Abandoned)), "{end:?}");
+    assert_eq!(call.detail(), "the customer fell silent");
+    assert_eq!(finish(&mut call, 81), [Action::Finish(Outcome::Completed)]);
+}
+
+#[test]
+fn silence_of_the_new_party_is_watched_after_a_transfer() {
+    let mut call = transferring();
     tell(&mut call, 81, Event::Answered(2, "PCMU"));
     assert_eq!(tell(&mut call, 82, Event::Silent(1)), [], "the asker is gone");
     tell(&mut call, 150, Event::Silent(2));

@@ -9,6 +9,7 @@ mod recording;
 mod redirects;
 mod secure;
 mod supervisors;
+mod vouched;
 mod waiting;
 
 use std::collections::VecDeque;
@@ -85,7 +86,11 @@ pub fn config(switches: Vec<Switch>) -> EngineConfig {
 
 impl Rig {
     pub fn new(switches: Vec<Switch>) -> Rig {
-        let engine = Engine::new(config(switches), StdRng::seed_from_u64(3));
+        Rig::of(config(switches))
+    }
+
+    pub fn of(config: EngineConfig) -> Rig {
+        let engine = Engine::new(config, StdRng::seed_from_u64(3));
         let now = Now { mono: Mono(1_000_000), wall: Wall(1_795_521_600_000) };
         let mut rig = Rig {
             engine,

@@ -61,7 +61,7 @@ impl Hep {
 
     /// Called on the engine's thread: copies the message and goes on.
     pub fn capture(&self, seen: &Seen<'_>) {
-        let (here, there) = (self.locals.of(seen.peer), seen.peer.address);
+        let (here, there) = (seen.local.unwrap_or_else(|| self.locals.of(seen.peer)), seen.peer.address);
         let (from, to) = if seen.note.way == Way::Out { (here, there) } else { (there, here) };
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let waiting = Waiting {

@@ -53,10 +53,11 @@ fn knock(stream: TcpStream, peer: SocketAddr, transport: SipTransport, shared: &
 async fn welcome(stream: TcpStream, peer: SocketAddr, transport: SipTransport, shared: Arc<Shared>, place: Place) {
     prepare(&stream);
     if transport != SipTransport::Tls {
-        return open(stream, Hop { transport, address: peer, name: None }, shared, place).await;
+        let local = stream.local_addr().ok();
+        return open(stream, local, Hop { transport, address: peer, name: None }, shared, place).await;
     }
     let Some(tls) = &shared.tls.server else { return };
-    let asks = tls.asks_for_certificates();
+    let (asks, local) = (tls.asks_for_certificates(), stream.local_addr().ok());
     let stream = match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return refuse(&shared, peer, &error.to_string()),
@@ -66,7 +67,7 @@ async fn welcome(stream: TcpStream, peer: SocketAddr, transport: SipTransport, s
     if asks && name.is_none() {
         return refuse(&shared, peer, "the certificate shows the name of no switch at this address");
     }
-    open(stream, Hop { transport, address: peer, name }, shared, place).await;
+    open(stream, local, Hop { transport, address: peer, name }, shared, place).await;
 }
 
 /// The name of a switch at this address that the peer's verified certificate shows.
@@ -85,11 +86,11 @@ fn refuse(shared: &Shared, peer: SocketAddr, why: &str) {
     (shared.refused)(RefusedWhy::Handshake);
 }
 
-async fn open<S>(stream: S, hop: Hop, shared: Arc<Shared>, place: Place)
+async fn open<S>(stream: S, local: Option<SocketAddr>, hop: Hop, shared: Arc<Shared>, place: Place)
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite,
 {
-    let (line, ends) = shared.line();
+    let (line, ends) = shared.line(local);
     shared.tell(News::Opened { hop: hop.clone(), line }).await;
     Connection { hop, ends, side: Side::Theirs, shared, _place: place }.run(stream).await;
 }

@@ -10,6 +10,7 @@ mod places;
 mod table;
 mod watch;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -81,6 +82,8 @@ pub(super) struct Line {
     id: u64,
     queue: mpsc::Sender<Arc<[u8]>>,
     cut: Arc<Notify>,
+    /// Our address on it, where it is known.
+    local: Option<SocketAddr>,
     /// A request went this way: somebody may wait for its answer.
     asked: bool,
 }
@@ -139,10 +142,10 @@ impl Shared {
         (self.ring)();
     }
 
-    fn line(&self) -> (Line, Ends) {
+    fn line(&self, local: Option<SocketAddr>) -> (Line, Ends) {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (sender, queue) = mpsc::channel(QUEUE);
         let cut = Arc::new(Notify::new());
-        (Line { id, queue: sender, cut: Arc::clone(&cut), asked: false }, Ends { id, queue, cut })
+        (Line { id, queue: sender, cut: Arc::clone(&cut), local, asked: false }, Ends { id, queue, cut })
     }
 }

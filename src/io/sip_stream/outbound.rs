@@ -1,6 +1,7 @@
 //! Connections that we open: from the address the switches know, within a bounded time, over TLS only to who proves the hop's
 //! name. Messages wait in the connection's queue meanwhile, so that there is one attempt however many want it.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use super::watch::Side;
 use super::{Ends, News, Shared};
 use crate::io::tls::{ClientTls, TlsError};
 use crate::model::{Hop, SipTransport};
-use crate::sip::api::Loss;
+use crate::sip::api::{Locals, Loss};
 
 /// Connecting and shaking hands may take so long, together.
 const CONNECT: Duration = Duration::from_secs(4);
@@ -23,7 +24,7 @@ const CONNECT: Duration = Duration::from_secs(4);
 #[derive(Debug, thiserror::Error)]
 enum NotMade {
     #[error("{0}")]
-    Io(#[from] std::io::Error),
+    Io(#[from] io::Error),
     #[error("{0}")]
     Tls(#[from] TlsError),
     #[error("no TLS is configured")]
@@ -32,11 +33,24 @@ enum NotMade {
     Late,
 }
 
+/// A socket for a connection to this hop, and its address, which is known before it is connected: bound to the address that the
+/// switches know, where it is of the hop's family.
+pub(super) fn socket(hop: &Hop, locals: &Locals) -> io::Result<(TcpSocket, Option<SocketAddr>)> {
+    let local = locals.of(hop);
+    let socket = if hop.address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    if local.is_ipv4() != hop.address.is_ipv4() {
+        return Ok((socket, None));
+    }
+    socket.bind(SocketAddr::new(local.ip(), 0))?;
+    let own = socket.local_addr().ok();
+    Ok((socket, own))
+}
+
 /// Connects, then speaks; tells the engine when either is over.
-pub(super) async fn run(hop: Hop, ends: Ends, shared: Arc<Shared>, place: Place) {
+pub(super) async fn run(socket: io::Result<TcpSocket>, hop: Hop, ends: Ends, shared: Arc<Shared>, place: Place) {
     let id = ends.id;
     let connected = tokio::select! {
-        connected = timeout(CONNECT, connect(&hop, &shared)) => connected.unwrap_or(Err(NotMade::Late)),
+        connected = timeout(CONNECT, connect(socket, &hop, &shared)) => connected.unwrap_or(Err(NotMade::Late)),
         () = ends.cut.notified() => Err(NotMade::Late),
     };
     let connection =
@@ -56,13 +70,8 @@ enum Stream {
     Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
 }
 
-async fn connect(hop: &Hop, shared: &Shared) -> Result<Stream, NotMade> {
-    let local = shared.locals.of(hop);
-    let socket = if hop.address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    if local.is_ipv4() == hop.address.is_ipv4() {
-        socket.bind(SocketAddr::new(local.ip(), 0))?;
-    }
-    let stream = socket.connect(hop.address).await?;
+async fn connect(socket: io::Result<TcpSocket>, hop: &Hop, shared: &Shared) -> Result<Stream, NotMade> {
+    let stream = socket?.connect(hop.address).await?;
     prepare(&stream);
     if hop.transport != SipTransport::Tls {
         return Ok(Stream::Plain(stream));

@@ -83,6 +83,11 @@ impl Connections {
         self.lost.pop_front()
     }
 
+    /// Our address on the connection to this hop, where there is one and it is known.
+    pub fn local(&self, hop: &Hop) -> Option<SocketAddr> {
+        self.lines.get(hop).and_then(|line| line.local)
+    }
+
     /// Sends on the connection to this hop, or opens one. What cannot be sent is told by [`Connections::poll_lost`].
     pub fn send(&mut self, to: &Hop, bytes: Arc<[u8]>) {
         let answer = bytes.starts_with(b"SIP/2.0 ");
@@ -119,12 +124,16 @@ impl Connections {
             tracing::warn!(hop = %to, "too many SIP connections to open another");
             return self.lost.push_back(Lost { hop: to.clone(), loss: Loss::NotMade });
         };
-        let (mut line, ends) = self.shared.line();
+        let (socket, local) = match outbound::socket(to, &self.shared.locals) {
+            Ok((socket, local)) => (Ok(socket), local),
+            Err(error) => (Err(error), None),
+        };
+        let (mut line, ends) = self.shared.line(local);
         line.asked = asked;
         // The queue is new and empty.
         let _first = line.queue.try_send(bytes);
         self.lines.insert(to.clone(), line);
-        self.runtime.spawn(outbound::run(to.clone(), ends, Arc::clone(&self.shared), place));
+        self.runtime.spawn(outbound::run(socket, to.clone(), ends, Arc::clone(&self.shared), place));
     }
 }
 

@@ -18,7 +18,17 @@ impl Stage {
             Codec::Pcmu => g711::ulaw_encode_all(&samples),
             _ => g711::alaw_encode_all(&samples),
         };
-        self.phones.push(Phone { slot, from, codec, tone, ssrc: 99, sequence: 7, timestamp: 1, heard: Vec::new() });
+        self.phones.push(Phone {
+            slot,
+            from,
+            codec,
+            tone,
+            ssrc: 99,
+            sequence: 7,
+            timestamp: 1,
+            heard: Vec::new(),
+            reports: Vec::new(),
+        });
     }
 
     fn supervise(&mut self, mode: SupervisorMode) {

@@ -19,11 +19,20 @@ const NO_TCP_FOR: Duration = Duration::from_secs(300);
 /// How many such switches are remembered.
 const MAX_WITHOUT_TCP: usize = 256;
 
+/// A request that went over TCP for its length only, as it goes over UDP.
+#[derive(Clone, Debug)]
+pub(super) struct UdpForm {
+    pub(super) to: Hop,
+    pub(super) request: Stored,
+    /// Of a re-INVITE: the ACK of its refusal.
+    pub(super) ack: Option<Stored>,
+}
+
 /// What is left to try when a request's connection is lost.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Spare {
-    /// The same request for UDP: it went over TCP for its length only.
-    pub(super) udp: Option<(Hop, Stored)>,
+    /// There may be no TCP.
+    pub(super) udp: Option<Box<UdpForm>>,
     /// It was sent a second time already.
     pub(super) resent: bool,
 }
@@ -61,7 +70,8 @@ impl Stack {
         }
         let over_tcp = Hop::tcp(hop.address);
         let long = write(&over_tcp)?;
-        Some((over_tcp, long, Spare { udp: Some((hop.clone(), bytes)), resent: false }))
+        let udp = UdpForm { to: hop.clone(), request: bytes, ack: None };
+        Some((over_tcp, long, Spare { udp: Some(Box::new(udp)), resent: false }))
     }
 
     /// A connection could not be made or broke. What waits for an answer there goes the next way it has: UDP where only its
@@ -77,25 +87,13 @@ impl Stack {
     }
 
     fn lost_one(&mut self, now: Mono, at: usize, loss: Loss) {
+        let Some(tx) = self.tables.clients.get(at) else { return };
+        let (leg, method, dials) = (tx.leg, tx.method.clone(), matches!(tx.carried, Carried::Invite));
+        // No switch has heard of this leg, and nobody wants it any more: it is not dialled now.
+        let unwanted = dials && loss == Loss::NotMade && self.is_closed(leg);
         let Some(tx) = self.tables.clients.get_mut(at) else { return };
-        let (leg, method) = (tx.leg, tx.method.clone());
-        if let Some((udp, bytes)) = tx.spare.udp.take() {
-            let (timers, transport) = (self.config.timers, SipTransport::Udp.into());
-            tx.machine = match tx.machine {
-                ClientMachine::Invite(_) => {
-                    ClientMachine::Invite(InviteClient::start(now, bytes.clone(), timers, transport).0)
-                }
-                ClientMachine::Other(_) => {
-                    ClientMachine::Other(NonInviteClient::start(now, bytes.clone(), timers, transport).0)
-                }
-            };
-            tx.to = udp.clone();
-            let invite = matches!(tx.carried, Carried::Invite);
-            if let Some(leg) = self.tables.legs.get_mut(leg).filter(|_| invite) {
-                leg.way = udp.clone();
-            }
-            self.without_tcp.learn(now, udp.address);
-            self.send(udp, bytes, &method, Some(leg));
+        if let Some(udp) = tx.spare.udp.take().filter(|_| !unwanted) {
+            self.over_udp(now, at, *udp);
         } else if let (Loss::Broke, false, Some(bytes)) = (loss, tx.spare.resent, tx.waiting()) {
             tx.spare.resent = true;
             let to = tx.to.clone();
@@ -105,7 +103,6 @@ impl Stack {
                 ClientMachine::Invite(machine) => machine.unreachable(now),
                 ClientMachine::Other(machine) => machine.unreachable(now),
             }
-            let dials = matches!(tx.carried, Carried::Invite);
             if let Some(asked) = tx.carried.take() {
                 self.request_unreached(now, leg, &asked);
             } else if dials {
@@ -114,5 +111,35 @@ impl Stack {
             }
         }
         self.client_timer(at);
+    }
+    fn is_closed(&self, leg: usize) -> bool {
+        self.tables.legs.get(leg).is_some_and(|leg| leg.usage.is_closed())
+    }
+
+    /// The same transaction begins again over UDP: with its timers, and with the ACK that a refusal there gets.
+    fn over_udp(&mut self, now: Mono, at: usize, udp: UdpForm) {
+        let Some(tx) = self.tables.clients.get_mut(at) else { return };
+        let (request, transport) = (udp.request, SipTransport::Udp.into());
+        let timers =
+            if matches!(tx.carried, Carried::Invite) { self.config.timers } else { self.config.timers.in_dialog() };
+        tx.machine = match tx.machine {
+            ClientMachine::Invite(_) => {
+                ClientMachine::Invite(InviteClient::start(now, request.clone(), timers, transport).0)
+            }
+            ClientMachine::Other(_) => {
+                ClientMachine::Other(NonInviteClient::start(now, request.clone(), timers, transport).0)
+            }
+        };
+        tx.to = udp.to.clone();
+        let (leg, method) = (tx.leg, tx.method.clone());
+        match &mut tx.carried {
+            Carried::Invite => {
+                self.tables.legs.get_mut(leg).into_iter().for_each(|leg| leg.way = udp.to.clone());
+            }
+            Carried::Request(Some(asked)) => asked.ack = udp.ack.or(asked.ack.take()),
+            Carried::Request(None) | Carried::Cancel => {}
+        }
+        self.without_tcp.learn(now, udp.to.address);
+        self.send(udp.to, request, &method, Some(leg));
     }
 }

@@ -114,10 +114,12 @@ impl Stack {
         let fork =
             tags(message).filter(|(ours, _)| **ours == *leg.local_tag).and_then(|(_, theirs)| leg.usage.find(&theirs));
         let Some(fork) = fork else { return };
+        let offer = leg.usage.fork(fork).and_then(|dialog| dialog.local_sdp.clone());
+        let offer = offer.unwrap_or_else(|| Stored::clone(&leg.offer));
         let taken = leg.usage.fork_mut(fork).and_then(|dialog| dialog.negotiation.ack(identity.cseq));
         self.exchange_timer(now, at, fork);
         if taken == Some(true) {
-            self.report(at, LegEvent::OfferAnswered { answer: message.body().to_vec() });
+            self.report(at, LegEvent::OfferAnswered { offer, answer: message.body().to_vec() });
         }
     }
 

@@ -133,10 +133,11 @@ impl Stack {
     fn offer_accepted(&mut self, now: Mono, at: usize, fork: usize, message: &Message) {
         let Some(dialog) = self.tables.legs.get_mut(at).and_then(|leg| leg.usage.fork_mut(fork)) else { return };
         let Negotiation::Ours { proposal, .. } = std::mem::take(&mut dialog.negotiation) else { return };
-        dialog.local_sdp = Some(proposal.body);
+        let offer = proposal.body;
+        dialog.local_sdp = Some(Stored::clone(&offer));
         self.session_decided(now, at, fork, message);
         match (message.body().is_empty(), proposal.purpose) {
-            (false, _) => self.report(at, LegEvent::OfferAnswered { answer: message.body().to_vec() }),
+            (false, _) => self.report(at, LegEvent::OfferAnswered { offer, answer: message.body().to_vec() }),
             // A refresh that forgets to repeat itself has changed nothing.
             (true, Purpose::Refresh) => {}
             (true, Purpose::Engine) => {

@@ -33,9 +33,14 @@ impl Stack {
         let (uri, _) = dialog.way();
         draft.retry_fields = self.keyring.authorize(&leg.hop, leg.trunk.credentials.as_ref(), &method, uri);
         let written = |to: &Hop| write::request(&self.config, leg, dialog, to, &method, branch, &draft);
-        let Some((to, bytes, spare)) = self.road(now, &to, written) else { return false };
+        let Some((to, bytes, mut spare)) = self.road(now, &to, written) else { return false };
         let is_invite = method == Method::Invite;
-        let refusal_ack = is_invite.then(|| write::ack_refused(&self.config, leg, dialog, &to, branch)).flatten();
+        let refusal_ack =
+            |to: &Hop| is_invite.then(|| write::ack_refused(&self.config, leg, dialog, to, branch)).flatten();
+        if let Some(udp) = &mut spare.udp {
+            udp.ack = refusal_ack(&udp.to);
+        }
+        let refusal_ack = refusal_ack(&to);
         let (machine, step) = self.machine(now, bytes, is_invite, to.transport.into());
         let asked = Asked { method: method.clone(), fork, invite, cseq, ack: refusal_ack, draft };
         let carried = Carried::Request(Some(Box::new(asked)));
@@ -50,9 +55,7 @@ impl Stack {
     }
 
     fn machine(&self, now: Mono, bytes: Stored, invite: bool, transport: Transport) -> (ClientMachine, Step<()>) {
-        let mut timers = self.config.timers;
-        // Nobody has to be fetched to the phone for a re-INVITE: it is not let ring.
-        timers.ring_limit = timers.life();
+        let timers = self.config.timers.in_dialog();
         let step = Step { send: Some(bytes.clone()), event: None };
         let machine = match invite {
             true => ClientMachine::Invite(InviteClient::start(now, bytes, timers, transport).0),

@@ -32,10 +32,24 @@ pub enum Response {
 
 #[derive(Clone, Debug)]
 enum State {
-    Calling { invite: Stored, a: Option<Repeat>, b: Mono },
-    Proceeding { end: Option<Mono>, cancelled: bool },
-    Accepted { m: Mono },
-    Completed { ack: Stored, d: Mono },
+    /// `wanted`: it may be sent again.
+    Calling {
+        invite: Stored,
+        a: Option<Repeat>,
+        b: Mono,
+        wanted: bool,
+    },
+    Proceeding {
+        end: Option<Mono>,
+        cancelled: bool,
+    },
+    Accepted {
+        m: Mono,
+    },
+    Completed {
+        ack: Stored,
+        d: Mono,
+    },
     Terminated,
 }
 
@@ -51,7 +65,7 @@ impl InviteClient {
     /// Starts with the INVITE, which is sent by the step returned.
     pub fn start(now: Mono, invite: Stored, timers: TimerConfig, transport: Transport) -> (InviteClient, Step<Event>) {
         let a = (transport == Transport::Unreliable).then(|| Repeat::start(now, timers.t1));
-        let state = State::Calling { invite: invite.clone(), a, b: now + timers.life() };
+        let state = State::Calling { invite: invite.clone(), a, b: now + timers.life(), wanted: true };
         (InviteClient { state, timers, transport }, Step::send(invite))
     }
 
@@ -94,7 +108,7 @@ impl InviteClient {
     /// a CANCEL.
     pub fn abandon(&mut self, now: Mono) {
         match &mut self.state {
-            State::Calling { a, .. } => *a = None,
+            State::Calling { a, wanted, .. } => (*a, *wanted) = (None, false),
             _ => self.cancelled(now),
         }
     }
@@ -126,26 +140,26 @@ impl InviteClient {
     /// still belongs to it.
     pub fn hush(&mut self) -> bool {
         match &mut self.state {
-            State::Calling { a, .. } => {
-                *a = None;
+            State::Calling { a, wanted, .. } => {
+                (*a, *wanted) = (None, false);
                 true
             }
             _ => false,
         }
     }
 
-    /// The INVITE, while no response has come.
+    /// The INVITE, while no response has come and it may be sent again.
     pub fn waiting(&self) -> Option<Stored> {
         match &self.state {
-            State::Calling { invite, .. } => Some(invite.clone()),
+            State::Calling { invite, wanted: true, .. } => Some(invite.clone()),
             _ => None,
         }
     }
 
     /// The transport failed: no response will come, so timer B is due (§17.1.1.2).
     pub fn unreachable(&mut self, now: Mono) {
-        if let State::Calling { a, b, .. } = &mut self.state {
-            (*a, *b) = (None, now);
+        if let State::Calling { a, b, wanted, .. } = &mut self.state {
+            (*a, *b, *wanted) = (None, now, false);
         }
     }
 

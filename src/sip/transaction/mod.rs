@@ -63,6 +63,11 @@ impl Default for TimerConfig {
 }
 
 impl TimerConfig {
+    /// Of a request inside a dialog: nobody has to be fetched to the phone for a re-INVITE, so it is not let ring.
+    pub fn in_dialog(self) -> TimerConfig {
+        TimerConfig { ring_limit: self.life(), ..self }
+    }
+
     /// 64·T1: the life of timers B, F, H, J, L and M.
     pub fn life(&self) -> Duration {
         self.t1 * 64

@@ -62,6 +62,52 @@ fn an_invite_over_1300_bytes_goes_over_tcp_and_falls_back_to_udp_where_there_is_
 }
 
 #[test]
+fn a_long_re_invite_that_falls_back_to_udp_acks_its_refusal_over_udp_and_is_not_let_ring() {
+    let mut rig = Rig::new(8);
+    let over_tcp = Hop::tcp(switch().address);
+    let began = |rig: &mut Rig| {
+        rig.stack.reoffer(rig.now, leg(0), vec![b'x'; 1_300]);
+        let first = sent(rig).remove(0);
+        assert_eq!(first.0, over_tcp);
+        lose(rig, &over_tcp, Loss::NotMade).remove(0)
+    };
+    rig.answered();
+    let (to, invite) = began(&mut rig);
+    assert_eq!(to, switch());
+    assert!(field(&invite, "Via").starts_with("SIP/2.0/UDP "));
+    rig.stack.receive(rig.now, &switch(), reply(&invite, 488, "", "").as_bytes());
+    let (to, ack) = sent(&mut rig).remove(0);
+    assert_eq!((to, word(&ack).as_str()), (switch(), "ACK"));
+    assert_eq!(field(&ack, "Via"), field(&invite, "Via"), "the ACK of a refusal goes the way of its INVITE");
+    assert!(matches!(rig.events()[..], [LegEvent::OfferRefused { .. }]));
+    // The next one rings on and on.
+    rig.until(400_000);
+    rig.events();
+    let (_, invite) = began(&mut rig);
+    rig.receive(&reply(&invite, 180, "", ""));
+    rig.take();
+    rig.until(400_000 + 70_000);
+    assert!(matches!(rig.events()[..], [LegEvent::HungUp { .. }]), "as it would have over UDP from the start");
+}
+
+#[test]
+fn an_invite_whose_leg_nobody_wants_any_more_does_not_fall_back_to_udp() {
+    for given_up in [false, true] {
+        let mut rig = Rig::new(9);
+        let over_tcp = Hop::tcp(switch().address);
+        dial_over(&mut rig, switch(), 7);
+        match given_up {
+            true => assert!(rig.stack.give_up(rig.now, leg(0))),
+            false => rig.stack.hang_up(rig.now, leg(0), super::reason()),
+        }
+        assert_eq!(lose(&mut rig, &over_tcp, Loss::NotMade), [], "no switch has heard of it");
+        assert_eq!(lose(&mut rig, &over_tcp, Loss::Broke), []);
+        assert!(rig.events().is_empty());
+        rig.assert_freed();
+    }
+}
+
+#[test]
 fn a_short_invite_stays_on_udp() {
     let mut rig = Rig::new(2);
     assert_eq!(dial_over(&mut rig, switch(), 1)[0].0, switch());

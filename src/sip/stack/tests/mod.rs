@@ -184,6 +184,11 @@ pub fn reply_body(request: &str, status: u16, tag: &str, extra: &str, body: &str
     )
 }
 
+/// What the engine hears of an answer to an offer of ours.
+pub fn answered_offer(offer: &str, answer: &str) -> LegEvent {
+    LegEvent::OfferAnswered { offer: offer.as_bytes().into(), answer: answer.as_bytes().to_vec() }
+}
+
 /// A good 200 with SDP.
 pub fn answer(invite: &str, tag: &str) -> String {
     reply_body(invite, 200, tag, "Contact: <sip:phone@192.0.2.1:5070>\r\n", "v=0 answer")

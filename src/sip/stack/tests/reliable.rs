@@ -195,6 +195,27 @@ fn an_update_with_an_offer_before_the_answer_needs_a_settled_one() {
 }
 
 #[test]
+fn what_a_fork_that_lost_was_told_is_not_taken_for_an_offer_to_the_one_that_answered() {
+    let mut rig = Rig::new(87);
+    let invite = rig.dial();
+    rig.receive(&reliable(&invite, "a", 1, "v=0 a"));
+    rig.receive(&request(&invite, "a", "UPDATE", 4, CONTACT, "v=0 u"));
+    let Some(LegEvent::Offered { id, .. }) = rig.events().pop() else { panic!("no offer") };
+    rig.stack.answer_offer(rig.now, leg(0), id, OfferReply::Accept(b"v=0 for a".to_vec()));
+    rig.drain();
+    let timed =
+        format!("{CONTACT}Session-Expires: 1800;refresher=uac\r\nRequire: timer\r\nAllow: INVITE, ACK, BYE\r\n");
+    rig.receive(&reply_body(&invite, 200, "b", &timed, "v=0 b"));
+    assert_eq!(answered(&mut rig), ("v=0 b".to_owned(), None));
+    rig.take();
+    rig.until(900_000);
+    let refresh = rig.take().pop().unwrap();
+    assert!(refresh.starts_with("INVITE ") && refresh.ends_with("v=0 offer"), "{refresh}");
+    rig.receive(&reply_body(&refresh, 200, "", &timed, "v=0 b again"));
+    assert_eq!(rig.events(), [answered_offer("v=0 offer", "v=0 b again")]);
+}
+
+#[test]
 fn an_offer_of_a_fork_that_lost_is_refused() {
     let mut rig = Rig::new(80);
     let invite = rig.dial();

@@ -28,7 +28,7 @@ fn a_re_invite_of_ours_is_acked_with_each_copy_of_its_200() {
     assert_ne!(branch(&ack), branch(&invite));
     rig.receive(&accepted(&invite));
     assert_eq!(rig.take(), [ack]);
-    assert_eq!(rig.events(), [LegEvent::OfferAnswered { answer: b"v=0 theirs".to_vec() }]);
+    assert_eq!(rig.events(), [answered_offer("v=0 new", "v=0 theirs")]);
     rig.hang_up();
     let bye = rig.take().pop().unwrap();
     assert!(bye.starts_with("BYE sip:moved@192.0.2.1:5099 ") && field(&bye, "CSeq") == "3 BYE");

@@ -50,7 +50,7 @@ fn an_offerless_re_invite_gets_our_offer_and_its_ack_brings_the_answer() {
     rig.receive(&request(&invite, "a", "INVITE", 6, "Contact: <sip:p@192.0.2.1>\r\n", "v=0 x"));
     assert_eq!(rig.words(), ["491"]);
     rig.receive(&request(&invite, "a", "ACK", 5, "", "v=0 theirs"));
-    assert_eq!(rig.events(), [LegEvent::OfferAnswered { answer: b"v=0 theirs".to_vec() }]);
+    assert_eq!(rig.events(), [answered_offer("v=0 ours", "v=0 theirs")]);
 }
 
 #[test]

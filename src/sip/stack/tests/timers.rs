@@ -53,7 +53,7 @@ fn without_update_we_refresh_by_a_re_invite_with_the_same_description() {
         let ack = rig.take().pop().unwrap();
         assert_eq!(field(&ack, "CSeq"), "2 ACK");
     }
-    assert_eq!(rig.events(), [LegEvent::OfferAnswered { answer: b"v=0 answer".to_vec() }]);
+    assert_eq!(rig.events(), [answered_offer("v=0 offer", "v=0 answer")]);
     // The new interval counts from its own 200.
     rig.until(1_199_999);
     assert_eq!(rig.words(), Vec::<String>::new());
