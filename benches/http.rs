@@ -61,6 +61,9 @@ impl EnginePort for Instantly {
     fn ladder(&self, _: BusinessId, _: CallId) -> Pending<'_, Reply> {
         Box::pin(async { Reply::Ladder(None) })
     }
+    fn watch(&self, _: BusinessId, _: CallId, _: u32) -> Pending<'_, Reply> {
+        Box::pin(async { Reply::Events(None) })
+    }
     fn list(&self, _: BusinessId) -> Pending<'_, Reply> {
         Box::pin(async { Reply::Calls(Vec::new()) })
     }
@@ -100,6 +103,7 @@ fn app() -> App {
         health: Arc::new(Health::default()),
         clock: || Wall(0),
         patience: Patience::default(),
+        followers: Default::default(),
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use callbridge::audio::Prompt;
 use callbridge::clock::Wall;
 use callbridge::config::MediaIo;
-use callbridge::io::media_thread::{MediaCounters, MediaHandle, MediaSettings, Sinks};
+use callbridge::io::media_thread::{Alarms, MediaCounters, MediaHandle, MediaSettings, Sinks};
 use callbridge::media::api::{Clip, Command, Event, Prompts};
 use callbridge::model::{CallId, LegId};
 use callbridge::sdp::{Codec, Direction, MediaPlan, RtcpPath};
@@ -81,6 +81,7 @@ fn row(io: MediaIo, calls: usize, tick_ms: u16, span: Duration) {
         tick_ms,
         io,
         full_percent: 100,
+        alarms: Alarms::default(),
     };
     let sinks = Sinks { events: sink, full: Arc::new(|_| {}), recordings: Arc::new(|_| {}) };
     let media = MediaHandle::start(settings, Arc::new(NoPrompt), sinks).expect("media starts");

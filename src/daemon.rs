@@ -23,10 +23,11 @@ use crate::io::clock::SystemClock;
 use crate::io::engine_thread::{self, EngineHandle, Hands};
 use crate::io::hep::Hep;
 use crate::io::http::adapters::ArchivePort;
+use crate::io::http::events::Followers;
 use crate::io::http::server::{Server, ServerLimits};
 use crate::io::http::{App, Health, Patience, Phase, admin_router, router};
 use crate::io::logs::{self, CallLog};
-use crate::io::media_thread::{MediaHandle, MediaSettings, Sinks};
+use crate::io::media_thread::{Alarms, MediaHandle, MediaSettings, Sinks};
 use crate::io::passwords::{Verifier, VerifierLimits};
 use crate::io::prompts::PromptLibrary;
 use crate::io::recordings::{RecordingKey, Recordings, Talks};
@@ -177,6 +178,7 @@ impl Daemon {
             health: Arc::clone(&health),
             clock: wall,
             patience: Patience::default(),
+            followers: Followers::default(),
         };
         let (stop_http, stopped) = watch::channel(false);
         let gauges = scrape(&metrics, &engine, &media);
@@ -419,7 +421,10 @@ fn talks(config: &Config) -> Talks {
 fn media_settings(config: &Config) -> MediaSettings {
     let media = &config.media;
     let (address, ports, threads, tick_ms) = (media.address, media.ports, media.threads, media.tick_ms);
-    MediaSettings { address, ports, threads, tick_ms, io: media.io, full_percent: media.full_percent }
+    let seconds = |seconds: u16| std::time::Duration::from_secs(seconds.into());
+    let alarms =
+        Alarms { quiet: seconds(media.quiet_seconds), bad_mos: media.bad_mos, bad_for: seconds(media.bad_seconds) };
+    MediaSettings { address, ports, threads, tick_ms, io: media.io, full_percent: media.full_percent, alarms }
 }
 
 fn stir(config: &Config) -> Result<Option<Stir>, StirError> {
@@ -445,6 +450,7 @@ fn engine_config(config: &Config, locals: &Locals, stir: Option<Stir>) -> Engine
             gate: seconds(call.gate_seconds),
             machine: call.machine,
             greeting: seconds(call.machine_greeting_seconds),
+            still: seconds(config.prompt.hold_repeat_seconds),
         },
         late: seconds(call.late_seconds),
         max_ahead: seconds(call.max_ahead_seconds),

@@ -4,6 +4,8 @@
 #[allow(dead_code, reason = "every test program uses its part of the stage")]
 mod support;
 
+#[path = "http/following.rs"]
+mod following;
 #[path = "http/secure.rs"]
 mod secure;
 
@@ -64,6 +66,12 @@ impl Equipment {
     #[track_caller]
     fn call(&self, id: &str) -> Value {
         self.daemon.api("GET", &format!("/v1/calls/{id}"), None).json()
+    }
+
+    /// Waits until the call is in this state.
+    #[track_caller]
+    fn until(&self, id: &str, state: &str) {
+        eventually(state, PATIENCE, || (self.call(id)["state"] == state).then_some(()));
     }
 
     /// A request written by hand.

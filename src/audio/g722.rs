@@ -1,7 +1,10 @@
 //! ITU-T G.722 at 64 kbit/s: 16 kHz samples, two to a byte. The algorithm is `ezk-g722`'s; owned here is its bound to whole
-//! pairs of samples and that a stream keeps its state from packet to packet.
+//! pairs of samples, that a stream keeps its state from packet to packet, and that nothing harms the thread that codes it: should
+//! a payload trip one of the crate's checks, that payload is lost and the stream begins anew.
 //!
 //! RTP counts its time at 8 kHz (RFC 3551 §4.5.2), an old error that all keep to: one tick is one byte.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ezk_g722::libg722::{Bitrate, decoder, encoder};
 
@@ -20,7 +23,11 @@ impl Default for Decoder {
 impl Decoder {
     /// Appends two samples for every byte.
     pub fn decode(&mut self, payload: &[u8], out: &mut Vec<i16>) {
-        out.extend(self.0.decode(payload));
+        let inner = &mut self.0;
+        match catch_unwind(AssertUnwindSafe(|| inner.decode(payload))) {
+            Ok(samples) => out.extend(samples),
+            Err(_) => *self = Decoder::default(),
+        }
     }
 }
 
@@ -42,13 +49,21 @@ impl Encoder {
     pub fn encode(&mut self, samples: &[i16], out: &mut Vec<u8>) {
         let mut rest = samples;
         if let (Some(first), Some((second, others))) = (self.odd, rest.split_first()) {
-            out.extend(self.inner.encode(&[first, *second]));
+            self.encode_pairs(&[first, *second], out);
             self.odd = None;
             rest = others;
         }
         let (pairs, last) = rest.split_at(rest.len() & !1);
-        out.extend(self.inner.encode(pairs));
+        self.encode_pairs(pairs, out);
         self.odd = last.first().copied().or(self.odd);
+    }
+
+    fn encode_pairs(&mut self, pairs: &[i16], out: &mut Vec<u8>) {
+        let inner = &mut self.inner;
+        match catch_unwind(AssertUnwindSafe(|| inner.encode(pairs))) {
+            Ok(bytes) => out.extend(bytes),
+            Err(_) => self.inner = encoder::Encoder::new(Bitrate::Mode1_64000, false, false),
+        }
     }
 }
 

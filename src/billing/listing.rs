@@ -9,7 +9,7 @@ use crate::model::{AttemptRecord, CallRecord, Quality, SupervisorMode};
 /// One column: its name and its cell.
 type Column<R> = (&'static str, fn(&R) -> String);
 
-const RECORD: [Column<CallRecord>; 46] = [
+const RECORD: [Column<CallRecord>; 66] = [
     ("call_id", |r| r.call_id.to_string()),
     ("business_id", |r| r.business_id.to_string()),
     ("reference", |r| text(&r.reference)),
@@ -42,11 +42,31 @@ const RECORD: [Column<CallRecord>; 46] = [
     ("quality_customer_packets_lost", |r| cell(r.quality_customer.map(|q| q.packets_lost))),
     ("quality_customer_packets_refused", |r| cell(r.quality_customer.map(|q| q.packets_refused))),
     ("quality_customer_jitter_ms", |r| jitter(r.quality_customer)),
+    ("quality_customer_peer_packets_lost", |r| cell(r.quality_customer.and_then(|q| q.peer_packets_lost))),
+    ("quality_customer_peer_jitter_ms", |r| decimals(r.quality_customer.and_then(|q| q.peer_jitter_ms))),
+    ("quality_customer_round_trip_ms", |r| decimals(r.quality_customer.and_then(|q| q.round_trip_ms))),
+    ("quality_customer_round_trip_worst_ms", |r| decimals(r.quality_customer.and_then(|q| q.round_trip_worst_ms))),
+    ("quality_customer_mos", |r| decimals(r.quality_customer.and_then(|q| q.mos))),
+    ("quality_customer_mos_worst", |r| decimals(r.quality_customer.and_then(|q| q.mos_worst))),
+    ("quality_customer_peer_mos", |r| decimals(r.quality_customer.and_then(|q| q.peer_mos))),
+    ("quality_customer_peer_mos_worst", |r| decimals(r.quality_customer.and_then(|q| q.peer_mos_worst))),
+    ("quality_customer_bad_seconds", |r| cell(r.quality_customer.map(|q| q.bad_seconds))),
     ("quality_representative_packets_received", |r| cell(r.quality_representative.map(|q| q.packets_received))),
     ("quality_representative_packets_sent", |r| cell(r.quality_representative.map(|q| q.packets_sent))),
     ("quality_representative_packets_lost", |r| cell(r.quality_representative.map(|q| q.packets_lost))),
     ("quality_representative_packets_refused", |r| cell(r.quality_representative.map(|q| q.packets_refused))),
     ("quality_representative_jitter_ms", |r| jitter(r.quality_representative)),
+    ("quality_representative_peer_packets_lost", |r| cell(r.quality_representative.and_then(|q| q.peer_packets_lost))),
+    ("quality_representative_peer_jitter_ms", |r| decimals(r.quality_representative.and_then(|q| q.peer_jitter_ms))),
+    ("quality_representative_round_trip_ms", |r| decimals(r.quality_representative.and_then(|q| q.round_trip_ms))),
+    ("quality_representative_round_trip_worst_ms", |r| {
+        decimals(r.quality_representative.and_then(|q| q.round_trip_worst_ms))
+    }),
+    ("quality_representative_mos", |r| decimals(r.quality_representative.and_then(|q| q.mos))),
+    ("quality_representative_mos_worst", |r| decimals(r.quality_representative.and_then(|q| q.mos_worst))),
+    ("quality_representative_peer_mos", |r| decimals(r.quality_representative.and_then(|q| q.peer_mos))),
+    ("quality_representative_peer_mos_worst", |r| decimals(r.quality_representative.and_then(|q| q.peer_mos_worst))),
+    ("quality_representative_bad_seconds", |r| cell(r.quality_representative.map(|q| q.bad_seconds))),
     ("one_way_audio", |r| r.one_way_audio.to_string()),
     ("customer_answered_by", |r| r.customer_answered_by.map_or_else(String::new, |by| by.as_str().to_owned())),
     ("detail", |r| r.detail.clone()),
@@ -56,9 +76,11 @@ const RECORD: [Column<CallRecord>; 46] = [
     ("recording_seconds", |r| cell(r.recording.as_ref().and_then(|taped| taped.seconds))),
     ("recording_state", |r| cell(r.recording.as_ref().map(|taped| taped.state.as_str()))),
     ("supervisor_billable_seconds", |r| r.supervisor_billable_seconds.to_string()),
+    ("audio_alarms", |r| r.audio_alarms.to_string()),
+    ("quality_alarms", |r| r.quality_alarms.to_string()),
 ];
 
-const ATTEMPT: [Column<AttemptRecord>; 20] = [
+const ATTEMPT: [Column<AttemptRecord>; 29] = [
     ("call_id", |a| a.call_id.to_string()),
     ("attempt", |a| a.attempt.to_string()),
     ("role", |a| role(a).to_owned()),
@@ -79,6 +101,15 @@ const ATTEMPT: [Column<AttemptRecord>; 20] = [
     ("quality_packets_refused", |a| cell(a.quality.map(|q| q.packets_refused))),
     ("quality_jitter_ms", |a| jitter(a.quality)),
     ("mode", |a| cell(a.mode.map(SupervisorMode::as_str))),
+    ("quality_peer_packets_lost", |a| cell(a.quality.and_then(|q| q.peer_packets_lost))),
+    ("quality_peer_jitter_ms", |a| decimals(a.quality.and_then(|q| q.peer_jitter_ms))),
+    ("quality_round_trip_ms", |a| decimals(a.quality.and_then(|q| q.round_trip_ms))),
+    ("quality_round_trip_worst_ms", |a| decimals(a.quality.and_then(|q| q.round_trip_worst_ms))),
+    ("quality_mos", |a| decimals(a.quality.and_then(|q| q.mos))),
+    ("quality_mos_worst", |a| decimals(a.quality.and_then(|q| q.mos_worst))),
+    ("quality_peer_mos", |a| decimals(a.quality.and_then(|q| q.peer_mos))),
+    ("quality_peer_mos_worst", |a| decimals(a.quality.and_then(|q| q.peer_mos_worst))),
+    ("quality_bad_seconds", |a| cell(a.quality.map(|q| q.bad_seconds))),
 ];
 
 /// The first line of the CSV of calls, without its end.
@@ -149,6 +180,10 @@ fn jitter(quality: Option<Quality>) -> String {
     quality.map(|quality| format!("{:.3}", quality.jitter_ms)).unwrap_or_default()
 }
 
+fn decimals(value: Option<f32>) -> String {
+    value.map(|value| format!("{value:.2}")).unwrap_or_default()
+}
+
 fn role(attempt: &AttemptRecord) -> &'static str {
     match attempt.role {
         crate::model::Role::Customer => "customer",
@@ -200,6 +235,8 @@ mod tests {
             recording: None,
             supervisor_billable_seconds: 0,
             customer_answered_by: None,
+            audio_alarms: 0,
+            quality_alarms: 0,
         }
     }
 

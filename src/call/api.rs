@@ -38,6 +38,8 @@ pub struct CallLimits {
     pub machine: MachineTimes,
     /// From that to the end of a machine's greeting.
     pub greeting: Duration,
+    /// A customer who holds is told so each time that so long has passed; zero: never.
+    pub still: Duration,
 }
 
 /// What kind of failure a leg met: all that the call needs to choose its outcome.
@@ -124,11 +126,13 @@ pub enum Timer {
     Supervisor,
     /// It should be known by now who answered, a machine's greeting be over, or the message be left.
     Machine,
+    /// A customer who holds is to be told so again.
+    Still,
 }
 
 impl Timer {
     /// Every one.
-    pub const ALL: [Timer; 9] = [
+    pub const ALL: [Timer; 10] = [
         Timer::Ring,
         Timer::Hold,
         Timer::Talk,
@@ -138,6 +142,7 @@ impl Timer {
         Timer::Gate,
         Timer::Supervisor,
         Timer::Machine,
+        Timer::Still,
     ];
 }
 
@@ -197,6 +202,8 @@ pub enum Action {
     PlayWhisper(Attempt),
     /// Tell a representative who calls and ask for a 1, again and again.
     PlayAccept(Attempt),
+    /// Tell the customer, in the midst of the music, that it goes on holding.
+    SayStillHolding(Attempt),
     /// Play the second message once.
     PlayUnavailable(Attempt),
     /// Play hold music until something else happens; ends the bridge the leg is in.

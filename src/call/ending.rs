@@ -10,7 +10,7 @@ impl Call {
         self.state = State::Farewell;
         self.note(why);
         self.send_supervisors_away(now);
-        for timer in [Timer::Ring, Timer::Hold, Timer::Digits, Timer::Gate] {
+        for timer in [Timer::Ring, Timer::Hold, Timer::Digits, Timer::Gate, Timer::Still] {
             self.actions.push_back(Action::CancelTimer(timer));
         }
         self.actions.push_back(Action::PlayUnavailable(CUSTOMER));

@@ -1,8 +1,13 @@
 //! One leg of a call as the call sees it: who, when, why. Owns these facts and their order (a leg rings, answers, ends, each
 //! once); refuses to decide anything.
 
+use std::collections::VecDeque;
+
 use crate::clock::Wall;
-use crate::model::{Cause, Endpoint, LegState, LegView, Quality, Role};
+use crate::model::{Cause, Endpoint, LegState, LegView, Quality, Role, Sample, SampleView};
+
+/// Samples kept of a live leg: ten minutes.
+const SAMPLES: usize = 120;
 
 /// A leg that was dialled.
 #[derive(Clone, PartialEq, Debug)]
@@ -19,6 +24,16 @@ pub struct Leg {
     pub phase: Phase,
     /// Set by the engine when it chose.
     pub switch: Option<String>,
+    /// What media has measured so far; from the first five seconds on.
+    pub measured: Option<Box<Measured>>,
+}
+
+/// A leg's media, while it goes on.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Measured {
+    quality: Quality,
+    /// The newest last, at most [`SAMPLES`].
+    samples: VecDeque<(Wall, Sample)>,
 }
 
 /// A leg's life.
@@ -62,7 +77,7 @@ pub enum MediaEnd {
 impl Leg {
     /// A leg that is being dialled.
     pub fn new(role: Role, address: Endpoint, dialled_at: Wall) -> Leg {
-        Leg { role, address, dialled_at, ringing_at: None, phase: Phase::Calling, switch: None }
+        Leg { role, address, dialled_at, ringing_at: None, phase: Phase::Calling, switch: None, measured: None }
     }
 
     /// Notes the first ring.
@@ -136,12 +151,28 @@ impl Leg {
         }
     }
 
-    /// What was measured, once released.
+    /// Five seconds were measured.
+    pub fn measures(&mut self, at: Wall, quality: Quality, sample: Sample) {
+        let empty = || Box::new(Measured { quality, samples: VecDeque::new() });
+        let measured = self.measured.get_or_insert_with(empty);
+        measured.quality = quality;
+        if measured.samples.len() >= SAMPLES {
+            measured.samples.pop_front();
+        }
+        measured.samples.push_back((at, sample));
+    }
+
+    /// What was measured: in all once released, so far before.
     pub fn quality(&self) -> Option<Quality> {
         match self.end().map(|end| end.media) {
             Some(MediaEnd::Released(quality)) => quality,
-            Some(MediaEnd::Awaited) | None => None,
+            Some(MediaEnd::Awaited) | None => self.measured.as_ref().map(|measured| measured.quality),
         }
+    }
+
+    fn samples(&self) -> Vec<SampleView> {
+        let all = self.measured.iter().flat_map(|measured| &measured.samples);
+        all.map(|(at, sample)| sample.view(*at)).collect()
     }
 
     /// The leg object of the HTTP contract.
@@ -161,6 +192,7 @@ impl Leg {
             sip_status: self.end().and_then(|end| end.cause.sip_status),
             q850_cause: self.end().and_then(|end| end.cause.q850),
             quality: self.quality(),
+            quality_samples: self.samples(),
         }
     }
 }

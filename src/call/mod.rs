@@ -124,6 +124,8 @@ pub struct Call {
     /// In the order of their coming.
     supervisors: Vec<supervisor::Supervisor>,
     one_way: bool,
+    audio_alarms: u64,
+    quality_alarms: u64,
     detail: String,
     actions: VecDeque<Action>,
 }
@@ -146,6 +148,8 @@ impl Call {
             transfers_tried: 0,
             supervisors: Vec::new(),
             one_way: false,
+            audio_alarms: 0,
+            quality_alarms: 0,
             detail: String::new(),
             actions: VecDeque::new(),
         }
@@ -274,6 +278,10 @@ impl Call {
             (Timer::Digits, _) => self.digits_failed(now),
             (Timer::Gate, _) => self.gate_closes(now),
             (Timer::Machine, _) => self.machine_is_late(now),
+            (Timer::Still, State::Holding { .. }) => {
+                self.actions.push_back(Action::SayStillHolding(CUSTOMER));
+                self.set_still_timer(now);
+            }
             (Timer::Hold, State::Holding { trying, .. }) => {
                 let trying = *trying;
                 self.hang_up(now, trying, Cause::local(q850::NO_ANSWER, "the customer had held long enough"));

@@ -143,6 +143,7 @@ impl Call {
             State::CallingCustomer { .. } => {
                 self.actions.push_back(Action::PlayConnecting(CUSTOMER));
                 self.actions.push_back(Action::SetTimer(Timer::Hold, now.mono + self.limits.max_hold));
+                self.set_still_timer(now);
                 self.actions.push_back(Action::Entered {
                     from: CallState::CallingCustomer,
                     to: CallState::CallingRepresentative,
@@ -153,6 +154,7 @@ impl Call {
             State::Holding { .. } => {
                 self.bridged = Some((self.wall(now), attempt));
                 self.actions.push_back(Action::CancelTimer(Timer::Hold));
+                self.actions.push_back(Action::CancelTimer(Timer::Still));
                 self.actions.push_back(Action::SetTimer(Timer::Talk, now.mono + self.limits.max_call));
                 self.join(now, attempt);
                 self.actions
@@ -161,6 +163,12 @@ impl Call {
             }
             State::Transferring { transfer, .. } => self.complete_transfer(now, transfer),
             _ => {}
+        }
+    }
+
+    pub(super) fn set_still_timer(&mut self, now: Now) {
+        if !self.limits.still.is_zero() {
+            self.actions.push_back(Action::SetTimer(Timer::Still, now.mono + self.limits.still));
         }
     }
 

@@ -26,6 +26,7 @@ fn limits() -> CallLimits {
         gate: Duration::from_secs(20),
         machine: MachineTimes::default(),
         greeting: Duration::from_secs(30),
+        still: Duration::from_secs(30),
     }
 }
 
@@ -169,4 +170,19 @@ fn a_clock_that_jumps_bends_no_duration() {
     call.handle(jumped, Event::HungUp(0, Cause::local(16, "bye")));
     let leg = call.leg(CUSTOMER).unwrap();
     assert_eq!(leg.end().unwrap().at.millis_since(leg.answered_at().unwrap()), 10_000);
+}
+
+#[test]
+fn a_customer_who_holds_is_told_so_again_and_again_until_somebody_answers() {
+    let mut call = call(&["+16465550100", "+16465550101"]);
+    tell(&mut call, 0, Event::Due);
+    assert_eq!(tell(&mut call, 0, Event::Timer(Timer::Still)), [], "nobody holds yet");
+    tell(&mut call, 1, Event::Answered(0, "PCMU"));
+    assert_eq!(tell(&mut call, 31, Event::Timer(Timer::Still)), [Action::SayStillHolding(0)]);
+    tell(&mut call, 40, Event::Failed(1, FailureKind::Busy, busy()));
+    call.handle(at(61), Event::Timer(Timer::Still));
+    let next = std::iter::from_fn(|| call.poll_action()).collect::<Vec<_>>();
+    assert_eq!(next, [Action::SayStillHolding(0), Action::SetTimer(Timer::Still, at(91).mono)]);
+    tell(&mut call, 70, Event::Answered(2, "PCMU"));
+    assert_eq!(tell(&mut call, 91, Event::Timer(Timer::Still)), []);
 }

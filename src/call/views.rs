@@ -3,10 +3,10 @@
 
 use super::supervisor::Supervisor;
 use super::{Action, Attempt, CUSTOMER, Call, Leg, State};
-use crate::clock::Wall;
+use crate::clock::{Now, Wall};
 use crate::model::{
-    AnsweredBy, AnsweredMark, CallId, CallState, CallView, Endpoint, InitiationMessage, LegView, Outcome, Progress,
-    SupervisorView,
+    Alarm, AnsweredBy, AnsweredMark, CallId, CallState, CallView, Endpoint, InitiationMessage, LegView, Outcome,
+    Progress, Quality, Sample, SupervisorView,
 };
 
 impl Call {
@@ -49,12 +49,38 @@ impl Call {
         }
     }
 
+    /// Media measured five seconds of a leg.
+    pub fn measured(&mut self, now: Now, attempt: Attempt, quality: Quality, sample: Sample) {
+        let at = self.wall(now);
+        if let Some(leg) = self.legs.get_mut(usize::from(attempt)) {
+            leg.measures(at, quality, sample);
+        }
+    }
+
+    /// Something is wrong with the talk, or right again.
+    pub fn alarm(&mut self, alarm: Alarm) {
+        match alarm {
+            Alarm::OneWay => {
+                self.one_way = true;
+                self.audio_alarms += 1;
+            }
+            Alarm::Silence => self.audio_alarms += 1,
+            Alarm::Bad => self.quality_alarms += 1,
+            Alarm::Heard | Alarm::Good => {}
+        }
+    }
+
+    /// How often audio failed, and how often it was bad.
+    pub fn alarms(&self) -> (u64, u64) {
+        (self.audio_alarms, self.quality_alarms)
+    }
+
     /// Both talked, since then.
     pub fn bridged_at(&self) -> Option<Wall> {
         self.bridged.map(|(at, _)| at)
     }
 
-    /// Audio never crossed both ways within the bound.
+    /// Audio did not cross both ways within the bound, or one side alone fell silent later.
     pub fn one_way_audio(&self) -> bool {
         self.one_way
     }

@@ -15,8 +15,8 @@ use crate::io::store::Archive;
 use crate::model::business::PasswordHash;
 use crate::model::business::spoken_text;
 use crate::model::{
-    Business, BusinessId, Currency, Endpoint, Gates, Limits, MachinePolicy, Recording, RepresentativeGate, Tariff,
-    Voice,
+    Business, BusinessId, Currency, Endpoint, Gates, Language, Limits, MachinePolicy, Recording, RepresentativeGate,
+    Tariff, Voice,
 };
 
 /// Keep accounts.
@@ -117,6 +117,9 @@ struct AccountArgs {
     /// What a machine is told; {company} is replaced. Empty: the configured text
     #[arg(long, value_name = "TEXT")]
     machine_text: Option<String>,
+    /// The language its parties are spoken to, such as de, where a message does not say [new: the configured one]
+    #[arg(long, value_name = "TAG")]
+    language: Option<Language>,
     /// WAV of what a machine is told
     #[arg(long, value_name = "FILE")]
     machine_message: Option<PathBuf>,
@@ -172,7 +175,7 @@ impl AccountArgs {
             Some("") => None,
             Some(text) => Some(spoken_text(text).map_err(|why| CliError::Refused(format!("--machine-text is {why}")))?),
         };
-        Ok(Voice { machine_text })
+        Ok(Voice { machine_text, language: self.language.or(old.language) })
     }
 
     fn tariff(&self, old: Tariff) -> Tariff {

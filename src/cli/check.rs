@@ -98,7 +98,7 @@ fn plan(config: &Config) -> Vec<String> {
     }
     lines.push(match &config.prompt.file {
         Some(file) => format!("message          {}", file.display()),
-        None => format!("message          {:?}", config.prompt.text),
+        None => format!("message          {:?}", config.prompt.texts.connecting),
     });
     lines
 }

@@ -8,7 +8,7 @@ use super::reader::{At, Reader, Section};
 use super::{BusinessSeed, SeedPassword};
 use crate::model::business::PasswordHash;
 use crate::model::business::spoken_text;
-use crate::model::{BusinessId, Endpoint, Gates, Limits, Recording, RepresentativeGate, Tariff, Voice};
+use crate::model::{BusinessId, Endpoint, Gates, Language, Limits, Recording, RepresentativeGate, Tariff, Voice};
 
 /// A price of a million units a minute: beyond it, something else was meant.
 const MAX_PRICE: i64 = 1_000_000_000_000;
@@ -142,7 +142,10 @@ fn gates(reader: &mut Reader, section: &mut Section<'_>) -> Gates {
 
 fn voice(reader: &mut Reader, section: &mut Section<'_>) -> Voice {
     let mend = "write the sentence that is spoken; {company} is replaced by the company's name";
-    Voice { machine_text: section.read(reader, "machine_text", mend, spoken_text).map(|at| at.value) }
+    let machine_text = section.read(reader, "machine_text", mend, spoken_text).map(|at| at.value);
+    let mend = "write a language, such as language = \"de\"";
+    let language = section.read(reader, "language", mend, |text| text.parse::<Language>()).map(|at| at.value);
+    Voice { machine_text, language }
 }
 
 fn caller_ids(reader: &mut Reader, section: &mut Section<'_>) -> Vec<Endpoint> {

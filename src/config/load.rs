@@ -82,7 +82,10 @@ pub fn parse_with(
             recording: recording::finish(recording, &store.path),
             store,
             call: open(r, root, "call", sections::call),
-            prompt: open(r, root, "prompt", sections::prompt),
+            prompt: {
+                let others = list(r, root, "language", super::texts::languages);
+                crate::config::PromptConfig { others, ..open(r, root, "prompt", sections::prompt) }
+            },
             speech: open(r, root, "speech", sections::speech),
             log: open(r, root, "log", sections::log),
             hep: open(r, root, "hep", hep::hep),
@@ -174,7 +177,7 @@ pub fn notes(config: &Config) -> Vec<String> {
     };
     let prompt = &config.prompt;
     note(
-        prompt.file.is_none() && !prompt.text.contains("{company}"),
+        prompt.file.is_none() && !prompt.texts.connecting.contains("{company}"),
         "prompt.text does not contain {company}: the customer will not hear whom they are connected to",
     );
     note(

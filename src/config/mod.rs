@@ -13,20 +13,23 @@ mod stir;
 mod switch;
 #[cfg(test)]
 mod tests;
+pub mod texts;
 mod trunk;
 
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use load::{load, notes, parse, parse_with};
 pub use recording::RecordingSecret;
 pub use stir::StirConfig;
+pub use texts::Texts;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use crate::model::{
-    BusinessId, Codecs, Gates, Limits, MachineTimes, Recording, SipTransport, SwitchAddress, Tariff, Trunk, Voice,
-    business::PasswordHash,
+    BusinessId, Codecs, Gates, Language, Limits, MachineTimes, Recording, SipTransport, SwitchAddress, Tariff, Trunk,
+    Voice, business::PasswordHash,
 };
 
 /// The whole file (contract.md). Every key has a default but `switch`.
@@ -119,7 +122,7 @@ pub struct SipConfig {
 pub struct MediaConfig {
     /// Put into SDP, and bound.
     pub address: IpAddr,
-    /// First and last port; even ones are used.
+    /// First and last port: in pairs, even for RTP and the next for RTCP.
     pub ports: (u16, u16),
     /// Media threads.
     pub threads: usize,
@@ -131,6 +134,12 @@ pub struct MediaConfig {
     pub io: MediaIo,
     /// New calls are refused while a media thread uses so much of a core, in percent.
     pub full_percent: u8,
+    /// A side of a talk of which nothing comes for so long is told.
+    pub quiet_seconds: u16,
+    /// An opinion score below this is bad, in hundredths.
+    pub bad_mos: u16,
+    /// A leg whose score is bad for so long is told.
+    pub bad_seconds: u16,
 }
 
 /// `[media] io`
@@ -215,24 +224,32 @@ impl Default for CallConfig {
 /// `[prompt]`
 #[derive(Clone, Debug)]
 pub struct PromptConfig {
-    /// The message; `{company}` is replaced.
-    pub text: String,
-    /// The second message.
-    pub unavailable_text: String,
-    /// The customer's gate.
-    pub gate_text: String,
-    /// What a representative is told; the page's title follows.
-    pub whisper_text: String,
-    /// What a representative is told to press, after that.
-    pub accept_text: String,
-    /// What a machine is told.
-    pub machine_text: String,
+    /// What is spoken where neither the message nor the business says otherwise, and what the files and shipped recordings are in.
+    pub language: Language,
+    /// Its texts.
+    pub texts: Texts,
+    /// Those of other languages.
+    pub others: BTreeMap<Language, Texts>,
+    /// A customer who holds is told so this often; 0: never.
+    pub hold_repeat_seconds: u32,
     /// A WAV for the whole message, whatever the company.
     pub file: Option<PathBuf>,
     /// A WAV for the second message.
     pub unavailable_file: Option<PathBuf>,
     /// A WAV of hold music.
     pub hold_music: Option<PathBuf>,
+}
+
+impl PromptConfig {
+    /// The texts for a call in this language, and whether they are the usual ones: those of the language, else of its language
+    /// without the region, else the usual ones.
+    pub fn of(&self, language: Option<Language>) -> (&Texts, bool) {
+        let Some(language) = language.filter(|language| *language != self.language) else { return (&self.texts, true) };
+        let wide = language.without_region();
+        let own = self.others.get(&language);
+        let own = own.or_else(|| if wide == self.language { None } else { self.others.get(&wide) });
+        own.map_or((&self.texts, true), |texts| (texts, false))
+    }
 }
 
 /// `[speech]`

@@ -1,31 +1,22 @@
 //! The single sections of the file, key by key: types, bounds, defaults. Owns what each key means; refuses the lists
 //! (`lists.rs`) and whatever concerns several sections at once (`load.rs`).
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::reader::{At, Reader, Section};
+use super::texts::{self, Texts};
 use super::{
     AdminConfig, CallConfig, HttpConfig, LogConfig, MediaConfig, MediaIo, PromptConfig, SpeechConfig, StoreConfig,
     TlsConfig,
 };
-use crate::model::business::spoken_text;
-use crate::model::{Codecs, MachineTimes};
+use crate::model::{Codecs, Language, MachineTimes};
 
 const ADDRESS: &str = "write an IP address and a port, such as \"127.0.0.1:8080\"";
 const NO_SOCKET: &str = "not an IP address with a port";
 const INSECURE: &str = "listen on 127.0.0.1, or give tls = { certificate = …, key = … }, or say insecure = true";
-/// The message of the seed (Fig. 5, step 512).
-const CONNECTING: &str = "Please hold while we connect you to a {company} company customer representative.";
-const UNAVAILABLE: &str =
-    "We are sorry. No {company} company customer representative is available. Please try again later. Goodbye.";
-const MACHINE: &str =
-    "This is {company}. You asked us to call you. Please ask for another call when you can answer. Goodbye.";
-const GATE: &str = "This is a call from {company}. Press 1 to be connected.";
-const WHISPER: &str = "Call from {company}.";
-const ACCEPT: &str = "Press 1 to accept.";
-
 pub(super) fn loopback(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }
@@ -108,9 +99,13 @@ pub(super) fn media(reader: &mut Reader, mut section: Section<'_>) -> MediaConfi
         if first < 1024 {
             return Err("a range that begins below 1024, where only root may listen");
         }
-        // A call has two legs, and each takes an even port.
-        let even = (u32::from(last) / 2 + 1).saturating_sub(u32::from(first).div_ceil(2));
-        if even < 2 { Err("a range with fewer than two even ports, and a call needs two") } else { Ok((first, last)) }
+        // A call has two legs, and each takes an even port and the next.
+        let pairs = u32::from(last).div_ceil(2).saturating_sub(u32::from(first).div_ceil(2));
+        if pairs < 2 {
+            Err("a range with fewer than two pairs of ports, and a call needs two")
+        } else {
+            Ok((first, last))
+        }
     });
     let threads = section.integer(reader, "threads", 1..=64);
     let tick: Option<At<u16>> = section.located_integer(reader, "tick_ms", 1..=10);
@@ -127,6 +122,14 @@ pub(super) fn media(reader: &mut Reader, mut section: Section<'_>) -> MediaConfi
         _ => Err("no way for RTP that this version knows"),
     });
     let full_percent = section.integer(reader, "full_percent", 20..=100);
+    let quiet_seconds = section.integer(reader, "quiet_seconds", 2..=3600);
+    let bad_seconds = section.integer(reader, "bad_seconds", 5..=3600);
+    let mend = "write an opinion score from 1 to 4.5, such as \"3.1\"";
+    let bad_mos = section.read(reader, "bad_mos", mend, |text| {
+        let score: f64 = text.parse().map_err(|_| "not a number")?;
+        // Two decimals of a small number.
+        if (1.0..=4.5).contains(&score) { Ok((score * 100.0).round() as u16) } else { Err("no opinion score") }
+    });
     let codecs = codecs(reader, &mut section);
     section.finish(reader);
     MediaConfig {
@@ -136,6 +139,9 @@ pub(super) fn media(reader: &mut Reader, mut section: Section<'_>) -> MediaConfi
         tick_ms: tick.map_or(1, |at| at.value),
         io: io.map_or(MediaIo::Auto, |at| at.value),
         full_percent: full_percent.unwrap_or(85),
+        quiet_seconds: quiet_seconds.unwrap_or(5),
+        bad_mos: bad_mos.map_or(310, |at| at.value),
+        bad_seconds: bad_seconds.unwrap_or(10),
         codecs: codecs.unwrap_or_default(),
     }
 }
@@ -203,17 +209,16 @@ fn machine(reader: &mut Reader, section: &mut Section<'_>, d: MachineTimes) -> M
 }
 
 pub(super) fn prompt(reader: &mut Reader, mut section: Section<'_>) -> PromptConfig {
-    let mend = "write the sentence that is spoken; {company} is replaced by the company's name";
-    let mut said = |key, default: &str| {
-        section.read(reader, key, mend, spoken_text).map_or_else(|| default.to_owned(), |at| at.value)
-    };
+    let mend = "write a language, such as language = \"en\"";
+    let language = section.read(reader, "language", mend, |text| text.parse::<Language>());
+    let language = language.map_or(Language::ENGLISH, |at| at.value);
+    let base = Texts::shipped(language);
+    let texts = texts::read(reader, &mut section, language, base).unwrap_or_else(Texts::english);
     let config = PromptConfig {
-        text: said("text", CONNECTING),
-        unavailable_text: said("unavailable_text", UNAVAILABLE),
-        gate_text: said("gate_text", GATE),
-        whisper_text: said("whisper_text", WHISPER),
-        accept_text: said("accept_text", ACCEPT),
-        machine_text: said("machine_text", MACHINE),
+        language,
+        texts,
+        others: BTreeMap::new(),
+        hold_repeat_seconds: section.integer(reader, "hold_repeat_seconds", 0..=600).unwrap_or(30),
         file: existing(reader, &mut section, "file"),
         unavailable_file: existing(reader, &mut section, "unavailable_file"),
         hold_music: existing(reader, &mut section, "hold_music"),

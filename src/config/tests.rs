@@ -28,7 +28,7 @@ fn a_switch_is_all_that_must_be_said() {
     assert_eq!(config.call, CallConfig::default());
     assert_eq!(config.switches[0].address.to_string(), "sip:127.0.0.1:5070;transport=udp");
     assert_eq!(config.switches[0].trunk, crate::model::Trunk::default());
-    assert!(config.prompt.text.contains("{company}"));
+    assert!(config.prompt.texts.connecting.contains("{company}"));
     assert!(notes(&config).is_empty(), "{:?}", notes(&config));
 }
 

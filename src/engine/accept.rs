@@ -125,8 +125,10 @@ impl Engine {
             claim: None,
             bridged_at: None,
             taped: None,
+            holds_since: None,
             asked: None,
             referral: None,
+            moments: Default::default(),
             call,
         };
         self.calls.insert(live.call.id(), Box::new(live));
@@ -149,6 +151,7 @@ impl Engine {
         let Some(mut live) = self.calls.remove(&id) else { return };
         let state = live.call.public_state();
         self.notice(Notice::State { call: id, from: None, to: state });
+        live.moments.enter(now.wall, state);
         self.reply(reply, Reply::Accepted(Box::new(live.call.view())));
         live.due_at = now.mono;
         let Standing::Accepting { permit } = live.standing else { return };
@@ -280,6 +283,7 @@ impl Engine {
             };
             self.insert(now, call, business, standing);
             self.notice(Notice::State { call: id, from: None, to: state });
+            self.entered(id, now.wall, state);
             if waits {
                 self.schedule.add(at, id);
             } else {

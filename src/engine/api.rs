@@ -12,8 +12,8 @@ use crate::ladder::Ladder;
 use crate::media::api as media;
 
 use crate::model::{
-    AttemptRecord, BusinessId, CallId, CallRecord, CallState, CallView, Directory, Endpoint, Hop, InitiationMessage,
-    Progress, StoredCall, SupervisorMode, SupervisorView, Target,
+    Alarm, AttemptRecord, BusinessId, CallId, CallRecord, CallState, CallView, Directory, Endpoint, Hop,
+    InitiationMessage, Progress, Sample, StoredCall, SupervisorMode, SupervisorView, Target,
 };
 use crate::routing::Failure;
 use crate::sip::api::{Loss, Note, RefusedWhy, Sources};
@@ -42,6 +42,8 @@ pub enum Input<'a> {
     Ladder { reply: ReplyTo, business: BusinessId, call: CallId },
     /// All live calls of a business.
     List { reply: ReplyTo, business: BusinessId },
+    /// What happened to a call of this business after this number: answered when there is something.
+    Watch { reply: ReplyTo, business: BusinessId, call: CallId, after: u32 },
     /// Cancel or hang up.
     Delete { reply: ReplyTo, business: BusinessId, call: CallId },
     /// A third party at a talk: comes, changes, goes.
@@ -156,6 +158,8 @@ pub enum Reply {
     Calls(Vec<CallView>),
     /// `Ladder`: as it is now, or none that the store does not have.
     Ladder(Option<Arc<Ladder>>),
+    /// `Watch`: what happened, or that the call does not live (look in the store). An empty list: ask again, if you still want to know.
+    Events(Option<Box<Watched>>),
     /// `Delete`: the call as it is now, or none that lives.
     Deleted(Option<Box<CallView>>),
     /// `Delete`, `Supervise`: it is already ended, its record being stored.
@@ -164,6 +168,26 @@ pub enum Reply {
     Supervised(Option<Box<SupervisorView>>),
     /// `Supervise`: the call does not grant it.
     NotSupervised(SupervisorRefusal),
+}
+
+/// A state that a call entered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CallEvent {
+    /// Counts the call's events from 1. Grows always; before the last one a number may be left out.
+    pub sequence: u32,
+    /// When.
+    pub at: Wall,
+    /// Which. [`CallState::Ended`] only once the record is durable.
+    pub state: CallState,
+}
+
+/// What a follower of a call is told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Watched {
+    /// In order.
+    pub events: Vec<CallEvent>,
+    /// The call as it is now.
+    pub call: CallView,
 }
 
 /// Why a message is not accepted: the outcome that HTTP, the metric and the log share.
@@ -281,6 +305,10 @@ pub enum Notice {
     FirstRelay { call: CallId, micros: u64 },
     /// A bridged call carries no audio in one direction, within the bound.
     OneWayAudio { call: CallId },
+    /// Five seconds of a leg's media.
+    Measured { sample: Sample },
+    /// Something is wrong with the media of a leg, or right again.
+    Alarm { call: CallId, attempt: u16, alarm: Alarm },
     /// A party asked for a transfer and may not have it.
     TransferRefused { call: CallId, why: TransferRefusal },
     /// A store operation failed and will be tried again.

@@ -2,6 +2,7 @@
 //! when the store has it.
 
 use super::api::{Notice, StoreFailure, StoreOp, StoreToken};
+use super::events::Moments;
 use super::{Engine, HEARTBEAT, Pending, Recorded, STORE_RETRY, Standing, TimerKey, record, taped};
 use crate::clock::{Now, Wall};
 use crate::model::{Business, CallId, CallView, Outcome, StoredCall};
@@ -13,7 +14,9 @@ impl Engine {
             (Pending::Accept { call, reply }, result) => self.accepted(now, call, reply, result),
             (Pending::Finish { call }, Ok(())) => {
                 if let Some(recorded) = self.recording.remove(&call) {
-                    self.notice(Notice::Ended(Box::new(recorded.record)));
+                    let Recorded { record, view, moments, .. } = *recorded;
+                    self.told_end(moments, &view);
+                    self.notice(Notice::Ended(Box::new(record)));
                     self.see_recorded(now, call);
                 }
             }
@@ -65,7 +68,7 @@ impl Engine {
         let mut view = live.call.view();
         view.recording = record.recording.clone();
         view.billable_seconds = Some(record.billable_seconds());
-        self.recording.insert(id, Box::new(Recorded { record, attempts, view }));
+        self.recording.insert(id, Box::new(Recorded { record, attempts, view, moments: live.moments }));
         self.store_record(id);
     }
 
@@ -79,7 +82,7 @@ impl Engine {
         self.see_restored(now, stored);
         let (record, attempts) = record::interrupted(stored, business, last_alive, now.wall);
         let view = CallView::from_record(&record, &attempts);
-        self.recording.insert(stored.id, Box::new(Recorded { record, attempts, view }));
+        self.recording.insert(stored.id, Box::new(Recorded { record, attempts, view, moments: Moments::default() }));
         self.store_record(stored.id);
     }
 

@@ -8,7 +8,7 @@ use crate::clock::Now;
 use crate::ladder::Moment;
 use crate::media::api::{self as media, Command};
 use crate::model::trunk::DtmfForm;
-use crate::model::{CallId, Cause, LegId};
+use crate::model::{Alarm, CallId, Cause, LegId};
 use crate::sdp::{self, Codec, LocalMedia, LocalSrtp};
 use crate::sip::HangUpReason;
 use crate::sip::api::{LegEvent, OfferId, SipOutput};
@@ -54,10 +54,11 @@ impl Engine {
                 self.stack.hang_up(now.mono, leg(attempt), reason);
             }
             Action::Release(attempt) => self.release(now, leg(attempt)),
-            Action::PlayConnecting(attempt) => self.play_connecting(leg(attempt)),
+            Action::PlayConnecting(attempt) => self.play_connecting(now, leg(attempt)),
             Action::Listen(attempt) => self.listen(leg(attempt)),
             Action::KeepQuiet(attempt) => self.keep_quiet(leg(attempt)),
             Action::LeaveMessage(attempt) => self.leave_message(leg(attempt)),
+            Action::SayStillHolding(attempt) => self.play_still(now, leg(attempt)),
             Action::PlayGate(attempt) => self.play_gate(leg(attempt)),
             Action::PlayWhisper(attempt) => self.play_whisper(leg(attempt), false),
             Action::PlayAccept(attempt) => self.play_whisper(leg(attempt), true),
@@ -67,6 +68,7 @@ impl Engine {
             Action::AnswerTransfer(transfer, refusal) => self.answer_transfer(now, id, transfer, refusal),
             Action::ReportTransfer(transfer, report) => self.report_transfer(now, transfer, &report),
             Action::Bridge(a, b) => {
+                self.note_wait(now, id);
                 let mut recorded = false;
                 if let Some(live) = self.calls.get_mut(&id) {
                     live.bridged_at = Some(now.mono);
@@ -87,7 +89,10 @@ impl Engine {
             }
             Action::SetTimer(timer, at) => self.timers.set(TimerKey::Call(id, timer), at),
             Action::CancelTimer(timer) => self.timers.cancel(&TimerKey::Call(id, timer)),
-            Action::Entered { from, to } => self.notice(Notice::State { call: id, from: Some(from), to }),
+            Action::Entered { from, to } => {
+                self.notice(Notice::State { call: id, from: Some(from), to });
+                self.entered(id, now.wall, to);
+            }
             Action::SaveProgress => self.save_progress(id),
             Action::OneWayAudio => self.notice(Notice::OneWayAudio { call: id }),
             Action::Finish(outcome) => {
@@ -141,7 +146,13 @@ impl Engine {
             media::Event::Silent { .. } => self.tell(now, leg.call, Event::Silent(leg.attempt)),
             media::Event::DigitsSent { .. } => self.tell(now, leg.call, Event::DigitsSent(leg.attempt)),
             media::Event::Digit { key, .. } => self.key_pressed(now, leg, key),
-            media::Event::Measured { .. } => {}
+            media::Event::Measured { quality, sample, .. } => {
+                if let Some(live) = self.calls.get_mut(&leg.call) {
+                    live.call.measured(now, leg.attempt, quality, sample);
+                }
+                self.notice(Notice::Measured { sample });
+            }
+            media::Event::Alarm { alarm, .. } => self.alarmed(now, leg, alarm),
             media::Event::AnsweredBy { by, .. } => {
                 self.see(now, leg.call, Moment::Judged { by });
                 self.tell(now, leg.call, Event::Judged(leg.attempt, by));
@@ -155,6 +166,14 @@ impl Engine {
                 self.tell(now, leg.call, Event::Released(leg.attempt, Some(quality)));
             }
         }
+    }
+
+    /// Something is wrong with a talk, or right again: marked in the ladder and the record, and said.
+    fn alarmed(&mut self, now: Now, leg: LegId, alarm: Alarm) {
+        let Some(live) = self.calls.get_mut(&leg.call) else { return };
+        live.call.alarm(alarm);
+        self.see(now, leg.call, Moment::Alarm { attempt: leg.attempt, alarm });
+        self.notice(Notice::Alarm { call: leg.call, attempt: leg.attempt, alarm });
     }
 
     fn leg_event(&mut self, now: Now, leg: LegId, event: LegEvent) {

@@ -10,6 +10,7 @@ mod config;
 mod dial;
 mod digits;
 mod door;
+pub mod events;
 mod failure;
 mod identity;
 mod keep;
@@ -27,6 +28,7 @@ mod taped;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod waits;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -87,6 +89,7 @@ pub struct Engine {
     next_ask: u64,
     drain: Drain,
     media_full: bool,
+    waits: waits::Waits,
 }
 
 /// A call that is not over.
@@ -102,10 +105,14 @@ struct Live {
     bridged_at: Option<Mono>,
     /// Its recording, from the first bridge on.
     taped: Option<taped::Taped>,
+    /// Since when the customer holds, until somebody talks with it.
+    holds_since: Option<Mono>,
     /// The transfer that the call is being asked about.
     asked: Option<transfer::Referral>,
     /// The last transfer that it accepted.
     referral: Option<transfer::Referral>,
+    /// What its followers are told.
+    moments: events::Moments,
 }
 
 /// How far the equipment has let a call come.
@@ -165,6 +172,7 @@ struct Recorded {
     record: CallRecord,
     attempts: Vec<AttemptRecord>,
     view: CallView,
+    moments: events::Moments,
 }
 
 /// Store operations under way.
@@ -278,6 +286,7 @@ impl Engine {
             next_ask: 0,
             drain: Drain::No,
             media_full: false,
+            waits: waits::Waits::default(),
         };
         engine.watch_switches();
         engine.watch_registrations();
@@ -299,6 +308,7 @@ impl Engine {
                 self.reply(reply, Reply::Call(view));
             }
             Input::Ladder { reply, business, call } => self.show_ladder(reply, &business, call),
+            Input::Watch { reply, business, call, after } => self.watch(reply, &business, call, after),
             Input::List { reply, business } => self.list(reply, &business),
             Input::Delete { reply, business, call } => self.delete(now, reply, &business, call),
             Input::Supervise { reply, business, call, wish } => self.wish(now, reply, &business, call, wish),
@@ -419,7 +429,8 @@ impl Engine {
 
     fn list(&mut self, reply: ReplyTo, business: &BusinessId) {
         let ids: BTreeSet<CallId> = self.calls.keys().chain(self.recording.keys()).copied().collect();
-        let views = ids.into_iter().filter_map(|id| self.view(business, id)).collect();
+        let mut views: Vec<CallView> = ids.into_iter().filter_map(|id| self.view(business, id)).collect();
+        views.iter_mut().for_each(CallView::without_samples);
         self.reply(reply, Reply::Calls(views));
     }
 

@@ -52,6 +52,7 @@ pub fn finished(call: &Call, business: &Business, outcome: Outcome, ended_at: Wa
     record.transferred_to = call.transferred_to().cloned();
     record.transfers = call.transfers();
     record.customer_answered_by = call.answered_by();
+    (record.audio_alarms, record.quality_alarms) = call.alarms();
     (record, attempts)
 }
 
@@ -199,6 +200,8 @@ fn blank(
         recording: None,
         supervisor_billable_seconds: 0,
         customer_answered_by: None,
+        audio_alarms: 0,
+        quality_alarms: 0,
     }
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::Engine;
 use super::api::Output;
-use crate::media::api::{Clip, Command, Left, Script, Spoken, Whisper};
+use crate::clock::Now;
+use crate::media::api::{Clip, Command, Left, Script, Spoken, Still, Whisper};
 use crate::model::{CallId, LegId, MachinePolicy, RepresentativeGate, WebPage};
 
 /// Of a page's title so many characters are spoken.
@@ -16,10 +17,31 @@ const MAX_PAGE: usize = 80;
 const TOLD: Duration = Duration::from_millis(200);
 
 impl Engine {
-    /// The message, then music.
-    pub(super) fn play_connecting(&mut self, leg: LegId) {
+    /// The message, then music: from here the customer holds.
+    pub(super) fn play_connecting(&mut self, now: Now, leg: LegId) {
+        if let Some(live) = self.calls.get_mut(&leg.call) {
+            live.holds_since = Some(now.mono);
+        }
         let once = self.spoken(leg.call).map(Clip::Connecting);
         self.play(leg, once, Some(Clip::HoldMusic));
+    }
+
+    /// Still in line, and for how long, as far as that is known; within the music.
+    pub(super) fn play_still(&mut self, now: Now, leg: LegId) {
+        let Some(live) = self.calls.get(&leg.call) else { return };
+        let held = live.holds_since.map(|since| now.mono.since(since)).unwrap_or_default();
+        let minutes = self.waits.minutes(&live.business.id, held);
+        if let Some(spoken) = self.spoken(leg.call) {
+            self.media(Command::Interject { leg, clip: Clip::Still(Still { spoken, minutes }) });
+        }
+    }
+
+    /// Somebody talks with the customer: this one held for so long.
+    pub(super) fn note_wait(&mut self, now: Now, call: CallId) {
+        let Some(live) = self.calls.get_mut(&call) else { return };
+        if let Some(since) = live.holds_since.take() {
+            self.waits.note(&live.business.id, now.mono.since(since));
+        }
     }
 
     /// The second message, once.
@@ -88,7 +110,8 @@ impl Engine {
     fn spoken(&self, call: CallId) -> Option<Spoken> {
         let live = self.calls.get(&call)?;
         let company = live.call.message().company_name.as_deref().unwrap_or(&live.business.name);
-        Some(Spoken { business: live.business.id.clone(), company: company.into() })
+        let language = live.call.message().language.or(live.business.voice.language);
+        Some(Spoken { business: live.business.id.clone(), company: company.into(), language })
     }
 
     fn left(&self, call: CallId) -> Option<Left> {
@@ -115,6 +138,11 @@ impl Engine {
         if gates.representative != RepresentativeGate::Off {
             let accept = gates.representative == RepresentativeGate::Accept;
             clips.extend(self.whisper(leg.call, accept).map(Clip::Whisper));
+        }
+        if !self.config.limits.still.is_zero() {
+            let longest = self.waits.minutes(&spoken.business, Duration::ZERO);
+            let waits = std::iter::once(None).chain((1..=longest.unwrap_or(0)).map(Some));
+            clips.extend(waits.map(|minutes| Clip::Still(Still { spoken: spoken.clone(), minutes })));
         }
         clips.push(Clip::Unavailable(spoken));
         self.outputs.push_back(Output::Prepare(clips));

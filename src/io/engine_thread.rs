@@ -91,6 +91,7 @@ enum Request {
     Initiate(Box<InitiationMessage>, oneshot::Sender<Reply>),
     Get(BusinessId, CallId, oneshot::Sender<Reply>),
     Ladder(BusinessId, CallId, oneshot::Sender<Reply>),
+    Watch(BusinessId, CallId, u32, oneshot::Sender<Reply>),
     List(BusinessId, oneshot::Sender<Reply>),
     Delete(BusinessId, CallId, oneshot::Sender<Reply>),
     Supervise(BusinessId, CallId, SupervisorWish, oneshot::Sender<Reply>),
@@ -149,6 +150,11 @@ impl EngineHandle {
     /// Asks for the ladder of a call that the store does not have yet.
     pub async fn ladder(&self, business: BusinessId, call: CallId) -> Reply {
         self.ask(|reply| Request::Ladder(business, call, reply)).await
+    }
+
+    /// Asks what happened to a live call after this number; waits until there is something.
+    pub async fn watch(&self, business: BusinessId, call: CallId, after: u32) -> Reply {
+        self.ask(|reply| Request::Watch(business, call, after, reply)).await
     }
 
     /// Asks for every live call of a business.
@@ -423,6 +429,7 @@ impl Runner {
             Request::Initiate(message, sender) => (Input::Initiate { reply, message }, sender),
             Request::Get(business, call, sender) => (Input::Get { reply, business, call }, sender),
             Request::Ladder(business, call, sender) => (Input::Ladder { reply, business, call }, sender),
+            Request::Watch(business, call, after, sender) => (Input::Watch { reply, business, call, after }, sender),
             Request::List(business, sender) => (Input::List { reply, business }, sender),
             Request::Delete(business, call, sender) => (Input::Delete { reply, business, call }, sender),
             Request::Supervise(business, call, wish, sender) => {

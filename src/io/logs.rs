@@ -11,7 +11,7 @@ use crate::clock::Wall;
 use crate::config::LogConfig;
 use crate::engine::api::Notice;
 use crate::io::engine_thread::Seen;
-use crate::model::{CallRecord, Endpoint};
+use crate::model::{Alarm, CallRecord, Endpoint};
 use crate::sip::api::Way;
 
 /// Starts logging to stderr, as text or JSON. A filter that cannot be read becomes `info` and is said so. The line `ready` is
@@ -56,6 +56,13 @@ impl CallLog {
             Notice::Ended(record) => self.ended(record),
             Notice::OneWayAudio { call } => {
                 tracing::warn!(target: "callbridge::call", %call, "audio flows in one direction only");
+            }
+            Notice::Measured { .. } => {}
+            Notice::Alarm { call, attempt, alarm: alarm @ (Alarm::Heard | Alarm::Good) } => {
+                tracing::info!(target: "callbridge::call", %call, attempt, alarm = alarm.as_str(), "audio");
+            }
+            Notice::Alarm { call, attempt, alarm } => {
+                tracing::warn!(target: "callbridge::call", %call, attempt, alarm = alarm.as_str(), "audio");
             }
             Notice::Failover { call, attempt, switch } => {
                 tracing::warn!(target: "callbridge::call", %call, attempt, switch = &**switch, "another switch is tried");
@@ -196,6 +203,8 @@ pub(crate) mod tests {
             recording: None,
             supervisor_billable_seconds: 0,
             customer_answered_by: None,
+            audio_alarms: 0,
+            quality_alarms: 0,
         }
     }
 

@@ -12,6 +12,7 @@ pub mod passwords;
 pub mod prompts;
 pub mod recordings;
 pub mod resolver;
+mod sample_metrics;
 pub mod sip_listen;
 pub mod sip_stream;
 pub mod sip_udp;

@@ -18,7 +18,7 @@ use crate::audio::Prompt;
 use crate::audio::wav::{self, WavError};
 use crate::config::{PromptConfig, SpeechConfig};
 use crate::media::api::{Clip, Prompts, Spoken};
-use crate::model::{Codec, Directory};
+use crate::model::{Business, Codec, Directory};
 
 use self::table::Shelf;
 use self::worker::{Job, Worker};
@@ -75,6 +75,7 @@ impl PromptLibrary {
     ) -> Result<PromptLibrary, PromptError> {
         let file = |key, path: &Option<PathBuf>| path.as_ref().map(|path| read_configured(key, path)).transpose();
         let shelf = Arc::new(Shelf::new(
+            prompt.language,
             file("file", &prompt.file)?,
             file("unavailable_file", &prompt.unavailable_file)?,
             file("hold_music", &prompt.hold_music)?,
@@ -94,7 +95,12 @@ impl PromptLibrary {
     /// Says which businesses there are, at start and after every change: their recordings are loaded and their registered
     /// names rendered in the background. Never blocks.
     pub fn businesses_changed(&self, directory: &Directory) {
-        let names = directory.businesses.values().map(|b| (b.id.clone(), Arc::from(b.name.as_str()))).collect();
+        let spoken = |b: &Business| Spoken {
+            business: b.id.clone(),
+            company: Arc::from(b.name.as_str()),
+            language: b.voice.language,
+        };
+        let names = directory.businesses.values().map(|b| (b.id.clone(), spoken(b))).collect();
         self.post(Job::Businesses(names));
     }
 

@@ -22,7 +22,7 @@ use crate::audio::{SAMPLE_RATE, render};
 use crate::config::SpeechConfig;
 
 /// The longest text that is spoken, in characters.
-pub const MAX_TEXT: usize = 300;
+pub const MAX_TEXT: usize = 1200;
 /// Rendered texts kept on disk; beyond it the ones unused for longest go.
 const MAX_CACHED: usize = 2_000;
 /// The largest file a speech program may write.
@@ -55,6 +55,9 @@ pub enum SpeechError {
     /// It was killed: it wrote too much.
     #[error("the speech program wrote more than {MAX_OUTPUT} bytes and was killed")]
     TooLarge,
+    /// No program that is installed or configured speaks this language.
+    #[error("no program speaks {0}: install espeak-ng, or give [speech] command with {{voice}}")]
+    NoVoice(String),
     /// We are stopping.
     #[error("stopped")]
     Stopped,
@@ -72,10 +75,30 @@ pub enum SpeechError {
     Folder(#[from] io::Error),
 }
 
+/// The placeholder of a voice's name in a command.
+const VOICE: &str = "{voice}";
+/// What speaks languages other than English where no command is configured that can be told which.
+const FOREIGN: [&str; 6] = ["espeak-ng", "-v", VOICE, "-w", "{output}", "{text}"];
+
+/// In which voice something is said.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Voice<'a> {
+    /// As the program knows it: letters, digits and `-_+`.
+    pub name: &'a str,
+    /// It is the configured language, which a configured program speaks by itself.
+    pub usual: bool,
+    /// It is English, which a program that was found speaks by itself.
+    pub english: bool,
+}
+
 /// A speech program and the folder that remembers what it said.
 #[derive(Debug)]
 pub struct Speaker {
     command: Vec<String>,
+    /// It was not configured but found: it speaks English.
+    found: bool,
+    /// Speaks every other language, where the first one cannot be told which.
+    foreign: Option<Vec<String>>,
     timeout: Duration,
     folder: PathBuf,
     /// Texts being rendered at this moment: a second request waits and then finds the file.
@@ -91,7 +114,9 @@ impl Speaker {
     pub fn find(config: &SpeechConfig, store_folder: &Path) -> Option<Speaker> {
         let command = config.command.clone().or_else(installed_program).filter(|command| !command.is_empty())?;
         let timeout = Duration::from_secs(u64::from(config.timeout_seconds.max(1)));
-        Some(Speaker::new(command, timeout, store_folder))
+        let foreign = is_installed(FOREIGN[0]).then(|| FOREIGN.map(str::to_owned).to_vec());
+        let found = config.command.is_none();
+        Some(Speaker { found, foreign, ..Speaker::new(command, timeout, store_folder) })
     }
 
     /// A speaker by its command; `{text}` and `{output}` are replaced in every argument.
@@ -100,6 +125,8 @@ impl Speaker {
         remove_leftovers(&folder);
         Speaker {
             command,
+            found: false,
+            foreign: None,
             timeout,
             folder,
             rendering: Mutex::new(BTreeSet::new()),
@@ -125,30 +152,34 @@ impl Speaker {
         self.stopped.store(true, Ordering::Relaxed);
     }
 
-    /// The text as 8 kHz samples at the common loudness. Blocks while the program runs (a fraction of a second).
+    /// [`Speaker::speak_as`] the program does it of its own accord.
     pub fn speak(&self, text: &str) -> Result<Vec<i16>, SpeechError> {
+        self.speak_as(text, Voice { name: "en", usual: true, english: true })
+    }
+
+    /// The text as 8 kHz samples at the common loudness. Blocks while the program runs (a fraction of a second).
+    pub fn speak_as(&self, text: &str, voice: Voice<'_>) -> Result<Vec<i16>, SpeechError> {
+        let command = self.command_for(voice).ok_or_else(|| SpeechError::NoVoice(voice.name.to_owned()))?;
         let text = clean(text)?;
-        let key = self.key(&text);
+        let key = key(&command, &text);
         let _turn = self.take_turn(&key);
         let path = self.folder.join(format!("{key}.wav"));
         if let Some(samples) = read_cached(&path) {
             return Ok(samples);
         }
         fs::create_dir_all(&self.folder)?;
-        let samples = self.run(&text, &key)?;
+        let samples = self.run(&command, &text, &key)?;
         write_atomically(&path, &wav::write_mono(&samples))?;
         self.forget_oldest();
         Ok(samples)
     }
 
-    /// SHA-256 of command and text, in hexadecimal.
-    fn key(&self, text: &str) -> String {
-        let mut context = ring::digest::Context::new(&ring::digest::SHA256);
-        for part in self.command.iter().map(String::as_str).chain([text]) {
-            context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part.as_bytes());
-        }
-        context.finish().as_ref().iter().map(|b| format!("{b:02x}")).collect()
+    /// The command that speaks so, with its `{voice}` filled in.
+    fn command_for(&self, voice: Voice<'_>) -> Option<Vec<String>> {
+        let told = self.command.iter().any(|word| word.contains(VOICE));
+        let own = told || if self.found { voice.english } else { voice.usual };
+        let command = if own { &self.command } else { self.foreign.as_ref()? };
+        Some(command.iter().map(|word| word.replace(VOICE, voice.name)).collect())
     }
 
     fn take_turn(&self, key: &str) -> Turn<'_> {
@@ -164,11 +195,11 @@ impl Speaker {
         self.rendering.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn run(&self, text: &str, key: &str) -> Result<Vec<i16>, SpeechError> {
+    fn run(&self, command: &[String], text: &str, key: &str) -> Result<Vec<i16>, SpeechError> {
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
         let output = Leftover(self.folder.join(format!(".{key}.{}.{serial}.wav", std::process::id())));
         self.runs.fetch_add(1, Ordering::Relaxed);
-        let mut child = self.spawn(text, &output.0)?;
+        let mut child = self.spawn(command, text, &output.0)?;
         let ended = self.watch(&mut child, &output.0);
         if ended.is_err() {
             kill_with_children(&mut child);
@@ -185,8 +216,8 @@ impl Speaker {
         Ok(samples)
     }
 
-    fn spawn(&self, text: &str, output: &Path) -> Result<Child, SpeechError> {
-        let mut words = self.command.iter().map(|word| fill(word, text, output));
+    fn spawn(&self, command: &[String], text: &str, output: &Path) -> Result<Child, SpeechError> {
+        let mut words = command.iter().map(|word| fill(word, text, output));
         let program = words.next().unwrap_or_default();
         let kept = ["PATH", "HOME", "TMPDIR"].map(|name| (name, std::env::var_os(name)));
         Command::new(&program)
@@ -297,6 +328,16 @@ fn fill(word: &str, text: &str, output: &Path) -> OsString {
     }
     filled.push(rest);
     filled
+}
+
+/// SHA-256 of command and text, in hexadecimal.
+fn key(command: &[String], text: &str) -> String {
+    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+    for part in command.iter().map(String::as_str).chain([text]) {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part.as_bytes());
+    }
+    context.finish().as_ref().iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// flite, else espeak-ng, by the search path.

@@ -11,6 +11,7 @@ use metrics::{
 };
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
+use super::sample_metrics::{self, SampleMetrics};
 use super::switch_metrics;
 use crate::engine::api::Notice;
 use crate::io::media_thread::{BackEnd, MediaCounters};
@@ -36,6 +37,7 @@ struct Inner {
     active: HashMap<CallState, Gauge>,
     setup: Histogram,
     bridge: Histogram,
+    samples: SampleMetrics,
     inbox_depth: Gauge,
     ports_in_use: Gauge,
     packets: [Counter; 5],
@@ -55,7 +57,7 @@ impl Metrics {
             builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), BUCKETS).unwrap_or_default()
         };
         let builder = seconds(PrometheusBuilder::new(), "callbridge_setup_seconds");
-        let recorder = seconds(builder, "callbridge_bridge_seconds").build_recorder();
+        let recorder = sample_metrics::buckets(seconds(builder, "callbridge_bridge_seconds")).build_recorder();
         let handle = recorder.handle();
         if metrics::set_global_recorder(recorder).is_err() {
             tracing::warn!("another recorder of metrics is installed; /metrics will be empty");
@@ -80,6 +82,7 @@ impl Metrics {
             active: CallState::ALL.iter().filter(|state| **state != CallState::Ended).map(active).collect(),
             setup: histogram!("callbridge_setup_seconds"),
             bridge: histogram!("callbridge_bridge_seconds"),
+            samples: SampleMetrics::new(),
             inbox_depth: gauge!("callbridge_inbox_depth"),
             ports_in_use: gauge!("callbridge_rtp_ports_in_use"),
             packets: [
@@ -110,6 +113,10 @@ impl Metrics {
             Notice::Setup { micros, .. } => inner.setup.record(seconds(*micros)),
             Notice::FirstRelay { micros, .. } => inner.bridge.record(seconds(*micros)),
             Notice::TransferRefused { why, .. } => rejected(why.as_str()),
+            Notice::Measured { sample } => inner.samples.observe(sample),
+            Notice::Alarm { alarm, .. } => {
+                counter!("callbridge_audio_alarms_total", "alarm" => alarm.as_str()).increment(1);
+            }
             Notice::OneWayAudio { .. } | Notice::Failover { .. } => {}
             Notice::LadderLost { .. } | Notice::StoreRetry { .. } => {}
             Notice::SwitchFailed { switch, reason } => switch_metrics::failed(switch, *reason),
@@ -182,6 +189,7 @@ fn rejected(reason: &'static str) {
 
 fn describe() {
     switch_metrics::describe();
+    sample_metrics::describe();
     describe_counter!("callbridge_calls_total", "Calls ended, by outcome.");
     describe_gauge!("callbridge_calls_active", "Calls that have not ended, by state.");
     describe_histogram!(

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Wall;
-use crate::model::{AnsweredBy, Outcome, SupervisorMode, TransferRefusal};
+use crate::model::{Alarm, AnsweredBy, Outcome, SupervisorMode, TransferRefusal};
 
 /// One line.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -201,6 +201,13 @@ pub enum Moment {
     },
     /// Audio does not cross both ways.
     OneWay,
+    /// Something is wrong with what comes of a leg, or right again.
+    Alarm {
+        /// The leg.
+        attempt: u16,
+        /// What.
+        alarm: Alarm,
+    },
     /// A leg put the other on hold.
     Held {
         /// Who holds.

@@ -4,6 +4,7 @@
 use super::entry::{Clip, Message, Moment, What};
 use super::{Ladder, words};
 use crate::clock::Wall;
+use crate::model::Alarm;
 
 /// The column of the business.
 pub(super) const BUSINESS: usize = 0;
@@ -145,6 +146,8 @@ fn mark(ladder: &Ladder, at: Wall, moment: &Moment) -> Row {
         Moment::Bridged { a, b } => (leg(*a).min(leg(*b)), leg(*a).max(leg(*b)), Tone::Good),
         Moment::Judged { .. } => (leg(0), leg(0), Tone::Call),
         Moment::OneWay => (EQUIPMENT, EQUIPMENT, Tone::Bad),
+        Moment::Alarm { attempt, alarm: Alarm::Heard | Alarm::Good } => (leg(*attempt), leg(*attempt), Tone::Good),
+        Moment::Alarm { attempt, .. } => (leg(*attempt), leg(*attempt), Tone::Bad),
         Moment::Held { by } | Moment::Resumed { by } | Moment::Transferred { by } => (leg(*by), leg(*by), Tone::Media),
     };
     Row::Mark { at, left, right, label, tone }

@@ -2,7 +2,7 @@
 
 use super::entry::{Clip, Message, Moment};
 use super::{Ladder, Party};
-use crate::model::{AnsweredBy, Outcome, Role, SupervisorMode};
+use crate::model::{Alarm, AnsweredBy, Outcome, Role, SupervisorMode};
 
 /// `180 Ringing`, `200 OK (BYE)`, `INVITE`.
 pub(super) fn message(message: &Message) -> String {
@@ -158,6 +158,11 @@ pub(super) fn moment(ladder: &Ladder, moment: &Moment) -> String {
         Moment::Bridged { .. } => "bridged".to_owned(),
         Moment::Heard { attempt } => format!("{} hears", leg(*attempt)),
         Moment::OneWay => "audio one way only".to_owned(),
+        Moment::Alarm { alarm: Alarm::OneWay, .. } => "nothing is heard of it".to_owned(),
+        Moment::Alarm { alarm: Alarm::Silence, .. } => "nothing is heard of either".to_owned(),
+        Moment::Alarm { alarm: Alarm::Heard, .. } => "is heard again".to_owned(),
+        Moment::Alarm { alarm: Alarm::Bad, .. } => "sounds bad".to_owned(),
+        Moment::Alarm { alarm: Alarm::Good, .. } => "sounds good again".to_owned(),
         Moment::Held { .. } => "holds".to_owned(),
         Moment::Resumed { .. } => "resumes".to_owned(),
         Moment::Digits { count: 1, .. } => "1 digit".to_owned(),

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{AnsweredBy, Digits, Key, LegId, MachineTimes, Quality, Sample, SupervisorMode};
+use crate::model::{Alarm, AnsweredBy, Digits, Key, Language, LegId, MachineTimes, Quality, Sample, SupervisorMode};
 use crate::sdp::MediaPlan;
 
 /// One recording to be played, named by what it says; resolved to audio by the prompt library outside.
@@ -21,6 +21,8 @@ pub enum Clip {
     Whisper(Whisper),
     /// What is left on an answering machine.
     Machine(Left),
+    /// To a customer who holds: still in line, and perhaps for how long.
+    Still(Still),
     /// Nothing to be heard; endless when looped.
     Silence,
     /// Hold music; endless when looped.
@@ -34,6 +36,8 @@ pub struct Spoken {
     pub business: crate::model::BusinessId,
     /// The company to be named; may differ from the registered name.
     pub company: Arc<str>,
+    /// In which language; absent: the configured one.
+    pub language: Option<Language>,
 }
 
 /// What a representative is told: whose call it is, from which page, and what to press.
@@ -56,6 +60,18 @@ pub struct Left {
     pub text: Option<Arc<str>>,
 }
 
+/// What a customer who holds is told.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Still {
+    /// The business, the company and the language.
+    pub spoken: Spoken,
+    /// The estimated wait, where there is an estimate: from one minute to [`MAX_MINUTES`].
+    pub minutes: Option<u8>,
+}
+
+/// The longest wait that is told, in minutes: one recording for each is made at most.
+pub const MAX_MINUTES: u8 = 10;
+
 /// What a leg hears, in order.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Script {
@@ -75,6 +91,9 @@ pub enum Command {
     Agree { leg: LegId, plan: MediaPlan },
     /// Play to this leg, replacing what it hears. Ends a bridge the leg is in.
     Play { leg: LegId, script: Script },
+    /// Say this once in the midst of what is looped to this leg, which then goes on where it was; left out where nothing is
+    /// looped at this moment.
+    Interject { leg: LegId, clip: Clip },
     /// Cut whatever both hear (within one 20 ms frame) and relay between them. While one of them holds, the other hears hold
     /// music instead: at once where the holder sends nothing, else when it has sent nothing for a moment.
     Bridge { a: LegId, b: LegId },
@@ -128,6 +147,8 @@ pub enum Event {
     AnsweredBy { leg: LegId, by: AnsweredBy },
     /// The machine has greeted, and beeped if it does: it records.
     GreetingOver { leg: LegId },
+    /// Something is wrong with what comes of a leg of a talk, or right again.
+    Alarm { leg: LegId, alarm: Alarm },
     /// The port is free again.
     Closed { leg: LegId, quality: Quality },
 }
@@ -145,6 +166,7 @@ impl Event {
             | Event::DigitsSent { leg }
             | Event::Digit { leg, .. }
             | Event::Measured { leg, .. }
+            | Event::Alarm { leg, .. }
             | Event::AnsweredBy { leg, .. }
             | Event::GreetingOver { leg }
             | Event::Closed { leg, .. } => *leg,

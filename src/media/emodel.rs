@@ -18,7 +18,7 @@ const WEPL: f64 = 110.0;
 
 /// Impairment of a codec without loss, and how robust it is against loss (G.113 appendix I: G.711 with concealment). G.722 and
 /// Opus have no values on this scale, which ends with the telephone's band: they count as well as G.711, which is the least that
-/// they are; Opus hides losses at least as well, G.722 less (G.113 appendix IV).
+/// they are. That Opus hides losses as well as it, and G.722 less, is an estimate of ours.
 fn codec(codec: Codec) -> (f64, f64) {
     match codec {
         Codec::Pcmu | Codec::Pcma | Codec::Opus => (0.0, 25.1),

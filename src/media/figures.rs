@@ -163,6 +163,7 @@ impl Leg {
             mos_worst,
             peer_mos,
             peer_mos_worst,
+            bad_seconds: self.bad_for.as_secs(),
             reports_received,
             reports_refused,
             ..of_packets

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Slot;
+use super::alarm;
 use super::digits::Dialler;
 use super::ear::Ear;
 use super::hold::Hold;
@@ -45,6 +46,13 @@ pub(super) struct Leg {
     pub(super) reports: Option<Box<Reports>>,
     pub(super) receiver: Receiver,
     pub(super) refused: u64,
+    pub(super) alarms: alarm::State,
+    /// When something came last, or was to begin to come.
+    pub(super) heard_at: Mono,
+    /// What came last said that nothing follows.
+    pub(super) rests: bool,
+    /// How long its sound was bad in all.
+    pub(super) bad_for: Duration,
     watch: Watch,
     /// The first packet was reported.
     spoke: bool,
@@ -130,6 +138,10 @@ impl Leg {
             secure: None,
             ear: None,
             reports: None,
+            alarms: alarm::State::default(),
+            heard_at: Mono::default(),
+            rests: false,
+            bad_for: Duration::ZERO,
             receiver: Receiver::default(),
             watch: Watch { after: None, since: Mono::default(), said: false },
             refused: 0,
@@ -140,6 +152,7 @@ impl Leg {
     /// Takes an agreement, the first or a renewed one.
     pub(super) fn agree(&mut self, now: Mono, plan: MediaPlan) {
         self.watch.since = now;
+        self.heard_at = now;
         secure::agree(&mut self.secure, plan.srtp.as_deref());
         self.sender.set_clock(plan.codec.clock_hz());
         self.receiver.set_clock(plan.codec.clock_hz());
@@ -173,8 +186,10 @@ impl Leg {
         let arrival = self.receiver.update(now, &header);
         self.watch.since = now;
         self.watch.said = false;
+        self.heard_at = now;
         let first = !std::mem::replace(&mut self.spoke, true);
         let sound = sound(&agreed.plan, header.payload_type);
+        self.rests = sound == Sound::Quiet;
         Taken::Heard(Heard { header, sound, arrival, first })
     }
 
@@ -212,6 +227,7 @@ impl Leg {
     /// The watch counts from now.
     pub(super) fn watch_anew(&mut self, now: Mono) {
         self.watch.since = now;
+        self.heard_at = now;
     }
 
     /// A key is being dialled to it.

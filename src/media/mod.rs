@@ -2,6 +2,7 @@
 //! See [`api`] for what the engine says to it and hears from it, [`Shard`] for the machine. Owns what a leg hears and whose
 //! packets it takes; refuses sockets, ports and clocks, which are `io::media_thread`'s.
 
+mod alarm;
 pub mod api;
 mod conference;
 mod digits;
@@ -29,5 +30,6 @@ mod transcode;
 #[cfg(test)]
 mod tests;
 
+pub use alarm::Alarms;
 pub use recorder::Recorded;
 pub use shard::{Counters, Half, Outgoing, Settings, Shard, Slot, Verdict};

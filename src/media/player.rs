@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::api::{Prompts, Script};
+use super::api::{Clip, Prompts, Script};
 use crate::audio::codec::{Encoder, Rate, silence};
 use crate::audio::g711::ulaw_decode;
 use crate::audio::{Prompt, SAMPLES_PER_FRAME};
@@ -23,12 +23,25 @@ pub(super) struct Player {
     /// This clip is encoded here, frame by frame: nobody has made it in this codec yet, or not in this packet time.
     live: bool,
     encoder: Option<Box<Encoder>>,
+    /// Where the loop goes on after what is said in between.
+    resume: Option<(Option<Arc<Prompt>>, usize)>,
 }
 
 impl Player {
     /// At the beginning of a script.
     pub(super) fn new(script: Script) -> Player {
-        Player { script, clip: 0, prompt: None, position: 0, live: false, encoder: None }
+        Player { script, clip: 0, prompt: None, position: 0, live: false, encoder: None, resume: None }
+    }
+
+    /// Says this once in the midst of the loop, which then goes on where it was. Before the loop, and while something else is
+    /// said in between, it is left out.
+    pub(super) fn interject(&mut self, clip: Clip) {
+        if self.clip < self.script.once.len() || self.script.then_loop.is_none() {
+            return;
+        }
+        self.resume = Some((self.prompt.take(), self.position));
+        self.script.once = vec![clip];
+        (self.clip, self.position) = (0, 0);
     }
 
     /// Fills a payload of `ms` milliseconds with what comes next and says how long it became; clips follow each other without a
@@ -158,6 +171,11 @@ impl Player {
             self.clip += 1;
             self.prompt = None;
         }
+        if self.clip >= self.script.once.len()
+            && let Some((prompt, position)) = self.resume.take()
+        {
+            (self.prompt, self.position) = (prompt, position);
+        }
     }
 
     fn over(&self) -> bool {
@@ -169,7 +187,6 @@ impl Player {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use super::super::api::Clip;
     use super::*;
     use crate::audio::codec::Decoder;
     use crate::audio::g711::{self, ALAW_SILENCE};
@@ -227,6 +244,37 @@ mod tests {
     fn a_loop_goes_on_for_ever() {
         let frames = play(&mut script(1, true), Codec::Pcma, 30, &Fixed::of(&[7, 8]), 60);
         assert_eq!(frames.concat(), [7, 8].repeat(30 * 8 * 60 / 2));
+    }
+
+    /// Counts up in the music, and says nines.
+    struct Counting;
+
+    impl Prompts for Counting {
+        fn find(&self, clip: &Clip) -> Arc<Prompt> {
+            let codes: Vec<u8> = if *clip == Clip::HoldMusic { (0..160).collect() } else { vec![9; 100] };
+            Arc::new(Prompt::of_codes(&codes[..], &codes[..]))
+        }
+    }
+
+    #[test]
+    fn what_is_said_in_between_cuts_the_loop_which_goes_on_where_it_was() {
+        let mut player = script(0, true);
+        let mut room = [0; 480];
+        let mut next = |player: &mut Player| {
+            let length = player.fill(Codec::Pcmu, 10, &Counting, &mut room).unwrap();
+            room[..length].to_vec()
+        };
+        let count = |from: u8, to: u8| (from..to).collect::<Vec<u8>>();
+        assert_eq!(next(&mut player), count(0, 80));
+        player.interject(Clip::Silence);
+        player.interject(Clip::HoldMusic);
+        assert_eq!(next(&mut player), [9; 80], "and no second one over it");
+        assert_eq!(next(&mut player), [vec![9; 20], count(80, 140)].concat());
+        assert_eq!(next(&mut player), [count(140, 160), count(0, 60)].concat());
+        let mut once = Player::new(Script { once: vec![Clip::HoldMusic], then_loop: Some(Clip::HoldMusic) });
+        assert_eq!(next(&mut once), count(0, 80));
+        once.interject(Clip::Silence);
+        assert_eq!(next(&mut once), count(80, 160), "the message is heard out");
     }
 
     #[test]

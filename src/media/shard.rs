@@ -10,8 +10,10 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use slab::Slab;
 
+use super::alarm::Alarms;
 use super::api::{Command, Event, Prompts, Script};
 use super::ear;
+use super::figures::SAMPLE;
 use super::frame::Frame;
 use super::leg::{Heard, Hears, Leg, Sound, Taken};
 use super::mixer::Mixer;
@@ -38,6 +40,8 @@ pub struct Slot(pub usize);
 pub struct Settings {
     /// Peers behind NAT are expected: any address may latch within the window.
     pub latch_any_address: bool,
+    /// When something is wrong with a talk.
+    pub alarms: Alarms,
     /// The wall's time at the zero of the clock that is handed in: reports name the wall's (RFC 3550 §4).
     pub wall_at_zero: Wall,
 }
@@ -196,6 +200,11 @@ impl Shard {
             Command::Open { .. } => {}
             Command::Agree { leg, plan } => self.agree(now, leg, plan),
             Command::Play { leg, script } => self.play(now, leg, script),
+            Command::Interject { leg, clip } => {
+                if let Some(Leg { hears: Hears::Script { player, .. }, .. }) = self.leg(leg) {
+                    player.interject(clip);
+                }
+            }
             Command::Bridge { a, b } => self.bridge(now, a, b),
             Command::Record { a, b } => self.record(now, a, b),
             Command::Supervise { supervisor, customer, representative, mode } => {
@@ -277,10 +286,13 @@ impl Shard {
             self.next_sweep = now + SWEEP;
             self.hand_out_recordings(now);
             self.send_reports(now, &mut send);
+            self.alarm_quiet(now);
             self.hear_gaps(now);
             for (_, leg) in &mut self.legs {
                 if let Some(sample) = leg.sample(now) {
+                    let turned = leg.follow_score(now, &self.settings.alarms, &sample, SAMPLE);
                     self.events.push_back(Event::Measured { leg: leg.id, quality: leg.quality(), sample });
+                    self.events.extend(turned.map(|alarm| Event::Alarm { leg: leg.id, alarm }));
                 }
                 if let Some(lasted) = leg.fell_silent(now) {
                     self.events.push_back(Event::Silent { leg: leg.id, lasted });
@@ -342,6 +354,8 @@ impl Shard {
             self.part(slot);
             if let Some(leg) = self.legs.get_mut(slot.0) {
                 leg.hears = Hears::Peer { slot: peer, relayed: false, hold: None, way: Way::NEW };
+                leg.heard_at = now;
+                leg.alarms.quiet = false;
                 leg.sender.new_source();
                 ear::bridged(&mut leg.ear);
                 if let Some(presses) = &mut leg.presses {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BusinessId, Endpoint, Gates, Tariff};
+use super::{BusinessId, Endpoint, Gates, Language, Tariff};
 
 /// A business identifier 804 and all that hangs on it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -44,6 +44,8 @@ pub struct Business {
 pub struct Voice {
     /// What a machine that answered is told; `{company}` is replaced.
     pub machine_text: Option<String>,
+    /// In which language its parties are spoken to, where a message does not say.
+    pub language: Option<Language>,
 }
 
 /// Most bytes of a text that is spoken: a minute of it.

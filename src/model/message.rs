@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BusinessId, CallId, Endpoint, Role};
+use super::{BusinessId, CallId, Endpoint, Language, Role};
 use crate::clock::Wall;
 
 /// Fig. 8, without its password.
@@ -30,6 +30,9 @@ pub struct InitiationMessage {
     /// Do not show a number to those who are called (RFC 3323); a switch that trusts us still hears it.
     #[serde(default)]
     pub withhold_caller_id: bool,
+    /// In which language its parties are spoken to; absent = the business's.
+    #[serde(default)]
+    pub language: Option<Language>,
     /// Record the talk, where the business's account lets it.
     #[serde(default)]
     pub record: bool,
@@ -56,6 +59,7 @@ impl InitiationMessage {
             reference: None,
             caller_id: None,
             withhold_caller_id: false,
+            language: None,
             record: false,
             headers: Vec::new(),
             idempotency: None,

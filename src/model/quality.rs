@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Wall;
+
 /// What was measured on one leg's RTP, from our side; of what we sent, as the peer's RTCP reports say.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -33,10 +35,72 @@ pub struct Quality {
     pub peer_mos: Option<f32>,
     /// The worst five seconds of that.
     pub peer_mos_worst: Option<f32>,
+    /// Seconds in which the worse direction's score was bad (`[media] bad_mos`).
+    pub bad_seconds: u64,
     /// RTCP packets taken from the peer.
     pub reports_received: u64,
     /// RTCP packets refused: strangers, malformed.
     pub reports_refused: u64,
+}
+
+/// What is wrong with a talk, or right again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Alarm {
+    /// Nothing comes of this leg, and something of the other.
+    OneWay,
+    /// Nothing comes of either.
+    Silence,
+    /// This leg is heard again.
+    Heard,
+    /// Its sound has been bad for some time.
+    Bad,
+    /// And is good again.
+    Good,
+}
+
+impl Alarm {
+    /// All.
+    pub const ALL: [Alarm; 5] = [Alarm::OneWay, Alarm::Silence, Alarm::Heard, Alarm::Bad, Alarm::Good];
+
+    /// As it stands in metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Alarm::OneWay => "one_way",
+            Alarm::Silence => "silence",
+            Alarm::Heard => "heard_again",
+            Alarm::Bad => "bad",
+            Alarm::Good => "good_again",
+        }
+    }
+}
+
+/// A sample as the leg object shows it: what is not known is left out.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub struct SampleView {
+    /// The end of its five seconds.
+    pub at: Wall,
+    /// Of what came from the peer: percent lost, jitter, score.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lost_percent: Option<f64>,
+    /// Milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub jitter_ms: Option<f64>,
+    /// 1 to 4.5.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub mos: Option<f64>,
+    /// The same of what the peer heard.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub peer_lost_percent: Option<f64>,
+    /// Milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub peer_jitter_ms: Option<f64>,
+    /// 1 to 4.5.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub peer_mos: Option<f64>,
+    /// There and back.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub round_trip_ms: Option<f64>,
 }
 
 /// Five seconds of a leg.
@@ -102,6 +166,21 @@ impl Sample {
     /// Milliseconds.
     pub fn round_trip_ms(&self) -> Option<f64> {
         unpack(self.round_trip)
+    }
+
+    /// As it is shown.
+    pub fn view(&self, at: Wall) -> SampleView {
+        let (came, went) = (&self.came, &self.went);
+        SampleView {
+            at,
+            lost_percent: came.lost_percent(),
+            jitter_ms: came.jitter_ms(),
+            mos: came.mos(),
+            peer_lost_percent: went.lost_percent(),
+            peer_jitter_ms: went.jitter_ms(),
+            peer_mos: went.mos(),
+            round_trip_ms: self.round_trip_ms(),
+        }
     }
 
     /// The worse direction's score.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AnsweredBy, BusinessId, CallId, CallState, Cause, Currency, Endpoint, LegState, Money, Outcome, Quality,
-    RecordingView, Role, SupervisorMode,
+    RecordingView, Role, SampleView, SupervisorMode,
 };
 use crate::clock::Wall;
 
@@ -70,7 +70,8 @@ pub struct CallRecord {
     pub quality_customer: Option<Quality>,
     /// Quality of that representative's leg.
     pub quality_representative: Option<Quality>,
-    /// True when a bridged call never carried audio both ways (field.md pain 7).
+    /// True when a talk did not carry audio both ways at its beginning, and also when one side alone fell silent in mid-talk for as
+    /// long as an alarm takes (`[media] quiet_seconds`), even where it came back (field.md pain 7).
     pub one_way_audio: bool,
     /// Why it ended, in our words.
     pub detail: String,
@@ -89,6 +90,12 @@ pub struct CallRecord {
     /// Who answered at the customer's, where that was listened for.
     #[serde(default)]
     pub customer_answered_by: Option<AnsweredBy>,
+    /// How often nothing came of a side while both should have talked.
+    #[serde(default)]
+    pub audio_alarms: u64,
+    /// How often the sound of a leg turned bad.
+    #[serde(default)]
+    pub quality_alarms: u64,
 }
 
 /// One leg attempt: the second listing.
@@ -142,8 +149,11 @@ pub struct LegView {
     pub sip_status: Option<u16>,
     /// Q.850 cause.
     pub q850_cause: Option<u8>,
-    /// Measured, once the leg is over.
+    /// Measured so far: from the first five seconds on, and for good once the leg is over.
     pub quality: Option<Quality>,
+    /// The last ten minutes of it, five seconds each; of a call that lives, asked for alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quality_samples: Vec<SampleView>,
 }
 
 impl LegView {
@@ -158,6 +168,7 @@ impl LegView {
             sip_status: None,
             q850_cause: None,
             quality: None,
+            quality_samples: Vec::new(),
         }
     }
 }
@@ -228,6 +239,14 @@ impl CallRecord {
 }
 
 impl CallView {
+    /// As it stands in a list, and when it is over.
+    pub fn without_samples(&mut self) {
+        let legs = self.representative.iter_mut().chain(&mut self.attempts);
+        for leg in legs.chain([&mut self.customer]) {
+            leg.quality_samples = Vec::new();
+        }
+    }
+
     /// The call object of an ended call, from its records.
     pub fn from_record(record: &CallRecord, attempts: &[AttemptRecord]) -> CallView {
         let leg = |attempt: &AttemptRecord| LegView {
@@ -239,6 +258,7 @@ impl CallView {
             sip_status: attempt.cause.sip_status,
             q850_cause: attempt.cause.q850,
             quality: attempt.quality,
+            quality_samples: Vec::new(),
         };
         let customer = attempts.iter().find(|a| a.role == Role::Customer).map(leg);
         let supervisors = attempts.iter().filter(|a| a.role == Role::Supervisor);

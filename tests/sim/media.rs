@@ -38,6 +38,7 @@ impl Prompts for Tones {
             Clip::Gate(_) => GATE_HZ,
             Clip::Whisper(_) => WHISPER_HZ,
             Clip::Machine(_) => MACHINE_HZ,
+            Clip::Still(_) => MUSIC_HZ,
             Clip::Silence => return Arc::new(Prompt::of_codes(&[][..], &[][..])),
         };
         self.0.get(&hz).map(Arc::clone).expect("all are rendered")

@@ -31,6 +31,7 @@ pub const LIMITS: CallLimits = CallLimits {
     gate: Duration::from_secs(3),
     machine: MachineTimes::USUAL,
     greeting: Duration::from_secs(30),
+    still: Duration::ZERO,
 };
 
 /// Bounds that let session timers run out: nobody says anything for long.

@@ -328,7 +328,7 @@ impl Planted {
                 (vec![], vec![Told::Media(Event::Closed { leg, quality: Default::default() })])
             }
             (Bug::PromptOverBridge, Command::Bridge { a, b }) => {
-                let spoken = Spoken { business: crate::setup::business(), company: "ABC".into() };
+                let spoken = Spoken { business: crate::setup::business(), company: "ABC".into(), language: None };
                 let script = Script { once: vec![Clip::Connecting(spoken)], then_loop: None };
                 // Half of the bridge stays: the customer is heard no more, and hears the message again.
                 out(vec![Command::Bridge { a, b }, Command::Play { leg: a, script }])
@@ -348,7 +348,7 @@ impl Planted {
                 (vec![Output::Media(Command::Play { leg, script })], told.into_iter().collect())
             }
             (Bug::WhisperOverBridge, Command::Bridge { a, b }) => {
-                let spoken = Spoken { business: crate::setup::business(), company: "ABC".into() };
+                let spoken = Spoken { business: crate::setup::business(), company: "ABC".into(), language: None };
                 let clip = Clip::Whisper(Whisper { spoken, page: None, accept: false });
                 let script = Script { once: vec![clip], then_loop: None };
                 out(vec![Command::Bridge { a, b }, Command::Play { leg: b, script }])

@@ -3,8 +3,10 @@
 
 mod codecs;
 mod dialling;
+mod following;
 mod forms;
 mod full;
+mod quality;
 mod recording;
 mod redirects;
 mod secure;
@@ -20,7 +22,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde_json::json;
 
-use super::api::{Input, Notice, Output, Reply, ReplyTo, StoreOp};
+use super::api::{Input, Notice, Output, Reply, ReplyTo, StoreOp, Watched};
 use super::{Census, Engine, EngineConfig};
 use crate::call::CallLimits;
 use crate::clock::{Mono, Now, Wall};
@@ -48,6 +50,8 @@ pub struct Rig {
     pub ports: u16,
     pub last: Option<CallId>,
     replies: u64,
+    /// What followers were told: who, and what.
+    pub told: Vec<(ReplyTo, Option<Watched>)>,
 }
 
 pub fn hop(last: u8) -> Hop {
@@ -74,6 +78,7 @@ pub fn config(switches: Vec<Switch>) -> EngineConfig {
             gate: Duration::from_secs(20),
             machine: MachineTimes::default(),
             greeting: Duration::from_secs(30),
+            still: Duration::ZERO,
         },
         late: Duration::from_secs(30),
         max_ahead: Duration::from_secs(3600),
@@ -104,6 +109,7 @@ impl Rig {
             ports: 0,
             last: None,
             replies: 0,
+            told: Vec::new(),
         };
         let business = Business::new("abc".parse().unwrap(), "ABC", PasswordHash(String::new()));
         let directory = Directory { businesses: [(business.id.clone(), Arc::new(business))].into() };
@@ -138,6 +144,9 @@ impl Rig {
                         self.attempts = attempts;
                     }
                     self.engine.handle(self.now, Input::Stored { token, result: Ok(()) });
+                }
+                Output::Reply { to, reply: Reply::Events(watched) } => {
+                    self.told.push((to, watched.map(|watched| *watched)));
                 }
                 Output::Notice(Notice::State { call, from, to }) => {
                     self.last = Some(call);

@@ -31,6 +31,10 @@ impl EnginePort for EngineHandle {
         Box::pin(EngineHandle::ladder(self, business, call))
     }
 
+    fn watch(&self, business: BusinessId, call: CallId, after: u32) -> Pending<'_, Reply> {
+        Box::pin(EngineHandle::watch(self, business, call, after))
+    }
+
     fn list(&self, business: BusinessId) -> Pending<'_, Reply> {
         Box::pin(EngineHandle::list(self, business))
     }

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::credentials::{self, Credentials};
+use super::events::Followers;
 use super::port::{EnginePort, Health, StorePort};
 use super::problem::Problem;
 use crate::clock::Wall;
@@ -46,6 +47,8 @@ pub struct App {
     pub directory: Arc<ArcSwap<Directory>>,
     /// Where recordings are.
     pub recordings: Talks,
+    /// Streams of events.
+    pub followers: Followers,
     /// Judges passwords.
     pub verifier: Verifier,
     /// Whether calls are taken.

@@ -15,7 +15,8 @@ use super::problem::{FieldError, Problem};
 use crate::clock::Wall;
 use crate::io::passwords::Password;
 use crate::model::header_name::may_be_set;
-use crate::model::{BusinessId, Endpoint, InitiationMessage, SupervisorMode, WebPage};
+use crate::model::language::NoLanguage;
+use crate::model::{BusinessId, Endpoint, InitiationMessage, Language, SupervisorMode, WebPage};
 
 /// Most representatives to be hunted.
 pub const MAX_REPRESENTATIVES: usize = 16;
@@ -82,6 +83,7 @@ impl RawMessage {
             reference: fields.text("reference", MAX_REFERENCE_CHARS, Lines::One),
             caller_id: fields.optional("caller_id").and_then(|json| fields.endpoint("/caller_id", json)),
             withhold_caller_id: fields.flag("withhold_caller_id"),
+            language: fields.language(),
             record: fields.flag("record"),
             headers: fields.headers(),
             idempotency: None,
@@ -172,6 +174,20 @@ impl Fields {
             Ok(endpoint) => Some(endpoint),
             Err(error) => {
                 self.impossible(pointer, error.to_string());
+                None
+            }
+        }
+    }
+
+    /// A language for which there are no texts is no error: the default is spoken.
+    fn language(&mut self) -> Option<Language> {
+        let json = self.optional("language")?;
+        let text = self.string("/language", json)?;
+        match text.parse() {
+            Ok(language) => Some(language),
+            Err(error) => {
+                let error: NoLanguage = error;
+                self.malformed("/language", error.to_string());
                 None
             }
         }

@@ -7,6 +7,7 @@ pub mod adapters;
 pub mod app;
 pub mod calls;
 pub mod credentials;
+pub mod events;
 pub mod json;
 pub mod ladder;
 pub mod message;
@@ -40,6 +41,7 @@ pub fn router(app: Arc<App>) -> Router {
     let api = Router::new()
         .route("/v1/calls", post(calls::create).get(calls::list))
         .route("/v1/calls/{id}", get(calls::show).delete(calls::delete))
+        .route("/v1/calls/{id}/events", get(events::follow))
         .route("/v1/calls/{id}/ladder", get(ladder::show))
         .route("/v1/calls/{id}/recording", get(recording::show))
         .route("/v1/calls/{id}/supervisors", post(supervisors::invite))

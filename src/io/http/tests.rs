@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use super::server::{Server, ServerLimits};
 use super::*;
 use crate::clock::Wall;
-use crate::engine::api::{Refusal, Reply, SupervisorWish};
+use crate::engine::api::{CallEvent, Refusal, Reply, SupervisorWish, Watched};
 use crate::io::passwords::{Cost, Verifier, VerifierLimits, hash_with};
 use crate::ladder::Ladder;
 use crate::model::{
@@ -62,6 +62,9 @@ impl EnginePort for Scripted {
         self.next()
     }
     fn ladder(&self, _: BusinessId, _: CallId) -> Pending<'_, Reply> {
+        self.next()
+    }
+    fn watch(&self, _: BusinessId, _: CallId, _: u32) -> Pending<'_, Reply> {
         self.next()
     }
     fn list(&self, _: BusinessId) -> Pending<'_, Reply> {
@@ -129,6 +132,7 @@ async fn world(replies: impl IntoIterator<Item = Reply>) -> World {
         verifier: Verifier::new(VerifierLimits { cost: CHEAP, ..VerifierLimits::default() }).unwrap(),
         health: health.clone(),
         clock: now,
+        followers: Default::default(),
         patience: Patience { body: Duration::from_millis(300), answer: Duration::from_millis(300) },
     };
     let limits = ServerLimits { header_read: Duration::from_millis(300), ..ServerLimits::default() };
@@ -473,4 +477,46 @@ async fn a_handler_that_panics_is_a_500_and_the_server_lives_on() {
     let world = World { script, health, address, stop, served };
     world.ask("GET", "/boom").await.is_problem(500);
     world.ask("GET", "/boom").await.is_problem(500);
+}
+
+fn told(events: &[(u32, CallState)], call: CallView) -> Reply {
+    let events = events.iter().map(|(sequence, state)| CallEvent { sequence: *sequence, at: now(), state: *state });
+    Reply::Events(Some(Box::new(Watched { events: events.collect(), call })))
+}
+
+#[tokio::test]
+async fn a_call_is_followed_to_its_end_as_server_sent_events() {
+    let live = call(1);
+    let replies = [
+        Reply::Call(Some(Box::new(live.clone()))),
+        told(&[(1, CallState::Queued), (2, CallState::CallingCustomer)], live.clone()),
+        told(&[(5, CallState::Ended)], ended(1)),
+    ];
+    let world = world(replies).await;
+    let answer = world.ask("GET", &format!("/v1/calls/{}/events", live.id)).await;
+    assert_eq!(answer.status, 200, "{}", answer.head);
+    assert!(answer.has("content-type: text/event-stream"));
+    let events: Vec<&str> = answer.body.lines().filter(|line| line.starts_with("event: ")).collect();
+    assert_eq!(events, ["event: call.state_changed", "event: call.state_changed", "event: call.ended"]);
+    let ids: Vec<&str> = answer.body.lines().filter(|line| line.starts_with("id: ")).collect();
+    assert_eq!(ids, ["id: 1", "id: 2", "id: 5"]);
+    let last = answer.body.lines().rfind(|line| line.starts_with("data: ")).unwrap();
+    let last: serde_json::Value = serde_json::from_str(&last[6..]).unwrap();
+    assert_eq!((&last["type"], &last["sequence"], &last["state"]), (&"call.ended".into(), &5.into(), &"ended".into()));
+    assert_eq!(last["data"]["outcome"], "completed");
+}
+
+#[tokio::test]
+async fn an_ended_call_tells_its_end_once_and_then_asks_not_to_come_again() {
+    let over = ended(3);
+    let path = format!("/v1/calls/{}/events", over.id);
+    let world = world([Reply::Call(None), Reply::Call(None), Reply::Call(None)]).await;
+    world.script.ended.lock().unwrap().push(over);
+    let answer = world.ask("GET", &path).await;
+    assert_eq!(answer.body.matches("event: call.ended").count(), 1, "{}", answer.body);
+    let id = answer.body.lines().find_map(|line| line.strip_prefix("id: ")).unwrap().to_owned();
+    let again = format!("{}Last-Event-ID: {id}\r\n", basic("abc", "sesame"));
+    assert_eq!(world.send("GET", &path, &again, "").await.status, 204);
+    let strange = format!("{}Last-Event-ID: x\r\n", basic("abc", "sesame"));
+    world.send("GET", &path, &strange, "").await.is_problem(400);
 }

@@ -47,6 +47,7 @@ use self::stats::ShardStats;
 use self::worker::{Beat, Order, Worker};
 use crate::config::MediaIo;
 use crate::io::clock::SystemClock;
+pub use crate::media::Alarms;
 use crate::media::api::{Command, Event, OpenError, Prompts};
 use crate::media::{Recorded, Settings, Shard};
 use crate::model::LegId;
@@ -86,6 +87,8 @@ pub struct MediaSettings {
     pub io: MediaIo,
     /// A thread that uses so many percent of a core is full.
     pub full_percent: u8,
+    /// When something is wrong with a talk.
+    pub alarms: Alarms,
 }
 
 /// Orders waiting for one thread at most; it takes all of them each tick.
@@ -139,7 +142,13 @@ impl MediaHandle {
             .enumerate()
             .map(|(index, (parts, wake))| {
                 let pressure = Pressure::new(settings.full_percent, Arc::clone(&full));
-                ShardHandle::start(index, tick, (parts, wake), Arc::clone(&prompts), (sinks.clone(), pressure))
+                ShardHandle::start(
+                    index,
+                    (tick, settings.alarms),
+                    (parts, wake),
+                    Arc::clone(&prompts),
+                    (sinks.clone(), pressure),
+                )
             })
             .collect::<io::Result<Vec<_>>>()?;
         let pool = Pool::new(settings.address, settings.ports, back_end);
@@ -163,6 +172,7 @@ impl MediaHandle {
             | Command::WatchSilence { leg, .. }
             | Command::SendDigits { leg, .. }
             | Command::Pressed { leg, .. }
+            | Command::Interject { leg, .. }
             | Command::HearKeys { leg }
             | Command::HearWho { leg, .. }
             | Command::Close { leg } => self.pass(leg, Order::Command(command)),
@@ -207,7 +217,7 @@ impl MediaHandle {
 impl ShardHandle {
     fn start(
         index: usize,
-        tick: Duration,
+        (tick, alarms): (Duration, Alarms),
         (parts, wake): (Parts, Arc<OwnedFd>),
         prompts: Arc<dyn Prompts>,
         (sinks, pressure): (Sinks, Pressure),
@@ -221,7 +231,7 @@ impl ShardHandle {
         let beat = Beat { orders: ring, asleep: asleep_too, sinks, stats: figures, tick, pressure };
         let run = move || {
             // The thread's clock begins now.
-            let settings = Settings { wall_at_zero: SystemClock::start().now().wall, ..Settings::default() };
+            let settings = Settings { wall_at_zero: SystemClock::start().now().wall, alarms, ..Settings::default() };
             let shard = Shard::new(prompts, settings, seed);
             match parts {
                 Parts::Portable(parts) => Worker { shard, batch: Portable::new(parts), beat }.run(),

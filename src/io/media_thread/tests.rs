@@ -55,8 +55,15 @@ fn try_start(
     threads: usize,
 ) -> Result<(MediaHandle, Receiver<Event>), MediaError> {
     let (sender, events) = channel();
-    let settings =
-        MediaSettings { address: address.parse().unwrap(), ports, threads, tick_ms: 5, io, full_percent: 100 };
+    let settings = MediaSettings {
+        address: address.parse().unwrap(),
+        ports,
+        threads,
+        tick_ms: 5,
+        io,
+        full_percent: 100,
+        alarms: Alarms::default(),
+    };
     let sink: EventSink = Arc::new(move |event| drop(sender.send(event)));
     let sinks = Sinks { events: sink, full: Arc::new(|_| {}), recordings: Arc::new(|_| {}) };
     Ok((MediaHandle::start(settings, Arc::new(Message), sinks)?, events))

@@ -13,6 +13,8 @@ const CONNECTING: &[u8] = include_bytes!("../../../assets/connecting.wav");
 const UNAVAILABLE: &[u8] = include_bytes!("../../../assets/unavailable.wav");
 /// What is left on a machine, without a name.
 const MACHINE: &[u8] = include_bytes!("../../../assets/machine.wav");
+/// To a customer who holds.
+const STILL: &[u8] = include_bytes!("../../../assets/still.wav");
 /// The gate, without a name.
 const GATE: &[u8] = include_bytes!("../../../assets/gate.wav");
 
@@ -41,6 +43,11 @@ pub fn machine() -> Vec<i16> {
     samples(MACHINE)
 }
 
+/// To a customer who holds.
+pub fn still() -> Vec<i16> {
+    samples(STILL)
+}
+
 /// A shipped file's samples. A test reads every one, so there is nothing to report here.
 fn samples(file: &[u8]) -> Vec<i16> {
     wav::read(file).unwrap_or_default()
@@ -55,7 +62,7 @@ mod tests {
     use crate::audio::level::measure;
 
     /// Each shipped file and its words; `assets/README.md` lists the same.
-    const SPOKEN: [(&str, &[u8], &str); 6] = [
+    const SPOKEN: [(&str, &[u8], &str); 7] = [
         ("connecting-start.wav", CONNECTING_START, "Please hold while we connect you to a"),
         ("connecting-end.wav", CONNECTING_END, "company customer representative."),
         ("connecting.wav", CONNECTING, "Please hold while we connect you to a customer representative."),
@@ -65,6 +72,7 @@ mod tests {
             "We are sorry. No representative is available now. Please try again later. Goodbye.",
         ),
         ("machine.wav", MACHINE, "You asked us to call you. Please ask for another call when you can answer. Goodbye."),
+        ("still.wav", STILL, "You are still in line. Please hold."),
         ("gate.wav", GATE, "There is a call for you. Press 1 to be connected."),
     ];
 

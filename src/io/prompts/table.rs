@@ -9,8 +9,8 @@ use arc_swap::ArcSwap;
 
 use super::shipped;
 use crate::audio::{Prompt, SAMPLE_RATE, music};
-use crate::media::api::{Clip, Left, Spoken, Whisper};
-use crate::model::BusinessId;
+use crate::media::api::{Clip, Left, Spoken, Still, Whisper};
+use crate::model::{BusinessId, Language};
 
 /// Memory for rendered messages, in bytes: some 400 messages of 5 s. Those unused for longest go first.
 const RENDERED_BYTES: usize = 32 * 1024 * 1024;
@@ -33,6 +33,8 @@ pub struct Own {
     pub machine: Option<Arc<Prompt>>,
     /// The name that `spoken-name.wav` says.
     pub registered_name: Arc<str>,
+    /// The language that all of them are in: the business's.
+    pub language: Option<Language>,
 }
 
 /// Which of the messages a rendered text is.
@@ -50,14 +52,16 @@ pub enum Message {
     Accept,
     /// What is left on a machine.
     Machine,
+    /// To a customer who holds.
+    Still,
 }
 
-/// A rendered message, by the words of its own that it has: a company's name, perhaps a page's title behind it.
-type Key = (Message, Arc<str>);
+/// A rendered message, by its language and the words of its own that it has: a company's name, perhaps a page's title behind it.
+type Key = (Message, Option<Language>, Arc<str>);
 
 /// What a clip says and for whom; none: music.
 pub fn named(clip: &Clip) -> Option<(Key, &Spoken)> {
-    let of = |message, spoken: &Spoken| (message, Arc::clone(&spoken.company));
+    let of = |message, spoken: &Spoken| (message, spoken.language, Arc::clone(&spoken.company));
     match clip {
         Clip::Connecting(spoken) => Some((of(Message::Connecting, spoken), spoken)),
         Clip::Unavailable(spoken) => Some((of(Message::Unavailable, spoken), spoken)),
@@ -65,11 +69,15 @@ pub fn named(clip: &Clip) -> Option<(Key, &Spoken)> {
         Clip::Whisper(Whisper { spoken, page, accept }) => {
             let message = if *accept { Message::Accept } else { Message::Whisper };
             let page = page.as_deref().unwrap_or_default();
-            Some(((message, format!("{}\n{page}", spoken.company).into()), spoken))
+            Some(((message, spoken.language, format!("{}\n{page}", spoken.company).into()), spoken))
         }
         Clip::Machine(Left { spoken, text }) => {
             let text = text.as_deref().unwrap_or_default();
-            Some(((Message::Machine, format!("{}\n{text}", spoken.company).into()), spoken))
+            Some(((Message::Machine, spoken.language, format!("{}\n{text}", spoken.company).into()), spoken))
+        }
+        Clip::Still(Still { spoken, minutes }) => {
+            let minutes = minutes.unwrap_or(0);
+            Some(((Message::Still, spoken.language, format!("{}\n{minutes}", spoken.company).into()), spoken))
         }
         Clip::HoldMusic | Clip::Silence => None,
     }
@@ -95,6 +103,8 @@ pub struct Shelf {
     table: ArcSwap<Table>,
     /// Counts finds: the age of a rendered message.
     clock: AtomicU64,
+    /// What the configured files are in.
+    language: Language,
     configured: Option<Arc<Prompt>>,
     configured_unavailable: Option<Arc<Prompt>>,
     hold_music: Arc<Prompt>,
@@ -102,12 +112,14 @@ pub struct Shelf {
     plain_unavailable: Arc<Prompt>,
     plain_gate: Arc<Prompt>,
     plain_machine: Arc<Prompt>,
+    plain_still: Arc<Prompt>,
     nothing: Arc<Prompt>,
 }
 
 impl Shelf {
     /// The shipped recordings and, in front of them, the configured files.
     pub fn new(
+        language: Language,
         message: Option<Arc<Prompt>>,
         unavailable: Option<Arc<Prompt>>,
         hold_music: Option<Arc<Prompt>>,
@@ -116,6 +128,7 @@ impl Shelf {
         Shelf {
             table: ArcSwap::from_pointee(Table { own: Arc::default(), rendered: BTreeMap::new(), bytes: 0 }),
             clock: AtomicU64::new(0),
+            language,
             configured: message,
             configured_unavailable: unavailable,
             hold_music: hold_music.unwrap_or_else(|| prompt(music::hold_music())),
@@ -123,6 +136,7 @@ impl Shelf {
             plain_unavailable: prompt(shipped::unavailable()),
             plain_gate: prompt(with_pause(shipped::gate())),
             plain_machine: prompt(shipped::machine()),
+            plain_still: prompt(shipped::still()),
             nothing: prompt(Vec::new()),
         }
     }
@@ -150,30 +164,33 @@ impl Shelf {
         }
         let plain = match key.0 {
             Message::Connecting => {
-                let own = table.own.get(&spoken.business).filter(|own| own.registered_name == spoken.company);
+                let own = table.own.get(&spoken.business);
+                let own = own.filter(|own| own.registered_name == spoken.company && own.language == spoken.language);
                 own.and_then(|own| own.named.as_ref()).unwrap_or(&self.plain)
             }
             Message::Unavailable => &self.plain_unavailable,
             Message::Gate | Message::Accept => &self.plain_gate,
             Message::Whisper => &self.nothing,
             Message::Machine => &self.plain_machine,
+            Message::Still => &self.plain_still,
         };
         Arc::clone(plain)
     }
 
     /// The whole message from a file: the business's own, else the configured one.
     fn recorded(&self, table: &Table, message: Message, spoken: &Spoken) -> Option<Arc<Prompt>> {
-        let own = table.own.get(&spoken.business);
-        let recorded = match message {
-            Message::Connecting => own.and_then(|own| own.message.as_ref()).or(self.configured.as_ref()),
+        let own = table.own.get(&spoken.business).filter(|own| own.language == spoken.language);
+        let usual = spoken.language.is_none_or(|language| language == self.language);
+        let configured = |file: &Option<Arc<Prompt>>| file.clone().filter(|_| usual);
+        match message {
+            Message::Connecting => own.and_then(|own| own.message.clone()).or_else(|| configured(&self.configured)),
             Message::Unavailable => {
-                own.and_then(|own| own.unavailable.as_ref()).or(self.configured_unavailable.as_ref())
+                own.and_then(|own| own.unavailable.clone()).or_else(|| configured(&self.configured_unavailable))
             }
-            Message::Gate => own.and_then(|own| own.gate.as_ref()),
-            Message::Machine => own.and_then(|own| own.machine.as_ref()),
-            Message::Whisper | Message::Accept => None,
-        };
-        recorded.map(Arc::clone)
+            Message::Gate => own.and_then(|own| own.gate.clone()),
+            Message::Machine => own.and_then(|own| own.machine.clone()),
+            Message::Whisper | Message::Accept | Message::Still => None,
+        }
     }
 
     /// True when neither message of this call needs rendering.
@@ -237,7 +254,7 @@ mod tests {
     use super::*;
 
     fn spoken(company: &str) -> Spoken {
-        Spoken { business: "abc".parse().unwrap(), company: company.into() }
+        Spoken { business: "abc".parse().unwrap(), company: company.into(), language: None }
     }
 
     fn prompt(seconds: usize) -> Prompt {
@@ -246,10 +263,10 @@ mod tests {
 
     #[test]
     fn a_stranger_cannot_grow_the_shelf() {
-        let shelf = Shelf::new(None, None, None);
-        shelf.add_rendered((Message::Connecting, "Kept".into()), prompt(5));
+        let shelf = Shelf::new(Language::ENGLISH, None, None, None);
+        shelf.add_rendered((Message::Connecting, None, "Kept".into()), prompt(5));
         for n in 0..600 {
-            shelf.add_rendered((Message::Connecting, format!("Company {n}").into()), prompt(5));
+            shelf.add_rendered((Message::Connecting, None, format!("Company {n}").into()), prompt(5));
             assert!(!shelf.needs(&Clip::Connecting(spoken("Kept"))));
             shelf.find(&Clip::Connecting(spoken("Kept")));
         }
@@ -261,9 +278,9 @@ mod tests {
 
     #[test]
     fn the_same_name_rendered_twice_is_counted_once() {
-        let shelf = Shelf::new(None, None, None);
+        let shelf = Shelf::new(Language::ENGLISH, None, None, None);
         for _ in 0..3 {
-            shelf.add_rendered((Message::Unavailable, "ABC".into()), prompt(1));
+            shelf.add_rendered((Message::Unavailable, None, "ABC".into()), prompt(1));
         }
         assert_eq!(shelf.rendered_bytes(), prompt(1).bytes());
         assert!(shelf.needs(&Clip::Connecting(spoken("ABC"))) && !shelf.needs(&Clip::Unavailable(spoken("ABC"))));

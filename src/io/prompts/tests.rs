@@ -3,21 +3,24 @@
 use super::*;
 use crate::audio::level::measure;
 use crate::audio::tone::{is_heard, sine, windows_heard};
-use crate::media::api::Whisper;
-use crate::model::Business;
+use crate::config::Texts;
+use crate::media::api::{Still, Whisper};
 use crate::model::business::PasswordHash;
+use crate::model::{Business, Language};
 
 const LONG: Duration = Duration::from_secs(30);
 
 fn prompt_config() -> PromptConfig {
+    let mut texts = Texts::english();
+    texts.unavailable = "We are sorry. No representative is available now. Please try again later. Goodbye.".to_owned();
     PromptConfig {
-        text: "Please hold while we connect you to a {company} company customer representative.".to_owned(),
-        unavailable_text: "We are sorry. No representative is available now. Please try again later. Goodbye."
-            .to_owned(),
-        gate_text: "This is a call from {company}. Press 1 to be connected.".to_owned(),
-        whisper_text: "Call from {company}.".to_owned(),
-        accept_text: "Press 1 to accept.".to_owned(),
-        machine_text: "Goodbye, {company}.".to_owned(),
+        language: Language::ENGLISH,
+        texts,
+        others: ["de", "es", "fr"]
+            .map(|tag| tag.parse().unwrap())
+            .map(|tag| (tag, Texts::shipped(tag).unwrap()))
+            .into(),
+        hold_repeat_seconds: 30,
         file: None,
         unavailable_file: None,
         hold_music: None,
@@ -35,7 +38,7 @@ fn none() -> SpeechConfig {
 }
 
 fn spoken(business: &str, company: &str) -> Spoken {
-    Spoken { business: business.parse().unwrap(), company: company.into() }
+    Spoken { business: business.parse().unwrap(), company: company.into(), language: None }
 }
 
 fn directory(names: &[(&str, &str)]) -> Directory {
@@ -185,4 +188,37 @@ fn a_gate_and_a_whisper_are_spoken_when_asked_for_and_a_whisper_that_is_not_read
     let [gate, short, long, accept] = clips.each_ref().map(length);
     assert!(gate != shipped && short > 4000 && long > short + 4000 && accept > short + 16_000);
     assert_eq!(length(&whisper(Some("another page"), false)), 0);
+}
+
+#[test]
+fn each_language_has_its_own_rendering_and_the_recordings_are_in_the_business_s() {
+    let folder = tempfile::tempdir().unwrap();
+    // No `{voice}` in it: other languages are espeak-ng's, from the Debian package.
+    let library = PromptLibrary::start(&prompt_config(), &flite(), folder.path()).unwrap();
+    let of = |tag: &str| Spoken { language: Some(tag.parse().unwrap()), ..spoken("abc", "ABC") };
+    for tag in ["de", "es", "fr"] {
+        for minutes in [None, Some(1), Some(2)] {
+            library.prepare(Clip::Still(Still { spoken: of(tag), minutes }));
+        }
+        prepare(&library, &of(tag));
+    }
+    prepare(&library, &spoken("abc", "ABC"));
+    assert!(library.settle(LONG));
+    let (usual, german) = (connecting(&library, &spoken("abc", "ABC")), connecting(&library, &of("de")));
+    assert!(usual.len().abs_diff(german.len()) > 400 && measure(&german).is_like_speech());
+    let still = |tag: &str, minutes| library.find(&Clip::Still(Still { spoken: of(tag), minutes })).samples();
+    for tag in ["de", "es", "fr"] {
+        assert!(still(tag, Some(1)) > still(tag, None) + 4000, "{tag}");
+    }
+    assert_eq!(
+        still("pt", None),
+        library.find(&Clip::Still(Still { spoken: spoken("abc", "ABC"), minutes: None })).samples()
+    );
+
+    let own = recording(folder.path(), "own.wav", 500.0);
+    install_recording(folder.path(), &"abc".parse().unwrap(), RecordingKind::Message, &own).unwrap();
+    library.businesses_changed(&directory(&[("abc", "ABC")]));
+    assert!(library.settle(LONG));
+    assert!(is_heard(&connecting(&library, &spoken("abc", "ABC")), 500.0));
+    assert_eq!(connecting(&library, &of("de")).len(), german.len(), "the recording is in another language");
 }

@@ -13,6 +13,7 @@ use super::table::{Own, with_pause};
 use crate::audio::wav::{self, WavError};
 use crate::audio::{Prompt, render};
 use crate::io::speech::write_atomically;
+use crate::media::api::Spoken;
 use crate::model::BusinessId;
 
 /// What a business may upload.
@@ -117,12 +118,12 @@ pub fn last_installed(store_folder: &Path) -> Option<SystemTime> {
 
 /// Loads the recordings of the businesses given with their registered names. A file that cannot be used is left out and said
 /// in the log.
-pub fn load(store_folder: &Path, names: &BTreeMap<BusinessId, Arc<str>>) -> BTreeMap<BusinessId, Own> {
+pub fn load(store_folder: &Path, names: &BTreeMap<BusinessId, Spoken>) -> BTreeMap<BusinessId, Own> {
     let with_recordings = names.iter().filter(|(id, _)| folder(store_folder).join(id.as_str()).is_dir());
     with_recordings.map(|(id, name)| (id.clone(), load_one(store_folder, id, name))).collect()
 }
 
-fn load_one(store_folder: &Path, id: &BusinessId, name: &Arc<str>) -> Own {
+fn load_one(store_folder: &Path, id: &BusinessId, name: &Spoken) -> Own {
     let read = |kind: RecordingKind| {
         let path = folder(store_folder).join(id.as_str()).join(kind.file_name());
         let bytes = read_bounded(&path).ok()?;
@@ -137,7 +138,8 @@ fn load_one(store_folder: &Path, id: &BusinessId, name: &Arc<str>) -> Own {
         unavailable: read(RecordingKind::Unavailable).map(prompt),
         gate: read(RecordingKind::Gate).map(with_pause).map(prompt),
         machine: read(RecordingKind::Machine).map(prompt),
-        registered_name: Arc::clone(name),
+        registered_name: Arc::clone(&name.company),
+        language: name.language,
     }
 }
 

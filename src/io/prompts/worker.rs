@@ -11,10 +11,10 @@ use std::time::{Duration, Instant, SystemTime};
 use super::table::{self, Message, Shelf, with_pause};
 use super::uploads;
 use crate::audio::Prompt;
-use crate::config::PromptConfig;
-use crate::io::speech::{Speaker, SpeechError};
-use crate::media::api::{Clip, Left, Spoken};
-use crate::model::{BusinessId, Codec};
+use crate::config::{PromptConfig, Texts};
+use crate::io::speech::{Speaker, SpeechError, Voice};
+use crate::media::api::{Clip, Left, Spoken, Still};
+use crate::model::{BusinessId, Codec, Language};
 
 /// How often the worker looks for newly installed recordings.
 const LOOK: Duration = Duration::from_millis(500);
@@ -27,7 +27,7 @@ pub enum Job {
     /// A call was accepted: render what it needs.
     Prepare(Clip),
     /// These businesses exist now, with these registered names.
-    Businesses(BTreeMap<BusinessId, Arc<str>>),
+    Businesses(BTreeMap<BusinessId, Spoken>),
     /// Somebody hears this recording in a codec that it was not made in.
     Make(Arc<Prompt>, Codec),
     /// Answer when everything asked for before is done.
@@ -44,7 +44,7 @@ pub struct Worker {
     inbox: Receiver<Job>,
     /// Messages with registered names, not rendered yet.
     ahead: VecDeque<Clip>,
-    names: BTreeMap<BusinessId, Arc<str>>,
+    names: BTreeMap<BusinessId, Spoken>,
     settling: Vec<SyncSender<()>>,
     installed_seen: Option<SystemTime>,
     looked: Instant,
@@ -105,7 +105,7 @@ impl Worker {
             Job::Settle(done) => self.settling.push(done),
             Job::Businesses(names) => {
                 let new = names.iter().filter(|(id, name)| self.names.get(*id) != Some(*name));
-                let spoken = new.map(|(id, name)| Spoken { business: id.clone(), company: Arc::clone(name) });
+                let spoken = new.map(|(_, name)| name.clone());
                 self.ahead
                     .extend(spoken.flat_map(|spoken| [Clip::Connecting(spoken.clone()), Clip::Unavailable(spoken)]));
                 self.names = names;
@@ -132,12 +132,17 @@ impl Worker {
 
     fn render(&self, clip: &Clip) {
         let Some(speaker) = &self.speaker else { return };
-        let Some(((message, words), spoken)) = table::named(clip).filter(|_| self.shelf.needs(clip)) else { return };
-        match speaker.speak(&self.text_of(clip, message, spoken)) {
+        let Some(((message, language, words), spoken)) = table::named(clip).filter(|_| self.shelf.needs(clip)) else {
+            return;
+        };
+        let (texts, usual) = self.texts.of(language);
+        let english = language.unwrap_or(self.texts.language).without_region() == Language::ENGLISH;
+        let voice = Voice { name: &texts.voice, usual, english };
+        match speaker.speak_as(&text_of(texts, clip, message, spoken), voice) {
             Ok(samples) => {
                 let repeated = matches!(message, Message::Gate | Message::Accept);
                 let samples = if repeated { with_pause(samples) } else { samples };
-                self.shelf.add_rendered((message, words), Prompt::from_pcm(&samples));
+                self.shelf.add_rendered((message, language, words), Prompt::from_pcm(&samples));
             }
             Err(SpeechError::Stopped) => {}
             Err(error) => {
@@ -145,27 +150,57 @@ impl Worker {
             }
         }
     }
+}
 
-    fn text_of(&self, clip: &Clip, message: Message, spoken: &Spoken) -> String {
-        let texts = &self.texts;
-        let name: String = spoken.company.chars().take(MAX_NAME).collect();
-        let text = match message {
-            Message::Connecting => &texts.text,
-            Message::Unavailable => &texts.unavailable_text,
-            Message::Gate => &texts.gate_text,
-            Message::Whisper | Message::Accept => &texts.whisper_text,
-            Message::Machine => match clip {
-                Clip::Machine(Left { text: Some(own), .. }) => own.as_ref(),
-                _ => &texts.machine_text,
-            },
-        };
-        let mut text = text.replace("{company}", &name);
-        if let Clip::Whisper(whisper) = clip {
-            text.extend(whisper.page.iter().flat_map(|page| [" ", page, "."]));
-            if whisper.accept {
-                text.extend([" ", &texts.accept_text]);
-            }
+fn text_of(texts: &Texts, clip: &Clip, message: Message, spoken: &Spoken) -> String {
+    let name: String = spoken.company.chars().take(MAX_NAME).collect();
+    let text = match message {
+        Message::Connecting => &texts.connecting,
+        Message::Unavailable => &texts.unavailable,
+        Message::Gate => &texts.gate,
+        Message::Whisper | Message::Accept => &texts.whisper,
+        Message::Still => &texts.still,
+        Message::Machine => match clip {
+            Clip::Machine(Left { text: Some(own), .. }) => own.as_ref(),
+            _ => &texts.machine,
+        },
+    };
+    let mut text = text.replace("{company}", &name);
+    if let Clip::Whisper(whisper) = clip {
+        text.extend(whisper.page.iter().flat_map(|page| [" ", page, "."]));
+        if whisper.accept {
+            text.extend([" ", &texts.accept]);
         }
-        text
+    }
+    if let Clip::Still(Still { minutes: Some(minutes), .. }) = clip {
+        let wait = match minutes {
+            1 => texts.minute.clone(),
+            more => texts.minutes.replace("{minutes}", &more.to_string()),
+        };
+        text.extend([" ", &texts.wait.replace("{wait}", &wait)]);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_follows_the_words_in_each_shipped_language() {
+        let said = |tag: &str, minutes| {
+            let language: Language = tag.parse().unwrap();
+            let spoken = Spoken { business: "abc".parse().unwrap(), company: "ABC".into(), language: Some(language) };
+            let clip = Clip::Still(Still { spoken: spoken.clone(), minutes });
+            text_of(&Texts::shipped(language).unwrap(), &clip, Message::Still, &spoken)
+        };
+        assert_eq!(said("en", None), "You are still in line. Please hold.");
+        assert_eq!(
+            said("en-GB", Some(1)),
+            "You are still in line. Please hold. The estimated wait is about one minute."
+        );
+        assert!(said("de", Some(2)).ends_with("Die Wartezeit beträgt etwa 2 Minuten."));
+        assert!(said("es", Some(10)).ends_with("aproximadamente 10 minutos."));
+        assert!(said("fr", Some(1)).ends_with("environ une minute."));
     }
 }

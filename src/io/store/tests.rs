@@ -94,6 +94,8 @@ fn finish(call: &StoredCall) -> StoreOp {
         recording: None,
         supervisor_billable_seconds: 0,
         customer_answered_by: None,
+        audio_alarms: 0,
+        quality_alarms: 0,
     };
     let attempt = AttemptRecord {
         call_id: call.id,

@@ -140,3 +140,22 @@ fn a_moved_holder_keeps_the_music_playing() {
     assert_eq!(stage.phones[1].heard.len() - before, 20);
     stage.one_stream(1);
 }
+
+#[test]
+fn a_message_in_the_hold_music_is_cut_by_the_answer_within_a_frame() {
+    let mut stage = Stage::new([Codec::Pcmu; 2]);
+    let script = Script { once: Vec::new(), then_loop: Some(Clip::HoldMusic) };
+    stage.tell(Command::Play { leg: leg(0), script });
+    stage.run(400, &[]);
+    let business = "abc".parse().unwrap();
+    let spoken = super::super::api::Spoken { business, company: "ABC".into(), language: None };
+    let still = Clip::Still(super::super::api::Still { spoken, minutes: Some(2) });
+    stage.tell(Command::Interject { leg: leg(0), clip: still });
+    stage.run(200, &[]);
+    let before = stage.phones[0].samples();
+    assert!(tone::is_heard(&before[1600..3200], 620.0) && tone::is_heard(&before[before.len() - 1440..], STILL_HZ));
+    stage.bridge();
+    stage.run(200, &[1]);
+    assert!(!tone::is_heard(&stage.phones[0].samples()[before.len()..][..160], STILL_HZ));
+    assert!(tone::is_heard(&stage.phones[0].samples()[before.len()..], REPRESENTATIVE_HZ));
+}

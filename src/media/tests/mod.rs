@@ -27,6 +27,7 @@ use crate::sdp::{Codec, Direction, MediaPlan, RtcpPath};
 const MESSAGE_HZ: f64 = 440.0;
 const CUSTOMER_HZ: f64 = 1000.0;
 const REPRESENTATIVE_HZ: f64 = 1700.0;
+const STILL_HZ: f64 = 1300.0;
 
 struct ToneLibrary;
 
@@ -35,6 +36,7 @@ impl Prompts for ToneLibrary {
         let samples = match clip {
             Clip::HoldMusic => tone::sine(620.0, 8000, 800),
             Clip::Silence => Vec::new(),
+            Clip::Still(_) => tone::sine(STILL_HZ, 8000, 4000),
             Clip::Connecting(_) | Clip::Unavailable(_) | Clip::Gate(_) | Clip::Whisper(_) | Clip::Machine(_) => {
                 tone::sine(MESSAGE_HZ, 8000, 8000)
             }
@@ -50,7 +52,7 @@ fn leg(attempt: u16) -> LegId {
 
 fn message() -> Script {
     let business = "abc".parse().unwrap();
-    let spoken = super::api::Spoken { business, company: "ABC".into() };
+    let spoken = super::api::Spoken { business, company: "ABC".into(), language: None };
     Script { once: vec![Clip::Connecting(spoken)], then_loop: Some(Clip::HoldMusic) }
 }
 
@@ -462,8 +464,8 @@ fn loss_and_jitter_reach_the_record() {
 
 #[test]
 fn a_leg_is_small() {
-    // Two pointers of it are for SRTP, keys agreed on and contexts, and one for RTCP, whose path has 32 bytes.
-    assert!(std::mem::size_of::<super::leg::Leg>() <= 480, "{}", std::mem::size_of::<super::leg::Leg>());
+    // Two pointers of it are for SRTP, keys agreed on and contexts; one is for RTCP, whose path has 32 bytes; 48 are for alarms.
+    assert!(std::mem::size_of::<super::leg::Leg>() <= 528, "{}", std::mem::size_of::<super::leg::Leg>());
 }
 
 fn any_command() -> impl Strategy<Value = Command> {
@@ -496,6 +498,7 @@ fn any_command() -> impl Strategy<Value = Command> {
             after: Duration::from_millis(ms),
         }),
         (0u16..3).prop_map(|n| Command::HearKeys { leg: leg(n) }),
+        (0u16..3).prop_map(|n| Command::Interject { leg: leg(n), clip: Clip::HoldMusic }),
         (0u16..3).prop_map(|n| Command::HearWho { leg: leg(n), times: crate::model::MachineTimes::default() }),
         (0u16..3, 0u8..16).prop_map(|(n, key)| Command::Pressed { leg: leg(n), key: Key::of_event(key).unwrap() }),
         (0u16..3, 0u64..9)
@@ -550,6 +553,7 @@ fn command_leg(command: &Command) -> LegId {
         | Command::WatchSilence { leg, .. }
         | Command::SendDigits { leg, .. }
         | Command::Pressed { leg, .. }
+        | Command::Interject { leg, .. }
         | Command::HearKeys { leg }
         | Command::HearWho { leg, .. }
         | Command::Close { leg } => *leg,

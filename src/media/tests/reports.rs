@@ -1,7 +1,7 @@
 //! Stories of RTCP on two legs: what our reports say, whose are taken, and what the figures become.
 
 use super::*;
-use crate::model::{MasterKey, Quality, SrtpKeys, Suite};
+use crate::model::{Alarm, MasterKey, Quality, SrtpKeys, Suite};
 use crate::rtp::rtcp::{self, Block, Packet, Report};
 use crate::rtp::{Opener, Seal};
 
@@ -274,4 +274,65 @@ fn reports_of_an_encrypted_leg_are_sealed_and_none_in_clear_is_taken() {
             assert!(rtcp::read(&report).is_ok());
         }
     }
+}
+
+fn alarms(stage: &Stage) -> Vec<(u16, Alarm)> {
+    let of = |event: &Event| match event {
+        Event::Alarm { leg, alarm } => Some((leg.attempt, *alarm)),
+        _ => None,
+    };
+    stage.events.iter().filter_map(of).collect()
+}
+
+#[test]
+fn a_side_of_which_nothing_comes_is_told_within_five_seconds_once_and_its_return_too() {
+    let mut stage = Stage::new([Codec::Pcmu; 2]);
+    stage.run(7_000, &[0, 1]);
+    stage.bridge();
+    stage.run(3_000, &[0, 1]);
+    stage.run(4_900, &[0]);
+    assert_eq!(alarms(&stage), []);
+    stage.run(250, &[0]);
+    assert_eq!(alarms(&stage), [(1, Alarm::OneWay)]);
+    stage.run(10_000, &[0]);
+    stage.run(200, &[0, 1]);
+    assert_eq!(alarms(&stage), [(1, Alarm::OneWay), (1, Alarm::Heard)]);
+}
+
+#[test]
+fn a_silence_of_both_is_one_alarm_and_a_hold_or_comfort_noise_is_none() {
+    let mut stage = Stage::new([Codec::Pcmu; 2]);
+    stage.bridge();
+    stage.run(1_000, &[0, 1]);
+    stage.run(20_000, &[]);
+    assert_eq!(alarms(&stage), [(0, Alarm::Silence)]);
+    let mut stage = Stage::new([Codec::Pcmu; 2]);
+    stage.bridge();
+    stage.run(1_000, &[0, 1]);
+    let held = MediaPlan { direction: Direction { send: false, receive: true }, ..plan(4000, Codec::Pcmu) };
+    stage.tell(Command::Agree { leg: leg(0), plan: held });
+    let (slot, from) = (stage.phones[1].slot, stage.phones[1].from);
+    let mut noise = stage.phones[1].packet();
+    noise[1] = 13;
+    stage.hand_in(slot, from, noise);
+    stage.run(20_000, &[]);
+    assert_eq!(alarms(&stage), []);
+}
+
+#[test]
+fn a_sound_that_is_bad_for_ten_seconds_is_told_once_and_so_is_that_it_is_good_again() {
+    let mut stage = Stage::new([Codec::Pcmu; 2]);
+    stage.bridge();
+    stage.run(10_000, &[0, 1]);
+    for _ in 0..150 {
+        stage.run(80, &[0, 1]);
+        // One of five never comes.
+        stage.phones[0].packet();
+        stage.run(20, &[1]);
+    }
+    assert_eq!(alarms(&stage), [(0, Alarm::Bad)]);
+    stage.run(10_000, &[0, 1]);
+    assert_eq!(alarms(&stage), [(0, Alarm::Bad), (0, Alarm::Good)]);
+    let bad = stage.close(0).bad_seconds;
+    assert!((15..=20).contains(&bad), "{bad}");
 }
