@@ -183,7 +183,7 @@ fn whole_call(media: &MediaHandle, events: &Receiver<Event>, call: u8) {
 #[test]
 fn the_message_is_heard_then_a_tone_crosses_both_ways_and_the_ports_come_back() {
     for io in back_ends() {
-        let (media, events) = start(io, 37_000, 37_009, 1);
+        let (media, events) = start(io, 32_200, 32_209, 1);
         whole_call(&media, &events, 1);
     }
 }
@@ -191,7 +191,7 @@ fn the_message_is_heard_then_a_tone_crosses_both_ways_and_the_ports_come_back() 
 #[test]
 fn it_is_the_same_over_ipv6() {
     for io in back_ends() {
-        let (media, events) = try_start(io, "::1", (37_020, 37_029), 1).unwrap();
+        let (media, events) = try_start(io, "::1", (32_220, 32_229), 1).unwrap();
         whole_call(&media, &events, 1);
     }
 }
@@ -199,7 +199,7 @@ fn it_is_the_same_over_ipv6() {
 #[test]
 fn an_idle_thread_sleeps_and_a_thousand_legs_that_fail_leave_no_port() {
     for io in back_ends() {
-        let (media, events) = start(io, 37_100, 37_139, 2);
+        let (media, events) = start(io, 32_300, 32_339, 2);
         for round in 0..50u8 {
             for attempt in 0..20 {
                 let opened = media.command(Command::Open { leg: leg(round, attempt) });
@@ -221,7 +221,7 @@ fn an_idle_thread_sleeps_and_a_thousand_legs_that_fail_leave_no_port() {
 #[test]
 fn dropping_the_handle_closes_every_leg() {
     for io in back_ends() {
-        let (media, events) = start(io, 37_200, 37_209, 1);
+        let (media, events) = start(io, 32_400, 32_409, 1);
         for attempt in 0..3 {
             media.command(Command::Open { leg: leg(1, attempt) });
         }
@@ -233,9 +233,9 @@ fn dropping_the_handle_closes_every_leg() {
 
 #[test]
 fn what_can_be_had_is_taken_and_said() {
-    let (auto, _events) = start(MediaIo::Auto, 37_220, 37_229, 1);
+    let (auto, _events) = start(MediaIo::Auto, 32_420, 32_429, 1);
     assert_eq!(auto.back_end(), would_take(MediaIo::Auto, "127.0.0.1".parse().unwrap()).unwrap().0);
-    let (portable, _events) = start(MediaIo::Portable, 37_230, 37_239, 1);
+    let (portable, _events) = start(MediaIo::Portable, 32_430, 32_439, 1);
     assert_eq!(portable.back_end(), BackEnd::Portable);
 }
 
@@ -244,8 +244,8 @@ fn each_thread_has_its_own_calls_and_two_daemons_do_not_disturb_each_other() {
     if !one_socket() {
         return;
     }
-    let (first, first_events) = start(MediaIo::OneSocket, 37_240, 37_249, 3);
-    let (second, second_events) = start(MediaIo::OneSocket, 37_250, 37_259, 1);
+    let (first, first_events) = start(MediaIo::OneSocket, 32_440, 32_449, 3);
+    let (second, second_events) = start(MediaIo::OneSocket, 32_450, 32_459, 1);
     for call in 1..=3 {
         whole_call(&first, &first_events, call);
         whole_call(&second, &second_events, call);
@@ -259,25 +259,25 @@ fn ranges_that_meet_are_refused_and_free_when_their_owner_is_gone() {
     if !one_socket() {
         return;
     }
-    let (steers, _events) = start(MediaIo::OneSocket, 37_420, 37_429, 1);
+    let (steers, _events) = start(MediaIo::OneSocket, 32_620, 32_629, 1);
     for (io, ports) in [
-        (MediaIo::OneSocket, (37_420, 37_429)),
-        (MediaIo::OneSocket, (37_410, 37_439)),
-        (MediaIo::Auto, (37_424, 37_425)),
-        (MediaIo::Portable, (37_429, 37_439)),
+        (MediaIo::OneSocket, (32_620, 32_629)),
+        (MediaIo::OneSocket, (32_610, 32_639)),
+        (MediaIo::Auto, (32_624, 32_625)),
+        (MediaIo::Portable, (32_629, 32_639)),
     ] {
         let error = try_start(io, "127.0.0.1", ports, 1).map(drop).unwrap_err().to_string();
-        assert!(error.contains("another callbridge has RTP ports 37420-37429"), "{error}");
+        assert!(error.contains("another callbridge has RTP ports 32620-32629"), "{error}");
     }
-    assert!(try_start(MediaIo::OneSocket, "::1", (37_420, 37_429), 1).is_ok(), "another address");
+    assert!(try_start(MediaIo::OneSocket, "::1", (32_620, 32_629), 1).is_ok(), "another address");
     drop(steers);
-    let (binds, _events) = start(MediaIo::Portable, 37_420, 37_429, 1);
+    let (binds, _events) = start(MediaIo::Portable, 32_620, 32_629, 1);
     assert!(
-        try_start(MediaIo::Portable, "127.0.0.1", (37_420, 37_429), 1).is_ok(),
+        try_start(MediaIo::Portable, "127.0.0.1", (32_620, 32_629), 1).is_ok(),
         "each finds the other's ports taken"
     );
-    assert!(try_start(MediaIo::OneSocket, "127.0.0.1", (37_420, 37_429), 1).is_err());
-    let (auto, _events) = start(MediaIo::Auto, 37_420, 37_429, 1);
+    assert!(try_start(MediaIo::OneSocket, "127.0.0.1", (32_620, 32_629), 1).is_err());
+    let (auto, _events) = start(MediaIo::Auto, 32_620, 32_629, 1);
     assert_eq!(auto.back_end(), BackEnd::Portable);
     drop(binds);
 }
@@ -294,17 +294,17 @@ fn only_ports_of_open_legs_are_steered() {
     if !one_socket() {
         return;
     }
-    let (media, events) = start(MediaIo::OneSocket, 37_300, 37_309, 1);
-    let closed_port: SocketAddr = "127.0.0.1:37300".parse().unwrap();
+    let (media, events) = start(MediaIo::OneSocket, 32_500, 32_509, 1);
+    let closed_port: SocketAddr = "127.0.0.1:32500".parse().unwrap();
     assert!(refused_at(closed_port));
     let Some(Event::Opened { local, .. }) = media.command(Command::Open { leg: leg(1, 0) }) else { panic!("no port") };
     let began = Instant::now();
     while refused_at(local) {
         assert!(began.elapsed() < BOUND, "it is not steered");
     }
-    // Another program's port is another program's, though it lies in our range.
-    let other =
-        (37_300..=37_309).find_map(|port| UdpSocket::bind(("127.0.0.1", port)).ok().filter(|_| port != local.port()));
+    // Another program's port is another program's, though it lies in our range. (The leg has the odd port above its own, too.)
+    let other = (32_500..=32_509)
+        .find_map(|port| UdpSocket::bind(("127.0.0.1", port)).ok().filter(|_| port & !1 != local.port()));
     let other = other.unwrap();
     other.set_read_timeout(Some(BOUND)).unwrap();
     let phone = UdpSocket::bind("127.0.0.1:0").unwrap();
