@@ -40,7 +40,7 @@ pub async fn show(
         Err(error) => return Err(unreadable(id, &error)),
     };
     let length = body.len();
-    let mut response = Response::new(Body::new(body));
+    let mut response = Response::new(Body::new(*body));
     let fields = response.headers_mut();
     fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("audio/wav"));
     fields.insert(header::CONTENT_LENGTH, HeaderValue::from(length));

@@ -60,7 +60,7 @@ pub enum Opened {
     /// Here. `incomplete`: a part of it is missing.
     Here {
         /// The WAV.
-        body: Body,
+        body: Box<Body>,
         /// A part is missing.
         incomplete: bool,
     },
@@ -84,10 +84,10 @@ impl Talks {
         let sealed = file::parse(&path).and_then(|(_, ending)| Form::of_finished(ending)) == Some(Form::Sealed);
         if !sealed {
             let body = Body::plain(&path)?;
-            return Ok(Opened::Here { body, incomplete });
+            return Ok(Opened::Here { body: Box::new(body), incomplete });
         }
         let (body, ended) = self.sealed(call, &path)?;
-        Ok(Opened::Here { body, incomplete: incomplete || !ended })
+        Ok(Opened::Here { body: Box::new(body), incomplete: incomplete || !ended })
     }
 
     fn sealed(&self, call: CallId, path: &Path) -> Result<(Body, bool), Unreadable> {

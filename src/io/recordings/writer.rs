@@ -30,7 +30,7 @@ pub(super) enum Order {
 /// A recording under way.
 enum State {
     /// `whole`: nothing is missing yet.
-    Open { file: Recording, whole: bool },
+    Open { file: Box<Recording>, whole: bool },
     /// The disk failed: what still comes is let go. The file, if one could be made, has this form.
     Failed(Form),
 }
@@ -90,7 +90,7 @@ impl Desk<'_> {
         let (talks, failed) = (self.talks, self.failed);
         let form = talks.form();
         let make = || match Recording::create(&talks.folder, call, talks.key.as_ref()) {
-            Ok(file) => State::Open { file, whole: true },
+            Ok(file) => State::Open { file: Box::new(file), whole: true },
             Err(error) => fails(failed, call, form, &error),
         };
         let state = self.open.entry(call).or_insert_with(make);
