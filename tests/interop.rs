@@ -14,6 +14,8 @@ mod flood;
 mod kamailio;
 #[path = "interop/outage.rs"]
 mod outage;
+#[path = "interop/reported.rs"]
+mod reported;
 #[path = "interop/scanners.rs"]
 mod scanners;
 #[path = "interop/softswitch.rs"]

@@ -16,3 +16,5 @@ mod logs;
 mod metrics;
 #[path = "seeing/moments.rs"]
 mod moments;
+#[path = "seeing/quality.rs"]
+mod quality;

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::greeting::Greeting;
 use super::manners::{Challenge, OnReinvite, Refusal, Reliable, SessionManner, Transfer};
 
 /// One phone's manners towards one call. Times count from the INVITE unless said otherwise.
@@ -113,6 +114,8 @@ pub enum Codecs {
 pub enum Sound {
     /// A tone, a multiple of 50 Hz.
     Tone(u16),
+    /// Words as somebody says them who answers, then a tone.
+    Greets(Greeting),
     /// Packets that hold silence.
     Silence,
     /// No packets at all.

@@ -15,6 +15,7 @@ mod call;
 mod client;
 mod digits;
 mod early;
+mod greeting;
 mod guard;
 mod invite;
 mod judge;
@@ -50,6 +51,7 @@ use message::{Message, Start, parameter, uri_of, user_of};
 use registrar::Register;
 
 pub use behaviour::{Act, AnswerWith, Behaviour, Codecs, OnCancel, Sound, Then};
+pub use greeting::Greeting;
 pub use registrar::{Binding, OnOptions, Registrar, RegistrarFlaw};
 pub use sound::{Law, tone_frame, tone_of};
 pub use story::{Digit, Ending, Fault, Heard, Story, Violation};

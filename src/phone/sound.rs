@@ -82,10 +82,16 @@ impl Law {
 
 /// One 20 ms frame of a tone at about −10 dBm0; `hz` is rounded to a multiple of `TONE_STEP_HZ`. Zero is silence.
 pub fn tone_frame(hz: u16, law: Law) -> [u8; FRAME] {
-    let hz = f64::from(hz / TONE_STEP_HZ * TONE_STEP_HZ);
+    chord_frame(&[hz], law)
+}
+
+/// The same with several tones, all of them together as loud as one.
+pub(super) fn chord_frame(tones: &[u16], law: Law) -> [u8; FRAME] {
+    let each = 8000.0 / tones.len() as f64;
     let mut frame = [0; FRAME];
     for (at, byte) in frame.iter_mut().enumerate() {
-        let sample = 8000.0 * (TAU * hz * at as f64 / 8000.0).sin();
+        let pitch = |hz: &u16| f64::from(hz / TONE_STEP_HZ * TONE_STEP_HZ);
+        let sample: f64 = tones.iter().map(|hz| each * (TAU * pitch(hz) * at as f64 / 8000.0).sin()).sum();
         *byte = law.encode(sample as i16);
     }
     frame

@@ -27,6 +27,8 @@ pub(super) struct Voice {
     sequence: u16,
     timestamp: u32,
     frame: Option<[u8; FRAME]>,
+    /// Frames so far.
+    frames: u32,
     digit: Option<(u8, u8)>,
     keypad: Keypad,
     /// Since when the phone wants nothing.
@@ -57,6 +59,7 @@ impl Voice {
             sequence: rng.random(),
             timestamp: rng.random(),
             frame: None,
+            frames: 0,
             digit: None,
             keypad: Keypad::default(),
             holds: None,
@@ -125,7 +128,11 @@ impl Voice {
         let first = self.frame.is_none();
         let hz = if let Sound::Tone(hz) = sound { hz } else { 0 };
         let law = self.law;
-        let frame = *self.frame.get_or_insert_with(|| tone_frame(hz, law));
+        let mut frame = *self.frame.get_or_insert_with(|| tone_frame(hz, law));
+        if let Sound::Greets(greeting) = sound {
+            frame = greeting.frame(self.frames, law);
+        }
+        self.frames += 1;
         let (sequence, timestamp) = (self.sequence, self.timestamp);
         self.timestamp = timestamp.wrapping_add(160);
         if !self.sends {

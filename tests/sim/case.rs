@@ -8,10 +8,14 @@ use callbridge::model::{CallRecord, Outcome, RepresentativeGate};
 use callbridge::phone::{Act, Ending, Sound, Story};
 
 use crate::gates;
-use crate::media::{CONNECTING_HZ, GATE_HZ, MUSIC_HZ, UNAVAILABLE_HZ, WHISPER_HZ};
+use crate::machines::{self, Seen};
+use crate::media::{GATE_HZ, MUSIC_HZ, PROMPTS, WHISPER_HZ};
 use crate::model;
 use crate::promises::{Blame, GRACE, Promise, crash_during, party};
 use crate::world::{Who, World};
+
+/// A sound is heard within this.
+const WHILE: Duration = Duration::from_millis(500);
 
 /// One call of the world, with everything that is known of it.
 pub struct Case<'w> {
@@ -59,6 +63,10 @@ impl Case<'_> {
         self.transfers(blame);
         self.agreement(blame);
         self.billing(blame);
+        if let Some(customer) = self.customer {
+            let (record, representatives) = (self.record, &self.representatives[..]);
+            machines::check(&Seen { world: self.world, wish: self.plan(), record, customer, representatives }, blame);
+        }
         if let Some(expected) = model::expected(&self.world.plan, self.plan()).filter(|_| self.predictable())
             && expected != self.record.outcome
         {
@@ -103,12 +111,12 @@ impl Case<'_> {
     fn tone(&self, story: &Story) -> Option<u16> {
         match party(self.world, story)?.behaviour.sound {
             Sound::Tone(hz) => Some(hz),
+            Sound::Greets(greeting) => greeting.then,
             Sound::Silence | Sound::Nothing => None,
         }
     }
 
     fn sounds(&self, blame: Blame<'_>) {
-        let prompts = [CONNECTING_HZ, UNAVAILABLE_HZ, MUSIC_HZ, GATE_HZ, WHISPER_HZ];
         let gates = self.world.plan.gates;
         let Some(customer) = self.customer else { return };
         let others = || self.representatives.iter().chain(&self.targets).copied();
@@ -119,17 +127,17 @@ impl Case<'_> {
         for heard in &customer.heard {
             let Some(tone) = heard.tone else { continue };
             let over_bridge = (talked && !self.crashed) || joined.is_some_and(|at| heard.last > at + late);
-            if over_bridge && prompts.contains(&tone) && !self.waits(heard.last) {
+            if over_bridge && PROMPTS.contains(&tone) && !self.waits(heard.last) {
                 let text = format!("{} hears {tone} Hz, the representative is there", customer.user);
                 blame(Promise::PromptNeverOverBridge, text);
             }
             talked |= voices.contains(&tone);
-            if !prompts.contains(&tone) && !voices.contains(&tone) {
+            if !PROMPTS.contains(&tone) && !voices.contains(&tone) {
                 blame(Promise::NoCrosstalk, format!("{} hears {tone} Hz, nobody's of this call", customer.user));
             }
         }
         let first = customer.heard.iter().find_map(|h| h.tone);
-        let expected = if gates.customer { GATE_HZ } else { CONNECTING_HZ };
+        let expected = if gates.customer { GATE_HZ } else { machines::connecting(self.plan().language) };
         if talked && self.calm() && first != Some(expected) {
             blame(Promise::PromptFirst, format!("{} heard first {first:?}", customer.user));
         }
@@ -142,7 +150,7 @@ impl Case<'_> {
                 }
                 at_gate = false;
                 let held = tone == MUSIC_HZ && self.held_by(&[customer], heard.first);
-                if prompts.contains(&tone) && !held {
+                if PROMPTS.contains(&tone) && !held {
                     blame(Promise::PromptNeverOverBridge, format!("{} hears {tone} Hz", story.user));
                 } else if !held && Some(tone) != self.tone(customer) {
                     blame(Promise::NoCrosstalk, format!("{} hears {tone} Hz, not the customer's", story.user));
@@ -284,7 +292,9 @@ impl Case<'_> {
             return;
         }
         for (hears, speaks) in [(customer, representative), (representative, customer)] {
-            if let Some(tone) = self.tone(speaks)
+            let begins = party(self.world, speaks).map(|p| machines::speaks_from(&p.behaviour)).unwrap_or_default();
+            let begun = speaks.answered_at.is_some_and(|at| end.min(customer_end) > at + begins + WHILE);
+            if let Some(tone) = self.tone(speaks).filter(|_| begins.is_zero() || begun)
                 && hears.first_heard(tone).is_none()
             {
                 blame(Promise::VoicesCross, format!("{} never heard {} ({tone} Hz)", hears.user, speaks.user));

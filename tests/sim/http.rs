@@ -22,6 +22,7 @@ impl World {
         // A repeated POST is the same message to the letter: the time it names does not move.
         let base = Wall(EPOCH + 1_000) + w.at;
         let message = InitiationMessage {
+            language: w.language,
             desired_contact_time: w.desired.map(|after| base + after),
             reference: Some(format!("wish-{wish}")),
             idempotency: Some(Idempotency { key: format!("key-{wish}"), body_hash: format!("body-{wish}") }),

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use callbridge::phone::{Act, AnswerWith, Behaviour, OnCancel, Then};
 
-use crate::media::{CONNECTING_HZ, GATE_HZ, MUSIC_HZ, UNAVAILABLE_HZ, WHISPER_HZ};
+use crate::machines::LANGUAGES;
+use crate::media::{CONNECTING_HZ, GATE_HZ, MACHINE_HZ, MUSIC_HZ, STILL_HZ, UNAVAILABLE_HZ, WHISPER_HZ};
 use crate::plan::Plan;
 use crate::planted::Bug;
 use crate::promises;
@@ -30,6 +31,9 @@ pub fn sound(tone: Option<u16>) -> String {
         Some(MUSIC_HZ) => "hold music".to_owned(),
         Some(GATE_HZ) => "press 1".to_owned(),
         Some(WHISPER_HZ) => "who calls".to_owned(),
+        Some(MACHINE_HZ) => "the word to a machine".to_owned(),
+        Some(STILL_HZ) => "still in line".to_owned(),
+        Some(hz) if let Some((tag, _)) = LANGUAGES.iter().find(|(_, own)| *own == hz) => format!("the message ({tag})"),
         Some(hz) if hz >= 3000 => "the new party".to_owned(),
         Some(hz) if hz >= 2000 => "the representative".to_owned(),
         Some(_) => "the customer".to_owned(),
@@ -144,7 +148,8 @@ pub fn compare() -> Vec<String> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/ladders");
     let update = std::env::var_os("UPDATE_LADDERS").is_some();
     let mut wrong = Vec::new();
-    for (name, plan) in scenarios().into_iter().chain(crate::stories::of_carriers()).chain(crate::gates::scenarios()) {
+    let more = crate::stories::of_carriers().into_iter().chain(crate::gates::scenarios());
+    for (name, plan) in scenarios().into_iter().chain(more).chain(crate::machines::scenarios()) {
         let text = ladder(plan);
         let file = folder.join(format!("{name}.txt"));
         if update {

@@ -12,6 +12,8 @@ use callbridge::media::{Half, Outgoing, Settings, Shard, Slot};
 use callbridge::model::LegId;
 use callbridge::phone::{Law, tone_frame};
 
+use crate::machines;
+
 /// "Please hold while we connect you …", as a tone.
 pub const CONNECTING_HZ: u16 = 450;
 /// The second message.
@@ -24,6 +26,20 @@ pub const GATE_HZ: u16 = 350;
 pub const WHISPER_HZ: u16 = 400;
 /// What a machine is told.
 pub const MACHINE_HZ: u16 = 500;
+/// To whoever holds for long.
+pub const STILL_HZ: u16 = 600;
+/// Everything that the equipment says itself.
+pub const PROMPTS: [u16; 9] = [
+    CONNECTING_HZ,
+    UNAVAILABLE_HZ,
+    MUSIC_HZ,
+    GATE_HZ,
+    WHISPER_HZ,
+    MACHINE_HZ,
+    STILL_HZ,
+    machines::LANGUAGES[0].1,
+    machines::LANGUAGES[1].1,
+];
 /// Frames of each.
 const FRAMES: usize = 30;
 
@@ -32,13 +48,13 @@ struct Tones(BTreeMap<u16, Arc<Prompt>>);
 impl Prompts for Tones {
     fn find(&self, clip: &Clip) -> Arc<Prompt> {
         let hz = match clip {
-            Clip::Connecting(_) => CONNECTING_HZ,
+            Clip::Connecting(spoken) => machines::connecting(spoken.language),
             Clip::Unavailable(_) => UNAVAILABLE_HZ,
             Clip::HoldMusic => MUSIC_HZ,
             Clip::Gate(_) => GATE_HZ,
             Clip::Whisper(_) => WHISPER_HZ,
             Clip::Machine(_) => MACHINE_HZ,
-            Clip::Still(_) => MUSIC_HZ,
+            Clip::Still(_) => STILL_HZ,
             Clip::Silence => return Arc::new(Prompt::of_codes(&[][..], &[][..])),
         };
         self.0.get(&hz).map(Arc::clone).expect("all are rendered")
@@ -51,7 +67,7 @@ pub fn tones() -> Arc<dyn Prompts> {
         let long = |law| -> Arc<[u8]> { tone_frame(hz, law).repeat(FRAMES).into() };
         (hz, Arc::new(Prompt::of_codes(long(Law::Mu), long(Law::A))))
     };
-    Arc::new(Tones([CONNECTING_HZ, UNAVAILABLE_HZ, MUSIC_HZ, GATE_HZ, WHISPER_HZ, MACHINE_HZ].map(render).into()))
+    Arc::new(Tones(PROMPTS.map(render).into()))
 }
 
 /// The media plane.

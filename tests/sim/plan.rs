@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use callbridge::call::CallLimits;
-use callbridge::model::{self, Codec, Gates, MachineTimes, Trunk};
+use callbridge::model::{self, Codec, Gates, Language, MachineTimes, Trunk};
 use callbridge::phone::{Act, AnswerWith, Behaviour, Codecs, OnCancel, Sound, Then};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::gates;
+use crate::machines;
 use crate::manners;
 use crate::network::Weather;
 use crate::topology::{self, Topology};
@@ -30,7 +31,7 @@ pub const LIMITS: CallLimits = CallLimits {
     audio_proof: Duration::from_secs(2),
     gate: Duration::from_secs(3),
     machine: MachineTimes::USUAL,
-    greeting: Duration::from_secs(30),
+    greeting: Duration::from_secs(8),
     still: Duration::ZERO,
 };
 
@@ -86,6 +87,8 @@ pub struct Wish {
     pub get: Option<Duration>,
     /// The POST is repeated with the same `Idempotency-Key` so long after.
     pub again: Option<Duration>,
+    /// In which language its parties are spoken to.
+    pub language: Option<Language>,
 }
 
 impl Wish {
@@ -165,16 +168,18 @@ impl Plan {
             true => topology::draw(&mut roads, &mut wishes, until),
             false => Topology::plain(two_switches),
         };
-        let gates = match long {
-            true => Gates::default(),
-            false => gates::draw(&mut StdRng::seed_from_u64(seed ^ 0x6a7e_0131), &mut wishes),
-        };
+        let (mut gates, mut limits) = (Gates::default(), if long { LONG } else { LIMITS });
+        if !long {
+            gates = gates::draw(&mut StdRng::seed_from_u64(seed ^ 0x6a7e_0131), &mut wishes);
+            let mut speech = StdRng::seed_from_u64(seed ^ 0x6d61_6368);
+            machines::draw(&mut speech, &mut wishes, &mut gates, &mut limits);
+        }
         Plan {
             seed,
             gates,
             ports,
             topology,
-            limits: if long { LONG } else { LIMITS },
+            limits,
             trunk,
             wishes,
             faults,
@@ -197,6 +202,7 @@ impl Plan {
             delete: None,
             get: None,
             again: None,
+            language: None,
         };
         let faults = Faults { store_delay: Duration::from_millis(1), ..Faults::default() };
         Plan {
@@ -277,6 +283,7 @@ pub fn draw_wish(rng: &mut StdRng, n: u16, until: Duration) -> Wish {
         delete: some(rng, 0.15, 8_000),
         get: some(rng, 0.2, 8_000),
         again: some(rng, 0.1, 3_000),
+        language: None,
     }
 }
 

@@ -2,6 +2,7 @@
 //! the equipment would. Production code knows nothing of them. Each must be caught by a named promise.
 
 mod carrier;
+mod machines;
 mod roads;
 
 use std::collections::BTreeSet;
@@ -147,6 +148,16 @@ pub enum Bug {
     AcceptAssumed,
     /// A representative is told who calls while it talks already.
     WhisperOverBridge,
+    /// A machine's verdict is never heard: a representative is rung for it.
+    MachineTakenForPerson,
+    /// A machine is left no message.
+    NoMessageLeft,
+    /// Whoever held is told so once more when it talks.
+    StillOverBridge,
+    /// Nobody who holds is told so.
+    NeverSaysStill,
+    /// Everybody is spoken to in the configured language.
+    WrongLanguage,
     /// A registration is never refreshed.
     RegisteredOnce,
     /// A refused REGISTER is repeated after a second.
@@ -219,6 +230,11 @@ impl Bug {
         (Bug::GateOpensItself, Promise::GateFirst),
         (Bug::AcceptAssumed, Promise::AcceptedBeforeTheBridge),
         (Bug::WhisperOverBridge, Promise::PromptNeverOverBridge),
+        (Bug::MachineTakenForPerson, Promise::NobodyRingsForAMachine),
+        (Bug::NoMessageLeft, Promise::MachinesAreLeftAMessage),
+        (Bug::StillOverBridge, Promise::PromptNeverOverBridge),
+        (Bug::NeverSaysStill, Promise::WhoHoldsIsTold),
+        (Bug::WrongLanguage, Promise::PromptFirst),
         (Bug::RegisteredOnce, Promise::RegistrationsAreKept),
         (Bug::RegisterHammers, Promise::RegistrationsAreKept),
     ];
@@ -323,6 +339,9 @@ impl Planted {
 
     fn media(&mut self, command: Command) -> (Vec<Output>, Vec<Told>) {
         let out = |commands: Vec<Command>| (commands.into_iter().map(Output::Media).collect(), vec![]);
+        if let Some(instead) = machines::instead(self.bug, &command) {
+            return out(instead);
+        }
         match (self.bug, command) {
             (Bug::LeakedPort, Command::Close { leg }) if leg.attempt > 0 => {
                 (vec![], vec![Told::Media(Event::Closed { leg, quality: Default::default() })])
@@ -412,7 +431,9 @@ impl Planted {
     /// False: this word of media is lost.
     pub fn hears(&mut self, event: &Event) -> bool {
         let lost = |of_customers| matches!(event, Event::Closed { leg, .. } if (leg.attempt == 0) == of_customers);
-        !(self.bug == Bug::LostClosed && lost(false) || self.bug == Bug::ChannelLeaked && lost(true))
+        !(machines::unheard(self.bug, event)
+            || self.bug == Bug::LostClosed && lost(false)
+            || self.bug == Bug::ChannelLeaked && lost(true))
     }
 
     /// False: this word of the store is lost (or was said before).

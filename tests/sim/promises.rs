@@ -88,6 +88,12 @@ pub enum Promise {
     PlacesAreNews,
     /// No leg fails for want of a switch while a sound one was not asked.
     NotForWantOfASwitch,
+    /// Nobody else's phone rings for a machine, where it is to be known who answered.
+    NobodyRingsForAMachine,
+    /// A machine that is to be left a message hears it when its greeting is over.
+    MachinesAreLeftAMessage,
+    /// Whoever holds for long is told so.
+    WhoHoldsIsTold,
     /// In a calm world each call comes to what the model says.
     ModelAgrees,
 }

@@ -172,7 +172,8 @@ fn calls_are_shared_among_places_by_the_weights_of_srv() {
     let addresses = [("a.sbc.test", "127.0.0.1"), ("b.sbc.test", "127.0.0.1")];
     let _server = NameServer::start(dns, &records(&places, &addresses));
     let busy = ports.map(|port| Busy::at(ports::loopback(port)));
-    let story = Story::with(named(dns));
+    // A pair for each: nobody is to wait for one that another call has not given back yet.
+    let story = Story::with(Setup { rtp_ports: 2 * CALLS as u16, ..named(dns) });
     until_located(&story.daemon, 1);
     let calls: Vec<_> = (0..CALLS).map(|_| story.call_with(json!({ "customer": NUMBER }))).collect();
     for call in &calls {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -139,6 +139,8 @@ pub struct Endpoint {
 struct Shared {
     frames: Mutex<Vec<Frame>>,
     silent: AtomicBool,
+    /// Of so many packets one is lost on its way; 0: none.
+    lost_of: AtomicU32,
     stop: AtomicBool,
 }
 
@@ -158,7 +160,7 @@ impl Endpoint {
                 listen(&socket, next, &run.frames);
                 mouth.targets.extend(offers.answered());
                 if !run.silent.load(Ordering::Relaxed) {
-                    mouth.speak(&socket);
+                    mouth.speak(&socket, run.lost_of.load(Ordering::Relaxed));
                 }
                 next += FRAME;
             }
@@ -179,6 +181,11 @@ impl Endpoint {
     /// Sends again.
     pub fn speak_again(&self) {
         self.shared.silent.store(false, Ordering::Relaxed);
+    }
+
+    /// Of so many packets one never arrives from now on.
+    pub fn loses_one_of(&self, packets: u32) {
+        self.shared.lost_of.store(packets, Ordering::Relaxed);
     }
 
     /// Everything received so far.
@@ -245,6 +252,11 @@ impl Offers {
     }
 }
 
+/// The source that a phone is to whom it speaks.
+pub fn source(target: SocketAddr) -> u32 {
+    0x5eed_0000 | u32::from(target.port())
+}
+
 struct Mouth {
     /// One period of a second: every tone fits into it whole.
     spoken: Vec<u8>,
@@ -259,13 +271,14 @@ impl Mouth {
         Mouth { spoken, law, targets: std::collections::BTreeSet::new(), frame: 0 }
     }
 
-    fn speak(&mut self, socket: &UdpSocket) {
+    fn speak(&mut self, socket: &UdpSocket, lost_of: u32) {
+        let lost = lost_of > 0 && self.frame.is_multiple_of(lost_of);
         let start = (self.frame * SAMPLES % 8000) as usize;
-        for target in &self.targets {
+        for target in self.targets.iter().filter(|_| !lost) {
             let mut packet = vec![0x80, self.law.payload_type()];
             packet.extend((self.frame as u16).wrapping_add(1000).to_be_bytes());
             packet.extend((self.frame * SAMPLES).to_be_bytes());
-            packet.extend((0x5eed_0000 | u32::from(target.port())).to_be_bytes());
+            packet.extend(source(*target).to_be_bytes());
             packet.extend(self.spoken.iter().skip(start).take(SAMPLES as usize));
             // The equipment's port may be closed already: that is the story's affair.
             socket.send_to(&packet, target).ok();

@@ -5,6 +5,7 @@ mod forms;
 mod held;
 mod keys;
 mod machines;
+mod mixed;
 mod recorded;
 mod reports;
 mod secure;

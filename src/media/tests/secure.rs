@@ -4,12 +4,12 @@ use super::*;
 use crate::model::{MasterKey, SrtpKeys, Suite};
 use crate::rtp::{Opener, Seal};
 
-fn key(suite: Suite, seed: u8) -> MasterKey {
+pub(super) fn key(suite: Suite, seed: u8) -> MasterKey {
     MasterKey::new(suite, &vec![seed; suite.key_length() + suite.salt_length()]).unwrap()
 }
 
 /// What the leg agrees on: ours is made of 1, the phone's of `theirs`.
-fn secured(port: u16, codec: Codec, suite: Suite, theirs: u8) -> MediaPlan {
+pub(super) fn secured(port: u16, codec: Codec, suite: Suite, theirs: u8) -> MediaPlan {
     let keys = SrtpKeys { send: key(suite, 1), receive: key(suite, theirs) };
     MediaPlan { srtp: Some(Box::new(keys)), ..plan(port, codec) }
 }
