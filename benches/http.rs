@@ -49,6 +49,7 @@ impl EnginePort for Instantly {
             reference: message.reference,
             transferred_to: None,
             transfers: 0,
+            recording: None,
             supervisors: Vec::new(),
             customer_answered_by: None,
         };
@@ -97,7 +98,7 @@ fn app() -> App {
         engine: Arc::new(Instantly),
         store: Arc::new(Instantly),
         directory: Arc::new(ArcSwap::from_pointee(directory)),
-        recordings: callbridge::io::recordings::RecordingFolder::new(std::path::Path::new("/nowhere")),
+        recordings: callbridge::io::recordings::Talks::new(std::path::Path::new("/nowhere")),
         verifier: Verifier::new(VerifierLimits::default()).expect("a verifier"),
         health: Arc::new(Health::default()),
         clock: || Wall(0),

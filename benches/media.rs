@@ -8,7 +8,7 @@ use callbridge::audio::{Prompt, g711};
 use callbridge::clock::{Mono, Wall};
 use callbridge::media::api::{Clip, Command, Prompts, Script};
 use callbridge::media::{Half, Settings, Shard, Slot};
-use callbridge::model::{CallId, LegId};
+use callbridge::model::{CallId, LegId, SupervisorMode};
 use callbridge::rtp::{self, HEADER, Stamp};
 use callbridge::sdp::{self, Codec, Direction, LocalMedia, LocalSrtp, MediaPlan, RtcpPath};
 use divan::counter::ItemsCount;
@@ -129,4 +129,45 @@ fn sdp_answer(bencher: Bencher<'_, '_>) {
 fn sdp_accept_answer(bencher: Bencher<'_, '_>) {
     let answer = sdp::offer(&LOCAL, &[Codec::Pcmu], Direction::BOTH);
     bencher.bench_local(|| sdp::accept_answer(&[Codec::Pcmu], &LOCAL.srtp, black_box(&answer)));
+}
+
+/// 20 ms of a talk that a supervisor takes part in: a packet of each of the three comes in, and each hears what its mode says.
+fn supervised(bencher: Bencher<'_, '_>, codecs: [Codec; 2], mode: SupervisorMode) {
+    let (mut shard, first) = two_legs(codecs);
+    let Some(third) = shard.open(leg(2)) else { return };
+    shard.command(Mono(0), Command::Agree { leg: leg(2), plan: plan(2, Codec::Pcmu) });
+    shard.command(Mono(0), Command::Bridge { a: leg(0), b: leg(1) });
+    let (customer, representative) = (leg(0), leg(1));
+    shard.command(Mono(0), Command::Supervise { supervisor: leg(2), customer, representative, mode });
+    let second = shard.slot(leg(1)).unwrap_or(first);
+    let voices = [(first, codecs[0]), (second, codecs[1]), (third, Codec::Pcmu)];
+    let mut sequence = 0u16;
+    let mut now = Mono(0);
+    bencher.counter(ItemsCount::new(1u32)).bench_local(|| {
+        for (attempt, (slot, codec)) in (0u16..).zip(voices) {
+            let mut bytes = [0x55u8; HEADER + 160];
+            let stamp = Stamp { marker: false, sequence, timestamp: u32::from(sequence) * 160, ssrc: 1 };
+            if let Some(header) = bytes.first_chunk_mut() {
+                rtp::write(header, codec.payload_type(), stamp);
+            }
+            shard.packet(now, slot, Half::Rtp, plan(attempt, codec).remote, black_box(&mut bytes));
+        }
+        sequence = sequence.wrapping_add(1);
+        for _ in 0..2 {
+            now = now + Duration::from_millis(10);
+            shard.tick(now, |way, bytes| {
+                black_box((way, bytes));
+            });
+        }
+    });
+}
+
+#[divan::bench]
+fn listened_to_20_ms(bencher: Bencher<'_, '_>) {
+    supervised(bencher, [Codec::Pcmu; 2], SupervisorMode::Listen);
+}
+
+#[divan::bench]
+fn joined_20_ms(bencher: Bencher<'_, '_>) {
+    supervised(bencher, [Codec::Pcmu, Codec::Pcma], SupervisorMode::Join);
 }

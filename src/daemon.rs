@@ -16,7 +16,7 @@ use rand::rngs::StdRng;
 use tokio::sync::{Notify, watch};
 
 use crate::call::CallLimits;
-use crate::config::{self, Config, ConfigErrors, SwitchConfig};
+use crate::config::{self, Config, ConfigErrors, RecordingConfig, SwitchConfig};
 use crate::engine::api::{Input, Notice};
 use crate::engine::{Engine, EngineConfig, Stir};
 use crate::io::clock::SystemClock;
@@ -30,7 +30,7 @@ use crate::io::logs::{self, CallLog};
 use crate::io::media_thread::{Alarms, MediaHandle, MediaSettings, Sinks};
 use crate::io::passwords::{Verifier, VerifierLimits};
 use crate::io::prompts::PromptLibrary;
-use crate::io::recordings::{RecordingFolder, Recordings};
+use crate::io::recordings::{RecordingKey, Recordings, Talks};
 use crate::io::resolver::{Found, Resolver};
 use crate::io::sip_listen::{Bound, ListenError, SipSide};
 use crate::io::stir::StirError;
@@ -135,7 +135,9 @@ impl Daemon {
         let folder = config.store.path.parent().map(Path::to_path_buf).unwrap_or_default();
         let prompts = Arc::new(PromptLibrary::start(&config.prompt, &config.speech, &folder).map_err(part)?);
 
-        let recordings = Recordings::start(&config.recording.folder)?;
+        let to_engine = engine.clone();
+        let failed = Arc::new(move |call| to_engine.recording_failed(call));
+        let recordings = Recordings::start(talks(&config), failed)?;
         let to_engine = engine.clone();
         let events = Arc::new(move |event| to_engine.media(event));
         let to_engine = engine.clone();
@@ -171,7 +173,7 @@ impl Daemon {
             engine: Arc::new(engine.clone()),
             store: Arc::new(ArchivePort(Arc::clone(&store) as Arc<dyn Archive>)),
             directory: accounts,
-            recordings: RecordingFolder::new(&config.recording.folder),
+            recordings: talks(&config),
             verifier: Verifier::new(VerifierLimits::default()).map_err(part)?,
             health: Arc::clone(&health),
             clock: wall,
@@ -403,6 +405,16 @@ fn not_listening(error: ListenError) -> DaemonError {
         ListenError::Bind { address, error } => DaemonError::Listen { what: "SIP", address, error },
         ListenError::System(error) => DaemonError::System(error),
         ListenError::None | ListenError::Tls(_) => part(error),
+    }
+}
+
+/// Where talks are kept, and how.
+fn talks(config: &Config) -> Talks {
+    let RecordingConfig { folder, key, keep_days } = &config.recording;
+    Talks {
+        folder: folder.clone(),
+        key: key.map(|key| RecordingKey::new(key.0)),
+        keep: keep_days.map(|days| Duration::from_secs(u64::from(days) * 86_400)),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::model::{AttemptRecord, CallRecord, Quality, SupervisorMode};
 /// One column: its name and its cell.
 type Column<R> = (&'static str, fn(&R) -> String);
 
-const RECORD: [Column<CallRecord>; 63] = [
+const RECORD: [Column<CallRecord>; 66] = [
     ("call_id", |r| r.call_id.to_string()),
     ("business_id", |r| r.business_id.to_string()),
     ("reference", |r| text(&r.reference)),
@@ -72,6 +72,9 @@ const RECORD: [Column<CallRecord>; 63] = [
     ("detail", |r| r.detail.clone()),
     ("transferred_to", |r| cell(r.transferred_to.as_ref())),
     ("transfers", |r| r.transfers.to_string()),
+    ("recording", |r| cell(r.recording.as_ref().and_then(|taped| taped.name.clone()))),
+    ("recording_seconds", |r| cell(r.recording.as_ref().and_then(|taped| taped.seconds))),
+    ("recording_state", |r| cell(r.recording.as_ref().map(|taped| taped.state.as_str()))),
     ("supervisor_billable_seconds", |r| r.supervisor_billable_seconds.to_string()),
     ("audio_alarms", |r| r.audio_alarms.to_string()),
     ("quality_alarms", |r| r.quality_alarms.to_string()),
@@ -229,6 +232,7 @@ mod tests {
             detail: "the customer hung up".to_owned(),
             transferred_to: Some(Endpoint::parse("+12125550102").unwrap()),
             transfers: 1,
+            recording: None,
             supervisor_billable_seconds: 0,
             customer_answered_by: None,
             audio_alarms: 0,

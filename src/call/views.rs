@@ -80,7 +80,7 @@ impl Call {
         self.bridged.map(|(at, _)| at)
     }
 
-    /// Audio never crossed both ways within the bound.
+    /// Audio did not cross both ways within the bound, or one side alone fell silent later.
     pub fn one_way_audio(&self) -> bool {
         self.one_way
     }
@@ -225,6 +225,7 @@ impl Call {
             reference: self.message.reference.clone(),
             transferred_to: self.transferred_to().cloned(),
             transfers: self.transfers(),
+            recording: None,
             supervisors: self.supervisor_views(),
             customer_answered_by: self.answered_by,
         }

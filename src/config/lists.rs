@@ -8,7 +8,7 @@ use super::reader::{At, Reader, Section};
 use super::{BusinessSeed, SeedPassword};
 use crate::model::business::PasswordHash;
 use crate::model::business::spoken_text;
-use crate::model::{BusinessId, Endpoint, Gates, Language, Limits, RepresentativeGate, Tariff, Voice};
+use crate::model::{BusinessId, Endpoint, Gates, Language, Limits, Recording, RepresentativeGate, Tariff, Voice};
 
 /// A price of a million units a minute: beyond it, something else was meant.
 const MAX_PRICE: i64 = 1_000_000_000_000;
@@ -74,10 +74,13 @@ fn business(reader: &mut Reader, mut section: Section<'_>, seen: &mut Seen) -> O
     let tariff = tariff(reader, &mut section);
     let caller_ids = caller_ids(reader, &mut section);
     let gates = gates(reader, &mut section);
+    let recording_mend = "write \"off\", \"on_request\" (where a message asks) or \"always\"";
+    let recording = section.read(reader, "recording", recording_mend, Recording::parse);
+    let recording = recording.map(|at| at.value).unwrap_or_default();
     let voice = voice(reader, &mut section);
     section.finish(reader);
     let (id, name, password) = (id?.value, name?.value, password?);
-    Some(BusinessSeed { id, name, password, limits, tariff, caller_ids, gates, voice })
+    Some(BusinessSeed { id, name, password, limits, tariff, caller_ids, recording, gates, voice })
 }
 
 fn password(reader: &mut Reader, section: &mut Section<'_>) -> Option<SeedPassword> {

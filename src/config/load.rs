@@ -8,7 +8,7 @@ use toml::de::DeTable;
 
 use super::error::{ConfigError, ConfigErrors, Place};
 use super::reader::{PREFIX, Reader, Section};
-use super::{Config, RecordingConfig, hep, lists, sections, sip, switch};
+use super::{Config, hep, lists, recording, sections, sip, switch};
 use crate::model::SipTransport;
 
 /// Variables that belong to the command line, not to the file.
@@ -72,14 +72,14 @@ pub fn parse_with(
         let media = open(r, root, "media", sections::media);
         let codecs = media.codecs;
         let store = open(r, root, "store", sections::store);
-        let recording = open(r, root, "recording", sections::recording);
+        let recording = open(r, root, "recording", recording::recording);
         Config {
             http,
             admin,
             sip,
             stir,
             media,
-            recording: RecordingConfig { folder: recording.unwrap_or_else(|| store.path.with_file_name("talks")) },
+            recording: recording::finish(recording, &store.path),
             store,
             call: open(r, root, "call", sections::call),
             prompt: {

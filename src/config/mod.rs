@@ -6,6 +6,7 @@ mod hep;
 mod lists;
 mod load;
 mod reader;
+mod recording;
 mod sections;
 mod sip;
 mod stir;
@@ -17,6 +18,7 @@ mod trunk;
 
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use load::{load, notes, parse, parse_with};
+pub use recording::RecordingSecret;
 pub use stir::StirConfig;
 pub use texts::Texts;
 
@@ -26,8 +28,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use crate::model::{
-    BusinessId, Codecs, Gates, Language, Limits, MachineTimes, SipTransport, SwitchAddress, Tariff, Trunk, Voice,
-    business::PasswordHash,
+    BusinessId, Codecs, Gates, Language, Limits, MachineTimes, Recording, SipTransport, SwitchAddress, Tariff, Trunk,
+    Voice, business::PasswordHash,
 };
 
 /// The whole file (contract.md). Every key has a default but `switch`.
@@ -156,6 +158,10 @@ pub enum MediaIo {
 pub struct RecordingConfig {
     /// Where talks are recorded to; beside the store, when nothing is said.
     pub folder: PathBuf,
+    /// Recordings are encrypted with it.
+    pub key: Option<RecordingSecret>,
+    /// They are removed after so many days; never, when nothing is said.
+    pub keep_days: Option<u32>,
 }
 
 /// `[store]`
@@ -336,6 +342,8 @@ pub struct BusinessSeed {
     pub tariff: Tariff,
     /// Verified numbers.
     pub caller_ids: Vec<crate::model::Endpoint>,
+    /// Whether its talks are recorded.
+    pub recording: Recording,
     /// What its parties are asked before they talk.
     pub gates: Gates,
     /// How it is spoken for.

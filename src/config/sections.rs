@@ -173,13 +173,6 @@ pub(super) fn store(reader: &mut Reader, mut section: Section<'_>) -> StoreConfi
     StoreConfig { path: reader.path(url.as_ref().map_or("callbridge.db", |at| &at.value)), ladder_days }
 }
 
-/// The folder, where one is named.
-pub(super) fn recording(reader: &mut Reader, mut section: Section<'_>) -> Option<PathBuf> {
-    let folder = section.path(reader, "folder").map(|at| at.value);
-    section.finish(reader);
-    folder
-}
-
 pub(super) fn call(reader: &mut Reader, mut section: Section<'_>) -> CallConfig {
     let d = CallConfig::default();
     let machine = machine(reader, &mut section, d.machine);

@@ -138,7 +138,7 @@ fn usable(reader: &mut Reader, place: &super::Place, key: &str, password: String
     good.then_some(password)
 }
 
-fn first_line(path: &Path) -> Result<String, String> {
+pub(super) fn first_line(path: &Path) -> Result<String, String> {
     let size = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
     if size > MAX_PASSWORD_FILE {
         return Err("longer than 4096 bytes".to_owned());

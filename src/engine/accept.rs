@@ -13,7 +13,7 @@ use crate::access::{Barred, Permit};
 use crate::call::{self, Call};
 use crate::clock::{Mono, Now, Wall};
 use crate::model::business::PasswordHash;
-use crate::model::{Business, CallId, Endpoint, InitiationMessage, Progress, StoredCall};
+use crate::model::{Business, CallId, Endpoint, InitiationMessage, Progress, Recording, StoredCall};
 use crate::routing::{Routing, Short};
 
 impl Engine {
@@ -47,6 +47,9 @@ impl Engine {
         self.check_destinations(message)?;
         if message.caller_id.as_ref().is_some_and(|id| !business.caller_ids.contains(id)) {
             return Err(Refusal::CallerIdBarred);
+        }
+        if message.record && business.recording == Recording::Off {
+            return Err(Refusal::RecordingBarred);
         }
         self.check_headers(message)?;
         if self.key_in_flight(message) {
@@ -121,6 +124,7 @@ impl Engine {
             due_at: now.mono,
             claim: None,
             bridged_at: None,
+            taped: None,
             holds_since: None,
             asked: None,
             referral: None,

@@ -52,6 +52,8 @@ pub enum Input<'a> {
     Media(media::Event),
     /// The store has made an operation durable, or could not.
     Stored { token: StoreToken, result: Result<(), StoreFailure> },
+    /// Something of this call's recording is missing: the disk failed, or was too slow.
+    RecordingFailed(CallId),
     /// The media threads have as much to do as they can bear, or have air again.
     MediaFull(bool),
     /// The accounts changed.
@@ -206,6 +208,9 @@ pub enum Refusal {
     /// The caller id is not one of the business's verified numbers.
     #[error("this caller id is not verified for this business")]
     CallerIdBarred,
+    /// The talk is to be recorded, and the account records none.
+    #[error("this account records no talks")]
+    RecordingBarred,
     /// No switch takes this header field of the message. `pointer` names it.
     #[error("{pointer}: no switch takes this header field")]
     HeaderBarred {
@@ -266,6 +271,7 @@ impl Refusal {
             Refusal::Disabled => "disabled",
             Refusal::DestinationBarred { .. } => "destination_barred",
             Refusal::CallerIdBarred => "caller_id_barred",
+            Refusal::RecordingBarred => "recording_barred",
             Refusal::HeaderBarred { .. } => "header_barred",
             Refusal::NoRepresentative => "no_representative",
             Refusal::RateExceeded { .. } => "rate",

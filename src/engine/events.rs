@@ -4,8 +4,8 @@
 //! A follower asks [`super::api::Input::Watch`] again and again, each time from the number that it knows: nobody is missed, nothing is
 //! pushed to one who is gone, and a lost connection goes on where it was.
 
-use super::Engine;
 use super::api::{CallEvent, Reply, ReplyTo, Watched};
+use super::{Engine, taped};
 use crate::clock::Wall;
 use crate::model::{BusinessId, CallId, CallState, CallView};
 
@@ -64,7 +64,7 @@ impl Engine {
         }
         let events: Vec<CallEvent> = live.moments.entered.last().copied().into_iter().collect();
         let waiting = std::mem::take(&mut live.moments.waiting);
-        let view = live.call.view();
+        let view = taped::shown(live, live.call.view());
         for reply in waiting {
             let watched = Watched { events: events.clone(), call: view.clone() };
             self.reply(reply, Reply::Events(Some(Box::new(watched))));

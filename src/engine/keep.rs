@@ -3,7 +3,7 @@
 
 use super::api::{Notice, StoreFailure, StoreOp, StoreToken};
 use super::events::Moments;
-use super::{Engine, HEARTBEAT, Pending, Recorded, STORE_RETRY, Standing, TimerKey, record};
+use super::{Engine, HEARTBEAT, Pending, Recorded, STORE_RETRY, Standing, TimerKey, record, taped};
 use crate::clock::{Now, Wall};
 use crate::model::{Business, CallId, CallView, Outcome, StoredCall};
 
@@ -63,7 +63,10 @@ impl Engine {
             self.schedule.remove(at, id);
         }
         let (record, attempts) = record::finished(&live.call, &live.business, outcome, ended_at);
+        let mut record = record;
+        record.recording = taped::ended(&live);
         let mut view = live.call.view();
+        view.recording = record.recording.clone();
         view.billable_seconds = Some(record.billable_seconds());
         self.recording.insert(id, Box::new(Recorded { record, attempts, view, moments: live.moments }));
         self.store_record(id);

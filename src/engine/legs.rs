@@ -2,7 +2,7 @@
 //! vocabularies (SDP offers and answers, ports, statuses to kinds of failure) and nothing else.
 
 use super::api::{Notice, Output};
-use super::{Engine, LegMedia, Port, TimerKey};
+use super::{Engine, LegMedia, Port, TimerKey, taped};
 use crate::call::{Action, Event, FailureKind};
 use crate::clock::Now;
 use crate::ladder::Moment;
@@ -72,7 +72,7 @@ impl Engine {
                 let mut recorded = false;
                 if let Some(live) = self.calls.get_mut(&id) {
                     live.bridged_at = Some(now.mono);
-                    recorded = live.business.recording.takes(live.call.message().record);
+                    recorded = taped::begins(live);
                 }
                 self.media(Command::Bridge { a: leg(a), b: leg(b) });
                 self.listen_for_keys(leg(a), leg(b));

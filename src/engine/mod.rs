@@ -24,6 +24,7 @@ mod seen;
 mod spoken;
 mod supervise;
 mod switches;
+mod taped;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -102,6 +103,8 @@ struct Live {
     /// The channel that is kept for the representative until that leg has its own.
     claim: Option<Claim>,
     bridged_at: Option<Mono>,
+    /// Its recording, from the first bridge on.
+    taped: Option<taped::Taped>,
     /// Since when the customer holds, until somebody talks with it.
     holds_since: Option<Mono>,
     /// The transfer that the call is being asked about.
@@ -312,6 +315,7 @@ impl Engine {
             Input::Media(event) => self.media_event(now, event),
             Input::Stored { token, result } => self.stored(now, token, result),
             Input::MediaFull(full) => self.media_full = full,
+            Input::RecordingFailed(call) => self.recording_failed(call),
             Input::Directory(directory) => self.replace_directory(directory),
             Input::Resolved { switch, targets } => self.resolved(&switch, targets),
             Input::Drain => {
@@ -420,7 +424,7 @@ impl Engine {
         }
         // What is not durable yet does not exist for anybody.
         let live = self.calls.get(&id).filter(|live| !matches!(live.standing, Standing::Accepting { .. }))?;
-        Some(live.call.view()).filter(own)
+        Some(taped::shown(live, live.call.view())).filter(own)
     }
 
     fn list(&mut self, reply: ReplyTo, business: &BusinessId) {

@@ -197,6 +197,7 @@ fn blank(
         detail: String::new(),
         transferred_to: None,
         transfers: 0,
+        recording: None,
         supervisor_billable_seconds: 0,
         customer_answered_by: None,
         audio_alarms: 0,

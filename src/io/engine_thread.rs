@@ -104,6 +104,7 @@ enum News {
     Stored(StoreToken, Result<(), StoreFailure>),
     Directory(Arc<Directory>),
     MediaFull(bool),
+    RecordingFailed(CallId),
     Resolved(String, Vec<Target>),
     Reconfigure(Box<EngineConfig>),
     Drain,
@@ -193,6 +194,11 @@ impl EngineHandle {
     /// The media threads are full, or no longer.
     pub fn media_full(&self, full: bool) {
         self.tell(News::MediaFull(full));
+    }
+
+    /// Something of a call's recording is missing.
+    pub fn recording_failed(&self, call: CallId) {
+        self.tell(News::RecordingFailed(call));
     }
 
     /// From the store.
@@ -403,6 +409,7 @@ impl Runner {
             News::Media(event) => self.give(Input::Media(event)),
             News::Stored(token, result) => self.give(Input::Stored { token, result }),
             News::MediaFull(full) => self.give(Input::MediaFull(full)),
+            News::RecordingFailed(call) => self.give(Input::RecordingFailed(call)),
             News::Directory(directory) => self.give(Input::Directory(directory)),
             News::Resolved(switch, targets) => self.give(Input::Resolved { switch, targets }),
             News::Reconfigure(config) => {

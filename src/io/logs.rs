@@ -200,6 +200,7 @@ pub(crate) mod tests {
             detail: "the customer hung up".to_owned(),
             transferred_to: None,
             transfers: 0,
+            recording: None,
             supervisor_billable_seconds: 0,
             customer_answered_by: None,
             audio_alarms: 0,

@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AnsweredBy, BusinessId, CallId, CallState, Cause, Currency, Endpoint, LegState, Money, Outcome, Quality, Role,
-    SampleView, SupervisorMode,
+    AnsweredBy, BusinessId, CallId, CallState, Cause, Currency, Endpoint, LegState, Money, Outcome, Quality,
+    RecordingView, Role, SampleView, SupervisorMode,
 };
 use crate::clock::Wall;
 
@@ -70,7 +70,8 @@ pub struct CallRecord {
     pub quality_customer: Option<Quality>,
     /// Quality of that representative's leg.
     pub quality_representative: Option<Quality>,
-    /// True when a bridged call never carried audio both ways (field.md pain 7).
+    /// True when a talk did not carry audio both ways at its beginning, and also when one side alone fell silent in mid-talk for as
+    /// long as an alarm takes (`[media] quiet_seconds`), even where it came back (field.md pain 7).
     pub one_way_audio: bool,
     /// Why it ended, in our words.
     pub detail: String,
@@ -80,6 +81,9 @@ pub struct CallRecord {
     /// How often the customer was transferred.
     #[serde(default)]
     pub transfers: u64,
+    /// Its recording, if the talk was recorded.
+    #[serde(default)]
+    pub recording: Option<RecordingView>,
     /// Billed seconds of all answered supervisors' legs.
     #[serde(default)]
     pub supervisor_billable_seconds: u64,
@@ -216,6 +220,9 @@ pub struct CallView {
     /// How often the customer was transferred.
     #[serde(default)]
     pub transfers: u64,
+    /// Its recording, if the talk is recorded.
+    #[serde(default)]
+    pub recording: Option<RecordingView>,
     /// Who listened, whispered or joined, in order.
     #[serde(default)]
     pub supervisors: Vec<SupervisorView>,
@@ -279,6 +286,7 @@ impl CallView {
             reference: record.reference.clone(),
             transferred_to: record.transferred_to.clone(),
             transfers: record.transfers,
+            recording: record.recording.clone(),
             supervisors: supervisors.collect(),
             customer_answered_by: record.customer_answered_by,
         }

@@ -7,6 +7,7 @@ mod following;
 mod forms;
 mod full;
 mod quality;
+mod recording;
 mod redirects;
 mod secure;
 mod supervisors;

@@ -16,7 +16,7 @@ use super::port::{EnginePort, Health, StorePort};
 use super::problem::Problem;
 use crate::clock::Wall;
 use crate::io::passwords::{Verdict, Verifier};
-use crate::io::recordings::RecordingFolder;
+use crate::io::recordings::Talks;
 use crate::model::{BusinessId, Directory};
 
 /// Largest body in bytes.
@@ -46,7 +46,7 @@ pub struct App {
     /// The accounts as they are now; replaced whole.
     pub directory: Arc<ArcSwap<Directory>>,
     /// Where recordings are.
-    pub recordings: RecordingFolder,
+    pub recordings: Talks,
     /// Streams of events.
     pub followers: Followers,
     /// Judges passwords.

@@ -85,6 +85,12 @@ impl Problem {
         Problem::of(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(retry_after)
     }
 
+    /// 500: a recording that cannot be decrypted.
+    pub fn sealed(detail: impl Into<String>) -> Problem {
+        let (kind, title) = ("recording-sealed", "The recording cannot be decrypted");
+        Problem { kind, title, ..Problem::of(StatusCode::INTERNAL_SERVER_ERROR, detail) }
+    }
+
     /// The wrong fields.
     pub fn with_errors(mut self, errors: Vec<FieldError>) -> Problem {
         self.errors = errors;
@@ -123,6 +129,7 @@ impl From<Refusal> for Problem {
             Refusal::DestinationBarred { pointer } => {
                 Problem::of(StatusCode::FORBIDDEN, "no switch serves this destination").at(pointer)
             }
+            Refusal::RecordingBarred => Problem::of(StatusCode::FORBIDDEN, detail).at("/record"),
             Refusal::CallerIdBarred => Problem::of(StatusCode::FORBIDDEN, detail).at("/caller_id"),
             Refusal::HeaderBarred { pointer } => {
                 Problem::of(StatusCode::UNPROCESSABLE_ENTITY, "no switch takes this header field").at(pointer)

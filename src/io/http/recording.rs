@@ -12,7 +12,8 @@ use super::app::App;
 use super::calls::{call_id, current};
 use super::problem::Problem;
 use super::query;
-use crate::io::recordings::{FileBody, Found};
+use crate::io::recordings::{Opened, Unreadable};
+use crate::model::CallId;
 
 /// `true` where a part is missing.
 const INCOMPLETE: HeaderName = HeaderName::from_static("recording-incomplete");
@@ -30,22 +31,28 @@ pub async fn show(
     if current(&app, &business, id).await?.is_none() {
         return Err(Problem::no_such_call());
     }
-    let (path, incomplete) = match app.recordings.find(id) {
-        Found::Whole(path) => (path, false),
-        Found::Incomplete(path) => (path, true),
-        Found::Unfinished => return Err(Problem::of(StatusCode::CONFLICT, "the recording is still being made")),
-        Found::None => return Err(Problem::of(StatusCode::NOT_FOUND, "this call has no recording")),
+    let (body, incomplete) = match app.recordings.open(id).await {
+        Ok(Opened::Here { body, incomplete }) => (body, incomplete),
+        Ok(Opened::Unfinished) => {
+            return Err(Problem::of(StatusCode::CONFLICT, "the recording is still being made"));
+        }
+        Ok(Opened::None) => return Err(Problem::of(StatusCode::NOT_FOUND, "this call has no recording")),
+        Err(error) => return Err(unreadable(id, &error)),
     };
-    let unreadable = |error: std::io::Error| {
-        tracing::warn!(%id, %error, "a recording cannot be read");
-        Problem::unavailable(5, "the recording cannot be read")
-    };
-    let body = FileBody::open(&path).await.map_err(unreadable)?;
     let length = body.len();
-    let mut response = Response::new(Body::new(body));
+    let mut response = Response::new(Body::new(*body));
     let fields = response.headers_mut();
     fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("audio/wav"));
     fields.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     fields.insert(INCOMPLETE, HeaderValue::from_static(if incomplete { "true" } else { "false" }));
     Ok(response)
+}
+
+/// What the operator must mend is told apart: a key is no matter of trying again.
+fn unreadable(id: CallId, error: &Unreadable) -> Problem {
+    tracing::warn!(%id, %error, "a recording cannot be read");
+    match error {
+        Unreadable::Disk(_) => Problem::unavailable(5, "the recording cannot be read"),
+        Unreadable::Sealed(error) => Problem::sealed(error.to_string()),
+    }
 }

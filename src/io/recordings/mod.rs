@@ -1,9 +1,11 @@
 //! Recordings of talks as files: `ID.part` while a talk goes on, then `ID.wav`, or `ID.incomplete.wav` where something is
-//! missing. Owns the folder, its names, the writer's queue and the way to read a file; refuses what is in them, which is
-//! [`crate::media`]'s. A disk that is full or slow costs the recording, never the call.
+//! missing; encrypted, with a key, `ID.sealed.part`, `ID.sealed`, `ID.incomplete.sealed`. Owns the folder, its names, how long they
+//! stay, the writer's queue and the way to read a file; refuses what is in them, which is [`crate::media`]'s. A disk that is full or slow costs the recording, never the call.
 
 mod body;
 mod file;
+mod keep;
+mod seal;
 mod writer;
 
 #[cfg(test)]
@@ -15,8 +17,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-pub use self::body::FileBody;
+pub use self::body::{Body, Opened, Unreadable};
+use self::file::Form;
+pub use self::seal::{RecordingKey, SealError};
 use self::writer::Order;
 use crate::io::media_thread::RecordingSink;
 use crate::media::Recorded;
@@ -40,25 +45,41 @@ pub enum Found {
     None,
 }
 
-/// Where recordings are looked for.
-#[derive(Clone, Debug)]
-pub struct RecordingFolder(PathBuf);
+/// Told that something of a call's recording is missing, while the call may still go on.
+pub type FailureSink = Arc<dyn Fn(CallId) + Send + Sync>;
 
-impl RecordingFolder {
-    /// This folder, which need not be there.
-    pub fn new(folder: &Path) -> RecordingFolder {
-        RecordingFolder(folder.to_path_buf())
+/// Where recordings are, how they are kept and for how long.
+#[derive(Clone, Debug)]
+pub struct Talks {
+    /// The folder, which need not be there.
+    pub folder: PathBuf,
+    /// New ones are encrypted with it; encrypted ones are read with it.
+    pub key: Option<RecordingKey>,
+    /// Older ones are removed; nothing: never.
+    pub keep: Option<Duration>,
+}
+
+impl Talks {
+    /// In this folder, in clear, for ever.
+    pub fn new(folder: &Path) -> Talks {
+        Talks { folder: folder.to_path_buf(), key: None, keep: None }
     }
 
-    /// Looks for a call's recording.
+    fn form(&self) -> Form {
+        if self.key.is_some() { Form::Sealed } else { Form::Plain }
+    }
+
+    /// Looks for a call's recording. It asks the file system: [`Talks::open`] does so where it may wait.
     pub fn find(&self, call: CallId) -> Found {
-        let [whole, incomplete, part] =
-            [file::WHOLE, file::INCOMPLETE, file::PART].map(|ending| file::path(&self.0, call, ending));
-        if whole.is_file() {
+        let find = |ending: fn(Form) -> &'static str| {
+            let paths = Form::ALL.map(|form| file::path(&self.folder, call, ending(form)));
+            paths.into_iter().find(|path| path.is_file())
+        };
+        if let Some(whole) = find(Form::whole) {
             Found::Whole(whole)
-        } else if incomplete.is_file() {
+        } else if let Some(incomplete) = find(Form::incomplete) {
             Found::Incomplete(incomplete)
-        } else if part.is_file() {
+        } else if find(Form::part).is_some() {
             Found::Unfinished
         } else {
             Found::None
@@ -75,14 +96,14 @@ pub struct Recordings {
 
 impl Recordings {
     /// Closes what an earlier run left open, and starts to write. The folder is made with the first recording.
-    pub fn start(folder: &Path) -> io::Result<Recordings> {
-        file::close_left_open(folder);
+    pub fn start(talks: Talks, failed: FailureSink) -> io::Result<Recordings> {
+        file::close_left_open(&talks.folder);
         let (orders, queue) = channel();
         let waiting = Arc::new(AtomicUsize::new(0));
-        let (folder, count) = (folder.to_path_buf(), Arc::clone(&waiting));
+        let count = Arc::clone(&waiting);
         let thread = std::thread::Builder::new()
             .name("recordings".to_owned())
-            .spawn(move || writer::run(&folder, &queue, &count))?;
+            .spawn(move || writer::run(&talks, &queue, &count, &failed))?;
         Ok(Recordings { orders, waiting, thread: Some(thread) })
     }
 

@@ -62,6 +62,7 @@ pub fn seed_businesses(archive: &dyn Archive, seeds: &[BusinessSeed]) -> Result<
             limits: seed.limits,
             tariff: seed.tariff,
             caller_ids: seed.caller_ids.clone(),
+            recording: seed.recording,
             gates: seed.gates,
             voice: seed.voice.clone(),
             ..Business::new(seed.id.clone(), seed.name.clone(), password_hash)

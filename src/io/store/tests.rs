@@ -91,6 +91,7 @@ fn finish(call: &StoredCall) -> StoreOp {
         detail: "busy".to_owned(),
         transferred_to: None,
         transfers: 0,
+        recording: None,
         supervisor_billable_seconds: 0,
         customer_answered_by: None,
         audio_alarms: 0,

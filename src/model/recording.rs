@@ -1,0 +1,37 @@
+//! What is said of a talk's recording. Owns the words of the HTTP interface and of the record; refuses files.
+
+use serde::{Deserialize, Serialize};
+
+/// How a recording stands, as far as is known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordingState {
+    /// The talk goes on.
+    Making,
+    /// The talk is over, and nothing was known to be missing.
+    Made,
+    /// Something is missing: the disk failed, or was too slow.
+    Incomplete,
+}
+
+impl RecordingState {
+    /// As in the record.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RecordingState::Making => "making",
+            RecordingState::Made => "made",
+            RecordingState::Incomplete => "incomplete",
+        }
+    }
+}
+
+/// A recording inside the call object and the record.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RecordingView {
+    /// What its file's name begins with; absent while it is made.
+    pub name: Option<String>,
+    /// Whole seconds from the first bridge to the end of the customer's leg; absent while it is made.
+    pub seconds: Option<u64>,
+    /// How it stands.
+    pub state: RecordingState,
+}
