@@ -21,7 +21,7 @@ pub(super) struct Moments {
 }
 
 impl Moments {
-    /// The call entered a state. Its end is told by [`Moments::end`], when it is durable.
+    /// The call entered a state. Its end is told by [`Engine::told_end`], when it is durable.
     pub(super) fn enter(&mut self, at: Wall, state: CallState) {
         if state != CallState::Ended {
             let sequence = self.entered.last().map_or(0, |event| event.sequence) + 1;
