@@ -56,19 +56,21 @@ pub(super) fn emit(
     packet: &mut [u8],
     send: &mut impl FnMut(Outgoing, &mut [u8]),
 ) {
-    match active(secure) {
-        None => send(way, packet),
-        Some(secure) => {
-            let sealed = secure.seals.last_mut().and_then(|(_, seal)| seal.seal(packet));
-            if let Some(mut datagram) = sealed {
-                send(way, &mut datagram);
-            }
-        }
-    }
+    emit_by(Seal::seal, secure, way, packet, send);
 }
 
-/// Sends a report to a leg: sealed, where the leg is encrypted. What cannot be sealed is not sent.
+/// The same with a report.
 pub(super) fn emit_report(
+    secure: &mut Option<Box<Secure>>,
+    way: Outgoing,
+    packet: &mut [u8],
+    send: &mut impl FnMut(Outgoing, &mut [u8]),
+) {
+    emit_by(Seal::seal_report, secure, way, packet, send);
+}
+
+fn emit_by(
+    seal_as: fn(&mut Seal, &[u8]) -> Option<Vec<u8>>,
     secure: &mut Option<Box<Secure>>,
     way: Outgoing,
     packet: &mut [u8],
@@ -77,7 +79,7 @@ pub(super) fn emit_report(
     match active(secure) {
         None => send(way, packet),
         Some(secure) => {
-            let sealed = secure.seals.last_mut().and_then(|(_, seal)| seal.seal_report(packet));
+            let sealed = secure.seals.last_mut().and_then(|(_, seal)| seal_as(seal, packet));
             if let Some(mut datagram) = sealed {
                 send(way, &mut datagram);
             }
