@@ -22,7 +22,7 @@ pub use report::Report;
 /// What to measure.
 #[derive(Args, Clone, Debug)]
 pub struct BenchArgs {
-    /// Rates of calls per second to try, each for `--seconds`; empty: none
+    /// Rates of calls per second to try, each for `--seconds`; 0: none
     #[arg(long, value_delimiter = ',', default_value = "100,250,500,1000")]
     pub rates: Vec<u32>,
     /// Seconds of load at each rate
@@ -31,7 +31,7 @@ pub struct BenchArgs {
     /// Seconds of talk of each call of a rate
     #[arg(long, default_value_t = 1)]
     pub talk_seconds: u32,
-    /// Numbers of calls bridged at once, each relayed for `--relay-seconds`; empty: none
+    /// Numbers of calls bridged at once, each relayed for `--relay-seconds`; 0: none
     #[arg(long, value_delimiter = ',', default_value = "25,100,400,1000")]
     pub bridged: Vec<u32>,
     /// Seconds of relaying that are measured
@@ -107,11 +107,11 @@ fn measure(args: &BenchArgs) -> Result<Report, BenchError> {
     phones.wait_ended(20, Duration::from_secs(10));
     let idle = target.idle(Duration::from_secs(2))?;
     let mut report = Report::new(wall_micros, args, idle);
-    for calls in &args.bridged {
+    for calls in args.bridged.iter().filter(|calls| **calls > 0) {
         eprintln!("bench: relaying {calls} calls for {} s", args.relay_seconds);
         report.bridged.push(relay(args, &phones, &target, &mut first, *calls, wall_micros)?);
     }
-    for rate in &args.rates {
+    for rate in args.rates.iter().filter(|rate| **rate > 0) {
         eprintln!("bench: {rate} calls/s for {} s", args.seconds);
         report.rates.push(rate_of(args, &phones, &target, &mut first, *rate)?);
     }
