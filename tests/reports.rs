@@ -111,7 +111,7 @@ impl Capture {
 
 fn tshark(file: &std::path::Path, arguments: &[&str]) -> String {
     let mut command = Process::new("tshark");
-    command.arg("-r").arg(file).args(["-d", "udp.port==38801,rtcp", "-d", "udp.port==38803,rtcp"]).args(arguments);
+    command.arg("-r").arg(file).args(["-d", "udp.port==32721,rtcp", "-d", "udp.port==32723,rtcp"]).args(arguments);
     let output = command.output().expect("tshark runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
@@ -127,7 +127,7 @@ fn tshark_reads_every_report_and_the_goodbye_without_a_warning() {
     };
     let settings = MediaSettings {
         address: [127, 0, 0, 1].into(),
-        ports: (38_700, 38_709),
+        ports: (32_700, 32_709),
         threads: 1,
         tick_ms: 5,
         io: MediaIo::Portable,
@@ -135,7 +135,7 @@ fn tshark_reads_every_report_and_the_goodbye_without_a_warning() {
         alarms: Alarms::default(),
     };
     let media = MediaHandle::start(settings, Arc::new(NoPrompt), sinks).unwrap();
-    let phones = [Phone::new(&media, 0, 38_800), Phone::new(&media, 1, 38_802)];
+    let phones = [Phone::new(&media, 0, 32_720), Phone::new(&media, 1, 32_722)];
     media.command(Command::Bridge { a: phones[0].leg, b: phones[1].leg });
     let (mut capture, began) = (Capture::new(), Instant::now());
     // Until each has two reports: 9.4 s at most.
