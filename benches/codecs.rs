@@ -137,6 +137,7 @@ fn plan(codec: Codec, port: u16) -> MediaPlan {
         direction: Direction::BOTH,
         ptime_ms: 20,
         max_ptime_ms: 120,
+        fec: false,
         srtp: None,
     }
 }

@@ -11,12 +11,14 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use callbridge::clock::Wall;
-use callbridge::engine::api::{Reply, SupervisorWish};
+use callbridge::engine::api::{After, Reply, SupervisorWish};
 use callbridge::io::http::server::{Server, ServerLimits};
+use callbridge::io::http::webhooks::OutboxPort;
 use callbridge::io::http::{
     App, CallFilter, EnginePort, Health, Patience, Pending, RecordFilter, StorePort, StoreUnreadable, router,
 };
 use callbridge::io::passwords::{Verifier, VerifierLimits, hash_password};
+use callbridge::io::store::{Delivery, DeliveryFilter, DeliveryId, TestEvent};
 use callbridge::ladder::Ladder;
 use callbridge::model::{
     Business, BusinessId, CallId, CallRecord, CallState, CallView, Directory, Endpoint, InitiationMessage, LegView,
@@ -52,6 +54,10 @@ impl EnginePort for Instantly {
             recording: None,
             supervisors: Vec::new(),
             customer_answered_by: None,
+            source: Default::default(),
+            web_page: None,
+            note: None,
+            wait: None,
         };
         Box::pin(async move { Reply::Accepted(Box::new(view)) })
     }
@@ -61,7 +67,7 @@ impl EnginePort for Instantly {
     fn ladder(&self, _: BusinessId, _: CallId) -> Pending<'_, Reply> {
         Box::pin(async { Reply::Ladder(None) })
     }
-    fn watch(&self, _: BusinessId, _: CallId, _: u32) -> Pending<'_, Reply> {
+    fn watch(&self, _: BusinessId, _: CallId, _: After) -> Pending<'_, Reply> {
         Box::pin(async { Reply::Events(None) })
     }
     fn list(&self, _: BusinessId) -> Pending<'_, Reply> {
@@ -90,13 +96,27 @@ impl StorePort for Instantly {
     }
 }
 
+impl OutboxPort for Instantly {
+    fn deliveries(&self, _: DeliveryFilter) -> Pending<'_, Result<Vec<Delivery>, StoreUnreadable>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+    fn replay(&self, _: BusinessId, _: DeliveryId, _: Wall) -> Pending<'_, Result<bool, StoreUnreadable>> {
+        Box::pin(async { Ok(false) })
+    }
+    fn test(&self, _: TestEvent) -> Pending<'_, Result<bool, StoreUnreadable>> {
+        Box::pin(async { Ok(true) })
+    }
+}
+
 fn app() -> App {
     let id: BusinessId = "abc".parse().expect("an identifier");
     let business = Business::new(id.clone(), "ABC", hash_password("open sesame").expect("a hash"));
     let directory = Directory { businesses: [(id, Arc::new(business))].into() };
     App {
+        encryption: Arc::default(),
         engine: Arc::new(Instantly),
         store: Arc::new(Instantly),
+        outbox: Arc::new(Instantly),
         directory: Arc::new(ArcSwap::from_pointee(directory)),
         recordings: callbridge::io::recordings::Talks::new(std::path::Path::new("/nowhere")),
         verifier: Verifier::new(VerifierLimits::default()).expect("a verifier"),
@@ -104,6 +124,7 @@ fn app() -> App {
         clock: || Wall(0),
         patience: Patience::default(),
         followers: Default::default(),
+        door: callbridge::io::http::door::Door::new(&[7; 32], Vec::new()).unwrap(),
     }
 }
 

@@ -41,6 +41,7 @@ fn plan(attempt: u16, codec: Codec) -> MediaPlan {
         direction: Direction::BOTH,
         ptime_ms: 20,
         max_ptime_ms: 120,
+        fec: false,
         srtp: None,
         event_hz: 8000,
     }

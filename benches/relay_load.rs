@@ -175,6 +175,7 @@ impl Load {
                     direction: Direction::BOTH,
                     ptime_ms: 20,
                     max_ptime_ms: 120,
+                    fec: false,
                     srtp: None,
                     event_hz: 8000,
                 };

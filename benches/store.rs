@@ -6,9 +6,9 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use callbridge::clock::Wall;
-use callbridge::engine::api::{StoreFailure, StoreOp, StoreToken};
+use callbridge::engine::api::{CallEvent, StoreFailure, StoreOp, StoreToken, Watched};
 use callbridge::io::store::{SqliteStore, Store, WriterBounds};
-use callbridge::model::{CallId, Endpoint, InitiationMessage, Progress, StoredCall};
+use callbridge::model::{CallId, CallState, CallView, Endpoint, InitiationMessage, LegView, Progress, StoredCall};
 
 type Answers = Receiver<(StoreToken, Result<(), StoreFailure>)>;
 
@@ -33,6 +33,45 @@ fn accept(number: u64) -> StoreOp {
         },
         progress: Progress::default(),
     }))
+}
+
+/// A bridged call as the store sees it, but for its record: accepted, four marks; with an event each where it is told to a webhook.
+fn life(number: u64, told: bool) -> Vec<StoreOp> {
+    let accept = accept(number);
+    let StoreOp::Accept(stored) = &accept else { return Vec::new() };
+    let (id, created_at, message) = (stored.id, stored.created_at, stored.message.clone());
+    let call = CallView {
+        id,
+        business_id: message.business_id,
+        state: CallState::Bridged,
+        outcome: None,
+        customer: LegView::idle(message.customer.clone()),
+        representative: message.representatives.first().cloned().map(LegView::idle),
+        attempts: vec![LegView::idle(message.customer), LegView::idle(message.representatives[0].clone())],
+        created_at,
+        desired_contact_time: None,
+        bridged_at: Some(created_at),
+        ended_at: None,
+        billable_seconds: None,
+        reference: message.reference,
+        transferred_to: None,
+        transfers: 0,
+        recording: None,
+        supervisors: Vec::new(),
+        wait: None,
+        customer_answered_by: None,
+        source: Default::default(),
+        web_page: None,
+        note: None,
+    };
+    let progress = || StoreOp::Progress { call: id, progress: Box::default() };
+    let ops = std::iter::once(accept).chain((0..4).map(|_| progress()));
+    let tell = |(sequence, op): (u32, StoreOp)| {
+        let events = vec![CallEvent { sequence, at: created_at, state: CallState::Bridged }];
+        let told = Box::new(Watched { events, alarms: Vec::new(), call: call.clone() });
+        StoreOp::Telling { op: Box::new(op), told }
+    };
+    if told { (1..).zip(ops).map(tell).collect() } else { ops.collect() }
 }
 
 /// User and system time of this process.
@@ -63,6 +102,32 @@ fn main() {
     times.sort_by(f64::total_cmp);
     println!("one durable operation: p50 {:.0} µs, p99 {:.0} µs", times[250], times[495]);
     drop(store);
+
+    for told in [false, true] {
+        let (store, answers) = open(&folder.path().join(format!("told-{told}.db")));
+        let calls = 10_000;
+        let lives: Vec<StoreOp> = (0..calls).flat_map(|n| life(next + n, told)).collect();
+        next += calls;
+        let (operations, begun, before) = (lives.len(), Instant::now(), processor());
+        let mut in_flight = 0;
+        for op in lives {
+            if in_flight == 512 {
+                answers.recv().expect("an answer").1.expect("durable");
+                in_flight -= 1;
+            }
+            store.submit(StoreToken(0), op).expect("room");
+            in_flight += 1;
+        }
+        (0..in_flight).for_each(|_| answers.recv().expect("an answer").1.expect("durable"));
+        let (elapsed, busy) = (begun.elapsed(), processor() - before);
+        println!(
+            "a call of {} operations, {} its events: {:.0} calls/s, {:.0} µs of processor each",
+            operations / usize::try_from(calls).expect("small"),
+            if told { "with" } else { "without" },
+            calls as f64 / elapsed.as_secs_f64(),
+            micros(busy) / calls as f64
+        );
+    }
 
     for waiting in [8u64, 64, 512, 4096] {
         let (store, answers) = open(&folder.path().join(format!("group-{waiting}.db")));

@@ -1,5 +1,5 @@
 //! One packet of a talk in each of its ways through the shard, without sockets: relayed in clear, encrypted on one leg or both, with a
-//! recording, through a transcoder. What leaves with the tick is counted with the packet that made it.
+//! recording, listened to for keys, through a transcoder. What leaves with the tick is counted with the packet that made it.
 //! `cargo bench --bench ways`.
 
 use std::sync::Arc;
@@ -47,6 +47,7 @@ fn plan(attempt: u16, codec: Codec, suite: Option<Suite>) -> MediaPlan {
         direction: Direction::BOTH,
         ptime_ms: 20,
         max_ptime_ms: 120,
+        fec: false,
         srtp,
         event_hz: 8000,
     }
@@ -76,6 +77,11 @@ impl Talk {
 
     fn recorded(mut self) -> Talk {
         self.shard.command(Mono(0), Command::Record { a: leg(0), b: leg(1) });
+        self
+    }
+
+    fn listened_to(mut self) -> Talk {
+        self.shard.command(Mono(0), Command::HearKeys { leg: leg(0) });
         self
     }
 
@@ -110,6 +116,9 @@ impl Talk {
                 while let Some(event) = self.shard.poll_event() {
                     black_box(event);
                 }
+                while let Some(piece) = self.shard.poll_recorded() {
+                    black_box(piece);
+                }
             });
     }
 }
@@ -122,6 +131,12 @@ fn in_clear(bencher: Bencher<'_, '_>) {
 #[divan::bench(sample_count = 100, sample_size = 300)]
 fn recorded(bencher: Bencher<'_, '_>) {
     Talk::new([Codec::Pcmu; 2], [None; 2]).recorded().measure(bencher);
+}
+
+/// The phone did not agree to telephone-event: keys are listened for in its sound.
+#[divan::bench(sample_count = 100, sample_size = 300)]
+fn keys_listened_for(bencher: Bencher<'_, '_>) {
+    Talk::new([Codec::Pcmu; 2], [None; 2]).listened_to().measure(bencher);
 }
 
 #[divan::bench(args = Suite::ALL, sample_count = 100, sample_size = 300)]

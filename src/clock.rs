@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use utoipa::ToSchema;
 
 /// Microseconds on a monotonic scale whose zero is arbitrary (process start). Never stored, never compared across processes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -37,7 +38,8 @@ impl Sub<Mono> for Mono {
 }
 
 /// Milliseconds since the Unix epoch: what is stored, shown and billed. It may jump.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, ToSchema)]
+#[schema(as = Time, value_type = String, format = DateTime, example = "2026-11-24T13:30:00.123Z")]
 pub struct Wall(pub i64);
 
 impl Wall {

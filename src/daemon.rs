@@ -22,10 +22,12 @@ use crate::engine::{Engine, EngineConfig, Stir};
 use crate::io::clock::SystemClock;
 use crate::io::engine_thread::{self, EngineHandle, Hands};
 use crate::io::hep::Hep;
-use crate::io::http::adapters::ArchivePort;
+use crate::io::http::adapters::{ArchivePort, OutboxOf};
+use crate::io::http::door::Door;
 use crate::io::http::events::Followers;
 use crate::io::http::server::{Server, ServerLimits};
 use crate::io::http::{App, Health, Patience, Phase, admin_router, router};
+use crate::io::jose::Encryption;
 use crate::io::logs::{self, CallLog};
 use crate::io::media_thread::{Alarms, MediaHandle, MediaSettings, Sinks};
 use crate::io::passwords::{Verifier, VerifierLimits};
@@ -37,6 +39,7 @@ use crate::io::stir::StirError;
 use crate::io::store::{Archive, DirectoryWatch, SqliteStore, Store, WriterBounds, seed_businesses, watch_directory};
 use crate::io::telemetry::{self, Metrics};
 use crate::io::tls::ServerTls;
+use crate::io::webhooks::{Means, Webhooks};
 use crate::media::api::Prompts;
 use crate::routing::Switch;
 use crate::sip::api::{Locals, RefusedWhy};
@@ -106,6 +109,7 @@ pub struct Daemon {
     prompts: Arc<PromptLibrary>,
     recordings: Recordings,
     tls: Option<ServerTls>,
+    encryption: Arc<ArcSwap<Encryption>>,
     sip: SipSide,
     found: Found,
     resolver: Resolver,
@@ -113,7 +117,8 @@ pub struct Daemon {
     drained: Arc<Notify>,
     stop_http: watch::Sender<bool>,
     servers: Vec<tokio::task::JoinHandle<()>>,
-    _directory: DirectoryWatch,
+    webhooks: Webhooks,
+    directory: DirectoryWatch,
 }
 
 impl Daemon {
@@ -127,10 +132,7 @@ impl Daemon {
 
         let to_engine = engine.clone();
         let stored = Box::new(move |token, result| to_engine.stored(token, result));
-        let days = Duration::from_secs(u64::from(config.store.ladder_days) * 86_400);
-        let bounds = WriterBounds { ladders_kept: days, ..WriterBounds::default() };
-        let store = SqliteStore::open(&config.store.path, bounds, stored).map_err(part)?;
-        let store = Arc::new(store);
+        let store = Arc::new(SqliteStore::open(&config.store.path, writer_bounds(&config), stored).map_err(part)?);
         seed_businesses(&*store, &config.businesses).map_err(part)?;
         let folder = config.store.path.parent().map(Path::to_path_buf).unwrap_or_default();
         let prompts = Arc::new(PromptLibrary::start(&config.prompt, &config.speech, &folder).map_err(part)?);
@@ -155,6 +157,8 @@ impl Daemon {
         let mut pure = Engine::new(settings, StdRng::from_os_rng());
         pure.handle(clock.now(), Input::Directory(Arc::clone(&directory)));
         let open = store.open_calls().map_err(part)?;
+        let now = clock.now();
+        pure.recall_requests(now, &store.direct_requests(now.wall).map_err(part)?);
         pure.restore(clock.now(), open, store.last_alive().map_err(part)?);
         prompts.businesses_changed(&directory);
 
@@ -166,19 +170,25 @@ impl Daemon {
         let engine_thread = starting.run(pure, wires, clock, hands)?;
 
         let accounts = Arc::new(ArcSwap::new(directory));
-        let watch = watch_accounts(&store, &accounts, &engine, &prompts)?;
+        let means = Means::load(&config).map_err(part)?;
+        let webhooks = Webhooks::start(Arc::clone(&store), Arc::clone(&accounts), means, wall);
+        let watch = watch_accounts(&store, &accounts, &engine, &prompts, webhooks.accounts_changed())?;
         let health = Arc::new(Health::default());
         let tls = config.http.tls.as_ref().map(ServerTls::load).transpose().map_err(part)?;
+        let encryption = Arc::new(ArcSwap::from_pointee(Encryption::load(&config.encryption).map_err(part)?));
         let app = App {
             engine: Arc::new(engine.clone()),
             store: Arc::new(ArchivePort(Arc::clone(&store) as Arc<dyn Archive>)),
+            outbox: Arc::new(OutboxOf(Arc::clone(&store))),
             directory: accounts,
+            encryption: Arc::clone(&encryption),
             recordings: talks(&config),
             verifier: Verifier::new(VerifierLimits::default()).map_err(part)?,
             health: Arc::clone(&health),
             clock: wall,
             patience: Patience::default(),
             followers: Followers::default(),
+            door: Door::new(&store.secret().map_err(part)?, config.http.trusted_proxies.clone()).map_err(part)?,
         };
         let (stop_http, stopped) = watch::channel(false);
         let gauges = scrape(&metrics, &engine, &media);
@@ -201,6 +211,7 @@ impl Daemon {
             prompts,
             recordings,
             tls,
+            encryption,
             sip,
             found,
             resolver,
@@ -208,7 +219,8 @@ impl Daemon {
             drained,
             stop_http,
             servers,
-            _directory: watch,
+            webhooks,
+            directory: watch,
         })
     }
 
@@ -227,20 +239,26 @@ impl Daemon {
         if let (Some(tls), Some(files)) = (&self.tls, &new.http.tls) {
             tls.reload(Some(files)).map_err(part)?;
         }
+        let encryption = Encryption::load(&new.encryption).map_err(part)?;
         let stir = stir(&new)?;
+        let means = Means::load(&new).map_err(part)?;
+        self.encryption.store(Arc::new(encryption));
         self.sip.reload(&new.sip).map_err(part)?;
         seed_businesses(&*self.store, &new.businesses).map_err(part)?;
         self.engine.reconfigure(engine_config(&new, &self.locals, stir));
         self.resolver = Resolver::start(&new, &self.found);
+        self.webhooks.reload(means);
         let old = &self.config;
         let fixed = [
             ("[http] listen", old.http.listen != new.http.listen || old.http.tls.is_some() != new.http.tls.is_some()),
+            ("[http] trusted_proxies", old.http.trusted_proxies != new.http.trusted_proxies),
             ("[admin] listen", old.admin.listen != new.admin.listen),
             ("[sip] listen", old.sip.listen != new.sip.listen || old.sip.tls.is_some() != new.sip.tls.is_some()),
             ("[media]", media_settings(old) != media_settings(&new)),
             ("[store] url", old.store.path != new.store.path),
             ("[recording]", old.recording != new.recording),
             ("[hep]", old.hep != new.hep),
+            ("[webhooks] keep_days", old.webhooks.keep_days != new.webhooks.keep_days),
         ];
         self.config.call = new.call;
         Ok(fixed.into_iter().filter_map(|(key, changed)| changed.then_some(key)).collect())
@@ -264,7 +282,10 @@ impl Daemon {
         let (engine_thread, sip) = (self.engine_thread, self.sip);
         let _ended = tokio::task::spawn_blocking(move || engine_thread.join()).await;
         sip.stop().await;
+        // The last calls have told their end; what is not taken by now is sent at the next start.
+        self.webhooks.stop().await;
         let joined = tokio::task::spawn_blocking(move || {
+            drop(self.directory);
             drop(self.media);
             drop(self.recordings);
             drop(self.prompts);
@@ -370,11 +391,13 @@ fn watch_accounts(
     accounts: &Arc<ArcSwap<crate::model::Directory>>,
     engine: &EngineHandle,
     prompts: &Arc<PromptLibrary>,
+    told: impl Fn() + Send + 'static,
 ) -> Result<DirectoryWatch, DaemonError> {
     let (accounts, engine, prompts) = (Arc::clone(accounts), engine.clone(), Arc::clone(prompts));
     let changed = move |directory: Arc<crate::model::Directory>| {
         prompts.businesses_changed(&directory);
         accounts.store(Arc::clone(&directory));
+        told();
         engine.directory(directory);
     };
     watch_directory(Arc::clone(store) as Arc<dyn Archive>, ACCOUNTS, changed).map_err(part)
@@ -408,9 +431,15 @@ fn not_listening(error: ListenError) -> DaemonError {
     }
 }
 
+fn writer_bounds(config: &Config) -> WriterBounds {
+    let days = |days: u32| Duration::from_secs(u64::from(days) * 86_400);
+    let (ladders_kept, events_kept) = (days(config.store.ladder_days), days(config.webhooks.keep_days));
+    WriterBounds { ladders_kept, events_kept, ..WriterBounds::default() }
+}
+
 /// Where talks are kept, and how.
 fn talks(config: &Config) -> Talks {
-    let RecordingConfig { folder, key, keep_days } = &config.recording;
+    let RecordingConfig { folder, key, keep_days, .. } = &config.recording;
     Talks {
         folder: folder.clone(),
         key: key.map(|key| RecordingKey::new(key.0)),
@@ -456,6 +485,7 @@ fn engine_config(config: &Config, locals: &Locals, stir: Option<Stir>) -> Engine
         max_ahead: seconds(call.max_ahead_seconds),
         max_calls: usize::try_from(call.max_calls).unwrap_or(usize::MAX),
         strays_per_second: config.sip.max_strays_per_second,
+        consent: config.recording.consent,
         switches: config.switches.iter().map(switch).collect(),
         stir,
     }

@@ -186,8 +186,8 @@ fn a_second_daemon_on_one_store_is_told_why_it_may_not() {
     drop(first);
 }
 
-#[test]
-fn records_are_printed_as_json_lines_and_as_csv() {
+/// A store with three ended calls of two businesses.
+fn with_records() -> Place {
     let place = Place::new(LEAST);
     let (tell, told) = std::sync::mpsc::channel();
     let stored = Box::new(move |_, result: Result<(), _>| tell.send(result).unwrap_or_default());
@@ -197,6 +197,12 @@ fn records_are_printed_as_json_lines_and_as_csv() {
         store.submit(callbridge::engine::api::StoreToken(0), ended(number, business)).expect("room");
         told.recv().expect("an answer").expect("durable");
     }
+    place
+}
+
+#[test]
+fn records_are_printed_as_json_lines_and_as_csv() {
+    let place = with_records();
     let jsonl = good(place.run("cdr --business abc", ""));
     let records: Vec<serde_json::Value> =
         jsonl.lines().map(|line| serde_json::from_str(line).expect("one object a line")).collect();
@@ -209,6 +215,22 @@ fn records_are_printed_as_json_lines_and_as_csv() {
     let attempts = good(place.run("cdr --attempts --to 2023-11-15", ""));
     assert_eq!(attempts.lines().count(), 1, "{attempts}");
     assert!(attempts.contains("\"role\":\"customer\""), "{attempts}");
+}
+
+#[test]
+fn an_invoice_is_the_sum_of_a_business_s_records_of_the_period() {
+    let place = with_records();
+    good(place.run("business add abc --name ABC --password-stdin", "open sesame\n"));
+    let json = good(place.run("bill --business abc --month 2023-11", ""));
+    let invoice: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!((&invoice["name"], &invoice["totals"][0]["calls"]), (&"ABC".into(), &2.into()), "{json}");
+    assert_eq!(invoice["lines"][0]["day"], "2023-11-14");
+    let csv = good(place.run("bill --business abc --from 2023-11-15 --to 2023-12-01 --format csv", ""));
+    assert_eq!(csv.lines().last(), Some(",total,USD,1,0,0,0,0,0,0"), "{csv}");
+    let page = good(place.run("bill --business abc --month 2023-11 --format html", ""));
+    assert!(page.contains("<h1>Invoice of ABC</h1>") && page.contains("0.00 USD"), "{page}");
+    let nobody = place.run("bill --business xyz --month 2023-11", "");
+    assert_eq!(nobody.code, Some(1), "{}", nobody.err);
 }
 
 /// A busy customer, a day after the other.

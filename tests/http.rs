@@ -4,8 +4,14 @@
 #[allow(dead_code, reason = "every test program uses its part of the stage")]
 mod support;
 
+#[path = "http/described.rs"]
+mod described;
+#[path = "http/direct.rs"]
+mod direct;
 #[path = "http/following.rs"]
 mod following;
+#[path = "http/sealed.rs"]
+mod sealed;
 #[path = "http/secure.rs"]
 mod secure;
 
@@ -35,10 +41,19 @@ impl Equipment {
     }
 
     fn with(call: &[(&'static str, u32)]) -> Equipment {
+        Equipment::and(call, "")
+    }
+
+    /// With more of the business or of the file.
+    fn and(call: &[(&'static str, u32)], more: &str) -> Equipment {
+        Equipment::set_up(Setup { call: call.to_vec(), more: more.to_owned(), ..Setup::default() })
+    }
+
+    fn set_up(setup: Setup) -> Equipment {
         let port = ports::port();
         let switch = UdpSocket::bind(ports::loopback(port)).expect("a free port");
         let switches = vec![Switch::new("silent", port, &["+1"])];
-        let daemon = Daemon::start(&Setup { switches, call: call.to_vec(), ..Setup::default() });
+        let daemon = Daemon::start(&Setup { switches, ..setup });
         Equipment { daemon, _switch: switch }
     }
 

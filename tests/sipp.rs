@@ -12,6 +12,8 @@ mod customer;
 mod dialog;
 #[path = "sipp/digits.rs"]
 mod digits;
+#[path = "sipp/direct.rs"]
+mod direct;
 #[path = "sipp/early.rs"]
 mod early;
 #[path = "sipp/equipment.rs"]
@@ -20,6 +22,8 @@ mod equipment;
 mod identity;
 #[path = "sipp/loss.rs"]
 mod loss;
+#[path = "sipp/machines.rs"]
+mod machines;
 #[path = "sipp/malformed.rs"]
 mod malformed;
 #[path = "sipp/names.rs"]

@@ -1,6 +1,11 @@
 //! Is this business allowed this call now: the account, its rate, its bounds. Pure; credentials are verified before, in `io`.
 //! Owns the permits that count live and scheduled calls; they return themselves when dropped (field.md 14).
 
+pub mod direct;
+pub mod follow;
+pub mod page_token;
+pub mod work;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,1 +1,3 @@
 //! Representatives, availability, skills, queues, choice (issue 6). Pure.
+
+pub mod named;

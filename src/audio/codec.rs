@@ -204,6 +204,13 @@ impl Encoder {
         self.codec
     }
 
+    /// So many percent of the payloads are expected not to arrive. Of use to Opus alone, which can tell twice what matters.
+    pub fn expect_loss(&mut self, percent: u8) {
+        if let Encoding::Opus(encoder) = &mut self.kind {
+            encoder.expect_loss(percent);
+        }
+    }
+
     /// Appends one payload made of these samples: a [packet time](Codec::packet_ms) of the codec. False (and nothing appended) only for
     /// Opus, where the samples are no packet time of it.
     pub fn encode(&mut self, samples: &[i16], payload: &mut Vec<u8>) -> bool {

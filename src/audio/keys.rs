@@ -10,25 +10,31 @@ use crate::model::Key;
 const BLOCK: usize = 102;
 const ROWS: [f64; 4] = [697.0, 770.0, 852.0, 941.0];
 const COLUMNS: [f64; 4] = [1209.0, 1336.0, 1477.0, 1633.0];
+/// Twice the cosine of each tone's angle from sample to sample.
+const ROW_FACTORS: [f32; 4] = [1.707_737_8, 1.645_281_1, 1.568_687, 1.478_204_6];
+const COLUMN_FACTORS: [f32; 4] = [1.164_104, 0.996_370_2, 0.798_618_4, 0.568_532_7];
 const KEYS: [[char; 4]; 4] = [['1', '2', '3', 'A'], ['4', '5', '6', 'B'], ['7', '8', '9', 'C'], ['*', '0', '#', 'D']];
 /// Looks in a row that must agree: no key is shorter than 23 ms (Q.24), none of 40 ms is missed.
 const PRESSED: u8 = 2;
 /// Looks in a row without the key: an interruption of 10 ms does not end it, a pause of 40 ms does.
 const RELEASED: u8 = 2;
-/// Fainter than this mean square is nothing: about -40 dBm0.
-const FAINTEST: f64 = 100.0 * 100.0;
+/// What is fainter on (quadratic) average is nothing: about -40 dBm0.
+const FAINTEST: f32 = 100.0;
 /// A column may be so much stronger than its row (4 dB), a row than its column (8 dB); as power, with 1 dB of grace.
-const TWIST: f64 = 3.2;
-const REVERSE_TWIST: f64 = 8.0;
+const TWIST: f32 = 3.2;
+const REVERSE_TWIST: f32 = 8.0;
 /// The strongest of a group stands so far above the others of it, as power.
-const ABOVE: f64 = 6.0;
+const ABOVE: f32 = 6.0;
 /// The pair holds at least this share of all that is heard: speech has more besides.
-const SHARE: f64 = 0.72;
+const SHARE: f32 = 0.72;
 
 /// Listens to one leg.
 #[derive(Clone, Debug)]
 pub struct KeyEar {
-    block: Vec<f64>,
+    block: [i16; BLOCK],
+    filled: usize,
+    /// The block before, which nobody has looked at.
+    unseen: Option<[i16; BLOCK]>,
     /// What the last looks said, and how many of them in a row.
     last: Option<Key>,
     times: u8,
@@ -38,7 +44,7 @@ pub struct KeyEar {
 
 impl Default for KeyEar {
     fn default() -> KeyEar {
-        KeyEar { block: Vec::with_capacity(BLOCK), last: None, times: 0, down: None }
+        KeyEar { block: [0; BLOCK], filled: 0, unseen: None, last: None, times: 0, down: None }
     }
 }
 
@@ -62,15 +68,42 @@ impl KeyEar {
 
     /// Hears the next samples (8 kHz) and says each key once, when it has been down long enough.
     pub fn hear(&mut self, samples: &[i16], mut pressed: impl FnMut(Key)) {
-        for sample in samples {
-            self.block.push(f64::from(*sample));
-            if self.block.len() == BLOCK {
-                let heard = key_in(&self.block);
-                self.block.clear();
-                if let Some(key) = self.look(heard) {
-                    pressed(key);
-                }
+        let mut rest = samples;
+        while !rest.is_empty() {
+            let room = self.block.get_mut(self.filled..).unwrap_or_default();
+            let (next, later) = rest.split_at(room.len().min(rest.len()));
+            room.iter_mut().zip(next).for_each(|(place, sample)| *place = *sample);
+            rest = later;
+            self.filled += next.len();
+            if self.filled == BLOCK {
+                self.filled = 0;
+                self.look_or_wait(&mut pressed);
             }
+        }
+    }
+
+    /// A block is whole. While no key is heard every second one is left out: a press fills two in a row, so one of them is looked at, and
+    /// then the one before it, too.
+    fn look_or_wait(&mut self, pressed: &mut impl FnMut(Key)) {
+        let idle = self.down.is_none() && self.last.is_none();
+        let Some(before) = self.unseen.take() else {
+            if idle {
+                self.unseen = Some(self.block);
+            } else {
+                self.look_at(key_in(&self.block), pressed);
+            }
+            return;
+        };
+        let heard = key_in(&self.block);
+        if heard.is_some() {
+            self.look_at(key_in(&before), pressed);
+            self.look_at(heard, pressed);
+        }
+    }
+
+    fn look_at(&mut self, heard: Option<Key>, pressed: &mut impl FnMut(Key)) {
+        if let Some(key) = self.look(heard) {
+            pressed(key);
         }
     }
 
@@ -92,37 +125,51 @@ impl KeyEar {
     }
 }
 
-/// The key that fills this block.
-fn key_in(block: &[f64]) -> Option<Key> {
-    let energy: f64 = block.iter().map(|sample| sample * sample).sum();
-    let count = block.len() as f64;
-    if energy < FAINTEST * count {
+/// The key that fills this block. Nearly every look at a talk ends at the energy or at the rows: the columns are looked at only
+/// beneath a row that could be a key's.
+fn key_in(block: &[i16; BLOCK]) -> Option<Key> {
+    // Quick, and true of most of what is quiet.
+    if block.iter().all(|sample| sample.unsigned_abs() < FAINTEST as u16) {
         return None;
     }
-    let (row, row_power) = strongest(block, &ROWS)?;
-    let (column, column_power) = strongest(block, &COLUMNS)?;
-    let twisted = column_power > row_power * TWIST || row_power > column_power * REVERSE_TWIST;
+    let (row, row_power) = strongest(block, &ROW_FACTORS)?;
+    let energy = block.iter().map(|sample| f32::from(*sample).powi(2)).sum::<f32>();
+    if energy < FAINTEST * FAINTEST * BLOCK as f32 {
+        return None;
+    }
     // A tone of amplitude a has the energy a²·n/2 and the power (a·n/2)²: their ratio is n/2.
-    let share = (row_power + column_power) / (energy * count / 2.0);
-    if twisted || share < SHARE {
+    let wanted = SHARE * energy * BLOCK as f32 / 2.0;
+    if row_power * (1.0 + TWIST) < wanted {
+        return None;
+    }
+    let (column, column_power) = strongest(block, &COLUMN_FACTORS)?;
+    let twisted = column_power > row_power * TWIST || row_power > column_power * REVERSE_TWIST;
+    if twisted || row_power + column_power < wanted {
         return None;
     }
     Key::of(*KEYS.get(row)?.get(column)?)
 }
 
 /// The one of these tones that stands out, and its power.
-fn strongest(block: &[f64], tones: &[f64; 4]) -> Option<(usize, f64)> {
-    let powers = tones.map(|hertz| goertzel(block, hertz));
+fn strongest(block: &[i16; BLOCK], factors: &[f32; 4]) -> Option<(usize, f32)> {
+    let mut powers = [0.0; 4];
+    goertzel(block, factors, &mut powers);
     let (at, power) = powers.into_iter().enumerate().max_by(|a, b| a.1.total_cmp(&b.1))?;
     let clear = powers.iter().enumerate().all(|(other, weaker)| other == at || weaker * ABOVE < power);
     clear.then_some((at, power))
 }
 
-/// The power of one tone in a block (Goertzel).
-fn goertzel(block: &[f64], hertz: f64) -> f64 {
-    let factor = 2.0 * (TAU * hertz / 8000.0).cos();
-    let (one, two) = block.iter().fold((0.0, 0.0), |(one, two), sample| (factor * one - two + sample, one));
-    one * one + two * two - factor * one * two
+/// The powers of four tones in a block (Goertzel), side by side. A function of its own, whose four results lie side by side, too: so
+/// the compiler has one instruction do all four.
+#[inline(never)]
+fn goertzel(block: &[i16; BLOCK], factors: &[f32; 4], powers: &mut [f32; 4]) {
+    let (mut one, mut two) = ([0.0f32; 4], [0.0f32; 4]);
+    for sample in block {
+        let sample = f32::from(*sample);
+        let next = std::array::from_fn(|tone| factors[tone] * one[tone] - two[tone] + sample);
+        (one, two) = (next, one);
+    }
+    *powers = std::array::from_fn(|at| one[at] * one[at] + two[at] * two[at] - factors[at] * one[at] * two[at]);
 }
 
 #[cfg(test)]
@@ -170,6 +217,13 @@ mod tests {
                 line.resize(line.len() + 40 * 8, 0);
             }
             assert_eq!(heard(&line), letters, "offset {offset}");
+        }
+    }
+
+    #[test]
+    fn the_factors_are_those_of_the_tones() {
+        for (hertz, factor) in ROWS.iter().zip(ROW_FACTORS).chain(COLUMNS.iter().zip(COLUMN_FACTORS)) {
+            assert_eq!((2.0 * (TAU * hertz / 8000.0).cos()) as f32, factor);
         }
     }
 

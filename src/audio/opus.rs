@@ -7,7 +7,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use ropus::{Application, Bitrate, Channels, DecodeMode, Signal};
+use ropus::{Application, Bitrate, Channels, DecodeMode, InbandFec, Signal};
 
 use super::codec::Rate;
 
@@ -15,6 +15,8 @@ use super::codec::Rate;
 pub const LONGEST_MS: usize = 120;
 /// The longest packet that we make: as long as 60 ms of G.711.
 pub const MAX_PACKET: usize = 480;
+/// Beyond this, in percent, more correction helps nobody.
+const MOST_LOSS: u8 = 30;
 /// How hard the encoder tries, 0 to 10 (docs/performance.md has the cost).
 const COMPLEXITY: u8 = 5;
 
@@ -102,14 +104,38 @@ fn decoder(rate: Rate) -> Option<ropus::Decoder> {
 /// A stream being encoded.
 pub struct Encoder {
     inner: Option<ropus::Encoder>,
-    /// The frame of silence that stands for what could not be encoded.
     rate: Rate,
+    /// Percent of its packets that are expected to be lost.
+    loss: u8,
 }
 
 impl Encoder {
     /// Of samples at this rate.
     pub fn new(rate: Rate) -> Encoder {
-        Encoder { inner: encoder(rate), rate }
+        Encoder { inner: encoder(rate), rate, loss: 0 }
+    }
+
+    /// So many percent of the packets are expected not to arrive: each tells something of the one before it (RFC 6716 §2.1.7), for
+    /// half as many bits again. At zero none does.
+    pub fn expect_loss(&mut self, percent: u8) {
+        let percent = percent.min(MOST_LOSS);
+        if percent != self.loss {
+            self.loss = percent;
+            self.heed_loss();
+        }
+    }
+
+    fn heed_loss(&mut self) {
+        let Some(inner) = &mut self.inner else { return };
+        let mode = if self.loss == 0 { InbandFec::Disabled } else { InbandFec::Enabled };
+        // What is told twice is paid for: at the rate of once there would be no room for it, and the crate would leave it out.
+        let bits = if self.loss == 0 { bits(self.rate) } else { bits(self.rate) * 3 / 2 };
+        if let Ok(rate) = Bitrate::try_bits(bits) {
+            let _ = inner.set_bitrate(rate);
+        }
+        // None of these numbers is one that it could refuse; refused, it would sound as before.
+        let _ = inner.set_packet_loss_perc(self.loss);
+        let _ = inner.set_inband_fec(mode);
     }
 
     /// Appends one packet of these samples: 10, 20, 40 or 60 ms of them. False: they are no such packet.
@@ -121,6 +147,7 @@ impl Encoder {
         let done = catch_unwind(AssertUnwindSafe(|| inner.encode(samples, room)));
         if done.is_err() {
             self.inner = encoder(self.rate);
+            self.heed_loss();
         }
         let length = done.ok().and_then(Result::ok);
         out.truncate(before + length.unwrap_or(0));
@@ -128,15 +155,19 @@ impl Encoder {
     }
 }
 
-/// Speech, at what is good quality for the band (RFC 7587 §3.1.1).
-fn encoder(rate: Rate) -> Option<ropus::Encoder> {
-    let bits = match rate {
+/// What is good quality for the band (RFC 7587 §3.1.1), in bits a second.
+fn bits(rate: Rate) -> u32 {
+    match rate {
         Rate::Hz8000 => 16_000,
         Rate::Hz16000 => 24_000,
         Rate::Hz48000 => 40_000,
-    };
+    }
+}
+
+/// Speech.
+fn encoder(rate: Rate) -> Option<ropus::Encoder> {
     ropus::Encoder::builder(rate.hertz(), Channels::Mono, Application::Voip)
-        .bitrate(Bitrate::try_bits(bits).ok()?)
+        .bitrate(Bitrate::try_bits(bits(rate)).ok()?)
         .complexity(COMPLEXITY)
         .signal(Signal::Voice)
         .build()
@@ -207,6 +238,35 @@ mod tests {
         assert_eq!(heard.len(), 8000);
         let gap = &heard[4800..4960];
         assert!(share_at(gap, 440.0) > 0.6 && rms(gap) > 2000.0, "{} {}", share_at(gap, 440.0), rms(gap));
+    }
+
+    /// Whether a packet of 20 ms has something of the one before it: the second flag of SILK (RFC 6716 §4.2.3).
+    fn tells_of_the_last(packet: &[u8]) -> bool {
+        packet[0] >> 3 < 16 && packet.get(1).is_some_and(|flags| flags & 0x40 != 0)
+    }
+
+    #[test]
+    fn packets_tell_of_the_one_before_where_loss_is_expected_and_only_there() {
+        let speech = crate::audio::wav::read(include_bytes!("../../assets/unavailable.wav")).unwrap();
+        for rate in [Rate::Hz8000, Rate::Hz16000] {
+            let mut samples = Vec::new();
+            crate::audio::resample::Resampler::new(Rate::Hz8000, rate).process(&speech, &mut samples);
+            let mut encoder = Encoder::new(rate);
+            let count = |encoder: &mut Encoder, percent| {
+                encoder.expect_loss(percent);
+                let pack = |frame: &[i16]| {
+                    let mut packet = Vec::new();
+                    assert!(encoder.encode(frame, &mut packet));
+                    tells_of_the_last(&packet)
+                };
+                samples.chunks_exact(rate.samples(20)).take(150).map(pack).filter(|tells| *tells).count()
+            };
+            assert_eq!(count(&mut encoder, 0), 0);
+            let told = count(&mut encoder, 10);
+            assert!(told > 75, "{rate:?}: {told} of 150");
+            assert!(count(&mut encoder, 200) > 75, "more than is believed");
+            assert!(count(&mut encoder, 0) <= 1);
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod client;
 mod phones;
 mod report;
+mod talk;
 mod target;
 mod voice;
 mod wall;
@@ -43,6 +44,9 @@ pub struct BenchArgs {
     /// `[media] io` of the daemon that is started: auto, portable or one-socket
     #[arg(long, default_value = "auto", value_parser = ["auto", "portable", "one-socket"])]
     pub io: String,
+    /// What the talks are like
+    #[command(flatten)]
+    pub talk: talk::Talk,
     /// Measure a running daemon instead of starting one; needs --pid, --sip, --business and --password-file
     #[arg(long, requires_all = ["pid", "sip", "business", "password_file"])]
     pub url: Option<SocketAddr>,
@@ -96,7 +100,7 @@ pub fn run(args: &BenchArgs) -> ExitCode {
 
 fn measure(args: &BenchArgs) -> Result<Report, BenchError> {
     let wall_micros = wall::micros_per_packet()?;
-    let phones = phones::Phones::start(args.sip)?;
+    let phones = phones::Phones::start(args.sip, &args.talk)?;
     let target = target::Target::start(args, phones.address())?;
     target::pin(1)?;
     // What the first call alone brings into memory (numbering plans, first pages) is no cost of a call.

@@ -13,7 +13,8 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::micros;
-use super::voice::{PACKET, Window, packet, send_all, spoken};
+use super::talk::{self, Described, Speech, Srtp, Talk};
+use super::voice::{Window, send_all};
 use crate::io::batch::Batch;
 use crate::phone::message::{Message, Start, finish, parameter, user_of};
 
@@ -39,16 +40,19 @@ struct Shared {
 }
 
 impl Phones {
-    /// Phones that listen for SIP there, or on a free port.
-    pub fn start(listen: Option<SocketAddr>) -> io::Result<Phones> {
+    /// Phones that listen for SIP there, or on a free port, and talk like this.
+    pub fn start(listen: Option<SocketAddr>, talk: &Talk) -> io::Result<Phones> {
         let sip = UdpSocket::bind(listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0))))?;
         let address = sip.local_addr()?;
         let shared = Arc::new(Shared::default());
-        let rtp = [roomy(address)?, roomy(address)?];
+        let ([one, one_reports], [other, other_reports]) = (pair(address)?, pair(address)?);
         let work = Work {
             sip: sized(sip)?,
             address,
-            rtp,
+            rtp: [one, other],
+            reports: [one_reports, other_reports],
+            speech: Speech::new(talk),
+            talk: talk.clone(),
             legs: Vec::new(),
             by_call_id: HashMap::new(),
             by_port: [HashMap::new(), HashMap::new()],
@@ -120,8 +124,23 @@ fn wait(counter: &AtomicU32, wanted: u32, longest: Duration) -> u32 {
     counter.load(Ordering::Relaxed)
 }
 
-fn roomy(address: SocketAddr) -> io::Result<UdpSocket> {
-    sized(UdpSocket::bind(SocketAddr::new(address.ip(), 0))?)
+/// A port for RTP and the next for RTCP: where nobody listens, the kernel would answer each report with an ICMP message, at the
+/// cost of whom we measure.
+fn pair(address: SocketAddr) -> io::Result<[UdpSocket; 2]> {
+    let mut tried = Vec::new();
+    for _ in 0..64 {
+        let rtp = UdpSocket::bind(SocketAddr::new(address.ip(), 0))?;
+        let port = rtp.local_addr()?.port();
+        if port.is_multiple_of(2)
+            && let Ok(rtcp) = UdpSocket::bind(SocketAddr::new(address.ip(), port | 1))
+        {
+            rtcp.set_nonblocking(true)?;
+            return Ok([sized(rtp)?, rtcp]);
+        }
+        // Kept, so that no port is tried twice.
+        tried.push(rtp);
+    }
+    Err(io::ErrorKind::AddrInUse.into())
 }
 
 fn sized(socket: UdpSocket) -> io::Result<UdpSocket> {
@@ -142,6 +161,8 @@ struct Leg {
     /// From and To of our own requests, and the remote target.
     ours: (String, String, String),
     answer: Vec<u8>,
+    described: Described,
+    srtp: Option<Box<Srtp>>,
     acked_at: Option<u64>,
     first_heard: bool,
     first_relayed: bool,
@@ -155,6 +176,9 @@ struct Work {
     sip: UdpSocket,
     address: SocketAddr,
     rtp: [UdpSocket; 2],
+    reports: [UdpSocket; 2],
+    talk: Talk,
+    speech: Speech,
     legs: Vec<Leg>,
     by_call_id: HashMap<String, usize>,
     by_port: [HashMap<u16, usize>; 2],
@@ -181,11 +205,13 @@ impl Work {
             for side in 0..2 {
                 while let Ok(got) = batch.receive(&self.rtp[side]) {
                     let now = micros();
-                    batch.datagrams().for_each(|(from, bytes)| self.hear(side, from.port(), spoken(bytes), now));
+                    batch.datagrams().for_each(|(from, bytes)| self.hear(side, from.port(), bytes, now));
                     if got < crate::io::batch::BATCH {
                         break;
                     }
                 }
+                // Nobody reads what they say.
+                while self.reports[side].recv(&mut buffer).is_ok() {}
             }
             while tick <= micros() / 1000 {
                 self.talk((tick % 20) as usize);
@@ -208,8 +234,15 @@ impl Work {
         let _woken = poll(&mut sockets, Some(&timeout));
     }
 
-    fn hear(&mut self, side: usize, port: u16, said: Option<(u32, u64)>, now: u64) {
+    fn hear(&mut self, side: usize, port: u16, bytes: &[u8], now: u64) {
         let Some(leg) = self.by_port[side].get(&port).and_then(|at| self.legs.get_mut(*at)) else { return };
+        let opened = leg.srtp.as_mut().map(|srtp| srtp.open(bytes));
+        if opened == Some(None) {
+            self.window.strange += 1;
+            return;
+        }
+        let clear = opened.flatten();
+        let said = self.speech.heard(clear.as_deref().unwrap_or(bytes), self.answered.contains_key(&leg.number));
         if !leg.first_heard {
             leg.first_heard = true;
             if let (0, Some(acked)) = (leg.side, leg.acked_at) {
@@ -221,7 +254,9 @@ impl Work {
             return;
         };
         self.window.relayed += 1;
-        self.window.delay(now.saturating_sub(said_at));
+        if let Some(said_at) = said_at {
+            self.window.delay(now.saturating_sub(said_at));
+        }
         if let Some(expected) = leg.expected {
             self.window.lost += u64::from(sequence.saturating_sub(expected));
         }
@@ -284,11 +319,12 @@ impl Work {
             self.window.invites.push((number, now));
         }
         self.reply(from, message, 180, "");
-        let port = self.rtp[side].local_addr().map_or(0, |a| a.port());
-        let body = format!(
-            "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n",
-            ip = self.address.ip()
-        );
+        let ours = SocketAddr::new(self.address.ip(), self.rtp[side].local_addr().map_or(0, |a| a.port()));
+        let described = talk::answer(&self.talk, side, message.body, ours, self.legs.len());
+        let Some((body, described, srtp)) = described else {
+            self.window.strange += 1;
+            return self.reply(from, message, 488, "");
+        };
         let answer = self.answer(message, 200, &body);
         let target = message.get("Contact").map(|c| c.trim_matches(['<', '>']).to_owned()).unwrap_or_default();
         let to = format!("{};tag=p{}", message.get("To").unwrap_or_default(), self.legs.len());
@@ -306,6 +342,8 @@ impl Work {
             call_id,
             ours: (to, message.get("From").unwrap_or_default().to_owned(), target),
             answer,
+            described,
+            srtp,
             acked_at: None,
             first_heard: false,
             first_relayed: false,
@@ -369,10 +407,14 @@ impl Work {
     /// Everybody whose turn this millisecond is says 20 ms.
     fn talk(&mut self, slot: usize) {
         let now = micros();
-        let mut said: [Vec<(SocketAddr, [u8; PACKET])>; 2] = Default::default();
+        let mut said: [Vec<(SocketAddr, Vec<u8>)>; 2] = Default::default();
         for at in &self.slots[slot] {
             if let Some(leg) = self.legs.get_mut(*at) {
-                said[leg.side].push((leg.remote_rtp, packet(*at as u32, leg.sequence, now)));
+                let mut bytes = self.speech.packet(leg.side, leg.described, *at as u32, leg.sequence, now);
+                if let Some(srtp) = &mut leg.srtp {
+                    bytes = srtp.seal(&bytes);
+                }
+                said[leg.side].push((leg.remote_rtp, bytes));
                 leg.sequence = leg.sequence.wrapping_add(1);
             }
         }

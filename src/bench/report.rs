@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::BenchArgs;
 use super::client::Placed;
+use super::talk::Talk;
 use super::target::Idle;
 use super::voice::{Window, percentile_ms};
 
@@ -18,6 +19,8 @@ pub struct Report {
     pub tick_ms: u16,
     /// `[media] io`.
     pub io: String,
+    /// What the talks were like.
+    pub talk: Talk,
     /// The daemon with no call.
     pub idle: Idle,
     /// Bridged calls.
@@ -29,8 +32,8 @@ pub struct Report {
 impl Report {
     /// A report without measurements yet.
     pub fn new(wall_micros_per_packet: f64, args: &BenchArgs, idle: Idle) -> Report {
-        let (tick_ms, io) = (args.tick_ms, args.io.clone());
-        Report { wall_micros_per_packet, tick_ms, io, idle, bridged: Vec::new(), rates: Vec::new() }
+        let (tick_ms, io, talk) = (args.tick_ms, args.io.clone(), args.talk.clone());
+        Report { wall_micros_per_packet, tick_ms, io, talk, idle, bridged: Vec::new(), rates: Vec::new() }
     }
 }
 

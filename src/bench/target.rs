@@ -59,10 +59,13 @@ impl Target {
             "[http]\nlisten = \"{http}\"\n[admin]\nlisten = \"{admin}\"\n[sip]\nlisten = [\"udp:{sip}\"]\n\
              [media]\nports = \"10000-32000\"\ntick_ms = {}\nio = \"{}\"\n[call]\nmax_calls = 20000\nmax_call_seconds = 3600\n\
              [store]\nurl = \"sqlite:bench.db\"\n[log]\nfilter = \"warn,ready=info\"\n\
-             [[switch]]\nname = \"bench\"\naddress = \"sip:{phones};transport=udp\"\nprefixes = [\"+1\"]\n\
+             [[switch]]\nname = \"bench\"\naddress = \"sip:{phones};transport=udp\"\nprefixes = [\"+1\"]\n{}\
              [[business]]\nid = \"bench\"\nname = \"Bench\"\npassword_file = \"password\"\n\
-             max_concurrent = 100000\nmax_per_second = 100000\n",
-            args.tick_ms, args.io
+             max_concurrent = 100000\nmax_per_second = 100000\n{}",
+            args.tick_ms,
+            args.io,
+            args.talk.switch_lines(),
+            args.talk.business_lines()
         )?;
         pin(0)?;
         let mut child = Command::new(std::env::current_exe()?)

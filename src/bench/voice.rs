@@ -40,10 +40,11 @@ pub fn spoken(bytes: &[u8]) -> Option<(u32, u64)> {
 }
 
 /// Sends packets to several peers with as few system calls as possible.
-pub fn send_all(socket: &UdpSocket, packets: &[(SocketAddr, [u8; PACKET])]) -> io::Result<()> {
+pub fn send_all(socket: &UdpSocket, packets: &[(SocketAddr, impl AsRef<[u8]>)]) -> io::Result<()> {
     for chunk in packets.chunks(64) {
         let names: Vec<SocketAddrAny> = chunk.iter().map(|(to, _)| SocketAddrAny::from(*to)).collect();
-        let slices: Vec<[io::IoSlice<'_>; 1]> = chunk.iter().map(|(_, bytes)| [io::IoSlice::new(bytes)]).collect();
+        let slices: Vec<[io::IoSlice<'_>; 1]> =
+            chunk.iter().map(|(_, bytes)| [io::IoSlice::new(bytes.as_ref())]).collect();
         let mut controls: Vec<SendAncillaryBuffer<'_, '_, '_>> =
             chunk.iter().map(|_| SendAncillaryBuffer::default()).collect();
         let each = names.iter().zip(&slices).zip(&mut controls);
@@ -125,9 +126,10 @@ impl Window {
         }
     }
 
-    /// The delay below which this share of packets stayed, in milliseconds.
+    /// The delay below which this share of marked packets stayed, in milliseconds; 0 where none was marked.
     pub fn delay_ms(&self, share: f64) -> f64 {
-        let wanted = (self.relayed as f64 * share) as u64;
+        let marked: u64 = self.delays.iter().sum();
+        let wanted = (marked as f64 * share) as u64;
         let mut seen = 0;
         for (step, count) in self.delays.iter().enumerate() {
             seen += count;

@@ -9,7 +9,7 @@ use crate::model::{AttemptRecord, CallRecord, Quality, SupervisorMode};
 /// One column: its name and its cell.
 type Column<R> = (&'static str, fn(&R) -> String);
 
-const RECORD: [Column<CallRecord>; 66] = [
+const RECORD: [Column<CallRecord>; 69] = [
     ("call_id", |r| r.call_id.to_string()),
     ("business_id", |r| r.business_id.to_string()),
     ("reference", |r| text(&r.reference)),
@@ -78,6 +78,9 @@ const RECORD: [Column<CallRecord>; 66] = [
     ("supervisor_billable_seconds", |r| r.supervisor_billable_seconds.to_string()),
     ("audio_alarms", |r| r.audio_alarms.to_string()),
     ("quality_alarms", |r| r.quality_alarms.to_string()),
+    ("source", |r| r.source.as_str().to_owned()),
+    ("web_page", |r| cell(r.web_page.as_ref().map(|page| &page.url))),
+    ("note", |r| r.note.as_deref().map(harmless).unwrap_or_default()),
 ];
 
 const ATTEMPT: [Column<AttemptRecord>; 29] = [
@@ -172,6 +175,11 @@ fn text(value: &Option<String>) -> String {
     value.clone().unwrap_or_default()
 }
 
+/// A stranger's text that a spreadsheet would take for a formula, as text.
+fn harmless(text: &str) -> String {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
+}
+
 fn at(time: Option<Wall>) -> String {
     cell(time)
 }
@@ -237,6 +245,9 @@ mod tests {
             customer_answered_by: None,
             audio_alarms: 0,
             quality_alarms: 0,
+            source: Default::default(),
+            web_page: None,
+            note: None,
         }
     }
 
@@ -266,6 +277,15 @@ mod tests {
         assert_eq!(row.len(), RECORD.len());
         assert_eq!(&row[2], "order \"7\", blue\nlate");
         assert_eq!(&row[17], "36583");
+    }
+
+    #[test]
+    fn a_strangers_note_is_no_formula() {
+        let noted = |note: &str| record_csv(&CallRecord { note: Some(note.to_owned()), ..record() });
+        assert!(
+            noted("=HYPERLINK(\"https://evil.example\")").ends_with(",\"'=HYPERLINK(\"\"https://evil.example\"\")\"")
+        );
+        assert!(noted("in the evening").ends_with(",in the evening"));
     }
 
     #[test]

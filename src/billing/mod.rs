@@ -1,8 +1,9 @@
 //! Rating of legs, and the text forms of records. Pure, in integers.
 //!
-//! Owns how talked time becomes billed seconds and a price, and the columns of `callbridge cdr`. Refuses to assemble records
+//! Owns how talked time becomes billed seconds and a price, what a business owes for a period, and the columns of `callbridge cdr`. Refuses to assemble records
 //! (the engine does) and to keep them (the store does).
 
+pub mod invoice;
 mod listing;
 
 pub use listing::{attempt_csv, attempt_csv_header, attempt_json, record_csv, record_csv_header, record_json};

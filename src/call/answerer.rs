@@ -74,7 +74,7 @@ impl Call {
             Stage::Message => {
                 self.close_on_machine(now, "a machine answered and was left as much of the message as fits")
             }
-            Stage::Ringing | Stage::Digits | Stage::Told | Stage::Asked => {}
+            Stage::Ringing | Stage::Digits | Stage::Told | Stage::Asked | Stage::Waits => {}
         }
     }
 

@@ -91,6 +91,8 @@ pub enum Event {
     },
     /// The message to this leg ended.
     PlayEnded(Attempt),
+    /// The consent message was said to this leg; heard, unless its party held us meanwhile.
+    ConsentSaid(Attempt, bool),
     /// No RTP came from this leg for the watched time.
     Silent(Attempt),
     /// Audio was relayed towards this leg.
@@ -188,7 +190,8 @@ pub enum Action {
     HangUp(Attempt, Cause),
     /// Give the leg's port back. Answered by `Released`, always.
     Release(Attempt),
-    /// Play the message, then hold music until something else happens.
+    /// Play the message, then hold music until something else happens. Where the call [tells](super::Call::tells), the consent
+    /// message comes first. Answered by `ConsentSaid` then.
     PlayConnecting(Attempt),
     /// Listen who answered. Answered by `Judged`, and where that is a machine by `GreetingOver`.
     Listen(Attempt),
@@ -198,8 +201,11 @@ pub enum Action {
     LeaveMessage(Attempt),
     /// Ask the customer to press 1, again and again until something else happens.
     PlayGate(Attempt),
-    /// Tell a representative once who calls. Answered by `PlayEnded`.
+    /// Tell a representative once who calls, and where the call [tells](super::Call::tells) the consent message behind it. Answered
+    /// by `PlayEnded`, and `ConsentSaid` before it.
     PlayWhisper(Attempt),
+    /// Tell a party once that the talk is recorded. Answered by `ConsentSaid`, then `PlayEnded`.
+    PlayConsent(Attempt),
     /// Tell a representative who calls and ask for a 1, again and again.
     PlayAccept(Attempt),
     /// Tell the customer, in the midst of the music, that it goes on holding.

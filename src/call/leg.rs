@@ -26,6 +26,20 @@ pub struct Leg {
     pub switch: Option<String>,
     /// What media has measured so far; from the first five seconds on.
     pub measured: Option<Box<Measured>>,
+    /// Whether its party was told that the talk is recorded.
+    pub consent: Consent,
+}
+
+/// What a party has heard of the consent message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Consent {
+    /// Nothing, or not all of it yet.
+    #[default]
+    NotYet,
+    /// All of it.
+    Heard,
+    /// It was said, and could not be heard: this party held us.
+    Missed,
 }
 
 /// A leg's media, while it goes on.
@@ -77,7 +91,16 @@ pub enum MediaEnd {
 impl Leg {
     /// A leg that is being dialled.
     pub fn new(role: Role, address: Endpoint, dialled_at: Wall) -> Leg {
-        Leg { role, address, dialled_at, ringing_at: None, phase: Phase::Calling, switch: None, measured: None }
+        Leg {
+            role,
+            address,
+            dialled_at,
+            ringing_at: None,
+            phase: Phase::Calling,
+            switch: None,
+            measured: None,
+            consent: Consent::NotYet,
+        }
     }
 
     /// Notes the first ring.

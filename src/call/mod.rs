@@ -15,6 +15,7 @@
 
 mod answerer;
 pub mod api;
+mod consent;
 mod ending;
 mod gate;
 pub mod leg;
@@ -26,7 +27,7 @@ mod views;
 use std::collections::VecDeque;
 
 use crate::clock::{Now, Wall};
-use crate::model::{AnsweredBy, CallId, Cause, Endpoint, Gates, InitiationMessage, Outcome, TransferId};
+use crate::model::{AnsweredBy, CallId, Cause, Endpoint, Gates, InitiationMessage, Outcome, Taping, TransferId};
 
 pub use api::{
     Action, Attempt, CUSTOMER, CallLimits, Event, FailureKind, SupervisorRefusal, Timer, TransferRefusal,
@@ -79,10 +80,12 @@ enum Stage {
     Greeting,
     /// A machine is told the message.
     Message,
-    /// It hears who calls, and is reached at the end of that.
+    /// It hears who calls or that the talk is recorded, and is reached at the end of that.
     Told,
     /// It must press 1.
     Asked,
+    /// Its gate is open; the customer is still being told that the talk is recorded.
+    Waits,
 }
 
 /// A transfer under way. Whether the asker is still there is the asker's leg's to say.
@@ -108,6 +111,7 @@ pub struct Call {
     message: InitiationMessage,
     limits: CallLimits,
     gates: Gates,
+    taping: Taping,
     /// Who answered at the customer's, once that is known.
     answered_by: Option<AnsweredBy>,
     /// Wall time is read once, when dialling begins; later moments are that plus monotonic time, so that a clock that jumps
@@ -139,6 +143,7 @@ impl Call {
             message,
             limits,
             gates: Gates::default(),
+            taping: Taping::default(),
             answered_by: None,
             anchor: None,
             state: State::Waiting { due },
@@ -173,6 +178,7 @@ impl Call {
             Event::GreetingOver(attempt) => self.on_greeting_over(now, attempt),
             Event::TransferAsked { by, id, target } => self.on_transfer_asked(now, by, id, target),
             Event::PlayEnded(attempt) => self.on_play_ended(now, attempt),
+            Event::ConsentSaid(attempt, heard) => self.on_consent_said(now, attempt, heard),
             Event::Silent(attempt) => self.on_silent(now, attempt),
             Event::FirstRelayed(attempt) => self.on_relayed(attempt),
             Event::Released(attempt, quality) => {
@@ -220,8 +226,8 @@ impl Call {
             }
             State::Transferring { transfer, .. } if attempt == transfer.by => self.on_asker_gone(now, attempt, cause),
             // Hung up while its digits were dialled, or at its gate.
-            State::Holding { trying: leg, stage: Stage::Digits | Stage::Told | Stage::Asked }
-            | State::Transferring { transfer: Transfer { target: leg, .. }, stage: Stage::Digits }
+            State::Holding { trying: leg, stage: Stage::Digits | Stage::Told | Stage::Asked | Stage::Waits }
+            | State::Transferring { transfer: Transfer { target: leg, .. }, stage: Stage::Digits | Stage::Told }
                 if attempt == leg =>
             {
                 self.end_leg(now, attempt, cause.clone());

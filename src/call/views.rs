@@ -228,6 +228,10 @@ impl Call {
             recording: None,
             supervisors: self.supervisor_views(),
             customer_answered_by: self.answered_by,
+            source: self.message.source(),
+            web_page: self.message.web_page.clone(),
+            note: self.message.note.clone(),
+            wait: None,
         }
     }
 }

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use zeroize::Zeroizing;
 
+use super::direct::{self, DirectArgs};
+use super::webhook::{self, WebhookArgs};
 use super::{CliError, ConfigArgs, archive, store_folder};
 use crate::config::{self, Config};
 use crate::io::passwords::hash_password;
@@ -15,8 +17,8 @@ use crate::io::store::Archive;
 use crate::model::business::PasswordHash;
 use crate::model::business::spoken_text;
 use crate::model::{
-    Business, BusinessId, Currency, Endpoint, Gates, Language, Limits, MachinePolicy, Recording, RepresentativeGate,
-    Tariff, Voice,
+    Business, BusinessId, Currency, Direct, Endpoint, Gates, Language, Limits, MachinePolicy, Recording,
+    RepresentativeGate, Tariff, Voice,
 };
 
 /// Keep accounts.
@@ -120,6 +122,22 @@ struct AccountArgs {
     /// The language its parties are spoken to, such as de, where a message does not say [new: the configured one]
     #[arg(long, value_name = "TAG")]
     language: Option<Language>,
+    /// Both are told before they talk that their talk is recorded, where it is; `--consent=false`: they are not [new: as `[recording]
+    /// consent` has it]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    consent: Option<bool>,
+    /// How they are told; {company} is replaced. Empty: the configured text. Given without --consent, they are told
+    #[arg(long, value_name = "TEXT")]
+    consent_text: Option<String>,
+    /// WAV of that. Given without --consent, they are told
+    #[arg(long, value_name = "FILE")]
+    consent_message: Option<PathBuf>,
+    /// WAV of what a customer who holds is told again and again, in place of the text and the estimated wait
+    #[arg(long, value_name = "FILE")]
+    hold_message: Option<PathBuf>,
+    /// WAV of what a representative is told who answers, in place of the text and the page's title (where it must press 1, say so)
+    #[arg(long, value_name = "FILE")]
+    whisper_message: Option<PathBuf>,
     /// WAV of what a machine is told
     #[arg(long, value_name = "FILE")]
     machine_message: Option<PathBuf>,
@@ -150,6 +168,10 @@ struct AccountArgs {
     /// ISO 4217 code [new: USD]
     #[arg(long, value_name = "CODE")]
     currency: Option<Currency>,
+    #[command(flatten)]
+    direct: DirectArgs,
+    #[command(flatten)]
+    webhook: WebhookArgs,
 }
 
 impl AccountArgs {
@@ -170,12 +192,18 @@ impl AccountArgs {
     }
 
     fn voice(&self, old: Voice) -> Result<Voice, CliError> {
-        let machine_text = match self.machine_text.as_deref() {
-            None => old.machine_text,
-            Some("") => None,
-            Some(text) => Some(spoken_text(text).map_err(|why| CliError::Refused(format!("--machine-text is {why}")))?),
+        let text = |option: &str, given: &Option<String>, old: Option<String>| match given.as_deref() {
+            None => Ok(old),
+            Some("") => Ok(None),
+            Some(text) => spoken_text(text).map(Some).map_err(|why| CliError::Refused(format!("{option} is {why}"))),
         };
-        Ok(Voice { machine_text, language: self.language.or(old.language) })
+        let words = self.consent_message.is_some() || self.consent_text.as_deref().is_some_and(|text| !text.is_empty());
+        Ok(Voice {
+            machine_text: text("--machine-text", &self.machine_text, old.machine_text)?,
+            language: self.language.or(old.language),
+            consent: self.consent.or(words.then_some(true)).or(old.consent),
+            consent_text: text("--consent-text", &self.consent_text, old.consent_text)?,
+        })
     }
 
     fn tariff(&self, old: Tariff) -> Tariff {
@@ -197,6 +225,9 @@ impl AccountArgs {
             (RecordingKind::Unavailable, &self.unavailable_message),
             (RecordingKind::Gate, &self.gate_message),
             (RecordingKind::Machine, &self.machine_message),
+            (RecordingKind::Consent, &self.consent_message),
+            (RecordingKind::Hold, &self.hold_message),
+            (RecordingKind::Whisper, &self.whisper_message),
         ];
         for (kind, file) in given {
             if let Some(file) = file {
@@ -222,14 +253,20 @@ pub(super) fn run(args: BusinessArgs) -> Result<(), CliError> {
 
 fn add(args: &AddArgs) -> Result<(), CliError> {
     let config = config::load(&args.one.config.config)?;
+    let input = &mut io::stdin().lock();
+    let password = read_password(input)?;
+    let changed = args.account.webhook.change(None, input)?;
+    let (direct, secret) = args.account.direct.direct(Direct::default())?;
     let business = Business {
+        direct,
         limits: args.account.limits(Limits::default()),
         tariff: args.account.tariff(Tariff::default()),
         caller_ids: args.account.caller_id.clone(),
         recording: args.account.recording.unwrap_or_default(),
         gates: args.account.gates(Gates::default()),
         voice: args.account.voice(Voice::default())?,
-        ..Business::new(args.one.id.clone(), name(&args.name)?, read_password(&mut io::stdin().lock())?)
+        webhook: changed.webhook.clone(),
+        ..Business::new(args.one.id.clone(), name(&args.name)?, password)
     };
     let store = archive(&config, true)?;
     if store.business(&business.id)?.is_some() {
@@ -239,7 +276,9 @@ fn add(args: &AddArgs) -> Result<(), CliError> {
     if !store.add_business(&business)? {
         return Err(exists(&business.id));
     }
-    say(&format!("business {} ({}) added", business.id, business.name))
+    direct::tell_secret(&args.account.direct, secret.as_deref())?;
+    say(&format!("business {} ({}) added", business.id, business.name))?;
+    changed.shown().map_or(Ok(()), |line| say(&line))
 }
 
 fn exists(id: &BusinessId) -> CliError {
@@ -247,7 +286,7 @@ fn exists(id: &BusinessId) -> CliError {
     CliError::Refused(format!("there is a business {id} already\n    {mend}"))
 }
 
-fn unknown(id: &BusinessId) -> CliError {
+pub(super) fn unknown(id: &BusinessId) -> CliError {
     CliError::Refused(format!(
         "there is no business {id}\n    mend: `callbridge business list` shows those that are there"
     ))
@@ -257,12 +296,15 @@ fn change(args: &ChangeArgs) -> Result<(), CliError> {
     let config = config::load(&args.one.config.config)?;
     let store = archive(&config, false)?;
     let old = store.business(&args.one.id)?.ok_or_else(|| unknown(&args.one.id))?;
+    let changed = args.account.webhook.change(old.webhook.as_ref(), &mut io::stdin().lock())?;
     args.account.install_recordings(&config, &old.id)?;
     let caller_ids = match args.account.caller_id.is_empty() {
         true => old.caller_ids.clone(),
         false => args.account.caller_id.clone(),
     };
+    let (direct, secret) = args.account.direct.direct(old.direct.clone())?;
     let business = Business {
+        direct,
         name: args.name.as_deref().map_or_else(|| Ok(old.name.clone()), name)?,
         limits: args.account.limits(old.limits),
         tariff: args.account.tariff(old.tariff),
@@ -270,10 +312,13 @@ fn change(args: &ChangeArgs) -> Result<(), CliError> {
         recording: args.account.recording.unwrap_or(old.recording),
         gates: args.account.gates(old.gates),
         voice: args.account.voice(old.voice.clone())?,
+        webhook: changed.webhook.clone(),
         ..old
     };
     store.put_business(&business)?;
-    say(&format!("business {} ({}) changed", business.id, business.name))
+    direct::tell_secret(&args.account.direct, secret.as_deref())?;
+    say(&format!("business {} ({}) changed", business.id, business.name))?;
+    changed.shown().map_or(Ok(()), |line| say(&line))
 }
 
 fn list(args: &ConfigArgs) -> Result<(), CliError> {
@@ -299,6 +344,8 @@ fn show(args: &OneArgs) -> Result<(), CliError> {
         "recording": business.recording,
         "gates": business.gates,
         "voice": business.voice,
+        "webhook": business.webhook.as_ref().map(webhook::shown),
+        "direct": direct::shown(&business.direct),
     });
     say(&format!("{shown:#}"))
 }

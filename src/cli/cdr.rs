@@ -43,7 +43,7 @@ enum Format {
     Csv,
 }
 
-fn moment(text: &str) -> Result<Wall, String> {
+pub(super) fn moment(text: &str) -> Result<Wall, String> {
     let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
     Wall::parse(&whole).ok_or_else(|| "write RFC 3339, such as 2026-11-24T13:30:00Z, or a day: 2026-11-24".to_owned())
 }

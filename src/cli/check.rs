@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::CliError;
 use crate::config::{self, Config, ConfigError, ConfigErrors, Place, SeedPassword, SwitchConfig};
+use crate::io::jose::Encryption;
 use crate::io::media_thread::{BackEnd, would_take};
 use crate::io::tls::ServerTls;
 use crate::model::trunk::{DtmfForm, IdentityForm};
@@ -50,6 +51,9 @@ fn files(path: &Path, config: &Config) -> Result<(), ConfigErrors> {
         && let Err(error) = crate::io::stir::load(stir)
     {
         wrong("stir.key", error.to_string(), "name a PEM file that this user may read");
+    }
+    if let Err(error) = Encryption::load(&config.encryption) {
+        wrong("encryption.keys", error.to_string(), "make one with: callbridge keys make --out FILE");
     }
     for seed in &config.businesses {
         if let SeedPassword::File(file) = &seed.password

@@ -3,10 +3,15 @@
 //!
 //! Exit codes: 0 done, 2 a wrong configuration or wrong arguments, 1 anything else.
 
+mod bill;
 mod business;
 mod call;
 mod cdr;
 mod check;
+mod direct;
+mod keys;
+mod webhook;
+mod webhooks;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -42,9 +47,17 @@ pub enum Command {
     /// Send an initiation message to an equipment and follow the call
     Call(call::CallArgs),
     /// Keep the accounts of businesses, while the daemon runs or not
-    Business(business::BusinessArgs),
+    Business(Box<business::BusinessArgs>),
+    /// Make a token with which a page may ask for a call
+    PageToken(direct::PageTokenArgs),
     /// Print call detail records
     Cdr(cdr::CdrArgs),
+    /// Print what a business owes for a period
+    Bill(bill::BillArgs),
+    /// Keep the keys that messages are encrypted to
+    Keys(keys::KeysArgs),
+    /// See what became of events to webhooks, and send them again
+    Webhooks(webhooks::WebhooksArgs),
     /// Measure: simulated phones and load against a daemon; prints JSON
     Bench(crate::bench::BenchArgs),
 }
@@ -88,8 +101,12 @@ pub fn run(arguments: Arguments) -> ExitCode {
     let done = match arguments.command {
         Command::Serve(args) => crate::daemon::serve(&args.config).map_err(CliError::from),
         Command::Check(args) => check::run(&args.config),
-        Command::Business(args) => business::run(args),
+        Command::Business(args) => business::run(*args),
+        Command::PageToken(args) => direct::page_token(&args),
         Command::Cdr(args) => cdr::run(&args),
+        Command::Bill(args) => bill::run(&args),
+        Command::Keys(args) => keys::run(args),
+        Command::Webhooks(args) => webhooks::run(&args),
         Command::Demo(args) => return crate::demo::run(&args),
         Command::Call(args) => return follow(args),
         Command::Bench(args) => return crate::bench::run(&args),

@@ -78,9 +78,11 @@ fn business(reader: &mut Reader, mut section: Section<'_>, seen: &mut Seen) -> O
     let recording = section.read(reader, "recording", recording_mend, Recording::parse);
     let recording = recording.map(|at| at.value).unwrap_or_default();
     let voice = voice(reader, &mut section);
+    let direct = super::direct::direct(reader, &mut section);
+    let webhook = super::webhooks::webhook(reader, &mut section);
     section.finish(reader);
     let (id, name, password) = (id?.value, name?.value, password?);
-    Some(BusinessSeed { id, name, password, limits, tariff, caller_ids, recording, gates, voice })
+    Some(BusinessSeed { id, name, password, limits, tariff, caller_ids, recording, gates, voice, direct, webhook })
 }
 
 fn password(reader: &mut Reader, section: &mut Section<'_>) -> Option<SeedPassword> {
@@ -143,9 +145,11 @@ fn gates(reader: &mut Reader, section: &mut Section<'_>) -> Gates {
 fn voice(reader: &mut Reader, section: &mut Section<'_>) -> Voice {
     let mend = "write the sentence that is spoken; {company} is replaced by the company's name";
     let machine_text = section.read(reader, "machine_text", mend, spoken_text).map(|at| at.value);
+    let consent_text = section.read(reader, "consent_text", mend, spoken_text).map(|at| at.value);
     let mend = "write a language, such as language = \"de\"";
     let language = section.read(reader, "language", mend, |text| text.parse::<Language>()).map(|at| at.value);
-    Voice { machine_text, language }
+    let consent = section.flag(reader, "consent");
+    Voice { machine_text, language, consent, consent_text }
 }
 
 fn caller_ids(reader: &mut Reader, section: &mut Section<'_>) -> Vec<Endpoint> {

@@ -8,7 +8,7 @@ use toml::de::DeTable;
 
 use super::error::{ConfigError, ConfigErrors, Place};
 use super::reader::{PREFIX, Reader, Section};
-use super::{Config, hep, lists, recording, sections, sip, switch};
+use super::{Config, encryption, hep, lists, recording, sections, sip, switch};
 use crate::model::SipTransport;
 
 /// Variables that belong to the command line, not to the file.
@@ -78,6 +78,7 @@ pub fn parse_with(
             admin,
             sip,
             stir,
+            encryption: open(r, root, "encryption", encryption::encryption),
             media,
             recording: recording::finish(recording, &store.path),
             store,
@@ -89,6 +90,7 @@ pub fn parse_with(
             speech: open(r, root, "speech", sections::speech),
             log: open(r, root, "log", sections::log),
             hep: open(r, root, "hep", hep::hep),
+            webhooks: open(r, root, "webhooks", super::webhooks::webhooks),
             switches: list(r, root, "switch", |r, sections| switch::switches(r, sections, codecs)),
             businesses: list(r, root, "business", lists::businesses),
         }
@@ -209,6 +211,13 @@ pub fn notes(config: &Config) -> Vec<String> {
         config.stir.is_none() && config.switches.iter().any(|switch| switch.trunk.sign),
         "a switch has sign = true, but there is no [stir]: its calls go unsigned",
     );
+    for business in &config.businesses {
+        let (id, direct) = (&business.id, &business.direct);
+        let text = format!(
+            "{id} takes direct requests with neither page tokens nor work: against programs stand only its limits"
+        );
+        note(direct.is_open() && !direct.page_token_required && direct.work_bits == 0, &text);
+    }
     let (first, last) = config.media.ports;
     let pairs = usize::from((last.saturating_add(1) / 2).saturating_sub(first.div_ceil(2)));
     note(

@@ -1,6 +1,8 @@
 //! The configuration file, typed; every error has its line and a mend. Owns the shapes and the defaults; refuses to act on
 //! them (that is the daemon's).
 
+mod direct;
+mod encryption;
 mod error;
 mod hep;
 mod lists;
@@ -15,21 +17,26 @@ mod switch;
 mod tests;
 pub mod texts;
 mod trunk;
+mod webhooks;
 
+pub use encryption::EncryptionConfig;
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use load::{load, notes, parse, parse_with};
 pub use recording::RecordingSecret;
 pub use stir::StirConfig;
 pub use texts::Texts;
+pub use webhooks::WebhooksConfig;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use ipnet::IpNet;
+
 use crate::model::{
-    BusinessId, Codecs, Gates, Language, Limits, MachineTimes, Recording, SipTransport, SwitchAddress, Tariff, Trunk,
-    Voice, business::PasswordHash,
+    BusinessId, Codecs, Direct, Gates, Language, Limits, MachineTimes, Recording, SipTransport, SwitchAddress, Tariff,
+    Trunk, Voice, Webhook, business::PasswordHash,
 };
 
 /// The whole file (contract.md). Every key has a default but `switch`.
@@ -43,6 +50,8 @@ pub struct Config {
     pub sip: SipConfig,
     /// `[stir]`; absent: calls are not signed.
     pub stir: Option<StirConfig>,
+    /// `[encryption]`: of messages.
+    pub encryption: EncryptionConfig,
     /// `[media]`
     pub media: MediaConfig,
     /// `[recording]`
@@ -59,6 +68,8 @@ pub struct Config {
     pub log: LogConfig,
     /// `[hep]`; absent: nothing is captured.
     pub hep: Option<HepConfig>,
+    /// `[webhooks]`
+    pub webhooks: WebhooksConfig,
     /// `[[switch]]`
     pub switches: Vec<SwitchConfig>,
     /// `[[business]]`: seeds of the store.
@@ -74,6 +85,8 @@ pub struct HttpConfig {
     pub tls: Option<TlsConfig>,
     /// Plain HTTP off loopback is wanted.
     pub insecure: bool,
+    /// Proxies whose `X-Forwarded-For` is believed; none: where a request comes from is who is connected.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// `[http] tls`
@@ -162,6 +175,8 @@ pub struct RecordingConfig {
     pub key: Option<RecordingSecret>,
     /// They are removed after so many days; never, when nothing is said.
     pub keep_days: Option<u32>,
+    /// Both parties hear `[prompt] consent_text` before they talk, where their business does not say otherwise.
+    pub consent: bool,
 }
 
 /// `[store]`
@@ -348,6 +363,10 @@ pub struct BusinessSeed {
     pub gates: Gates,
     /// How it is spoken for.
     pub voice: Voice,
+    /// How it takes direct call requests.
+    pub direct: Direct,
+    /// Where its events are told.
+    pub webhook: Option<Webhook>,
 }
 
 /// Where a seed's password comes from.

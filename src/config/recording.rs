@@ -1,4 +1,4 @@
-//! `[recording]`: where talks are recorded to, with which key, for how long. Owns what these keys mean, and that no key is shown; refuses
+//! `[recording]`: where talks are recorded to, with which key, for how long, and whether those who talk are told. Owns what these keys mean, and that no key is shown; refuses
 //! what encryption is.
 
 use std::fmt;
@@ -26,20 +26,22 @@ pub(super) struct Written {
     folder: Option<PathBuf>,
     key: Option<RecordingSecret>,
     keep_days: Option<u32>,
+    consent: bool,
 }
 
 pub(super) fn recording(reader: &mut Reader, mut section: Section<'_>) -> Written {
     let folder = section.path(reader, "folder").map(|at| at.value);
     let key = key(reader, &mut section);
     let keep_days = section.integer(reader, "keep_days", 1..=36_500);
+    let consent = section.flag(reader, "consent").unwrap_or_default();
     section.finish(reader);
-    Written { folder, key, keep_days }
+    Written { folder, key, keep_days, consent }
 }
 
 /// Beside the store, when no folder is named.
 pub(super) fn finish(written: Written, store: &Path) -> RecordingConfig {
     let folder = written.folder.unwrap_or_else(|| store.with_file_name("talks"));
-    RecordingConfig { folder, key: written.key, keep_days: written.keep_days }
+    RecordingConfig { folder, key: written.key, keep_days: written.keep_days, consent: written.consent }
 }
 
 fn key(reader: &mut Reader, section: &mut Section<'_>) -> Option<RecordingSecret> {

@@ -40,8 +40,9 @@ pub(super) fn http(reader: &mut Reader, mut section: Section<'_>) -> HttpConfig 
         let problem = format!("{value} is reached from outside, and passwords would travel in clear");
         reader.error(place, &section.key("listen"), problem, INSECURE);
     }
+    let trusted_proxies = super::direct::networks(reader, &mut section, "trusted_proxies");
     section.finish(reader);
-    HttpConfig { listen: listen.map_or(loopback(8080), |at| at.value), tls, insecure }
+    HttpConfig { listen: listen.map_or(loopback(8080), |at| at.value), tls, insecure, trusted_proxies }
 }
 
 pub(super) fn tls(reader: &mut Reader, mut section: Section<'_>) -> Option<TlsConfig> {

@@ -30,12 +30,14 @@ pub struct Texts {
     pub minute: String,
     /// About so many `{minutes}`.
     pub minutes: String,
+    /// To both, where their talk is recorded and they are to be told.
+    pub consent: String,
     /// The voice: `{voice}` of the speech command.
     pub voice: String,
 }
 
 /// The texts that have a key in the configuration, in the order of [`Texts`].
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "text",
     "unavailable_text",
     "gate_text",
@@ -46,9 +48,10 @@ const KEYS: [&str; 10] = [
     "wait_text",
     "wait_minute",
     "wait_minutes",
+    "consent_text",
 ];
 
-const ENGLISH: [&str; 10] = [
+const ENGLISH: [&str; 11] = [
     // The message of the seed (Fig. 5, step 512).
     "Please hold while we connect you to a {company} company customer representative.",
     "We are sorry. No {company} company customer representative is available. Please try again later. Goodbye.",
@@ -60,9 +63,10 @@ const ENGLISH: [&str; 10] = [
     "The estimated wait is {wait}.",
     "about one minute",
     "about {minutes} minutes",
+    "This call is recorded.",
 ];
 
-const GERMAN: [&str; 10] = [
+const GERMAN: [&str; 11] = [
     "Bitte warten Sie. Wir verbinden Sie mit einem Kundenberater von {company}.",
     "Es tut uns leid. Zurzeit ist kein Kundenberater von {company} erreichbar. Bitte versuchen Sie es später noch einmal. Auf Wiederhören.",
     "Dies ist ein Anruf von {company}. Drücken Sie die 1, um verbunden zu werden.",
@@ -73,9 +77,10 @@ const GERMAN: [&str; 10] = [
     "Die Wartezeit beträgt {wait}.",
     "etwa eine Minute",
     "etwa {minutes} Minuten",
+    "Dieses Gespräch wird aufgezeichnet.",
 ];
 
-const SPANISH: [&str; 10] = [
+const SPANISH: [&str; 11] = [
     "Por favor, espere mientras le comunicamos con un representante de {company}.",
     "Lo sentimos. Ningún representante de {company} está disponible. Por favor, inténtelo más tarde. Adiós.",
     "Tiene una llamada de {company}. Pulse 1 para que le comuniquemos.",
@@ -86,9 +91,10 @@ const SPANISH: [&str; 10] = [
     "La espera estimada es de {wait}.",
     "aproximadamente un minuto",
     "aproximadamente {minutes} minutos",
+    "Esta llamada se graba.",
 ];
 
-const FRENCH: [&str; 10] = [
+const FRENCH: [&str; 11] = [
     "Veuillez patienter pendant que nous vous mettons en relation avec un conseiller de {company}.",
     "Nous sommes désolés. Aucun conseiller de {company} n'est disponible. Veuillez réessayer plus tard. Au revoir.",
     "Vous avez un appel de {company}. Appuyez sur 1 pour être mis en relation.",
@@ -99,10 +105,11 @@ const FRENCH: [&str; 10] = [
     "L'attente est estimée à {wait}.",
     "environ une minute",
     "environ {minutes} minutes",
+    "Cet appel est enregistré.",
 ];
 
 /// Languages whose texts are shipped, by their tags.
-const SHIPPED: [(&str, &[&str; 10]); 4] = [("en", &ENGLISH), ("de", &GERMAN), ("es", &SPANISH), ("fr", &FRENCH)];
+const SHIPPED: [(&str, &[&str; 11]); 4] = [("en", &ENGLISH), ("de", &GERMAN), ("es", &SPANISH), ("fr", &FRENCH)];
 
 impl Texts {
     /// The shipped texts of a language, whatever its region.
@@ -112,10 +119,10 @@ impl Texts {
     }
 
     /// In the configuration's order.
-    fn of(texts: [String; 10], language: Language) -> Texts {
-        let [connecting, unavailable, gate, whisper, accept, machine, still, wait, minute, minutes] = texts;
+    fn of(texts: [String; 11], language: Language) -> Texts {
+        let [connecting, unavailable, gate, whisper, accept, machine, still, wait, minute, minutes, consent] = texts;
         let voice = language.as_str().to_ascii_lowercase();
-        Texts { connecting, unavailable, gate, whisper, accept, machine, still, wait, minute, minutes, voice }
+        Texts { connecting, unavailable, gate, whisper, accept, machine, still, wait, minute, minutes, consent, voice }
     }
 
     /// Those of English.
@@ -152,6 +159,7 @@ pub(super) fn read(
             base.wait,
             base.minute,
             base.minutes,
+            base.consent,
         ];
         for (said, base) in said.iter_mut().zip(base) {
             said.get_or_insert(base);

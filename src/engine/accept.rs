@@ -7,27 +7,33 @@ use std::sync::Arc;
 use rand::RngCore;
 
 use super::api::{Notice, Refusal, Reply, ReplyTo, StoreFailure, StoreOp};
+use super::events::{FIRST, Moments};
 use super::lineup::Wants;
-use super::{Drain, Engine, HEARTBEAT, Live, OFFER, Pending, Standing, TURN, TimerKey};
+use super::{Drain, Engine, HEARTBEAT, Live, OFFER, Pending, Standing, TURN, TimerKey, direct, taped};
 use crate::access::{Barred, Permit};
 use crate::call::{self, Call};
 use crate::clock::{Mono, Now, Wall};
 use crate::model::business::PasswordHash;
-use crate::model::{Business, CallId, Endpoint, InitiationMessage, Progress, Recording, StoredCall};
+use crate::model::{Business, CallId, CallState, Endpoint, InitiationMessage, Progress, Recording, StoredCall};
 use crate::routing::{Routing, Short};
 
 impl Engine {
-    pub(super) fn initiate(&mut self, now: Now, reply: ReplyTo, message: InitiationMessage) {
-        match self.admit(now, &message) {
+    pub(super) fn initiate(&mut self, now: Now, reply: ReplyTo, mut message: InitiationMessage) {
+        let admitted = self.admit_direct(now, &mut message).and_then(|()| self.admit(now, &message));
+        match admitted {
             Ok((business, permit)) => {
+                self.count_direct(now, &message);
                 let id = self.new_call_id(now);
                 let due = Engine::wall_in_future(now, message.desired_contact_time).is_none();
                 let stored =
                     StoredCall { id, created_at: now.wall, message: message.clone(), progress: Progress::default() };
                 let call = Call::new(id, now.wall, message, self.config.limits, due);
+                let mut moments = Moments::default();
+                moments.enter(now.wall, call.public_state());
+                let (op, _) = moments.telling(&business, StoreOp::Accept(Box::new(stored)), || call.view());
                 self.see_asked(now, id, &business.id);
-                self.insert(now, call, business, Standing::Accepting { permit });
-                self.store(StoreOp::Accept(Box::new(stored)), Pending::Accept { call: id, reply });
+                self.insert(now, call, business, Standing::Accepting { permit }, moments);
+                self.store(op, Pending::Accept { call: id, reply });
             }
             Err(refusal) => self.refuse(reply, refusal),
         }
@@ -116,8 +122,10 @@ impl Engine {
         CallId::new(now.wall, random)
     }
 
-    fn insert(&mut self, now: Now, call: Call, business: Arc<Business>, standing: Standing) {
+    fn insert(&mut self, now: Now, call: Call, business: Arc<Business>, standing: Standing, moments: Moments) {
+        let single = self.hold(call.message(), call.public_state());
         let live = Live {
+            single,
             business,
             standing,
             legs: Default::default(),
@@ -128,7 +136,7 @@ impl Engine {
             holds_since: None,
             asked: None,
             referral: None,
-            moments: Default::default(),
+            moments,
             call,
         };
         self.calls.insert(live.call.id(), Box::new(live));
@@ -142,6 +150,7 @@ impl Engine {
             return match failure {
                 StoreFailure::KeyReplayed(call) => self.reply(reply, Reply::Replayed(call)),
                 StoreFailure::KeyReused => self.refuse(reply, Refusal::KeyReused),
+                StoreFailure::TakenBefore => self.refuse(reply, Refusal::TakenBefore),
                 StoreFailure::Unavailable(_) => {
                     let why = "the store does not answer";
                     self.refuse(reply, Refusal::Unavailable { retry_after: 5, why });
@@ -151,13 +160,13 @@ impl Engine {
         let Some(mut live) = self.calls.remove(&id) else { return };
         let state = live.call.public_state();
         self.notice(Notice::State { call: id, from: None, to: state });
-        live.moments.enter(now.wall, state);
+        live.moments.are_kept(FIRST);
         self.reply(reply, Reply::Accepted(Box::new(live.call.view())));
         live.due_at = now.mono;
         let Standing::Accepting { permit } = live.standing else { return };
         let at = live.call.message().desired_contact_time;
-        self.see_accepted(now, id, at.filter(|_| state == crate::model::CallState::Scheduled));
-        if let (crate::model::CallState::Scheduled, Some(at)) = (state, at) {
+        self.see_accepted(now, id, at.filter(|_| state == CallState::Scheduled));
+        if let (CallState::Scheduled, Some(at)) = (state, at) {
             live.standing = Standing::Scheduled { _permit: permit };
             self.calls.insert(id, live);
             self.schedule.add(at, id);
@@ -176,6 +185,7 @@ impl Engine {
                 live.standing = Standing::Queued { permit: None };
                 live.due_at = now.mono;
                 live.call.enqueue();
+                live.single = self.singles.hold(direct::single(live.call.message(), None));
                 self.drive(now, id);
                 self.first_turn(now, id);
             }
@@ -237,6 +247,7 @@ impl Engine {
                 live.standing = Standing::Placed { _permit: permit };
                 self.queued.leave(id);
                 live.call.set_gates(live.business.gates);
+                live.call.set_taping(taped::wanted(live, self.config.consent));
                 if !self.timers.is_set(&TimerKey::Alive) {
                     self.timers.set(TimerKey::Alive, now.mono + HEARTBEAT);
                 }
@@ -268,22 +279,24 @@ impl Engine {
             let known = self.directory.get(&stored.message.business_id).cloned();
             let business = known.unwrap_or_else(|| Arc::new(unknown_business(&stored)));
             if stored.progress.started_at.is_some() {
-                self.record_interrupted(&stored, &business, last_alive, now);
+                self.record_interrupted(&stored, business, last_alive, now);
                 continue;
             }
             self.see_restored(now, &stored);
             let at = stored.message.desired_contact_time.unwrap_or(stored.created_at);
             let waits = at > now.wall;
+            let state = if waits { CallState::Scheduled } else { CallState::Queued };
+            let moments = Moments::restored(&stored, now.wall, state);
             let call = Call::new(stored.id, stored.created_at, stored.message, self.config.limits, !waits);
-            let (id, state) = (call.id(), call.public_state());
+            let id = call.id();
             let permit = self.access.scheduled(now.mono, &business).ok();
             let standing = match permit {
                 Some(permit) if waits => Standing::Scheduled { _permit: permit },
                 _ => Standing::Queued { permit: None },
             };
-            self.insert(now, call, business, standing);
+            self.insert(now, call, business, standing, moments);
             self.notice(Notice::State { call: id, from: None, to: state });
-            self.entered(id, now.wall, state);
+            self.tell_webhook(id);
             if waits {
                 self.schedule.add(at, id);
             } else {

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+pub use crate::access::direct::TooMany;
 pub use crate::call::SupervisorRefusal;
 use crate::call::TransferRefusal;
 use crate::clock::Wall;
@@ -42,8 +43,8 @@ pub enum Input<'a> {
     Ladder { reply: ReplyTo, business: BusinessId, call: CallId },
     /// All live calls of a business.
     List { reply: ReplyTo, business: BusinessId },
-    /// What happened to a call of this business after this number: answered when there is something.
-    Watch { reply: ReplyTo, business: BusinessId, call: CallId, after: u32 },
+    /// What happened to a call of this business after what is known already: answered when there is something.
+    Watch { reply: ReplyTo, business: BusinessId, call: CallId, after: After },
     /// Cancel or hang up.
     Delete { reply: ReplyTo, business: BusinessId, call: CallId },
     /// A third party at a talk: comes, changes, goes.
@@ -127,6 +128,13 @@ pub enum StoreOp {
     Alive { at: Wall },
     /// The ladder of a call whose record is durable. Storing it twice changes nothing.
     Ladder(Arc<Ladder>),
+    /// `op`, and in the same commit the events that it tells to the business's webhook. Those that are there already change nothing.
+    Telling {
+        /// [`StoreOp::Accept`], [`StoreOp::Progress`] or [`StoreOp::Finish`].
+        op: Box<StoreOp>,
+        /// The events (no alarms), and the call as it is now.
+        told: Box<Watched>,
+    },
 }
 
 /// Why an operation is not durable.
@@ -141,6 +149,9 @@ pub enum StoreFailure {
     /// The idempotency key was used with another body.
     #[error("the idempotency key was used with another message")]
     KeyReused,
+    /// An encrypted text of this message was taken before.
+    #[error("an encrypted text was taken before")]
+    TakenBefore,
 }
 
 /// An answer to a waiting request.
@@ -181,11 +192,37 @@ pub struct CallEvent {
     pub state: CallState,
 }
 
+/// What a follower of a call knows already.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct After {
+    /// The number of the last state that it was told; 0: none.
+    pub sequence: u32,
+    /// The number of the last alarm that it was told. Absent: it has just come, and whatever came after that state is news.
+    pub alarms: Option<u32>,
+}
+
+/// Something is wrong with the media of a leg, or right again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AlarmEvent {
+    /// Counts the call's alarms from 1.
+    pub number: u32,
+    /// The state event that came before it.
+    pub after: u32,
+    /// When.
+    pub at: Wall,
+    /// Which leg, by its place in `attempts`.
+    pub leg: u16,
+    /// What.
+    pub alarm: Alarm,
+}
+
 /// What a follower of a call is told.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Watched {
     /// In order.
     pub events: Vec<CallEvent>,
+    /// In order; each belongs behind the state that it names.
+    pub alarms: Vec<AlarmEvent>,
     /// The call as it is now.
     pub call: CallView,
 }
@@ -217,6 +254,18 @@ pub enum Refusal {
         /// JSON pointer of the field.
         pointer: String,
     },
+    /// No direct requests are taken from there for this business; nobody is told more.
+    #[error("call requests from this page are not taken")]
+    NotOpen,
+    /// The account names nobody for what a page says of the representative.
+    #[error("this business has no such representative, service centre or skill")]
+    UnknownRepresentative,
+    /// A live call goes to this number already.
+    #[error("a call to this number is under way")]
+    Duplicate,
+    /// A direct request beyond its bounds.
+    #[error("{0}")]
+    TooMany(#[from] TooMany),
     /// No representative was named and call distribution has none to choose.
     #[error("no representative: name one")]
     NoRepresentative,
@@ -244,6 +293,9 @@ pub enum Refusal {
     /// The idempotency key was used with another message.
     #[error("this Idempotency-Key was used with another message")]
     KeyReused,
+    /// An encrypted text of this message was taken before: somebody replays it.
+    #[error("this encrypted message was taken before: encrypt it anew")]
+    TakenBefore,
     /// The same key is being worked on.
     #[error("a request with this Idempotency-Key is in progress")]
     KeyInFlight,
@@ -273,12 +325,22 @@ impl Refusal {
             Refusal::CallerIdBarred => "caller_id_barred",
             Refusal::RecordingBarred => "recording_barred",
             Refusal::HeaderBarred { .. } => "header_barred",
+            Refusal::NotOpen => "not_open",
+            Refusal::UnknownRepresentative => "unknown_representative",
+            Refusal::Duplicate => "duplicate",
+            Refusal::TooMany(TooMany::Number { .. }) => "per_number",
+            Refusal::TooMany(TooMany::Source { .. }) => "per_source",
+            Refusal::TooMany(TooMany::Business { .. }) => "per_business",
+            Refusal::TooMany(TooMany::PageTokenUsed) => "page_token_used",
+            Refusal::TooMany(TooMany::WorkUsed) => "work_used",
+            Refusal::TooMany(TooMany::Full { .. }) => "direct_full",
             Refusal::NoRepresentative => "no_representative",
             Refusal::RateExceeded { .. } => "rate",
             Refusal::ConcurrencyExceeded { .. } => "concurrency",
             Refusal::ScheduledExceeded { .. } => "scheduled",
             Refusal::TooFar => "too_far",
             Refusal::KeyReused => "key_reused",
+            Refusal::TakenBefore => "taken_before",
             Refusal::KeyInFlight => "key_in_flight",
             Refusal::MediaFull { .. } => "media_full",
             Refusal::Unavailable { .. } => "unavailable",

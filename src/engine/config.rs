@@ -26,6 +26,8 @@ pub struct EngineConfig {
     pub max_calls: usize,
     /// Requests outside of dialogs that one source may make each second; above, silence.
     pub strays_per_second: u32,
+    /// Those whose talk is recorded are told so first, where their business does not say otherwise.
+    pub consent: bool,
     /// The switches.
     pub switches: Vec<Switch>,
     /// How callers are vouched for; `None`: no INVITE carries an Identity.

@@ -1,5 +1,6 @@
 //! Digits between signalling and media: those dialled after an answer, those that a party presses. Owns which way a leg is told
-//! ([`Form`]) and the pace of INFO: one at a time, the next after the answer to the last.
+//! ([`Form`]) and the pace of INFO: one at a time, the next after the answer to the last. A peer that refuses INFO, or does not answer
+//! it, is told the same key and all that follow in its sound.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -21,7 +22,7 @@ pub(super) struct Keys {
     steps: VecDeque<Step>,
     /// An INFO is on the way with this key.
     asked: Option<Key>,
-    /// INFO was refused while they talked: from then on it is tones.
+    /// INFO was refused: from then on it is tones.
     refused: bool,
     /// The call waits for the end of it.
     wanted: bool,
@@ -81,6 +82,17 @@ impl Engine {
         }
     }
 
+    /// A leg agreed on something else while keys are waited for: it may say them by sound alone from now on, or its partner be told
+    /// them in another form.
+    pub(super) fn listen_anew(&mut self, leg: LegId) {
+        let Some(call) = self.calls.get(&leg.call).map(|live| &live.call) else { return };
+        if let Some(attempt) = call.partner(leg.attempt) {
+            self.listen_for_keys(leg, LegId { attempt, ..leg });
+        } else if call.asks(leg.attempt) && !self.hears_events(leg) {
+            self.media(Command::HearKeys { leg });
+        }
+    }
+
     fn key_by_info(&mut self, now: Now, partner: LegId, key: Key) {
         let Some(keys) = self.keys_of(partner).filter(|keys| keys.steps.len() < MAX_WAITING) else { return };
         keys.steps.push_back(Step::Press(key));
@@ -111,14 +123,15 @@ impl Engine {
         if accepted {
             return self.timers.set(TimerKey::Keys(leg), now.mono + RELEASE);
         }
-        // Who refuses one key refuses all.
+        // Who refuses one key refuses all. Media says the rest, and when it is said, which the call may wait for; what cannot be
+        // said in any form has failed.
         let rest = std::mem::take(&mut keys.steps);
-        if std::mem::take(&mut keys.wanted) {
-            return self.tell(now, leg.call, Event::DigitsFailed(leg.attempt));
-        }
+        let wanted = std::mem::take(&mut keys.wanted);
         keys.refused = true;
-        if let Some(digits) = Digits::new(asked.map(Step::Press).into_iter().chain(rest)) {
-            self.media(Command::SendDigits { leg, digits, after: Duration::ZERO });
+        match Digits::new(asked.map(Step::Press).into_iter().chain(rest)) {
+            Some(digits) => self.media(Command::SendDigits { leg, digits, after: Duration::ZERO }),
+            None if wanted => self.tell(now, leg.call, Event::DigitsFailed(leg.attempt)),
+            None => {}
         }
     }
 

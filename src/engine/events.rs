@@ -1,26 +1,99 @@
-//! What a call's followers are told: the states that it entered, in order, each with its number, and its end once the record is
-//! durable. Owns who waits for the next one; refuses how it is sent (`io/http`).
+//! What a call's followers and its business's webhook are told: the states that it entered, in order, each with its number, the alarms of
+//! its media (followers only), which have numbers of their own and leave those of the states alone, and its end once the record is
+//! durable. Owns who waits for the next one, and which of them the store has for the webhook; refuses how they are sent (`io`).
 //!
 //! A follower asks [`super::api::Input::Watch`] again and again, each time from the number that it knows: nobody is missed, nothing is
 //! pushed to one who is gone, and a lost connection goes on where it was.
 
-use super::api::{CallEvent, Reply, ReplyTo, Watched};
+use std::collections::VecDeque;
+
+use super::api::{After, AlarmEvent, CallEvent, Reply, ReplyTo, StoreOp, Watched};
 use super::{Engine, taped};
-use crate::clock::Wall;
-use crate::model::{BusinessId, CallId, CallState, CallView};
+use crate::clock::{Now, Wall};
+use crate::model::{Alarm, Business, BusinessId, CallId, CallState, CallView, LegId, StoredCall};
 
 /// Followers that wait at one call. One more, and the one who waited longest is answered with nothing: it asks again if it is
 /// still there.
 const MAX_WAITING: usize = 32;
 
+/// Alarms of one call that are kept for who comes later; a leg that turns bad and good for hours has more.
+const MAX_ALARMS: usize = 32;
+
 /// What one call's followers have been told, and who waits for more.
 #[derive(Debug, Default)]
 pub(super) struct Moments {
     entered: Vec<CallEvent>,
+    /// The newest last, at most [`MAX_ALARMS`].
+    alarms: VecDeque<AlarmEvent>,
     waiting: Vec<ReplyTo>,
+    /// The number of the last one that went into an operation of the store, for the webhook.
+    told: u32,
+    /// The number of the last one that is durable there, or that no webhook was there for.
+    kept: u32,
 }
 
 impl Moments {
+    /// Those of a call that a restart found waiting, as they were numbered when it was accepted.
+    pub(super) fn restored(stored: &StoredCall, now: Wall, state: CallState) -> Moments {
+        let mut moments = Moments::default();
+        let first = match stored.message.desired_contact_time {
+            Some(at) if at > stored.created_at => CallState::Scheduled,
+            _ => CallState::Queued,
+        };
+        moments.enter(stored.created_at, first);
+        // Its acceptance has told it.
+        (moments.told, moments.kept) = (moments.last(), moments.last());
+        // A clock that was set back makes no call wait for the first time: its number would be one too many.
+        if first == CallState::Scheduled && state != first {
+            moments.enter(now, state);
+        }
+        moments
+    }
+
+    fn last(&self) -> u32 {
+        self.entered.last().map_or(0, |event| event.sequence)
+    }
+
+    /// True when something happened that no operation of the store tells.
+    pub(super) fn are_untold(&self) -> bool {
+        self.told < self.last()
+    }
+
+    /// What `op` has to tell to this business's webhook: all that is not known to be durable, so that no event is there without those
+    /// before it. Gives the number up to which it tells.
+    pub(super) fn telling(
+        &mut self,
+        business: &Business,
+        op: StoreOp,
+        call: impl FnOnce() -> CallView,
+    ) -> (StoreOp, u32) {
+        self.told = self.last();
+        if !business.is_told() {
+            self.kept = self.told;
+        }
+        let events = self.unkept();
+        (with(op, events, call), self.told)
+    }
+
+    fn unkept(&self) -> Vec<CallEvent> {
+        self.entered.iter().filter(|event| event.sequence > self.kept).copied().collect()
+    }
+
+    /// The operation that told it up to this number is durable.
+    pub(super) fn are_kept(&mut self, told: u32) {
+        self.kept = self.kept.max(told);
+    }
+
+    /// The same for the record, which tells the end as well.
+    pub(super) fn telling_end(&self, business: &Business, op: StoreOp, call: &CallView) -> StoreOp {
+        if !business.is_told() {
+            return op;
+        }
+        let mut events = self.unkept();
+        events.push(end_of(call));
+        with(op, events, || call.clone())
+    }
+
     /// The call entered a state. Its end is told by [`Engine::told_end`], when it is durable.
     pub(super) fn enter(&mut self, at: Wall, state: CallState) {
         if state != CallState::Ended {
@@ -29,9 +102,26 @@ impl Moments {
         }
     }
 
-    /// What came after this number.
-    fn after(&self, sequence: u32) -> Vec<CallEvent> {
-        self.entered.iter().filter(|event| event.sequence > sequence).copied().collect()
+    /// A leg's media fails, or is right again.
+    fn alarm(&mut self, at: Wall, leg: u16, alarm: Alarm) -> AlarmEvent {
+        let number = self.alarms.back().map_or(0, |last| last.number).saturating_add(1);
+        let after = self.entered.last().map_or(0, |event| event.sequence);
+        let event = AlarmEvent { number, after, at, leg, alarm };
+        if self.alarms.len() >= MAX_ALARMS {
+            self.alarms.pop_front();
+        }
+        self.alarms.push_back(event);
+        event
+    }
+
+    /// What came after this.
+    fn after(&self, known: After) -> (Vec<CallEvent>, Vec<AlarmEvent>) {
+        let events = self.entered.iter().filter(|event| event.sequence > known.sequence);
+        let alarms = self.alarms.iter().filter(|event| match known.alarms {
+            Some(number) => event.number > number,
+            None => event.after >= known.sequence,
+        });
+        (events.copied().collect(), alarms.copied().collect())
     }
 
     /// Keeps a follower until there is more; gives the one who has to make room.
@@ -41,6 +131,17 @@ impl Moments {
     }
 }
 
+fn with(op: StoreOp, events: Vec<CallEvent>, call: impl FnOnce() -> CallView) -> StoreOp {
+    if events.is_empty() {
+        return op;
+    }
+    let mut call = call();
+    call.without_samples();
+    StoreOp::Telling { op: Box::new(op), told: Box::new(Watched { events, alarms: Vec::new(), call }) }
+}
+
+/// The number of every call's first event: its acceptance.
+pub(super) const FIRST: u32 = 1;
 /// The number of every call's last event: one more than a call can enter states before its end (scheduled, queued, calling the
 /// customer, calling a representative, bridged). So it is the same from memory, from the store and after a crash, and above all
 /// that was told; numbers may be left out before it.
@@ -48,17 +149,33 @@ const LAST: u32 = 6;
 
 impl Engine {
     /// The call entered a state: whoever follows it is told.
-    pub(super) fn entered(&mut self, call: CallId, at: Wall, state: CallState) {
+    pub(super) fn entered(&mut self, now: Now, call: CallId, state: CallState) {
         let Some(live) = self.calls.get_mut(&call) else { return };
-        live.moments.enter(at, state);
+        live.moments.enter(now.wall, state);
         if state == CallState::Ended || live.moments.waiting.is_empty() {
             return;
         }
         let events: Vec<CallEvent> = live.moments.entered.last().copied().into_iter().collect();
+        self.tell_followers(now, call, &events, &[]);
+    }
+
+    /// A leg's media fails, or is right again: whoever follows the call is told.
+    pub(super) fn alarm_told(&mut self, now: Now, leg: LegId, alarm: Alarm) {
+        let Some(live) = self.calls.get_mut(&leg.call) else { return };
+        let event = live.moments.alarm(now.wall, leg.attempt, alarm);
+        self.tell_followers(now, leg.call, &[], &[event]);
+    }
+
+    fn tell_followers(&mut self, now: Now, call: CallId, events: &[CallEvent], alarms: &[AlarmEvent]) {
+        let Some(live) = self.calls.get_mut(&call) else { return };
         let waiting = std::mem::take(&mut live.moments.waiting);
+        if waiting.is_empty() {
+            return;
+        }
         let view = taped::shown(live, live.call.view());
+        let view = self.with_wait(now, view);
         for reply in waiting {
-            let watched = Watched { events: events.clone(), call: view.clone() };
+            let watched = Watched { events: events.to_vec(), alarms: alarms.to_vec(), call: view.clone() };
             self.reply(reply, Reply::Events(Some(Box::new(watched))));
         }
     }
@@ -67,25 +184,28 @@ impl Engine {
     pub(super) fn told_end(&mut self, mut moments: Moments, view: &CallView) {
         let events = vec![end_of(view)];
         for reply in std::mem::take(&mut moments.waiting) {
-            let watched = Watched { events: events.clone(), call: view.clone() };
+            let watched = Watched { events: events.clone(), alarms: Vec::new(), call: view.clone() };
             self.reply(reply, Reply::Events(Some(Box::new(watched))));
         }
     }
 
     /// A follower wants what came after `after`: at once if there is something, else when there is.
-    pub(super) fn watch(&mut self, reply: ReplyTo, business: &BusinessId, call: CallId, after: u32) {
-        let Some(view) = self.view(business, call) else { return self.reply(reply, Reply::Events(None)) };
+    pub(super) fn watch(&mut self, now: Now, reply: ReplyTo, business: &BusinessId, call: CallId, after: After) {
+        let view = self.view(business, call).map(|view| self.with_wait(now, view));
+        let Some(view) = view else { return self.reply(reply, Reply::Events(None)) };
         let moments = match self.calls.get_mut(&call) {
             Some(live) => Some(&mut live.moments),
             None => self.recording.get_mut(&call).map(|recorded| &mut recorded.moments),
         };
         let Some(moments) = moments else { return self.reply(reply, Reply::Events(None)) };
-        let events = moments.after(after);
-        let displaced = if events.is_empty() { moments.wait(reply) } else { None };
-        if !events.is_empty() {
-            self.reply(reply, Reply::Events(Some(Box::new(Watched { events, call: view }))));
+        let (events, alarms) = moments.after(after);
+        let nothing = events.is_empty() && alarms.is_empty();
+        let displaced = if nothing { moments.wait(reply) } else { None };
+        if !nothing {
+            self.reply(reply, Reply::Events(Some(Box::new(Watched { events, alarms, call: view }))));
         } else if let Some(displaced) = displaced {
-            self.reply(displaced, Reply::Events(Some(Box::new(Watched { events: Vec::new(), call: view }))));
+            let watched = Watched { events: Vec::new(), alarms: Vec::new(), call: view };
+            self.reply(displaced, Reply::Events(Some(Box::new(watched))));
         }
     }
 }

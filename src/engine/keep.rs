@@ -1,9 +1,11 @@
 //! Durability: progress marks, the heartbeat, records until they are stored. Owns the retries; a record leaves memory only
 //! when the store has it.
 
+use std::sync::Arc;
+
 use super::api::{Notice, StoreFailure, StoreOp, StoreToken};
 use super::events::Moments;
-use super::{Engine, HEARTBEAT, Pending, Recorded, STORE_RETRY, Standing, TimerKey, record, taped};
+use super::{Engine, HEARTBEAT, Live, Pending, Recorded, STORE_RETRY, Standing, TimerKey, record, taped};
 use crate::clock::{Now, Wall};
 use crate::model::{Business, CallId, CallView, Outcome, StoredCall};
 
@@ -21,11 +23,18 @@ impl Engine {
                 }
             }
             (Pending::Ladder { call }, result) => self.ladder_stored(now, call, &result),
-            (Pending::Finish { call } | Pending::Progress { call }, Err(_)) => {
+            (Pending::Finish { call } | Pending::Progress { call, .. }, Err(_)) => {
                 self.notice(Notice::StoreRetry { call });
                 self.timers.set(TimerKey::StoreRetry(call), now.mono + STORE_RETRY);
             }
-            (Pending::Progress { .. }, Ok(())) | (Pending::Alive, _) => {}
+            (Pending::Progress { call, told }, Ok(())) => {
+                if let Some(live) = self.calls.get_mut(&call) {
+                    live.moments.are_kept(told);
+                } else if let Some(recorded) = self.recording.get_mut(&call) {
+                    recorded.moments.are_kept(told);
+                }
+            }
+            (Pending::Alive, _) => {}
         }
     }
 
@@ -39,9 +48,20 @@ impl Engine {
     }
 
     pub(super) fn save_progress(&mut self, id: CallId) {
-        let Some(live) = self.calls.get(&id) else { return };
-        let progress = Box::new(live.call.progress());
-        self.store(StoreOp::Progress { call: id, progress }, Pending::Progress { call: id });
+        let Some(live) = self.calls.get_mut(&id) else { return };
+        let op = StoreOp::Progress { call: id, progress: Box::new(live.call.progress()) };
+        let mut moments = std::mem::take(&mut live.moments);
+        let (op, told) = moments.telling(&live.business, op, || taped::shown(live, live.call.view()));
+        live.moments = moments;
+        self.store(op, Pending::Progress { call: id, told });
+    }
+
+    /// What no mark has told to the webhook is told by one of its own.
+    pub(super) fn tell_webhook(&mut self, id: CallId) {
+        let Some(live) = self.calls.get_mut(&id).filter(|live| live.moments.are_untold()) else { return };
+        if live.business.is_told() {
+            self.save_progress(id);
+        }
     }
 
     /// A mark of this life must not stand for calls of the last one, so it waits until their records are durable.
@@ -68,27 +88,30 @@ impl Engine {
         let mut view = live.call.view();
         view.recording = record.recording.clone();
         view.billable_seconds = Some(record.billable_seconds());
-        self.recording.insert(id, Box::new(Recorded { record, attempts, view, moments: live.moments }));
+        let Live { business, moments, .. } = *live;
+        self.recording.insert(id, Box::new(Recorded { record, attempts, view, moments, business }));
         self.store_record(id);
     }
 
     pub(super) fn record_interrupted(
         &mut self,
         stored: &StoredCall,
-        business: &Business,
+        business: Arc<Business>,
         last_alive: Option<Wall>,
         now: Now,
     ) {
         self.see_restored(now, stored);
-        let (record, attempts) = record::interrupted(stored, business, last_alive, now.wall);
+        let (record, attempts) = record::interrupted(stored, &business, last_alive, now.wall);
         let view = CallView::from_record(&record, &attempts);
-        self.recording.insert(stored.id, Box::new(Recorded { record, attempts, view, moments: Moments::default() }));
+        let moments = Moments::default();
+        self.recording.insert(stored.id, Box::new(Recorded { record, attempts, view, moments, business }));
         self.store_record(stored.id);
     }
 
     fn store_record(&mut self, call: CallId) {
         let Some(recorded) = self.recording.get(&call) else { return };
         let op = StoreOp::Finish { record: Box::new(recorded.record.clone()), attempts: recorded.attempts.clone() };
+        let op = recorded.moments.telling_end(&recorded.business, op, &recorded.view);
         self.store(op, Pending::Finish { call });
     }
 }

@@ -29,6 +29,7 @@ impl Engine {
                 SipOutput::Refused(why) => self.notice(Notice::SipRefused(why)),
                 SipOutput::Leg(leg, event) => {
                     self.leg_event(now, leg, event);
+                    self.see_agreed(now, leg);
                     self.see_hold(now, leg);
                 }
                 SipOutput::Asked { id, answer } => self.asked(now, id, answer),
@@ -41,6 +42,7 @@ impl Engine {
         while let Some(action) = self.calls.get_mut(&id).and_then(|live| live.call.poll_action()) {
             self.perform(now, id, action);
         }
+        self.tell_webhook(id);
     }
 
     fn perform(&mut self, now: Now, id: CallId, action: Action) {
@@ -62,6 +64,7 @@ impl Engine {
             Action::PlayGate(attempt) => self.play_gate(leg(attempt)),
             Action::PlayWhisper(attempt) => self.play_whisper(leg(attempt), false),
             Action::PlayAccept(attempt) => self.play_whisper(leg(attempt), true),
+            Action::PlayConsent(attempt) => self.play_consent(leg(attempt)),
             Action::PlayUnavailable(attempt) => self.play_unavailable(leg(attempt)),
             Action::PlayHold(attempt) => self.play_hold(leg(attempt)),
             Action::SendDigits(attempt) => self.send_digits(now, leg(attempt)),
@@ -72,7 +75,7 @@ impl Engine {
                 let mut recorded = false;
                 if let Some(live) = self.calls.get_mut(&id) {
                     live.bridged_at = Some(now.mono);
-                    recorded = taped::begins(live);
+                    recorded = taped::begins(live, b);
                 }
                 self.media(Command::Bridge { a: leg(a), b: leg(b) });
                 self.listen_for_keys(leg(a), leg(b));
@@ -91,7 +94,7 @@ impl Engine {
             Action::CancelTimer(timer) => self.timers.cancel(&TimerKey::Call(id, timer)),
             Action::Entered { from, to } => {
                 self.notice(Notice::State { call: id, from: Some(from), to });
-                self.entered(id, now.wall, to);
+                self.entered(now, id, to);
             }
             Action::SaveProgress => self.save_progress(id),
             Action::OneWayAudio => self.notice(Notice::OneWayAudio { call: id }),
@@ -136,6 +139,7 @@ impl Engine {
             }
             media::Event::FirstPacket { .. } => {}
             media::Event::PlayEnded { .. } => self.tell(now, leg.call, Event::PlayEnded(leg.attempt)),
+            media::Event::ConsentSaid { heard, .. } => self.tell(now, leg.call, Event::ConsentSaid(leg.attempt, heard)),
             media::Event::FirstRelayed { .. } => {
                 if let Some(bridged) = self.calls.get(&leg.call).and_then(|live| live.bridged_at) {
                     let micros = u64::try_from(now.mono.since(bridged).as_micros()).unwrap_or(u64::MAX);
@@ -151,6 +155,9 @@ impl Engine {
                     live.call.measured(now, leg.attempt, quality, sample);
                 }
                 self.notice(Notice::Measured { sample });
+            }
+            media::Event::Transcodes { from, to, .. } => {
+                self.see(now, leg.call, Moment::Transcoded { attempt: leg.attempt, from, to });
             }
             media::Event::Alarm { alarm, .. } => self.alarmed(now, leg, alarm),
             media::Event::AnsweredBy { by, .. } => {
@@ -173,6 +180,7 @@ impl Engine {
         let Some(live) = self.calls.get_mut(&leg.call) else { return };
         live.call.alarm(alarm);
         self.see(now, leg.call, Moment::Alarm { attempt: leg.attempt, alarm });
+        self.alarm_told(now, leg, alarm);
         self.notice(Notice::Alarm { call: leg.call, attempt: leg.attempt, alarm });
     }
 
@@ -206,7 +214,10 @@ impl Engine {
             None => self.agree(leg, answer),
         };
         match agreed {
-            Ok(codec) => self.tell(now, leg.call, Event::Answered(leg.attempt, codec.name())),
+            Ok(codec) => {
+                self.see_agreed(now, leg);
+                self.tell(now, leg.call, Event::Answered(leg.attempt, codec.name()));
+            }
             Err(text) => {
                 self.stack.hang_up(now.mono, leg, HangUpReason { q850: 88, text: text.clone() });
                 let cause = Cause { sip_status: Some(200), q850: Some(88), text };

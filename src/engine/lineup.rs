@@ -85,6 +85,20 @@ impl<K: Ord + Copy> Lineup<K> {
         self.order.is_empty()
     }
 
+    /// How many of those that `count` stand before this one. `None`: it does not stand here, or more than `most` do before it, of
+    /// whatever kind.
+    pub(super) fn before(&self, who: K, most: usize, count: impl Fn(K) -> bool) -> Option<u32> {
+        let (ticket, _) = self.places.get(&who)?;
+        let mut counted = 0;
+        for (seen, (_, other)) in self.order.range(..ticket).enumerate() {
+            if seen >= most {
+                return None;
+            }
+            counted += u32::from(count(*other));
+        }
+        Some(counted)
+    }
+
     /// Everybody, the first first.
     pub(super) fn in_order(&self) -> Vec<K> {
         self.order.values().copied().collect()
@@ -116,6 +130,8 @@ mod tests {
             line.join(who);
         }
         assert_eq!(line.in_order(), ['c', 'a', 'b']);
+        assert_eq!(line.before('b', 10, |who| who != 'a'), Some(1));
+        assert_eq!((line.before('b', 1, |_| true), line.before('x', 10, |_| true)), (None, None));
         assert!(!line.wants_channels());
         line.waits('c', one(1));
         line.waits('b', one(1));

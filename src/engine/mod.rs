@@ -9,6 +9,7 @@ pub mod api;
 mod config;
 mod dial;
 mod digits;
+mod direct;
 mod door;
 pub mod events;
 mod failure;
@@ -37,6 +38,7 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 
+use crate::access::direct::{Held, Requests, Singles};
 use crate::access::{Access, Permit};
 use crate::call::{self, Attempt, Call};
 use crate::clock::{Mono, Now, Timers, Wall};
@@ -69,6 +71,8 @@ pub struct Engine {
     stack: Stack,
     routing: Routing,
     access: Access,
+    requests: Requests,
+    singles: Singles,
     schedule: Schedule,
     directory: Arc<Directory>,
     /// Boxed, as everything large that a tree holds: a node has room for eleven, and most of it stays empty.
@@ -113,6 +117,8 @@ struct Live {
     referral: Option<transfer::Referral>,
     /// What its followers are told.
     moments: events::Moments,
+    /// While it lives, no direct request calls its customer.
+    single: Held,
 }
 
 /// How far the equipment has let a call come.
@@ -173,12 +179,13 @@ struct Recorded {
     attempts: Vec<AttemptRecord>,
     view: CallView,
     moments: events::Moments,
+    business: Arc<Business>,
 }
 
 /// Store operations under way.
 enum Pending {
     Accept { call: CallId, reply: ReplyTo },
-    Progress { call: CallId },
+    Progress { call: CallId, told: u32 },
     Finish { call: CallId },
     Ladder { call: CallId },
     Alive,
@@ -269,6 +276,8 @@ impl Engine {
             stack,
             routing,
             access: Access::default(),
+            requests: Requests::default(),
+            singles: Singles::default(),
             schedule: Schedule::default(),
             directory: Arc::default(),
             calls: BTreeMap::new(),
@@ -304,11 +313,11 @@ impl Engine {
             Input::SipLost { hop, loss } => self.stack.lost(now.mono, hop, loss),
             Input::Initiate { reply, message } => self.initiate(now, reply, *message),
             Input::Get { reply, business, call } => {
-                let view = self.view(&business, call).map(Box::new);
-                self.reply(reply, Reply::Call(view));
+                let view = self.view(&business, call).map(|view| self.with_wait(now, view));
+                self.reply(reply, Reply::Call(view.map(Box::new)));
             }
             Input::Ladder { reply, business, call } => self.show_ladder(reply, &business, call),
-            Input::Watch { reply, business, call, after } => self.watch(reply, &business, call, after),
+            Input::Watch { reply, business, call, after } => self.watch(now, reply, &business, call, after),
             Input::List { reply, business } => self.list(reply, &business),
             Input::Delete { reply, business, call } => self.delete(now, reply, &business, call),
             Input::Supervise { reply, business, call, wish } => self.wish(now, reply, &business, call, wish),

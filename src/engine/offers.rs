@@ -82,6 +82,7 @@ impl Engine {
                 live.call.set_codec(leg.attempt, plan.codec.name());
             }
             self.media(Command::Agree { leg, plan });
+            self.listen_anew(leg);
         }
     }
 }

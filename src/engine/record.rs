@@ -202,6 +202,9 @@ fn blank(
         customer_answered_by: None,
         audio_alarms: 0,
         quality_alarms: 0,
+        source: message.source(),
+        web_page: message.web_page.clone(),
+        note: message.note.clone(),
     }
 }
 

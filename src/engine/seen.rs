@@ -9,7 +9,7 @@ use super::api::{Notice, Reply, ReplyTo, StoreFailure, StoreOp};
 use super::{Drain, Engine, Pending, STORE_RETRY, TimerKey};
 use crate::call::{self, Action};
 use crate::clock::{Mono, Now, Wall};
-use crate::ladder::{Clip, Ladder, Message, Moment, Peer, SdpMode, Verb};
+use crate::ladder::{Clip, Coding, Ladder, Message, Moment, Peer, SdpMode, Verb};
 use crate::model::digits::Step;
 use crate::model::{BusinessId, CallId, CallState, Digits, Hop, LegId, Outcome, StoredCall};
 use crate::sip::api::{self as sip, Note, Way};
@@ -79,6 +79,16 @@ impl Seen {
             call::Event::PlayEnded(attempt) if ladder.hears(*attempt) == Some(Clip::Message) => {
                 Moment::Plays { attempt: *attempt, clip: Clip::Music }
             }
+            call::Event::ConsentSaid(attempt, heard) => {
+                let hears = ladder.hears(*attempt);
+                ladder.moment(now, Moment::Told { attempt: *attempt, heard: *heard });
+                match hears {
+                    Some(Clip::Consent) if *attempt == call::CUSTOMER => {
+                        Moment::Plays { attempt: *attempt, clip: Clip::Message }
+                    }
+                    _ => return,
+                }
+            }
             call::Event::TransferAsked { by, .. } => Moment::Transferred { by: *by },
             call::Event::FirstRelayed(attempt) => Moment::Heard { attempt: *attempt },
             _ => return,
@@ -132,6 +142,18 @@ impl Engine {
         }
     }
 
+    /// What was agreed with a leg, where it is something else than before.
+    pub(super) fn see_agreed(&mut self, now: Now, leg: LegId) {
+        let live = self.calls.get(&leg.call);
+        let plan = live.and_then(|live| live.legs.get(&leg.attempt)?.plan.as_ref());
+        let (Some(plan), Some(ladder)) = (plan, self.seen.of(leg.call)) else { return };
+        let srtp = plan.srtp.as_ref().map(|keys| keys.send.suite());
+        let coding = Coding { codec: plan.codec, packet_ms: plan.ptime_ms, srtp };
+        if ladder.coding(leg.attempt) != Some(coding) {
+            ladder.moment(now, Moment::Agreed { attempt: leg.attempt, coding });
+        }
+    }
+
     /// What was agreed with a leg may have changed: does it hear us?
     pub(super) fn see_hold(&mut self, now: Now, leg: LegId) {
         let live = self.calls.get(&leg.call).filter(|live| live.call.bridged_at().is_some());
@@ -161,7 +183,11 @@ impl Engine {
             Action::Entered { to: CallState::CallingCustomer, .. } => {
                 return self.seen.of(call).map_or((), |ladder| ladder.anchor(now));
             }
-            Action::PlayConnecting(attempt) => Moment::Plays { attempt: *attempt, clip: Clip::Message },
+            Action::PlayConnecting(attempt) => {
+                let tells = self.calls.get(&call).is_some_and(|live| live.call.tells());
+                Moment::Plays { attempt: *attempt, clip: if tells { Clip::Consent } else { Clip::Message } }
+            }
+            Action::PlayConsent(attempt) => Moment::Plays { attempt: *attempt, clip: Clip::Consent },
             Action::PlayUnavailable(attempt) => Moment::Plays { attempt: *attempt, clip: Clip::Unavailable },
             Action::LeaveMessage(attempt) => Moment::Plays { attempt: *attempt, clip: Clip::Machine },
             Action::PlayGate(attempt) => Moment::Plays { attempt: *attempt, clip: Clip::Gate },

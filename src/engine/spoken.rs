@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Engine;
 use super::api::Output;
 use crate::clock::Now;
-use crate::media::api::{Clip, Command, Left, Script, Spoken, Still, Whisper};
+use crate::media::api::{Clip, Command, Script, Spoken, Still, Whisper, Worded};
 use crate::model::{CallId, LegId, MachinePolicy, RepresentativeGate, WebPage};
 
 /// Of a page's title so many characters are spoken.
@@ -17,12 +17,13 @@ const MAX_PAGE: usize = 80;
 const TOLD: Duration = Duration::from_millis(200);
 
 impl Engine {
-    /// The message, then music: from here the customer holds.
+    /// The message, then music: from here the customer holds. Who is to be told of the recording is told first.
     pub(super) fn play_connecting(&mut self, now: Now, leg: LegId) {
         if let Some(live) = self.calls.get_mut(&leg.call) {
             live.holds_since = Some(now.mono);
         }
-        let once = self.spoken(leg.call).map(Clip::Connecting);
+        let consent = self.consent(leg.call).filter(|_| self.tells(leg.call));
+        let once = consent.into_iter().chain(self.spoken(leg.call).map(Clip::Connecting)).collect();
         self.play(leg, once, Some(Clip::HoldMusic));
     }
 
@@ -47,12 +48,12 @@ impl Engine {
     /// The second message, once.
     pub(super) fn play_unavailable(&mut self, leg: LegId) {
         let once = self.spoken(leg.call).map(Clip::Unavailable);
-        self.play(leg, once, None);
+        self.play(leg, once.into_iter().collect(), None);
     }
 
     /// Music.
     pub(super) fn play_hold(&mut self, leg: LegId) {
-        self.play(leg, None, Some(Clip::HoldMusic));
+        self.play(leg, Vec::new(), Some(Clip::HoldMusic));
     }
 
     /// A person or a machine?
@@ -65,31 +66,40 @@ impl Engine {
 
     /// Nothing, as sound: a line on which nothing comes may be taken for a dead one.
     pub(super) fn keep_quiet(&mut self, leg: LegId) {
-        self.play(leg, None, Some(Clip::Silence));
+        self.play(leg, Vec::new(), Some(Clip::Silence));
     }
 
     /// The business's word to a machine, once.
     pub(super) fn leave_message(&mut self, leg: LegId) {
         let once = self.left(leg.call).map(Clip::Machine);
-        self.play(leg, once, None);
+        self.play(leg, once.into_iter().collect(), None);
     }
 
     /// "Press 1", again and again.
     pub(super) fn play_gate(&mut self, leg: LegId) {
         let looped = self.spoken(leg.call).map(Clip::Gate);
-        self.play(leg, None, looped);
+        self.play(leg, Vec::new(), looped);
         self.hear_keys(leg);
     }
 
-    /// Who calls, once; with the question whether it is accepted, again and again.
+    /// That the talk is recorded, once.
+    pub(super) fn play_consent(&mut self, leg: LegId) {
+        let once = self.consent(leg.call);
+        self.play(leg, once.into_iter().collect(), None);
+    }
+
+    /// Who calls, once, and that the talk is recorded; with the question whether it is accepted, again and again.
     pub(super) fn play_whisper(&mut self, leg: LegId, accept: bool) {
         let whisper = self.whisper(leg.call, accept).map(Clip::Whisper);
         match accept {
             true => {
-                self.play(leg, None, whisper);
+                self.play(leg, Vec::new(), whisper);
                 self.hear_keys(leg);
             }
-            false => self.play(leg, whisper, None),
+            false => {
+                let consent = self.consent(leg.call).filter(|_| self.tells(leg.call));
+                self.play(leg, whisper.into_iter().chain(consent).collect(), None);
+            }
         }
     }
 
@@ -100,9 +110,9 @@ impl Engine {
         }
     }
 
-    fn play(&mut self, leg: LegId, once: Option<Clip>, then_loop: Option<Clip>) {
+    fn play(&mut self, leg: LegId, once: Vec<Clip>, then_loop: Option<Clip>) {
         if self.calls.contains_key(&leg.call) {
-            let script = Script { once: once.into_iter().collect(), then_loop };
+            let script = Script { once, then_loop };
             self.media(Command::Play { leg, script });
         }
     }
@@ -114,9 +124,18 @@ impl Engine {
         Some(Spoken { business: live.business.id.clone(), company: company.into(), language })
     }
 
-    fn left(&self, call: CallId) -> Option<Left> {
+    fn left(&self, call: CallId) -> Option<Worded> {
         let text = self.calls.get(&call)?.business.voice.machine_text.as_deref().map(Into::into);
-        Some(Left { spoken: self.spoken(call)?, text })
+        Some(Worded { spoken: self.spoken(call)?, text })
+    }
+
+    fn consent(&self, call: CallId) -> Option<Clip> {
+        let text = self.calls.get(&call)?.business.voice.consent_text.as_deref().map(Into::into);
+        Some(Clip::Consent(Worded { spoken: self.spoken(call)?, text }))
+    }
+
+    fn tells(&self, call: CallId) -> bool {
+        self.calls.get(&call).is_some_and(|live| live.call.tells())
     }
 
     fn whisper(&self, call: CallId, accept: bool) -> Option<Whisper> {
@@ -130,6 +149,7 @@ impl Engine {
         let Some(gates) = self.calls.get(&leg.call).map(|live| live.call.gates()) else { return };
         let Some(spoken) = self.spoken(leg.call) else { return };
         let mut clips = Vec::with_capacity(4);
+        clips.extend(self.consent(leg.call).filter(|_| self.tells(leg.call)));
         if gates.machine == MachinePolicy::LeaveMessage {
             clips.extend(self.left(leg.call).map(Clip::Machine));
         }
@@ -162,7 +182,11 @@ mod tests {
     use super::*;
 
     fn spoken(title: &str) -> Option<String> {
-        let said = page(&WebPage { url: "https://abc.example/".to_owned(), title: Some(title.to_owned()) });
+        let said = page(&WebPage {
+            url: "https://abc.example/".to_owned(),
+            title: Some(title.to_owned()),
+            viewed: Vec::new(),
+        });
         said.map(|said| said.to_string())
     }
 

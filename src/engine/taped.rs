@@ -1,8 +1,9 @@
-//! What the call object and the record say of a talk's recording. Owns when it began and whether something of it is missing, as far as
-//! is known; refuses files: the last word is the file's own.
+//! Whether a talk is recorded, and what the call object and the record say of it. Owns when it began and whether something of it is missing,
+//! as far as is known; refuses files: the last word is the file's own.
 
 use super::{Engine, Live};
-use crate::model::{CallId, CallView, RecordingState, RecordingView};
+use crate::call::Attempt;
+use crate::model::{CallId, CallView, RecordingState, RecordingView, Taping};
 
 /// A recording under way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,9 +20,18 @@ impl Engine {
     }
 }
 
-/// Two are joined: true when what they say is recorded.
-pub(super) fn begins(live: &mut Live) -> bool {
-    let takes = live.taped.is_some() || live.business.recording.takes(live.call.message().record);
+/// What the account and the message want of a call that is about to be dialled, and whether its parties are told.
+pub(super) fn wanted(live: &Live, equipment_tells: bool) -> Taping {
+    match live.business.recording.takes(live.call.message().record) {
+        false => Taping::Off,
+        true if live.business.voice.tells(equipment_tells) => Taping::Told,
+        true => Taping::Untold,
+    }
+}
+
+/// The customer and this leg are joined: true when what they say is recorded.
+pub(super) fn begins(live: &mut Live, with: Attempt) -> bool {
+    let takes = live.call.may_tape(with);
     if takes {
         live.taped.get_or_insert(Taped { failed: false });
     }

@@ -4,13 +4,17 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::Engine;
+use crate::clock::Now;
 use crate::media::api::MAX_MINUTES;
-use crate::model::BusinessId;
+use crate::model::{BusinessId, CallId, CallState, CallView, WaitView};
 
 /// So many waits must be known before anybody is told of them.
 const ENOUGH: u32 = 3;
 /// The newest wait counts one part of so many.
 const SMOOTH: u32 = 8;
+/// A place in the line is told while no more than so many, of all businesses, stand before it.
+const MAX_BEFORE: usize = 1000;
 /// Businesses remembered; beyond, those that were called for longest ago are not told apart and the first goes.
 const MAX_BUSINESSES: usize = 10_000;
 
@@ -48,6 +52,25 @@ impl Waits {
         }
         let left = wait.mean.saturating_sub(held).as_secs().div_ceil(60).max(1);
         u8::try_from(left).ok().filter(|minutes| *minutes <= MAX_MINUTES)
+    }
+}
+
+impl Engine {
+    /// The call object with what is known of how long its customer still waits.
+    pub(super) fn with_wait(&self, now: Now, mut view: CallView) -> CallView {
+        let Some(live) = self.calls.get(&view.id) else { return view };
+        let own = |other: CallId| self.calls.get(&other).is_some_and(|other| other.business.id == live.business.id);
+        let (position, estimated_minutes) = match view.state {
+            CallState::Queued => (self.queued.before(view.id, MAX_BEFORE, own).map(|before| before + 1), None),
+            CallState::CallingRepresentative => {
+                let held = live.holds_since.map(|since| now.mono.since(since)).unwrap_or_default();
+                (None, self.waits.minutes(&live.business.id, held))
+            }
+            CallState::Scheduled | CallState::CallingCustomer | CallState::Bridged | CallState::Ended => (None, None),
+        };
+        let known = position.is_some() || estimated_minutes.is_some();
+        view.wait = known.then_some(WaitView { position, estimated_minutes });
+        view
     }
 }
 

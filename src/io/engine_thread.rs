@@ -24,7 +24,7 @@ use super::clock::SystemClock;
 use super::sip_stream::{Connections, Heard, Lost};
 use super::sip_udp::UdpSockets;
 use crate::engine::api::{
-    Input, Notice, Output, Refusal, Reply, ReplyTo, StoreFailure, StoreOp, StoreToken, SupervisorWish,
+    After, Input, Notice, Output, Refusal, Reply, ReplyTo, StoreFailure, StoreOp, StoreToken, SupervisorWish,
 };
 use crate::engine::{Engine, EngineConfig};
 use crate::media::api::{Clip, Command, Event};
@@ -91,7 +91,7 @@ enum Request {
     Initiate(Box<InitiationMessage>, oneshot::Sender<Reply>),
     Get(BusinessId, CallId, oneshot::Sender<Reply>),
     Ladder(BusinessId, CallId, oneshot::Sender<Reply>),
-    Watch(BusinessId, CallId, u32, oneshot::Sender<Reply>),
+    Watch(BusinessId, CallId, After, oneshot::Sender<Reply>),
     List(BusinessId, oneshot::Sender<Reply>),
     Delete(BusinessId, CallId, oneshot::Sender<Reply>),
     Supervise(BusinessId, CallId, SupervisorWish, oneshot::Sender<Reply>),
@@ -152,8 +152,8 @@ impl EngineHandle {
         self.ask(|reply| Request::Ladder(business, call, reply)).await
     }
 
-    /// Asks what happened to a live call after this number; waits until there is something.
-    pub async fn watch(&self, business: BusinessId, call: CallId, after: u32) -> Reply {
+    /// Asks what happened to a live call after what is known; waits until there is something.
+    pub async fn watch(&self, business: BusinessId, call: CallId, after: After) -> Reply {
         self.ask(|reply| Request::Watch(business, call, after, reply)).await
     }
 

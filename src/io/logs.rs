@@ -205,6 +205,9 @@ pub(crate) mod tests {
             customer_answered_by: None,
             audio_alarms: 0,
             quality_alarms: 0,
+            source: Default::default(),
+            web_page: None,
+            note: None,
         }
     }
 

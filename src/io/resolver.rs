@@ -3,17 +3,17 @@
 
 mod locate;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{
     ConnectionConfig, LookupIpStrategy, NameServerConfig, ProtocolConfig, ResolverConfig, ServerOrderingStrategy,
 };
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{RData, RecordType};
+use hickory_resolver::{ResolverBuilder, TokioResolver};
 use tokio::task::JoinHandle;
 
 use crate::config::{Config, SipConfig, SwitchConfig};
@@ -125,7 +125,28 @@ impl Watched {
 
 /// Nothing is cached here: the pauses are the cache.
 fn asker(sip: &SipConfig) -> Result<TokioResolver, NetError> {
-    let mut builder = match sip.resolver {
+    let mut builder = builder(sip.resolver)?;
+    let options = builder.options_mut();
+    options.cache_size = 0;
+    let (v4, v6) = (sip.listen.iter().any(|at| at.1.is_ipv4()), sip.listen.iter().any(|at| at.1.is_ipv6()));
+    options.ip_strategy = match (v4, v6) {
+        (true, true) => LookupIpStrategy::Ipv4AndIpv6,
+        (false, true) => LookupIpStrategy::Ipv6Only,
+        (_, false) => LookupIpStrategy::Ipv4Only,
+    };
+    builder.build()
+}
+
+/// For names whose addresses are wanted now and then, kept as long as the name server says: of this server, else of the system's.
+pub fn for_names(server: Option<SocketAddr>) -> Result<TokioResolver, NetError> {
+    let mut builder = builder(server)?;
+    builder.options_mut().cache_size = 256;
+    builder.options_mut().ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+    builder.build()
+}
+
+fn builder(server: Option<SocketAddr>) -> Result<ResolverBuilder<TokioRuntimeProvider>, NetError> {
+    let mut builder = match server {
         Some(server) => {
             let connection = |protocol| {
                 let mut connection = ConnectionConfig::new(protocol);
@@ -140,17 +161,10 @@ fn asker(sip: &SipConfig) -> Result<TokioResolver, NetError> {
         None => TokioResolver::builder_tokio()?,
     };
     let options = builder.options_mut();
-    options.cache_size = 0;
     options.timeout = Duration::from_secs(2);
     options.attempts = 2;
     options.server_ordering_strategy = ServerOrderingStrategy::UserProvidedOrder;
-    let (v4, v6) = (sip.listen.iter().any(|at| at.1.is_ipv4()), sip.listen.iter().any(|at| at.1.is_ipv6()));
-    options.ip_strategy = match (v4, v6) {
-        (true, true) => LookupIpStrategy::Ipv4AndIpv6,
-        (false, true) => LookupIpStrategy::Ipv6Only,
-        (_, false) => LookupIpStrategy::Ipv4Only,
-    };
-    builder.build()
+    Ok(builder)
 }
 
 struct Asker(TokioResolver);

@@ -190,6 +190,7 @@ fn rejected(reason: &'static str) {
 fn describe() {
     switch_metrics::describe();
     sample_metrics::describe();
+    super::webhooks::describe();
     describe_counter!("callbridge_calls_total", "Calls ended, by outcome.");
     describe_gauge!("callbridge_calls_active", "Calls that have not ended, by state.");
     describe_histogram!(

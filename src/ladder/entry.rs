@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Wall;
-use crate::model::{Alarm, AnsweredBy, Outcome, SupervisorMode, TransferRefusal};
+use crate::model::{Alarm, AnsweredBy, Codec, Outcome, Suite, SupervisorMode, TransferRefusal};
 
 /// One line.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -140,6 +140,20 @@ pub enum Clip {
     Whisper,
     /// A machine is left a message.
     Machine,
+    /// "This call is recorded."
+    Consent,
+}
+
+/// What a leg's audio is agreed to be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Coding {
+    /// In this codec.
+    pub codec: Codec,
+    /// In packets of so many milliseconds, as we send them.
+    pub packet_ms: u16,
+    /// Encrypted with this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub srtp: Option<Suite>,
 }
 
 /// Something that happened to the call, beside its messages.
@@ -175,12 +189,36 @@ pub enum Moment {
         /// Why (Q.850).
         q850: u8,
     },
+    /// Offer and answer of a leg agreed on its audio, or on another one than before.
+    Agreed {
+        /// The leg.
+        attempt: u16,
+        /// On this.
+        #[serde(flatten)]
+        coding: Coding,
+    },
+    /// What a leg hears of the other one is decoded and encoded anew.
+    Transcoded {
+        /// The leg that hears.
+        attempt: u16,
+        /// As it comes.
+        from: Codec,
+        /// As it is heard.
+        to: Codec,
+    },
     /// Something is played to a leg.
     Plays {
         /// The leg.
         attempt: u16,
         /// What.
         clip: Clip,
+    },
+    /// A party was told that the talk is recorded.
+    Told {
+        /// The leg.
+        attempt: u16,
+        /// False: it held us, and could not hear it.
+        heard: bool,
     },
     /// Who answered at the customer's.
     Judged {

@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 use crate::clock::{Now, Wall};
 use crate::model::{BusinessId, CallId, Endpoint, Outcome, Role, SipTransport};
 
-pub use entry::{Clip, Entry, Message, Moment, SdpMode, Verb, What};
+pub use entry::{Clip, Coding, Entry, Message, Moment, SdpMode, Verb, What};
 pub use stored::Unreadable;
 
 /// Entries kept from the beginning.
@@ -135,6 +135,15 @@ impl Ladder {
             _ => None,
         };
         moments.filter_map(last).next().flatten()
+    }
+
+    /// What this leg's audio was last agreed to be.
+    pub fn coding(&self, leg: u16) -> Option<Coding> {
+        let last = |entry: &Entry| match entry.what {
+            What::Moment(Moment::Agreed { attempt, coding }) if attempt == leg => Some(coding),
+            _ => None,
+        };
+        self.first.iter().chain(&self.last).rev().find_map(last)
     }
 
     /// Whether this leg has put the other on hold.

@@ -136,11 +136,15 @@ fn mark(ladder: &Ladder, at: Wall, moment: &Moment) -> Row {
         Moment::Waits { .. } | Moment::Due | Moment::Restored => (EQUIPMENT, EQUIPMENT, Tone::Call),
         Moment::Ended { .. } => (EQUIPMENT, EQUIPMENT, Tone::Call),
         Moment::Lost => (EQUIPMENT, EQUIPMENT, Tone::Bad),
+        Moment::Agreed { attempt, .. } | Moment::Transcoded { attempt, .. } => {
+            (leg(*attempt), leg(*attempt), Tone::Media)
+        }
         Moment::Dials { attempt, .. } => (leg(*attempt), leg(*attempt), Tone::Call),
         Moment::Fails { attempt, .. } => (leg(*attempt), leg(*attempt), Tone::Bad),
         Moment::TransferRefused { by, .. } => (leg(*by), leg(*by), Tone::Bad),
         Moment::Plays { attempt, .. } | Moment::Heard { attempt } => (leg(*attempt), leg(*attempt), Tone::Media),
-        Moment::Digits { attempt, .. } | Moment::Supervises { attempt, .. } => {
+        Moment::Told { attempt, heard: false } => (leg(*attempt), leg(*attempt), Tone::Bad),
+        Moment::Digits { attempt, .. } | Moment::Told { attempt, .. } | Moment::Supervises { attempt, .. } => {
             (leg(*attempt), leg(*attempt), Tone::Media)
         }
         Moment::Bridged { a, b } => (leg(*a).min(leg(*b)), leg(*a).max(leg(*b)), Tone::Good),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::clock::Mono;
-use crate::model::TransferRefusal;
+use crate::model::{Codec, Suite, TransferRefusal};
 
 const AT: Now = Now { mono: Mono(5_000_000), wall: Wall(1_764_000_000_000) };
 const CUSTOMER: u16 = 0;
@@ -74,6 +74,10 @@ impl Teller {
         self.sip(true, attempt, "INVITE", 0, |m| m.sdp = Some(SdpMode::SendRecv))
     }
 
+    fn agreed(&mut self, attempt: u16, codec: Codec, srtp: Option<Suite>) -> &mut Teller {
+        self.moment(Moment::Agreed { attempt, coding: Coding { codec, packet_ms: 20, srtp } })
+    }
+
     fn answered(&mut self, attempt: u16) -> &mut Teller {
         self.sip(false, attempt, "INVITE", 200, |m| m.sdp = Some(SdpMode::SendRecv)).out(attempt, "ACK")
     }
@@ -89,13 +93,17 @@ fn story() -> Ladder {
         (m.digest, m.sdp) = (lost, Some(SdpMode::SendRecv));
     });
     tell.after(4).answer(CUSTOMER, "INVITE", 100).after(40).answer(CUSTOMER, "INVITE", 180);
-    tell.after(2_300).answered(CUSTOMER).moment(Moment::Plays { attempt: CUSTOMER, clip: Clip::Message });
+    tell.after(2_300)
+        .answered(CUSTOMER)
+        .agreed(CUSTOMER, Codec::Opus, Some(Suite::AeadAes128Gcm))
+        .moment(Moment::Plays { attempt: CUSTOMER, clip: Clip::Message });
     tell.dials(1, "ssp-64").after(1).offer(1).after(3).answer(1, "INVITE", 100);
     tell.after(30).sip(false, 1, "INVITE", 486, |m| m.q850 = Some(17)).out(1, "ACK");
     tell.dials(2, "ssp-64").after(1).offer(2).after(2).answer(2, "INVITE", 100);
     tell.after(60).answer(2, "INVITE", 180);
     tell.after(2_100).moment(Moment::Plays { attempt: CUSTOMER, clip: Clip::Music });
-    tell.after(900).answered(2).moment(Moment::Bridged { a: CUSTOMER, b: 2 });
+    tell.after(900).answered(2).agreed(2, Codec::Pcmu, None).moment(Moment::Bridged { a: CUSTOMER, b: 2 });
+    tell.after(2).moment(Moment::Transcoded { attempt: CUSTOMER, from: Codec::Pcmu, to: Codec::Opus });
     tell.after(22).moment(Moment::Heard { attempt: CUSTOMER });
     tell.after(5_000).sip(false, 2, "INVITE", 0, |m| (m.cseq, m.sdp) = (7, Some(SdpMode::SendOnly)));
     tell.sip(true, 2, "INVITE", 200, |m| (m.cseq, m.sdp) = (7, Some(SdpMode::RecvOnly)));

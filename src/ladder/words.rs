@@ -1,8 +1,11 @@
 //! What a person reads: reason phrases, causes, names of columns, sentences for moments. Owns the wording; refuses layout.
 
-use super::entry::{Clip, Message, Moment};
+use super::entry::{Clip, Coding, Message, Moment};
 use super::{Ladder, Party};
 use crate::model::{Alarm, AnsweredBy, Outcome, Role, SupervisorMode};
+
+/// A packet time that goes without saying.
+const USUAL_MS: u16 = 20;
 
 /// `180 Ringing`, `200 OK (BYE)`, `INVITE`.
 pub(super) fn message(message: &Message) -> String {
@@ -134,6 +137,19 @@ fn leg(ladder: &Ladder, attempt: u16) -> String {
     found.map_or_else(|| format!("leg {attempt}"), |found| party(ladder, found))
 }
 
+/// `PCMU`, `opus 40 ms, AEAD_AES_128_GCM`.
+fn agreed(coding: &Coding) -> String {
+    let mut words = coding.codec.name().to_owned();
+    if coding.packet_ms != USUAL_MS {
+        words.push_str(&format!(" {} ms", coding.packet_ms));
+    }
+    if let Some(suite) = coding.srtp {
+        words.push_str(", ");
+        words.push_str(suite.name());
+    }
+    words
+}
+
 /// One line for a moment.
 pub(super) fn moment(ladder: &Ladder, moment: &Moment) -> String {
     let leg = |attempt: u16| leg(ladder, attempt);
@@ -145,12 +161,18 @@ pub(super) fn moment(ladder: &Ladder, moment: &Moment) -> String {
         Moment::Restored => "restarted; found in the store".to_owned(),
         Moment::Dials { switch, again: false, .. } => format!("via {}", ladder.switch(*switch)),
         Moment::Dials { switch, again: true, .. } => format!("tries {}", ladder.switch(*switch)),
+        Moment::Agreed { coding, .. } => agreed(coding),
+        Moment::Transcoded { from, to, .. } if from == to => format!("{} repacked", to.name()),
+        Moment::Transcoded { from, to, .. } => format!("{} from {}", to.name(), from.name()),
         Moment::Fails { q850, .. } => format!("failed: {}", cause(*q850)),
         Moment::Plays { clip: Clip::Message, .. } => "hears the message".to_owned(),
         Moment::Plays { clip: Clip::Unavailable, .. } => "hears: none available".to_owned(),
         Moment::Plays { clip: Clip::Music, .. } => "hears music".to_owned(),
         Moment::Plays { clip: Clip::Gate, .. } => "hears: press 1".to_owned(),
         Moment::Plays { clip: Clip::Machine, .. } => "hears what is left".to_owned(),
+        Moment::Plays { clip: Clip::Consent, .. } => "hears: recorded".to_owned(),
+        Moment::Told { heard: true, .. } => "knows of the recording".to_owned(),
+        Moment::Told { heard: false, .. } => "held us: not told".to_owned(),
         Moment::Plays { clip: Clip::Whisper, .. } => "hears who calls".to_owned(),
         Moment::Judged { by: AnsweredBy::Person } => "a person answers".to_owned(),
         Moment::Judged { by: AnsweredBy::Machine } => "a machine answers".to_owned(),

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{Alarm, AnsweredBy, Digits, Key, Language, LegId, MachineTimes, Quality, Sample, SupervisorMode};
+use crate::model::{
+    Alarm, AnsweredBy, Codec, Digits, Key, Language, LegId, MachineTimes, Quality, Sample, SupervisorMode,
+};
 use crate::sdp::MediaPlan;
 
 /// One recording to be played, named by what it says; resolved to audio by the prompt library outside.
@@ -20,7 +22,9 @@ pub enum Clip {
     /// What a representative is told before the talk.
     Whisper(Whisper),
     /// What is left on an answering machine.
-    Machine(Left),
+    Machine(Worded),
+    /// "This call is recorded."
+    Consent(Worded),
     /// To a customer who holds: still in line, and perhaps for how long.
     Still(Still),
     /// Nothing to be heard; endless when looped.
@@ -51,9 +55,9 @@ pub struct Whisper {
     pub accept: bool,
 }
 
-/// What a machine is told.
+/// What a machine is told, or a party whose talk is recorded.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Left {
+pub struct Worded {
     /// The business and the company to be named.
     pub spoken: Spoken,
     /// The business's own text, where it has one.
@@ -132,8 +136,13 @@ pub enum Event {
     FirstPacket { leg: LegId },
     /// The script ended and had no loop.
     PlayEnded { leg: LegId },
+    /// A [`Clip::Consent`] of the script was played to its end; heard, unless nothing could be sent to the leg meanwhile.
+    ConsentSaid { leg: LegId, heard: bool },
     /// The first packet was relayed towards this leg after `Bridge`.
     FirstRelayed { to: LegId },
+    /// What this leg hears of its peer is decoded and encoded anew, as far as that is news; of a peer whose packets are ever
+    /// others, the first few times.
+    Transcodes { leg: LegId, from: Codec, to: Codec },
     /// Nothing came for the watched time. Repeated only after audio came again.
     Silent { leg: LegId, lasted: Duration },
     /// Every digit was sent.
@@ -161,6 +170,8 @@ impl Event {
             | Event::OpenFailed { leg, .. }
             | Event::FirstPacket { leg }
             | Event::PlayEnded { leg }
+            | Event::Transcodes { leg, .. }
+            | Event::ConsentSaid { leg, .. }
             | Event::FirstRelayed { to: leg }
             | Event::Silent { leg, .. }
             | Event::DigitsSent { leg }

@@ -158,8 +158,9 @@ impl Shard {
             let packet = &mut self.made;
             packet.clear();
             packet.resize(HEADER, 0);
-            let Some(ticks) = mixer.packet(party, packet) else { return };
             let Some(leg) = self.legs.get_mut(slot.0) else { return };
+            let loss = leg.agreed.as_ref().map_or(0, |agreed| agreed.expected_loss(&leg.reports));
+            let Some(ticks) = mixer.packet(party, loss, packet) else { return };
             let silent = match &mut leg.hears {
                 Hears::Mix => false,
                 Hears::Peer { way, hold, .. } => {

@@ -8,6 +8,7 @@ use super::leg::{Heard, Sound};
 use super::presses::Judged;
 use super::{Shard, Slot};
 use crate::audio::codec::{Decoder, Rate};
+use crate::audio::g711;
 use crate::audio::keys::KeyEar;
 use crate::audio::machine::{MachineEar, Told};
 use crate::clock::Mono;
@@ -21,10 +22,9 @@ const LATE: Duration = Duration::from_millis(100);
 #[derive(Default)]
 pub(super) struct Ear {
     keys: Option<KeyEar>,
-    who: Option<Who>,
-    /// Of the codec that was heard last.
-    decoder: Option<(Codec, Decoder)>,
-    samples: Vec<i16>,
+    who: Option<Box<Who>>,
+    /// Of the codec that was heard last, where that is not G.711, which needs a table only.
+    decoder: Option<Box<Decoder>>,
     /// It was bridged while a key sounded, which is not to be heard as another: it goes, unless keys are waited for again.
     closing: bool,
 }
@@ -81,6 +81,11 @@ pub(super) fn bridged(ear: &mut Option<Box<Ear>>) {
 }
 
 impl Ear {
+    /// What comes from now on is coded in another way, or is somebody else's: a decoder that knew the last one would mishear it.
+    pub(super) fn hears_anew(&mut self) {
+        self.decoder = None;
+    }
+
     /// A key sounds that was told.
     pub(super) fn hears_key(&self) -> bool {
         self.keys.as_ref().is_some_and(KeyEar::is_down)
@@ -106,7 +111,7 @@ impl Shard {
     /// From now on it is listened who answered.
     pub(super) fn hear_who(&mut self, now: Mono, id: LegId, times: MachineTimes) {
         if let Some(ear) = self.ear(id) {
-            ear.who = Some(Who { ear: MachineEar::new(times), began: now, heard: Duration::ZERO });
+            ear.who = Some(Box::new(Who { ear: MachineEar::new(times), began: now, heard: Duration::ZERO }));
         }
     }
 
@@ -124,17 +129,29 @@ impl Shard {
         if !matches!(heard.arrival, Arrival::Fresh | Arrival::Start) {
             return;
         }
-        let known = ear.decoder.take().filter(|(known, _)| *known == codec);
-        let (_, decoder) = ear.decoder.insert(known.unwrap_or_else(|| (codec, Decoder::new(codec, Rate::Hz8000))));
-        ear.samples.clear();
-        decoder.decode(payload, &mut ear.samples);
+        if heard.arrival == Arrival::Start {
+            ear.hears_anew();
+        }
+        let samples = &mut self.samples;
+        samples.clear();
+        match codec {
+            Codec::Pcmu => samples.extend(payload.iter().map(|code| g711::ulaw_decode(*code))),
+            Codec::Pcma => samples.extend(payload.iter().map(|code| g711::alaw_decode(*code))),
+            Codec::G722 | Codec::Opus => {
+                let decoder = match &mut ear.decoder {
+                    Some(known) if known.codec() == codec => known,
+                    other => other.insert(Box::new(Decoder::new(codec, Rate::Hz8000))),
+                };
+                decoder.decode(payload, samples);
+            }
+        }
         let mut pressed = Vec::new();
         if let Some(keys) = &mut ear.keys {
-            keys.hear(&ear.samples, |key| pressed.push(key));
+            keys.hear(samples, |key| pressed.push(key));
         }
         if let Some(who) = &mut ear.who {
             let (id, events) = (leg.id, &mut self.events);
-            who.hear(now, &ear.samples, |told| events.push_back(event(id, told)));
+            who.hear(now, samples, |told| events.push_back(event(id, told)));
         }
         let (id, closing) = (leg.id, ear.closing);
         // The same press may have come by signalling.

@@ -11,6 +11,8 @@ use crate::rtp::rtcp::Block;
 
 /// Between two samples.
 pub(super) const SAMPLE: Duration = Duration::from_secs(5);
+/// What is left of an expected loss after a report that speaks of less: networks that lost come back to it.
+const FORGETS: f32 = 0.7;
 /// A round trip beyond this is no measurement: a peer's clock, or a lie.
 const LONGEST_TRIP: i32 = 30 << 16;
 /// So much less than nothing is the coarseness of clocks, in 1/65536 s.
@@ -23,6 +25,10 @@ pub(super) struct Figures {
     /// Received and lost at the last sample.
     before: (u64, u64),
     peer: Option<Peer>,
+    /// What the peer lost of sources of ours that are over; none: it never said.
+    lost_before: Option<u64>,
+    /// Percent that the peer loses of our packets: of its last report, or less and less of an earlier one.
+    expected_loss: f32,
     trip: Tally,
     last_trip: Option<f32>,
     came: Tally,
@@ -69,6 +75,8 @@ impl Figures {
             due: now + SAMPLE,
             before: (0, 0),
             peer: None,
+            lost_before: None,
+            expected_loss: 0.0,
             trip: Tally::default(),
             last_trip: None,
             came: Tally::default(),
@@ -76,11 +84,30 @@ impl Figures {
         }
     }
 
+    /// The peer's next reports are about another source of ours.
+    pub(super) fn new_source(&mut self) {
+        if let Some(peer) = self.peer.take() {
+            self.lost_before = Some(self.lost_before.unwrap_or(0) + peer.lost);
+        }
+    }
+
+    /// Lost of all that we sent, by the peer's reports.
+    fn peer_lost(&self) -> Option<u64> {
+        let lost = self.peer.as_ref().map(|peer| peer.lost);
+        if lost.is_none() { self.lost_before } else { Some(lost.unwrap_or(0) + self.lost_before.unwrap_or(0)) }
+    }
+
+    /// Percent of our packets that will not arrive, as far as the last reports tell.
+    pub(super) fn expected_loss(&self) -> u8 {
+        self.expected_loss.round() as u8
+    }
+
     /// A peer's report about our packets; `here` is the middle of our own time (RFC 3550 §6.4.1).
     pub(super) fn hear(&mut self, block: &Block, here: u32, clock_hz: u32) {
         let lost = u64::from(block.lost.max(0).unsigned_abs());
         let jitter_ms = block.jitter as f32 / (clock_hz as f32 / 1000.0);
         let share = f64::from(block.fraction) / 256.0;
+        self.expected_loss = (share as f32 * 100.0).max(self.expected_loss * FORGETS);
         let known = self.peer.take().filter(|known| block.highest.wrapping_sub(known.highest).cast_signed() >= 0);
         let (lost_now, expected) = match &known {
             // What it says over all is finer than its share, which is rounded down.
@@ -155,7 +182,7 @@ impl Leg {
         let (mos, mos_worst) = figures.came.told();
         let (peer_mos, peer_mos_worst) = figures.went.told();
         Quality {
-            peer_packets_lost: figures.peer.as_ref().map(|peer| peer.lost),
+            peer_packets_lost: figures.peer_lost(),
             peer_jitter_ms: figures.peer.as_ref().map(|peer| peer.jitter_ms),
             round_trip_ms,
             round_trip_worst_ms,
@@ -207,6 +234,33 @@ mod tests {
         assert_eq!((third.went.mos(), third.came.lost_percent()), (None, Some(0.0)), "no report, no word");
         let (average, worst) = figures.came.told();
         assert!(average.unwrap() > worst.unwrap());
+    }
+
+    #[test]
+    fn what_was_lost_of_a_source_that_is_over_stays_lost_and_the_next_one_is_counted_from_its_own_numbers() {
+        let mut figures = Figures::new(Mono(0));
+        assert_eq!(figures.peer_lost(), None);
+        figures.hear(&block(0, 60_000, 0), 0, 8000);
+        figures.hear(&block(20, 60_200, 25), 0, 8000);
+        figures.new_source();
+        assert_eq!(figures.peer_lost(), Some(20));
+        figures.hear(&block(0, 300, 0), 0, 48_000);
+        figures.hear(&block(5, 400, 13), 0, 48_000);
+        assert_eq!(figures.peer_lost(), Some(25));
+    }
+
+    #[test]
+    fn loss_is_expected_as_the_last_report_says_and_forgotten_slowly() {
+        let mut figures = Figures::new(Mono(0));
+        assert_eq!(figures.expected_loss(), 0);
+        figures.hear(&block(25, 1000, 26), 0, 48_000);
+        assert_eq!(figures.expected_loss(), 10);
+        let after = |figures: &mut Figures| {
+            figures.hear(&block(25, 1000, 0), 0, 48_000);
+            figures.expected_loss()
+        };
+        let told: Vec<u8> = (0..9).map(|_| after(&mut figures)).collect();
+        assert_eq!(told, [7, 5, 3, 2, 2, 1, 1, 1, 0]);
     }
 
     #[test]

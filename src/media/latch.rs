@@ -6,7 +6,8 @@
 //!   the agreement, and only until the signalled address itself speaks within that window.
 //! - A latched source is left only by a new agreement.
 //! - One SSRC at a time. Another one, from the latched address, is a legitimate change (a switch behind the peer) once the old
-//!   one was quiet for [`QUIET`]; while both come at once, the new one is a stranger's.
+//!   one was quiet for [`QUIET`]; while both come at once, the new one is a stranger's. Within the window after a renewed
+//!   agreement one change is expected (RFC 7160: another clock, another source) and taken at once.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -24,6 +25,8 @@ pub(super) struct Latch {
     signalled: SocketAddr,
     source: Source,
     ssrc: Option<u32>,
+    /// Until then another SSRC is taken at once.
+    changes_until: Mono,
     last: Mono,
     window_ends: Mono,
 }
@@ -54,14 +57,21 @@ pub(super) enum Judgement {
 impl Latch {
     /// A new agreement.
     pub(super) fn new(now: Mono, signalled: SocketAddr) -> Latch {
-        Latch { signalled, source: Source::Open, ssrc: None, last: now, window_ends: now + WINDOW }
+        Latch {
+            signalled,
+            source: Source::Open,
+            ssrc: None,
+            changes_until: Mono(0),
+            last: now,
+            window_ends: now + WINDOW,
+        }
     }
 
     /// The agreement was renewed. A moved address opens a new window; a changed SSRC is expected in any case. An
     /// unspecified address (`c=0.0.0.0`, hold of old) moves nothing.
     pub(super) fn renew(&mut self, now: Mono, signalled: SocketAddr) {
         if signalled == self.signalled || signalled.ip().is_unspecified() {
-            self.ssrc = None;
+            self.changes_until = now + WINDOW;
         } else {
             *self = Latch::new(now, signalled);
         }
@@ -105,13 +115,21 @@ impl Latch {
         let same_source = source == self.source;
         let new_source = match self.ssrc {
             Some(known) if known == ssrc => false,
-            Some(_) if same_source && now.since(self.last) < QUIET => return Judgement::Stranger,
+            Some(_) if same_source && self.is_held(now) => return Judgement::Stranger,
             Some(_) | None => true,
         };
+        if new_source {
+            self.changes_until = Mono(0);
+        }
         self.source = source;
         self.ssrc = Some(ssrc);
         self.last = now;
         Judgement::Taken { new_source }
+    }
+
+    /// The SSRC that speaks is not to be left now.
+    fn is_held(&self, now: Mono) -> bool {
+        now.since(self.last) < QUIET && now > self.changes_until
     }
 
     /// The source after a packet from this address; `None`: the address is a stranger's.
@@ -202,6 +220,21 @@ mod tests {
         assert_eq!(latch.judge(ms(40), peer, 1, false), TAKEN);
         assert_eq!(latch.judge(ms(140), peer, 2, false), TAKEN_NEW);
         assert_eq!(latch.judge(ms(160), peer, 1, false), Judgement::Stranger);
+    }
+
+    #[test]
+    fn after_a_renewed_agreement_one_change_of_ssrc_costs_no_packet_and_the_old_one_is_a_stranger_then() {
+        let mut latch = latch();
+        let peer = at("192.0.2.9:4000");
+        latch.judge(ms(0), peer, 1, false);
+        latch.renew(ms(10), peer);
+        assert_eq!(latch.judge(ms(20), peer, 1, false), TAKEN, "what is still on its way");
+        assert_eq!(latch.judge(ms(25), peer, 2, false), TAKEN_NEW);
+        assert_eq!(latch.judge(ms(26), peer, 1, false), Judgement::Stranger);
+        assert_eq!(latch.judge(ms(40), peer, 3, false), Judgement::Stranger, "one change, not two");
+        latch.renew(ms(50), peer);
+        latch.judge(ms(3_040), peer, 2, false);
+        assert_eq!(latch.judge(ms(3_060), peer, 4, false), Judgement::Stranger, "the window is over");
     }
 
     #[test]

@@ -45,6 +45,10 @@ pub(super) struct Leg {
     /// Its RTCP; made by the first agreement.
     pub(super) reports: Option<Box<Reports>>,
     pub(super) receiver: Receiver,
+    /// The transcoding of what it hears that was told last, and how often one was.
+    pub(super) transcodes: (Option<(Codec, Codec)>, u8),
+    /// How often it has had another source of ours.
+    pub(super) renewed: u8,
     pub(super) refused: u64,
     pub(super) alarms: alarm::State,
     /// When something came last, or was to begin to come.
@@ -64,6 +68,13 @@ pub(super) struct Agreed {
     pub(super) latch: Latch,
     /// The host was told to connect the socket.
     pub(super) connected: bool,
+}
+
+impl Agreed {
+    /// Percent of our packets that are lost on their way, where that matters to how they are made.
+    pub(super) fn expected_loss(&self, reports: &Option<Box<Reports>>) -> u8 {
+        reports.as_ref().filter(|_| self.plan.fec).map_or(0, |reports| reports.figures.expected_loss())
+    }
 }
 
 /// What goes to a leg.
@@ -143,6 +154,8 @@ impl Leg {
             rests: false,
             bad_for: Duration::ZERO,
             receiver: Receiver::default(),
+            transcodes: (None, 0),
+            renewed: 0,
             watch: Watch { after: None, since: Mono::default(), said: false },
             refused: 0,
             spoke: false,

@@ -169,10 +169,12 @@ impl Mixer {
         self.due = after(self.due, beat(), now);
     }
 
-    /// The next packet to a party, if enough was mixed for one: its payload is appended. Its length in ticks of the codec's clock.
-    pub(super) fn packet(&mut self, party: Party, payload: &mut Vec<u8>) -> Option<u32> {
+    /// The next packet to a party, which loses so many percent of them, if enough was mixed for one: its payload is appended. Its
+    /// length in ticks of the codec's clock.
+    pub(super) fn packet(&mut self, party: Party, loss: u8, payload: &mut Vec<u8>) -> Option<u32> {
         let wanted = self.rate.samples(usize::from(self.seat(party).mouth.ptime_ms));
         let mouth = &mut self.seat(party).mouth;
+        mouth.encoder.expect_loss(loss);
         mouth.encoder.encode(mouth.waits.get(..wanted)?, payload);
         mouth.waits.drain(..wanted);
         Some(u32::from(mouth.ptime_ms) * (mouth.encoder.codec().clock_hz() / 1000))

@@ -23,6 +23,8 @@ pub(super) struct Player {
     /// This clip is encoded here, frame by frame: nobody has made it in this codec yet, or not in this packet time.
     live: bool,
     encoder: Option<Box<Encoder>>,
+    /// The consent message was played to its end, and nobody was told so yet.
+    consented: bool,
     /// Where the loop goes on after what is said in between.
     resume: Option<(Option<Arc<Prompt>>, usize)>,
 }
@@ -30,7 +32,16 @@ pub(super) struct Player {
 impl Player {
     /// At the beginning of a script.
     pub(super) fn new(script: Script) -> Player {
-        Player { script, clip: 0, prompt: None, position: 0, live: false, encoder: None, resume: None }
+        Player {
+            script,
+            clip: 0,
+            prompt: None,
+            position: 0,
+            live: false,
+            encoder: None,
+            consented: false,
+            resume: None,
+        }
     }
 
     /// Says this once in the midst of the loop, which then goes on where it was. Before the loop, and while something else is
@@ -42,6 +53,11 @@ impl Player {
         self.resume = Some((self.prompt.take(), self.position));
         self.script.once = vec![clip];
         (self.clip, self.position) = (0, 0);
+    }
+
+    /// True once after the last of a consent message was handed out.
+    pub(super) fn take_consented(&mut self) -> bool {
+        std::mem::take(&mut self.consented)
     }
 
     /// Fills a payload of `ms` milliseconds with what comes next and says how long it became; clips follow each other without a
@@ -166,8 +182,10 @@ impl Player {
     }
 
     fn next_clip(&mut self) {
-        self.position = 0;
+        // Nobody was told anything by a recording without a sound.
+        let said = std::mem::take(&mut self.position) > 0;
         if self.clip < self.script.once.len() {
+            self.consented |= said && matches!(self.script.once.get(self.clip), Some(Clip::Consent(_)));
             self.clip += 1;
             self.prompt = None;
         }

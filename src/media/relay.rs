@@ -14,6 +14,8 @@ use crate::sdp::MediaPlan;
 
 /// So many packets in a row of another packet time than was agreed on: the peer means it.
 const ODD: u8 = 3;
+/// Transcodings of one leg that are told; a peer may change its packets with each one.
+const MAX_TOLD: u8 = 16;
 /// So many packets in a row that could be relayed in place: the peer has come back to what was agreed on.
 const EVEN: u8 = 50;
 
@@ -138,6 +140,13 @@ impl Shard {
         }
         let payload = bytes.get_mut(heard.header.payload.clone())?;
         if let Some(coded) = to_be_coded(heard, payload, way, &agreed.plan) {
+            if let Carries::Voice(from) = coded.carries
+                && leg.transcodes.0 != Some((from, agreed.plan.codec))
+                && leg.transcodes.1 < MAX_TOLD
+            {
+                leg.transcodes = (Some((from, agreed.plan.codec)), leg.transcodes.1 + 1);
+                self.events.push_back(super::api::Event::Transcodes { leg: leg.id, from, to: agreed.plan.codec });
+            }
             let speaks = matches!(heard.sound, Sound::Voice(_));
             if speaks && hold.as_mut().is_some_and(|hold| hold.holder_speaks(now)) {
                 leg.sender.new_source();
@@ -204,6 +213,7 @@ impl Shard {
         let packet = &mut self.made;
         packet.clear();
         packet.resize(HEADER, 0);
+        transcoder.expect_loss(agreed.expected_loss(&leg.reports));
         let made = transcoder.frame(now, packet);
         if let Some(due) = transcoder.next_due() {
             self.playout.put(slot, due);

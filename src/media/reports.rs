@@ -24,6 +24,8 @@ const INTERVAL: f64 = 5.0;
 const COMPENSATION: f64 = 1.218_28;
 /// From 1900, where NTP begins, to 1970.
 const NTP_UNIX: u64 = 2_208_988_800;
+/// Sources of ours on one leg, one after the other; a key's state is kept for each.
+const MAX_SOURCES: u8 = 32;
 /// Bytes of a name: 96 random bits as hexadecimal (RFC 7022 §4.2). It says nothing of anybody and lasts as long as the leg.
 const NAME: usize = 24;
 
@@ -191,6 +193,25 @@ impl Shard {
                     reports.due = next;
                 }
             }
+        }
+    }
+
+    /// A leg agrees on a codec of this clock: what it was sent on another one was another source's, which says goodbye (RFC 7160
+    /// §4.1, RFC 3550 §6.6). A peer that wants ever more of them is given one clock after the other under the last source.
+    pub(super) fn take_clock(&mut self, now: Mono, slot: Slot, clock_hz: u32) {
+        let leaves = |leg: &&Leg| leg.renewed < MAX_SOURCES && leg.sender.leaves_clock(clock_hz);
+        if self.legs.get(slot.0).map(Box::as_ref).filter(leaves).is_none() {
+            return;
+        }
+        let mut waiting = std::mem::take(&mut self.sealed);
+        self.report(now, slot, true, &mut |way, report| waiting.push((way, report.to_vec())));
+        self.sealed = waiting;
+        let (ssrc, sequence, timestamp) = self.beginnings();
+        let Some(leg) = self.legs.get_mut(slot.0) else { return };
+        leg.renewed += 1;
+        leg.sender.begin_anew(ssrc, sequence, timestamp);
+        if let Some(reports) = &mut leg.reports {
+            reports.figures.new_source();
         }
     }
 

@@ -98,7 +98,8 @@ pub struct Counters {
 
 /// A set of legs that may hear each other.
 pub struct Shard {
-    pub(super) legs: Slab<Leg>,
+    /// Boxed: a row of them would be copied whole when it grows, and hold room for up to twice as many.
+    pub(super) legs: Slab<Box<Leg>>,
     pub(super) slots: BTreeMap<LegId, Slot>,
     pub(super) prompts: Arc<dyn Prompts>,
     pub(super) settings: Settings,
@@ -114,6 +115,8 @@ pub struct Shard {
     pub(super) mixers: BTreeMap<CallId, Box<Mixer>>,
     /// The packet being made.
     pub(super) made: Vec<u8>,
+    /// What is being listened to.
+    pub(super) samples: Vec<i16>,
     /// Packets that are not sent from where they came, until the next tick: one for each datagram of a batch at most.
     pub(super) sealed: Vec<(Outgoing, Vec<u8>)>,
 }
@@ -141,6 +144,7 @@ impl Shard {
             recorded: VecDeque::new(),
             mixers: BTreeMap::new(),
             made: Vec::new(),
+            samples: Vec::new(),
             sealed: Vec::new(),
         }
     }
@@ -150,12 +154,18 @@ impl Shard {
         if self.slots.contains_key(&leg) {
             return None;
         }
-        // SRTP wants first numbers below the middle: a lost first packet would hide a rollover (RFC 3711 §3.3.1).
-        let first = self.random.random::<u16>() >> 1;
-        let sender = Sender::new(self.random.random(), first, self.random.random());
-        let slot = Slot(self.legs.insert(Leg::new(leg, sender)));
+        let (ssrc, first, timestamp) = self.beginnings();
+        let sender = Sender::new(ssrc, first, timestamp);
+        let slot = Slot(self.legs.insert(Box::new(Leg::new(leg, sender))));
         self.slots.insert(leg, slot);
         Some(slot)
+    }
+
+    /// SSRC, number and timestamp that a source of ours begins with.
+    pub(super) fn beginnings(&mut self) -> (u32, u16, u32) {
+        // SRTP wants first numbers below the middle: a lost first packet would hide a rollover (RFC 3711 §3.3.1).
+        let first = self.random.random::<u16>() >> 1;
+        (self.random.random(), first, self.random.random())
     }
 
     /// The place of a leg.
@@ -314,11 +324,12 @@ impl Shard {
 
     fn leg(&mut self, id: LegId) -> Option<&mut Leg> {
         let slot = self.slot(id)?;
-        self.legs.get_mut(slot.0)
+        self.legs.get_mut(slot.0).map(Box::as_mut)
     }
 
     fn agree(&mut self, now: Mono, id: LegId, plan: MediaPlan) {
         let Some(slot) = self.slot(id) else { return };
+        self.take_clock(now, slot, plan.codec.clock_hz());
         let Some(leg) = self.legs.get_mut(slot.0) else { return };
         let before = leg.agreed.as_ref().map(|agreed| packing(&agreed.plan));
         let first = before.is_none();
@@ -330,6 +341,9 @@ impl Shard {
             self.playout.put(slot, now);
         }
         if changed {
+            if let Some(ear) = &mut leg.ear {
+                ear.hears_anew();
+            }
             self.judge_ways(slot);
         }
         self.follow_hold(now, slot);
@@ -356,6 +370,7 @@ impl Shard {
                 leg.hears = Hears::Peer { slot: peer, relayed: false, hold: None, way: Way::NEW };
                 leg.heard_at = now;
                 leg.alarms.quiet = false;
+                leg.transcodes.0 = None;
                 leg.sender.new_source();
                 ear::bridged(&mut leg.ear);
                 if let Some(presses) = &mut leg.presses {
@@ -395,7 +410,7 @@ impl Shard {
     /// A key that this leg's party did not say as an event: the peer hears it as one, if it understands.
     pub(super) fn key_crosses(&mut self, now: Mono, id: LegId, key: Key) {
         let Some(leg) = self.leg(id) else { return };
-        let peer = if let Hears::Peer { slot, .. } = leg.hears { self.legs.get(slot.0) } else { None };
+        let peer = if let Hears::Peer { slot, .. } = leg.hears { self.legs.get(slot.0).map(Box::as_ref) } else { None };
         let understands = |leg: &&Leg| leg.agreed.as_ref().is_some_and(|agreed| agreed.plan.telephone_event.is_some());
         let peer = peer.filter(understands).map(|leg| leg.id);
         if let Some(peer) = peer {
@@ -439,6 +454,9 @@ impl Shard {
             self.events.push_back(Event::PlayEnded { leg: leg.id });
             return;
         };
+        if player.take_consented() {
+            self.events.push_back(Event::ConsentSaid { leg: leg.id, heard: target.is_some() });
+        }
         // The beat is counted from the first frame as it was really sent.
         let beat = if leg.sender.begins() { now } else { at };
         *due = after(beat, frame.period(), now);

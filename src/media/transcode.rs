@@ -122,6 +122,11 @@ impl Transcoder {
         }
     }
 
+    /// Percent of its packets that the peer loses.
+    pub(super) fn expect_loss(&mut self, percent: u8) {
+        self.encoder.expect_loss(percent);
+    }
+
     /// Milliseconds of a packet.
     pub(super) fn ptime_ms(&self) -> u16 {
         self.ptime_ms

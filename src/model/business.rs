@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BusinessId, Endpoint, Gates, Language, Tariff};
+use super::{BusinessId, Direct, Endpoint, Gates, Language, Tariff, Webhook};
 
 /// A business identifier 804 and all that hangs on it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -36,6 +36,12 @@ pub struct Business {
     /// How it is spoken for.
     #[serde(default)]
     pub voice: Voice,
+    /// How it takes call requests from its customers' browsers.
+    #[serde(default)]
+    pub direct: Direct,
+    /// Where its events are told.
+    #[serde(default)]
+    pub webhook: Option<Webhook>,
 }
 
 /// How a business is spoken for, where it wants it another way than the equipment's configuration has it.
@@ -46,6 +52,17 @@ pub struct Voice {
     pub machine_text: Option<String>,
     /// In which language its parties are spoken to, where a message does not say.
     pub language: Option<Language>,
+    /// Whether parties whose talk is recorded are told so first; absent: as the equipment does it.
+    pub consent: Option<bool>,
+    /// How they are told; `{company}` is replaced.
+    pub consent_text: Option<String>,
+}
+
+impl Voice {
+    /// True when those whose talk is recorded hear so first. Who has words of its own for it wants them said.
+    pub fn tells(&self, equipment: bool) -> bool {
+        self.consent.unwrap_or(equipment || self.consent_text.is_some())
+    }
 }
 
 /// Most bytes of a text that is spoken: a minute of it.
@@ -74,7 +91,14 @@ impl Business {
             recording: Recording::default(),
             gates: Gates::default(),
             voice: Voice::default(),
+            direct: Direct::default(),
+            webhook: None,
         }
+    }
+
+    /// True when its calls' events are told to a webhook.
+    pub fn is_told(&self) -> bool {
+        self.webhook.as_ref().is_some_and(Webhook::is_enabled)
     }
 }
 

@@ -3,16 +3,21 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// An audio codec.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Codec {
     /// G.711 µ-law, static payload type 0.
+    #[serde(rename = "PCMU")]
     Pcmu,
     /// G.711 A-law, static payload type 8.
+    #[serde(rename = "PCMA")]
     Pcma,
     /// G.722 at 64 kbit/s, static payload type 9.
     G722,
     /// Opus, mono (RFC 7587), a dynamic payload type.
+    #[serde(rename = "opus")]
     Opus,
 }
 

@@ -261,6 +261,15 @@ impl Serialize for Endpoint {
     }
 }
 
+impl utoipa::PartialSchema for Endpoint {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        let text = utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::schema::Type::String);
+        text.max_length(Some(MAX_ENDPOINT_BYTES)).examples(["+12125550100"]).into()
+    }
+}
+
+impl utoipa::ToSchema for Endpoint {}
+
 impl<'de> Deserialize<'de> for Endpoint {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Endpoint, D::Error> {
         Endpoint::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)

@@ -5,11 +5,13 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::ToSchema;
 
 use crate::clock::Wall;
 
 /// A customer service call. A UUID version 7 (RFC 9562 §5.7), so identifiers sort by creation.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ToSchema)]
+#[schema(value_type = String, format = "uuid")]
 pub struct CallId(u128);
 
 impl CallId {
@@ -81,8 +83,9 @@ impl fmt::Display for LegId {
 pub struct TransferId(pub u64);
 
 /// A business identifier 804: 1 to 64 of `A-Z a-z 0-9 . _ -`, starting with a letter or digit.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, ToSchema)]
 #[serde(transparent)]
+#[schema(value_type = String, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", example = "abc")]
 pub struct BusinessId(Arc<str>);
 
 /// Why a text is not a business identifier.

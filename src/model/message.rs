@@ -2,8 +2,9 @@
 //! the store. Owns the shape; HTTP's raw form is `io/http`'s, the decision whether it is allowed is `access`'s.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::{BusinessId, CallId, Endpoint, Language, Role};
+use super::{BusinessId, CallId, CallSource, DirectRequest, Endpoint, Language, Role};
 use crate::clock::Wall;
 
 /// Fig. 8, without its password.
@@ -43,9 +44,20 @@ pub struct InitiationMessage {
     /// The `Idempotency-Key` of the request, with a hash of its body.
     #[serde(default)]
     pub idempotency: Option<Idempotency>,
+    /// Names of the encrypted texts of the request: each is taken once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub once: Vec<String>,
+    /// It was a customer's browser that asked (Fig. 9), not the business.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direct: Option<Box<DirectRequest>>,
 }
 
 impl InitiationMessage {
+    /// How it came to the equipment.
+    pub fn source(&self) -> CallSource {
+        if self.direct.is_some() { CallSource::DirectRequest } else { CallSource::Message }
+    }
+
     /// Who calls whom, and nothing else: as soon as possible, nothing said about it.
     pub fn new(business_id: BusinessId, customer: Endpoint, representatives: Vec<Endpoint>) -> InitiationMessage {
         InitiationMessage {
@@ -63,6 +75,8 @@ impl InitiationMessage {
             record: false,
             headers: Vec::new(),
             idempotency: None,
+            once: Vec::new(),
+            direct: None,
         }
     }
 }
@@ -77,9 +91,23 @@ pub struct Idempotency {
 }
 
 /// Web page information 706.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WebPage {
+    /// Address of the page.
+    pub url: String,
+    /// Its title.
+    #[serde(default)]
+    pub title: Option<String>,
+    /// Pages that were viewed shortly before (612), the latest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub viewed: Vec<ViewedPage>,
+}
+
+/// A page that the customer was on before.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ViewedPage {
     /// Address of the page.
     pub url: String,
     /// Its title.

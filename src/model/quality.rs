@@ -2,11 +2,12 @@
 //! sample is small: a live call keeps some of them.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::clock::Wall;
 
 /// What was measured on one leg's RTP, from our side; of what we sent, as the peer's RTCP reports say.
-#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Quality {
     /// Packets taken from the peer.
@@ -76,7 +77,8 @@ impl Alarm {
 }
 
 /// A sample as the leg object shows it: what is not known is left out.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = QualitySample)]
 pub struct SampleView {
     /// The end of its five seconds.
     pub at: Wall,

@@ -2,15 +2,17 @@
 //! Owns their field names (contract.md); refuses rating and storage.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
-    AnsweredBy, BusinessId, CallId, CallState, Cause, Currency, Endpoint, LegState, Money, Outcome, Quality,
-    RecordingView, Role, SampleView, SupervisorMode,
+    AnsweredBy, BusinessId, CallId, CallSource, CallState, Cause, Currency, Endpoint, LegState, Money, Outcome,
+    Quality, RecordingView, Role, SampleView, SupervisorMode, WebPage,
 };
 use crate::clock::Wall;
 
 /// The call detail record: exactly one per call.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Record)]
 pub struct CallRecord {
     /// The call.
     pub call_id: CallId,
@@ -96,6 +98,15 @@ pub struct CallRecord {
     /// How often the sound of a leg turned bad.
     #[serde(default)]
     pub quality_alarms: u64,
+    /// How it came to the equipment.
+    #[serde(default)]
+    pub source: CallSource,
+    /// 706, 906: the page the customer was on.
+    #[serde(default)]
+    pub web_page: Option<WebPage>,
+    /// 710: the customer's note.
+    #[serde(default)]
+    pub note: Option<String>,
 }
 
 /// One leg attempt: the second listing.
@@ -133,7 +144,8 @@ pub struct AttemptRecord {
 }
 
 /// A leg inside the call object.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Leg)]
 pub struct LegView {
     /// What is or will be dialled.
     pub address: Endpoint,
@@ -174,7 +186,8 @@ impl LegView {
 }
 
 /// A supervisor inside the call object: its leg, by which it is named, and how it takes part.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Supervisor)]
 pub struct SupervisorView {
     /// Its place in `attempts`.
     pub leg: u16,
@@ -186,7 +199,8 @@ pub struct SupervisorView {
 }
 
 /// The call object of the HTTP contract.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Call)]
 pub struct CallView {
     /// The call.
     pub id: CallId,
@@ -229,6 +243,29 @@ pub struct CallView {
     /// Who answered at the customer's, where that was listened for and is known.
     #[serde(default)]
     pub customer_answered_by: Option<AnsweredBy>,
+    /// How it came to the equipment.
+    #[serde(default)]
+    pub source: CallSource,
+    /// 706, 906: the page the customer was on, for the representative.
+    #[serde(default)]
+    pub web_page: Option<WebPage>,
+    /// 710: the customer's note, for the representative.
+    #[serde(default)]
+    pub note: Option<String>,
+    /// How long the customer still waits, as far as it waits and that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<WaitView>,
+}
+
+/// A wait inside the call object.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct WaitView {
+    /// Of a queued call: its place among the queued calls of its business, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<u32>,
+    /// Of a customer who holds: in how many whole minutes somebody may be expected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimated_minutes: Option<u8>,
 }
 
 impl CallRecord {
@@ -289,6 +326,10 @@ impl CallView {
             recording: record.recording.clone(),
             supervisors: supervisors.collect(),
             customer_answered_by: record.customer_answered_by,
+            source: record.source,
+            web_page: record.web_page.clone(),
+            note: record.note.clone(),
+            wait: None,
         }
     }
 }

@@ -1,9 +1,23 @@
-//! What is said of a talk's recording. Owns the words of the HTTP interface and of the record; refuses files.
+//! Whether a talk is recorded, and what is said of its recording. Owns the words of the HTTP interface and of the record; refuses files.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Whether a call's talk is recorded, and whether those who talk are told first. Settled when dialling begins: what an account
+/// changes meanwhile is for its next calls.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Taping {
+    /// Not recorded.
+    #[default]
+    Off,
+    /// Recorded, and nobody is told by us.
+    Untold,
+    /// Recorded once both have heard the consent message whole.
+    Told,
+}
 
 /// How a recording stands, as far as is known.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RecordingState {
     /// The talk goes on.
@@ -26,7 +40,8 @@ impl RecordingState {
 }
 
 /// A recording inside the call object and the record.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Recording)]
 pub struct RecordingView {
     /// What its file's name begins with; absent while it is made.
     pub name: Option<String>,

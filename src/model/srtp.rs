@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// Whether a switch is spoken to in SRTP (RFC 4568).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum SrtpUse {
@@ -16,13 +18,16 @@ pub enum SrtpUse {
 }
 
 /// What encrypts and authenticates.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Suite {
     /// `AEAD_AES_128_GCM` (RFC 7714).
+    #[serde(rename = "AEAD_AES_128_GCM")]
     AeadAes128Gcm,
     /// `AEAD_AES_256_GCM` (RFC 7714).
+    #[serde(rename = "AEAD_AES_256_GCM")]
     AeadAes256Gcm,
     /// `AES_CM_128_HMAC_SHA1_80` (RFC 4568 §6.2.1).
+    #[serde(rename = "AES_CM_128_HMAC_SHA1_80")]
     AesCm128HmacSha1,
 }
 

@@ -2,9 +2,10 @@
 //! `call`.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// What a supervisor does in a talk of two others, both of whom it always hears.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SupervisorMode {
     /// Nobody hears it.

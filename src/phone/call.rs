@@ -72,6 +72,8 @@ pub(super) struct Call {
     pub voice: Option<Voice>,
     pub local: Option<SocketAddr>,
     last_word: Mono,
+    /// A stream that may have carried its messages broke then: from there on some come twice, and some never.
+    pub torn_at: Option<Mono>,
     /// From then on the peer knows that no RTP is wanted any more.
     pub hushed_at: Option<Mono>,
 }
@@ -100,6 +102,7 @@ impl Call {
             client: Client::default(),
             voice: None,
             local: None,
+            torn_at: None,
             hushed_at: None,
         }
     }
@@ -192,6 +195,7 @@ impl Call {
             Due::Again => self.again_due(desk),
             Due::Refresh => self.refresh_due(desk),
             Due::Lapse => self.lapse(desk),
+            Due::Released => self.release_due(desk),
             Due::Told(index) => self.told_nothing(desk, index),
             Due::Act(index) => self.act(desk, index),
             Due::Frame => self.frame(desk),
@@ -331,6 +335,23 @@ impl Call {
         }
     }
 
+    /// A stream broke. Whatever waits for an answer of the peer may have been lost with it, or its answer: nobody is to blame.
+    pub fn torn(&mut self, desk: &mut Desk<'_>, branches: &[String], again: bool) {
+        self.torn_at = Some(desk.now);
+        self.dialogs.iter_mut().for_each(|dialog| dialog.sent_faithfully = 0);
+        // Nobody repeats an ACK of a refusal over a stream.
+        self.refusals.iter_mut().for_each(|refused| refused.acked = true);
+        self.early_torn();
+        self.again.torn(desk);
+        self.subscriptions.iter_mut().for_each(super::refer::Subscription::torn);
+        self.requests_torn(desk, branches, again);
+    }
+
+    /// A request may come twice: the peer said it once more over another stream.
+    pub fn may_come_twice(&self, desk: &Desk<'_>) -> bool {
+        !desk.config.stream || self.torn_at.is_some_and(|at| desk.now.since(at) <= desk.config.t1 * 64 + T2)
+    }
+
     /// Word that the peer lives: a packet that carried sound.
     pub fn hears_peer(&mut self, now: Mono) {
         self.last_word = now;
@@ -349,7 +370,7 @@ impl Call {
         if matches!(ending, Ending::Refused(_) | Ending::Cancelled | Ending::WasHungUp) {
             self.hushed_at = Some(desk.now);
         }
-        for due in [Due::Frame, Due::Patience, Due::Refresh, Due::Lapse, Due::Retry] {
+        for due in [Due::Frame, Due::Patience, Due::Refresh, Due::Lapse, Due::Released, Due::Retry] {
             desk.forget(due);
         }
         desk.moved(PhoneMove::Ended(ending));

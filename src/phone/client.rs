@@ -203,6 +203,17 @@ impl Call {
         desk.send(self.invited.target.1, bytes, || method.to_owned());
     }
 
+    /// A stream broke that carried requests with these branches.
+    pub(super) fn requests_torn(&mut self, desk: &mut Desk<'_>, branches: &[String], again: bool) {
+        for request in self.client.requests.iter_mut().filter(|request| !request.answered) {
+            request.sent_faithfully = 0;
+            if again && branches.contains(&request.branch) {
+                let method = request.method;
+                desk.send(self.invited.target.1, request.bytes.clone(), || format!("{method} again"));
+            }
+        }
+    }
+
     fn is_over(&self, tag: &str) -> bool {
         self.dialogs.iter().find(|d| d.tag == tag).map_or(self.story.ended_at.is_some(), |d| d.over)
     }
@@ -279,6 +290,7 @@ impl Call {
                 self.held(desk, act);
                 if let Some(offered) = offered {
                     self.taken(desk, offered, message);
+                    self.offers_that_wait();
                 }
             }
             _ => {}
@@ -325,6 +337,15 @@ impl Call {
             (Some(Act::Hold | Act::HoldInactive | Act::HoldNull), None) => self.story.holds.push((desk.now, None)),
             (Some(Act::Resume), Some((_, until))) => *until = Some(desk.now),
             _ => {}
+        }
+    }
+
+    /// What a later offer, still on its way, says it takes may come already (RFC 3264 §5.1).
+    fn offers_that_wait(&mut self) {
+        let waiting = self.client.requests.iter().filter(|request| !request.answered);
+        if let (Some(voice), Some(flow)) = (&mut self.voice, waiting.filter_map(|request| request.offered).next_back())
+        {
+            voice.offers(flow);
         }
     }
 

@@ -183,6 +183,11 @@ impl Call {
         }
     }
 
+    /// What waits for its PRACK, or the PRACK, may have been lost with a stream.
+    pub(super) fn early_torn(&mut self) {
+        self.forks.iter_mut().filter_map(|fork| fork.pending.as_mut()).for_each(|pending| pending.sent_faithfully = 0);
+    }
+
     /// A PRACK inside the fork with this tag.
     pub(super) fn prack(&mut self, desk: &mut Desk<'_>, from: SocketAddr, tag: &str, message: &Message<'_>) {
         let now = desk.now;

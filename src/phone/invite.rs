@@ -80,11 +80,12 @@ impl Call {
     pub(super) fn invite(&mut self, desk: &mut Desk<'_>, from: SocketAddr, message: &Message<'_>) {
         let branch = message.branch().unwrap_or_default();
         if let Some(refused) = self.refusals.iter().find(|r| r.branch == branch) {
-            let (to, bytes, status) = (refused.to, refused.bytes.clone(), refused.status);
+            let (to, bytes, status) =
+                (if desk.config.stream { from } else { refused.to }, refused.bytes.clone(), refused.status);
             return desk.send(to, bytes, || format!("{status} (INVITE) again"));
         }
         if branch == self.invited.branch {
-            return self.invite_again(desk);
+            return self.invite_again(desk, from);
         }
         match self.phase {
             Phase::Refused { again: true } => self.another_try(desk, from, message),
@@ -100,8 +101,10 @@ impl Call {
     }
 
     /// A retransmission: the last response again; a 2xx is its own retransmitter (RFC 6026 §7.1).
-    fn invite_again(&mut self, desk: &mut Desk<'_>) {
-        if desk.config.stream {
+    fn invite_again(&mut self, desk: &mut Desk<'_>, from: SocketAddr) {
+        // Over a stream what follows goes the way that the INVITE came last (RFC 3261 §18.2.2).
+        self.invited.from = from;
+        if !self.may_come_twice(desk) {
             self.story.blame(desk.now, Fault::Repeated, "the INVITE came twice over a stream");
         }
         if !matches!(self.phase, Phase::Open) {
@@ -289,7 +292,8 @@ impl Call {
         let (status, now) = (refused.status, desk.now);
         if now.since(refused.began) >= desk.config.t1 * 64 {
             refused.acked = true;
-            if refused.sent_faithfully >= 2 || desk.config.stream {
+            // Nobody repeats an ACK that was lost with a stream.
+            if refused.sent_faithfully >= 2 || (desk.config.stream && self.torn_at.is_none()) {
                 self.story.blame(now, Fault::AckMissing, format!("no ACK for the {status}"));
             }
             return;

@@ -156,8 +156,10 @@ pub enum OnReinvite {
     Refuse,
     /// BYE crosses it.
     HangUp,
-    /// Not answered at all.
+    /// Not answered at all: the equipment must hang up 64·T1 later (RFC 3261 §14.1, RFC 4028 §10).
     Silent,
+    /// 408, as a proxy says whose phone is gone: the equipment must hang up at once (RFC 3261 §12.2.1.2).
+    Gone,
 }
 
 /// How a phone transfers.

@@ -5,6 +5,7 @@
 //! How to drive it:
 //! * [`Phone::datagram`] for each datagram on its SIP address, [`Phone::rtp`] for each on one of its RTP ports,
 //!   [`Phone::timeout`] when [`Phone::poll_timeout`] says so;
+//! * [`Phone::torn`] where messages come over streams and one of them broke;
 //! * after each of these, drain [`Phone::poll_output`]: [`PhoneOutput::OpenRtp`] says which port to bind (one per call, even
 //!   numbers out of `rtp_ports`), [`PhoneOutput::SendRtp`] goes out of the port it names, [`PhoneOutput::CloseRtp`] frees it;
 //! * one phone takes any number of calls, keyed by Call-ID; [`Phone::expect`] gives a dialled user its own behaviour;
@@ -172,6 +173,7 @@ enum Due {
     Again,
     Refresh,
     Lapse,
+    Released,
     Told(u16),
     Act(u16),
     Frame,
@@ -342,6 +344,23 @@ impl Phone {
                 Due::Linger => self.remove(key),
                 _ => self.with(key, now, |call, desk| call.timeout(desk, due)),
             }
+        }
+    }
+
+    /// A stream broke that may have carried messages of these calls. The phone need not have noticed: this is for its judgement
+    /// of the peer, who may have, and says again what may be lost.
+    pub fn excuse(&mut self, now: Mono) {
+        self.calls.iter_mut().for_each(|(_, call)| call.torn_at = Some(now));
+        self.register.excuse();
+    }
+
+    /// A stream of its messages broke: what was on the way may be lost, in either direction, and with it the requests with these
+    /// branches. They go out once more (`again`), or are given up.
+    pub fn torn(&mut self, now: Mono, branches: &[String], again: bool) {
+        self.register.excuse();
+        let keys: Vec<usize> = self.calls.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.with(key, now, |call, desk| call.torn(desk, branches, again));
         }
     }
 

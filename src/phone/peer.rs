@@ -109,10 +109,10 @@ impl Call {
     ) {
         let branch = message.branch().unwrap_or_default();
         if let Some((_, bytes)) = self.replies.iter().find(|(seen, _)| seen == branch) {
-            if desk.config.stream {
+            let (bytes, name) = (bytes.clone(), method.to_owned());
+            if !self.may_come_twice(desk) {
                 self.story.blame(desk.now, Fault::Repeated, format!("{method} came twice over a stream"));
             }
-            let (bytes, name) = (bytes.clone(), method.to_owned());
             return desk.send(from, bytes, || format!("the answer to {name} again"));
         }
         // An INVITE again has its credentials again.
@@ -161,8 +161,8 @@ impl Call {
                 return false;
             }
             (Some(dialog), _) => {
-                // A PRACK of before the answer may have been lost until now.
-                let may_be_late = matches!(method, "BYE" | "PRACK") || late_notify;
+                // A PRACK of before the answer, or an INFO of before the end, may have been lost until now.
+                let may_be_late = matches!(method, "BYE" | "PRACK" | "INFO") || late_notify;
                 if dialog.over && number > dialog.heard_cseq && !may_be_late {
                     self.story.blame(now, Fault::AfterEnd, format!("{method} after the end"));
                 }

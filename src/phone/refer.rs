@@ -10,8 +10,8 @@ use super::message::{Message, parameter};
 use super::story::{Ending, Fault};
 use super::{Desk, Due};
 
-/// RFC 3515 §2.4.4: a NOTIFY comes at once; so long at most.
-const FIRST_NOTIFY: Duration = Duration::from_secs(3);
+/// RFC 3515 §2.4.4: a NOTIFY comes at once; on a faithful road so long at most.
+const FIRST_NOTIFY: Duration = Duration::from_secs(1);
 /// A transfer has come to something within this.
 const LAST_NOTIFY: Duration = Duration::from_secs(60);
 
@@ -25,6 +25,13 @@ pub(super) struct Subscription {
     heard_cseq: u32,
     begun_faithfully: bool,
     reminded: bool,
+}
+
+impl Subscription {
+    /// A stream broke, with what may have been told.
+    pub fn torn(&mut self) {
+        self.begun_faithfully = false;
+    }
 }
 
 impl Call {

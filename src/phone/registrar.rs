@@ -78,6 +78,11 @@ pub(super) struct Register {
 const MOST: usize = 64;
 
 impl Register {
+    /// What it asked for may never have been heard.
+    pub fn excuse(&mut self) {
+        self.not_before = None;
+    }
+
     /// A REGISTER: the answer, none when there is none.
     pub fn take(
         &mut self,
@@ -103,7 +108,9 @@ impl Register {
             register.replies.insert(branch.clone(), bytes.clone());
             Some(bytes)
         };
-        if self.not_before.take().is_some_and(|at| now < at) {
+        // Who leaves for another place need not wait.
+        let leaves = message.get("Expires") == Some("0");
+        if self.not_before.take().is_some_and(|at| now < at) && !leaves {
             blame(Fault::Refresh, "REGISTER before its Retry-After".to_owned());
         }
         match manner.flaw {

@@ -1,5 +1,6 @@
 //! re-INVITEs and UPDATEs of the equipment (RFC 3261 §14, RFC 3311): answered, refused for a while, or crossed by the phone's
-//! own; and judged: the waiting times after 491 and Retry-After, the version of the offer, the ACK. Owns that server side.
+//! own, or left unanswered; and judged: the waiting times after 491 and Retry-After, the version of the offer, the ACK, the BYE
+//! after silence. Owns that server side.
 
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -18,6 +19,9 @@ use crate::clock::Mono;
 /// RFC 3261 §14.1: the owner of the Call-ID waits at least so long after a 491. It is the equipment's.
 const GLARE_WAIT: Duration = Duration::from_millis(2_100);
 
+/// After silence or a 408 the BYE may be on its way so long.
+const BYE_COMES: Duration = Duration::from_secs(2);
+
 /// The equipment's re-INVITEs of one call.
 #[derive(Default)]
 pub(super) struct Again {
@@ -28,6 +32,18 @@ pub(super) struct Again {
     version: Option<u64>,
     /// The last one was not accepted: what it was for has not happened.
     turned_down: bool,
+    /// Method and branch of the first one that shows the equipment that nobody is there.
+    unheard: Option<(bool, String)>,
+}
+
+impl Again {
+    /// A stream broke, with our answer, its ACK or the BYE, which comes again over another one.
+    pub(super) fn torn(&mut self, desk: &mut Desk<'_>) {
+        self.running.iter_mut().for_each(|running| running.sent_faithfully = 0);
+        if self.unheard.is_some() {
+            desk.wake(Due::Released, desk.now + desk.config.t1 * 64 + BYE_COMES);
+        }
+    }
 }
 
 struct Running {
@@ -50,6 +66,10 @@ impl Call {
         if let Some(running) = self.again.running.as_ref().filter(|r| r.branch == branch) {
             let bytes = running.bytes.clone();
             return desk.send(from, bytes, || "the answer to the re-INVITE again".to_owned());
+        }
+        if self.again.unheard.as_ref().is_some_and(|(invite, unheard)| *invite && unheard != branch) {
+            let text = "another re-INVITE though one was never answered (RFC 3261 §14.1)";
+            self.story.blame(desk.now, Fault::Glare, text);
         }
         if !self.may_come_now(desk, "re-INVITE") {
             return;
@@ -114,7 +134,10 @@ impl Call {
         let no_lines = |status| Some((status, String::new()));
         self.again.turned_down = true;
         match self.behaviour.on_reinvite {
-            OnReinvite::Silent => return None,
+            OnReinvite::Silent => {
+                self.expect_bye(desk, desk.config.t1 * 64, message);
+                return None;
+            }
             OnReinvite::HangUp if self.story.off_hook() => self.hang_up(desk, Ending::HungUp),
             OnReinvite::Glare if !std::mem::replace(&mut self.again.glared, true) => self.request(desk, Act::Resume),
             _ => {}
@@ -138,6 +161,10 @@ impl Call {
                 return Some((500, format!("Retry-After: {seconds}\r\n")));
             }
             OnReinvite::Refuse => return no_lines(488),
+            OnReinvite::Gone => {
+                self.expect_bye(desk, Duration::ZERO, message);
+                return no_lines(408);
+            }
             _ => {}
         }
         if !message.body.is_empty() && !self.takes_offer(desk, message.body) {
@@ -145,6 +172,24 @@ impl Call {
         }
         self.again.turned_down = false;
         Some((200, self.refreshed_by_peer(desk, message)))
+    }
+
+    /// The equipment must find out, from its first request that says so, that nobody is there.
+    fn expect_bye(&mut self, desk: &mut Desk<'_>, within: Duration, message: &Message<'_>) {
+        if self.again.unheard.is_none() && self.story.off_hook() && desk.faithful() {
+            let branch = message.branch().unwrap_or_default().to_owned();
+            self.again.unheard = Some((message.method() == Some("INVITE"), branch));
+            desk.wake(Due::Released, desk.now + within + BYE_COMES);
+        }
+    }
+
+    /// Its BYE is overdue.
+    pub(super) fn release_due(&mut self, desk: &mut Desk<'_>) {
+        if self.story.off_hook() {
+            let text = "nobody answers the equipment any more, and it does not hang up";
+            self.story.blame(desk.now, Fault::Refresh, text);
+            self.hang_up(desk, Ending::HungUp);
+        }
     }
 
     /// The phone did not let the equipment refresh.

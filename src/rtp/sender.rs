@@ -1,5 +1,6 @@
 //! What goes to a peer: one SSRC, one numbering and one clock over all that a leg ever hears (message, music, talk), as
-//! RFC 3550 §5.1 wants of a source. Owns the mapping from another source's numbers to ours; refuses payloads.
+//! RFC 3550 §5.1 wants of a source; another clock is another source (RFC 7160 §4.1). Owns the mapping from another source's numbers
+//! to ours; refuses payloads.
 
 use super::rtcp::SenderInfo;
 use super::{CLOCK_HZ, Header, Stamp, ticks};
@@ -24,6 +25,8 @@ pub struct Sender {
     source: Source,
     sent: u64,
     octets: u64,
+    /// Packets of sources of ours that are over.
+    sent_before: u64,
 }
 
 /// Where the packets come from now.
@@ -49,16 +52,29 @@ impl Sender {
             source: Source::New,
             sent: 0,
             octets: 0,
+            sent_before: 0,
         }
     }
 
-    /// The codec that was agreed on counts so many ticks a second. Another clock goes on from where the last one stood, under
-    /// the same SSRC: RFC 7160 §4.1 would have a new one, which phones take for a stranger's.
+    /// The codec that was agreed on counts so many ticks a second. What was sent before is another source's: see
+    /// [`Sender::begin_anew`]. Without that the clock goes on from where the last one stood.
     pub fn set_clock(&mut self, clock_hz: u32) {
         if self.clock_hz != clock_hz {
             self.clock_hz = clock_hz;
             self.source = Source::New;
         }
+    }
+
+    /// True when something was sent on another clock than this one: whoever hears it could not tell how time goes
+    /// (RFC 7160 §3.1).
+    pub fn leaves_clock(&self, clock_hz: u32) -> bool {
+        self.last.is_some() && self.clock_hz != clock_hz
+    }
+
+    /// Another source from here on, with its three random beginnings; the counts of its reports begin at zero (RFC 3550 §6.4.1).
+    pub fn begin_anew(&mut self, ssrc: u32, sequence: u16, timestamp: u32) {
+        let (sent_before, clock_hz) = (self.sent(), self.clock_hz);
+        *self = Sender { clock_hz, sent_before, ..Sender::new(ssrc, sequence, timestamp) };
     }
 
     /// What is heard changes: the next packet has the marker, and its timestamp goes on by the time that passed.
@@ -146,9 +162,9 @@ impl Sender {
         }
     }
 
-    /// Packets stamped.
+    /// Packets stamped, of all sources.
     pub fn sent(&self) -> u64 {
-        self.sent
+        self.sent_before + self.sent
     }
 
     /// Whose packets they are.
@@ -267,6 +283,23 @@ mod tests {
         assert_eq!(sender.frame(ms(40), 960, 960).timestamp, first.timestamp + 960);
         sender.new_source();
         assert_eq!(sender.frame(ms(70), 960, 960).timestamp, first.timestamp + 960 + 1440);
+    }
+
+    #[test]
+    fn another_source_has_numbers_time_and_counts_of_its_own_and_the_leg_counts_on() {
+        let mut sender = Sender::new(7, 10, 1000);
+        assert!(!sender.leaves_clock(48_000), "nothing was sent: nobody heard a clock");
+        sender.relay(ms(0), &theirs(10, 0)).unwrap();
+        sender.relay(ms(20), &theirs(11, 160)).unwrap();
+        assert!(sender.leaves_clock(48_000) && !sender.leaves_clock(8_000));
+        sender.begin_anew(8, 500, 90_000);
+        sender.set_clock(48_000);
+        assert_eq!((sender.ssrc(), sender.sent(), sender.report(ms(30), 1)), (8, 2, None));
+        let first = sender.frame(ms(40), 960, 80);
+        assert_eq!((first.ssrc, first.sequence, first.timestamp, first.marker), (8, 500, 90_000, true));
+        let info = sender.report(ms(60), 1).unwrap();
+        assert_eq!((info.packets, info.octets, info.timestamp), (1, 80, 90_000 + 960));
+        assert_eq!(sender.sent(), 3);
     }
 
     #[test]

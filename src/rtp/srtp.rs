@@ -74,7 +74,11 @@ impl Opener {
         if self.trial.is_none() {
             self.trial = context(&self.key, false);
         }
-        self.trial.as_mut().is_some_and(authentic).then(|| self.sources.push(ssrc))
+        self.trial.as_mut().is_some_and(authentic).then(|| {
+            self.sources.push(ssrc);
+            // Most peers have one source: what judged it is not kept for another.
+            self.trial = None;
+        })
     }
 }
 

@@ -164,6 +164,8 @@ pub struct MediaPlan {
     pub ptime_ms: u16,
     /// The longest packet that the peer takes, in milliseconds.
     pub max_ptime_ms: u16,
+    /// The peer reads what an Opus packet tells of the one before it (`useinbandfec=1`, RFC 7587 §6.1).
+    pub fec: bool,
     /// The keys, where the stream is encrypted.
     pub srtp: Option<Box<SrtpKeys>>,
 }

@@ -81,6 +81,7 @@ fn accept(
         direction: mirrored(audio.direction),
         ptime_ms: codec.packet_ms(audio.ptime_ms),
         max_ptime_ms: audio.max_ptime_ms,
+        fec: audio.fec && codec == Codec::Opus,
         srtp: answered_keys(srtp, our_crypto, audio)?,
     })
 }
@@ -115,6 +116,7 @@ pub fn answer(
         direction: mirrored(audio.direction),
         ptime_ms: codec.packet_ms(audio.ptime_ms),
         max_ptime_ms: audio.max_ptime_ms,
+        fec: audio.fec && codec == Codec::Opus,
         srtp: keys.map(|(_, keys)| Box::new(keys)),
     };
     let streams: Vec<OurStream<'_>> = description

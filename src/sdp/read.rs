@@ -47,6 +47,8 @@ pub(super) struct Audio {
     pub ptime_ms: u16,
     /// The longest packet that the peer takes, in milliseconds.
     pub max_ptime_ms: u16,
+    /// Its Opus reads in-band error correction.
+    pub fec: bool,
     /// The profile is `RTP/SAVP`.
     pub savp: bool,
     /// Keys that the peer offers, as far as we can use them.
@@ -115,7 +117,9 @@ fn audio(session: &sdp_types::Session, media: &sdp_types::Media) -> Result<Audio
     let (remote, crypto) = (SocketAddr::new(address, media.port), crypto::lines(media));
     let mux = media.attributes.iter().any(|attribute| attribute.attribute.eq_ignore_ascii_case("rtcp-mux"));
     let rtcp = rtcp(media, remote);
-    Ok(Audio { remote, rtcp, mux, codecs, events, direction, ptime_ms, max_ptime_ms, savp, crypto })
+    let opus = codecs.iter().find(|(codec, _)| *codec == Codec::Opus);
+    let fec = opus.is_some_and(|(_, number)| says_fec(media, *number));
+    Ok(Audio { remote, rtcp, mux, codecs, events, direction, ptime_ms, max_ptime_ms, fec, savp, crypto })
 }
 
 /// `a=rtcp:PORT [IN IP4 ADDRESS]` (RFC 3605 §2.1), else the next port. One that makes no sense is as good as none.
@@ -199,6 +203,21 @@ fn rtpmap(media: &sdp_types::Media, payload_type: u8) -> Option<&str> {
         let (number, encoding) = attribute.value.as_deref()?.trim().split_once(' ')?;
         (number.parse() == Ok(payload_type)).then(|| encoding.trim())
     })
+}
+
+/// `a=fmtp` of this payload type has `useinbandfec=1` among its parameters.
+fn says_fec(media: &sdp_types::Media, payload_type: u8) -> bool {
+    let lines = media.attributes.iter().filter(|a| a.attribute.eq_ignore_ascii_case("fmtp"));
+    let mut mine = lines.filter_map(|attribute| {
+        let (number, parameters) = attribute.value.as_deref()?.trim().split_once(' ')?;
+        (number.parse() == Ok(payload_type)).then_some(parameters)
+    });
+    let on = |parameter: &str| {
+        parameter
+            .split_once('=')
+            .is_some_and(|(name, value)| name.trim().eq_ignore_ascii_case("useinbandfec") && value.trim() == "1")
+    };
+    mine.any(|parameters| parameters.split(';').any(on))
 }
 
 /// The media-level attribute goes before the session's; none means both ways (RFC 8866 §6.7).

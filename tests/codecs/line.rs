@@ -24,6 +24,8 @@ pub struct Network {
     pub swap_every: u16,
     /// The first phone's clock runs so many millionths fast (or slow).
     pub drift: i64,
+    /// The first phone expects to lose so many percent, and tells what matters twice (Opus).
+    pub expected: u8,
 }
 
 /// One side's agreement.
@@ -75,6 +77,7 @@ pub fn plan(port: u16, side: Side) -> MediaPlan {
         direction: Direction::BOTH,
         ptime_ms: side.ptime_ms,
         max_ptime_ms: 120,
+        fec: false,
         srtp: None,
     }
 }
@@ -122,6 +125,7 @@ pub fn cross(sides: [Side; 2], network: Network, rate: Rate, samples: &[i16]) ->
 /// The packets of a voice and the moments at which they come, in µs.
 fn speak(side: Side, network: Network, rate: Rate, samples: &[i16]) -> Vec<(u64, Vec<u8>)> {
     let mut encoder = Encoder::new(side.codec, rate);
+    encoder.expect_loss(network.expected);
     let mut random = 12_345u64;
     let ticks = u32::from(side.ptime_ms) * side.codec.clock_hz() / 1000;
     let mut all = Vec::new();

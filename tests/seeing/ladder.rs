@@ -51,8 +51,8 @@ fn a_talks_ladder_is_what_both_phones_saw_while_it_lives_after_it_and_after_a_re
     call.until("bridged");
     until_both_hear_each_other(&customer, &representative);
     let live = entries(&story.daemon, &call.id);
-    let begun = ["asked", "accepted", "dials", "plays", "dials", "bridged"];
-    assert_eq!(moments(&live)[..6], begun, "{live:#?}");
+    let begun = ["asked", "accepted", "dials", "agreed", "plays", "dials", "agreed", "bridged"];
+    assert_eq!(moments(&live)[..8], begun, "{live:#?}");
     customer.act();
     call.record();
     let id = call.id.clone();

@@ -96,9 +96,11 @@ fn digits_after_the_answer_are_counted_and_not_shown() {
     let moments = moments(&story, &call);
     assert_eq!(
         names(&moments),
-        ["asked", "accepted", "dials", "plays", "dials", "digits", "bridged", "ended"],
+        ["asked", "accepted", "dials", "agreed", "plays", "dials", "agreed", "digits", "bridged", "ended"],
         "the digits before the bridge: {moments:#?}"
     );
+    let agreed = nth(&moments, "agreed", 1);
+    assert_eq!((&agreed["attempt"], &agreed["codec"], &agreed["text"]), (&1.into(), &"PCMU".into(), &"PCMU".into()));
     let digits = nth(&moments, "digits", 0);
     assert_eq!((&digits["attempt"], &digits["count"]), (&1.into(), &4.into()));
     assert!(!digits.to_string().contains("4283"), "which ones is nobody's business: {digits}");
@@ -132,12 +134,15 @@ fn transferred(scenario: &'static str, to: &'static str) {
             "asked",
             "accepted",
             "dials",
+            "agreed",
             "plays",
             "dials",
+            "agreed",
             "bridged",
             "transferred",
             "plays",
             "dials",
+            "agreed",
             "bridged",
             "ended"
         ],

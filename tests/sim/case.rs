@@ -311,8 +311,10 @@ impl Case<'_> {
     fn agreement(&self, blame: Blame<'_>) {
         let outcome = self.record.outcome;
         let lossy = !self.calm();
+        // Of a try that was left unheard the phone can only tell what came after.
+        let customer = self.customer.filter(|story| !self.world.roads.given_up(&story.call_id));
         let mut disagree = |text: String| blame(Promise::BothEndsAgree, format!("wish {}: {text}", self.wish));
-        if !self.crashed && !model::customer_agrees(outcome, self.customer, lossy, self.world.plan.gates.customer) {
+        if !self.crashed && !model::customer_agrees(outcome, customer, lossy, self.world.plan.gates.customer) {
             let ending = self.customer.map(|s| (s.answered_at.is_some(), s.ending));
             disagree(format!("recorded {outcome}, the customer says {ending:?}"));
         }

@@ -67,6 +67,7 @@ impl World {
                 if self.crashes.front().is_some_and(|limit| self.outputs >= *limit) {
                     return self.crash();
                 }
+                let output = self.untold(output);
                 let (outputs, told) = self.planted.output(output);
                 outputs.into_iter().for_each(|output| self.perform(output, &mut answers));
                 answers.extend(told);
@@ -84,21 +85,36 @@ impl World {
         }
     }
 
+    /// What is told to the webhook goes to the store beside its operation: nobody else asks for it.
+    fn untold(&mut self, output: Output) -> Output {
+        match output {
+            Output::Store { token, op: StoreOp::Telling { op, told } } => {
+                self.store.tells(token, *told);
+                Output::Store { token, op: *op }
+            }
+            output => output,
+        }
+    }
+
     pub(crate) fn perform(&mut self, output: Output, answers: &mut VecDeque<Told>) {
         match output {
             Output::Send { to, bytes, note } => {
                 self.note(|| format!("→ {to} {} {:?} {:?}", note.method, note.status, note.leg.map(|l| l.attempt)));
+                let (to_address, streams) = (to.address, self.streams_at(to.address));
                 // These switches have no TCP: a request that is too long for UDP finds out.
-                if to.transport == SipTransport::Tcp {
+                if to.transport == SipTransport::Tcp && !streams {
                     return self.after(Duration::from_millis(1), Event::NoTcp(to));
                 }
-                let to_address = to.address;
-                if !self.phones.iter().any(|(address, _)| *address == to_address) {
+                // At a host that speaks TCP the other end of its own connections is as good.
+                if !streams && !self.phones.iter().any(|(address, _)| *address == to_address) {
                     self.blame(Promise::NothingToStrangers, format!("SIP sent to {to}"));
                 }
                 self.sent_after_the_end(&bytes, note.leg);
                 self.roads.sent(self.now, to_address, &bytes, note.leg, (&self.plan.topology, &self.present));
                 self.off_the_road();
+                if to.transport == SipTransport::Tcp {
+                    return self.send_on_line(&to, bytes);
+                }
                 self.carry(|world, delay| {
                     let bytes = Arc::clone(&bytes);
                     world.after(delay, Event::Sip { to: to_address, from: address(EQUIPMENT), bytes });
@@ -151,6 +167,7 @@ impl World {
         self.outputs = 0;
         self.life += 1;
         self.engine = None;
+        self.lines_crash();
         self.roads.forget();
         self.committing = false;
         self.store.crash(self.rng.random());

@@ -20,6 +20,10 @@ impl World {
             match output {
                 PhoneOutput::SendSip { to, bytes } => {
                     let bytes: Arc<[u8]> = bytes.into();
+                    if self.streams_at(phone_address) {
+                        self.phone_sends_on_line(index, to, bytes);
+                        continue;
+                    }
                     self.carry(|world, delay| {
                         let bytes = Arc::clone(&bytes);
                         world.after(delay, Event::Sip { to, from: phone_address, bytes });

@@ -3,7 +3,7 @@
 //!
 //! * `cargo test --release --test sim` runs 10,000 seeds (`SIM_SEEDS=1000000` more);
 //! * `SIM_SEED=n cargo test --release --test sim -- one_seed --nocapture` shows one with its ladder and trace;
-//! * `UPDATE_LADDERS=1` rewrites docs/ladders.
+//! * `UPDATE_LADDERS=1` rewrites docs/ladders, the table of planted bugs in its README too.
 
 mod case;
 mod equipment;
@@ -11,6 +11,7 @@ mod exchange;
 mod gates;
 mod http;
 mod ladders;
+mod lines;
 mod machines;
 mod manners;
 mod media;
@@ -23,12 +24,14 @@ mod roads;
 mod setup;
 mod store;
 mod stories;
+mod streams;
+mod table;
 mod topology;
 mod turns;
 mod world;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -142,16 +145,31 @@ fn the_same_seed_gives_the_same_world() {
 
 #[test]
 fn every_planted_bug_is_caught_by_its_promise() {
-    let prompts = media::tones();
-    let mut missed = Vec::new();
+    let (next, found) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let prompts = media::tones();
+                while let Some((bug, promise)) = Bug::ALL.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let catches = |seed: &u64| run(*seed, &prompts, *bug).iter().any(|b| b.promise == *promise);
+                    let caught = (0..BUG_SEEDS).find(catches);
+                    found.lock().unwrap().insert(*bug, caught);
+                }
+            });
+        }
+    });
+    let found = found.into_inner().unwrap();
+    let (mut missed, mut caught) = (Vec::new(), Vec::new());
     for (bug, promise) in Bug::ALL {
-        let caught = (0..BUG_SEEDS).find(|seed| run(*seed, &prompts, *bug).iter().any(|b| b.promise == *promise));
-        match caught {
+        match found.get(bug).copied().flatten() {
             Some(seed) => {
-                println!("{:<28} caught by {:<26} at seed {seed}", format!("{bug:?}"), format!("{promise:?}"))
+                println!("{:<28} caught by {:<26} at seed {seed}", format!("{bug:?}"), format!("{promise:?}"));
+                caught.push((*bug, *promise, seed));
             }
             None => missed.push(format!("{bug:?} was not caught by {promise:?} within {BUG_SEEDS} seeds")),
         }
     }
     assert!(missed.is_empty(), "{}", missed.join("\n"));
+    let wrong = table::compare(&caught);
+    assert!(wrong.is_empty(), "UPDATE_LADDERS=1 rewrites docs/ladders/README.md\n{}", wrong.join("\n"));
 }

@@ -74,7 +74,7 @@ pub fn challenges(rng: &mut StdRng, trunk: &mut Trunk, wishes: &mut [Wish]) {
 pub fn lengthen(rng: &mut StdRng, trunk: &mut Trunk, wishes: &mut [Wish]) {
     let second = Duration::from_secs;
     trunk.session = Some(SessionTimer { expires: second(rng.random_range(90..200)), min_se: second(90) });
-    for wish in wishes {
+    for wish in wishes.iter_mut() {
         wish.targets.clear();
         wish.delete = None;
         for party in wish.representatives.iter_mut().chain([&mut wish.customer]) {
@@ -93,6 +93,16 @@ pub fn lengthen(rng: &mut StdRng, trunk: &mut Trunk, wishes: &mut [Wish]) {
                 4 => OnReinvite::Refuse,
                 _ => OnReinvite::Accept,
             };
+        }
+    }
+    // Somebody loses the equipment's way back, and is asked for a sign of life.
+    for party in wishes.iter_mut().flat_map(|wish| wish.representatives.iter_mut().chain([&mut wish.customer])) {
+        if rng.random_bool(0.2) {
+            let behaviour = &mut party.behaviour;
+            behaviour.on_reinvite = if rng.random_bool(0.7) { OnReinvite::Silent } else { OnReinvite::Gone };
+            // A phone whose own time is not up before the equipment must have given up.
+            let session = behaviour.session.get_or_insert_with(|| session(rng));
+            session.expires = rng.random_range(140..200);
         }
     }
 }

@@ -26,10 +26,12 @@ pub const GATE_HZ: u16 = 350;
 pub const WHISPER_HZ: u16 = 400;
 /// What a machine is told.
 pub const MACHINE_HZ: u16 = 500;
+/// Both are told that they are recorded.
+pub const CONSENT_HZ: u16 = 700;
 /// To whoever holds for long.
 pub const STILL_HZ: u16 = 600;
 /// Everything that the equipment says itself.
-pub const PROMPTS: [u16; 9] = [
+pub const PROMPTS: [u16; 10] = [
     CONNECTING_HZ,
     UNAVAILABLE_HZ,
     MUSIC_HZ,
@@ -37,6 +39,7 @@ pub const PROMPTS: [u16; 9] = [
     WHISPER_HZ,
     MACHINE_HZ,
     STILL_HZ,
+    CONSENT_HZ,
     machines::LANGUAGES[0].1,
     machines::LANGUAGES[1].1,
 ];
@@ -54,6 +57,7 @@ impl Prompts for Tones {
             Clip::Gate(_) => GATE_HZ,
             Clip::Whisper(_) => WHISPER_HZ,
             Clip::Machine(_) => MACHINE_HZ,
+            Clip::Consent(_) => CONSENT_HZ,
             Clip::Still(_) => STILL_HZ,
             Clip::Silence => return Arc::new(Prompt::of_codes(&[][..], &[][..])),
         };

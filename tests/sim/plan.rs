@@ -13,6 +13,7 @@ use crate::gates;
 use crate::machines;
 use crate::manners;
 use crate::network::Weather;
+use crate::streams;
 use crate::topology::{self, Topology};
 
 /// The equipment's SIP address.
@@ -99,7 +100,7 @@ impl Wish {
 }
 
 /// Everything that goes wrong on the way.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct Faults {
     /// The network until `until`.
     pub weather: Option<Weather>,
@@ -164,10 +165,18 @@ impl Plan {
         trunk.codecs = draw_codecs(&mut StdRng::seed_from_u64(seed ^ 0x3551_7587));
         let (ports, two_switches) = (if rng.random_bool(0.1) { rng.random_range(1..4) } else { 64 }, rng.random());
         let mut roads = StdRng::seed_from_u64(seed ^ 0x3263_8484);
-        let topology = match roads.random_bool(0.35) && !long {
+        let mut topology = match roads.random_bool(0.35) && !long {
             true => topology::draw(&mut roads, &mut wishes, until),
             false => Topology::plain(two_switches),
         };
+        let calm = faults == Faults { store_delay: faults.store_delay, ..Faults::default() };
+        let trouble = if long { Duration::from_secs(200) } else { until };
+        topology.streams = streams::draw(
+            &mut StdRng::seed_from_u64(seed ^ 0x7374_7265),
+            &topology.switches,
+            &topology.turns,
+            (!calm).then_some(trouble),
+        );
         let (mut gates, mut limits) = (Gates::default(), if long { LONG } else { LIMITS });
         if !long {
             gates = gates::draw(&mut StdRng::seed_from_u64(seed ^ 0x6a7e_0131), &mut wishes);
@@ -221,7 +230,8 @@ impl Plan {
     /// True when nothing goes wrong outside of the phones: then the model's expectations are exact.
     pub fn calm(&self) -> bool {
         let f = &self.faults;
-        f.weather.is_none() && f.crashes.is_empty() && f.jumps.is_empty() && f.store_failure == 0.0 && self.ports > 12
+        let whole = self.topology.streams.calm() && self.ports > 12;
+        f.weather.is_none() && f.crashes.is_empty() && f.jumps.is_empty() && f.store_failure == 0.0 && whole
     }
 }
 

@@ -2,6 +2,7 @@
 //! the equipment would. Production code knows nothing of them. Each must be caught by a named promise.
 
 mod carrier;
+mod lines;
 mod machines;
 mod roads;
 
@@ -94,6 +95,8 @@ pub enum Bug {
     TimerLeftOutOfAnswers,
     /// Nobody hangs up when the phone stops refreshing.
     ExpiryIgnored,
+    /// A refresh that nobody answered ends nothing.
+    SilenceIsConsent,
     /// The response of a digest is wrong.
     WrongDigest,
     /// The nonce count does not go up.
@@ -158,6 +161,24 @@ pub enum Bug {
     NeverSaysStill,
     /// Everybody is spoken to in the configured language.
     WrongLanguage,
+    /// A BYE is lost with its connection.
+    ByeLostWithItsConnection,
+    /// A CANCEL is lost with its connection.
+    CancelLostWithItsConnection,
+    /// A BYE that finds no connection is given up.
+    ByeGivenUpWithoutConnection,
+    /// Nobody is told that a connection is gone.
+    LossUnheard,
+    /// A request goes over a stream twice.
+    RetransmitsOverStreams,
+    /// The Via of a request over TCP says UDP.
+    ViaOfAnotherTransport,
+    /// An answer does not go back on the connection that the request came on.
+    AnswerOnAnotherConnection,
+    /// An INVITE that broke with its connection goes out again as another one.
+    AnotherInviteAfterALoss,
+    /// A connection that could not be made is asked for again at once, and again.
+    ConnectsInATightRow,
     /// A registration is never refreshed.
     RegisteredOnce,
     /// A refused REGISTER is repeated after a second.
@@ -203,6 +224,7 @@ impl Bug {
         (Bug::RefresherForgets, Promise::SessionsAreKept),
         (Bug::TimerLeftOutOfAnswers, Promise::SessionsAreKept),
         (Bug::ExpiryIgnored, Promise::SessionsAreKept),
+        (Bug::SilenceIsConsent, Promise::SessionsAreKept),
         (Bug::WrongDigest, Promise::CredentialsStayHome),
         (Bug::NonceCountStuck, Promise::CredentialsStayHome),
         (Bug::CredentialsForAnybody, Promise::CredentialsStayHome),
@@ -235,6 +257,15 @@ impl Bug {
         (Bug::StillOverBridge, Promise::PromptNeverOverBridge),
         (Bug::NeverSaysStill, Promise::WhoHoldsIsTold),
         (Bug::WrongLanguage, Promise::PromptFirst),
+        (Bug::ByeLostWithItsConnection, Promise::NobodyIsLeftHanging),
+        (Bug::CancelLostWithItsConnection, Promise::NobodyIsLeftHanging),
+        (Bug::ByeGivenUpWithoutConnection, Promise::NobodyIsLeftHanging),
+        (Bug::LossUnheard, Promise::NobodyIsLeftHanging),
+        (Bug::RetransmitsOverStreams, Promise::ProperSip),
+        (Bug::ViaOfAnotherTransport, Promise::ProperSip),
+        (Bug::AnswerOnAnotherConnection, Promise::AnswersFollowTheirConnection),
+        (Bug::AnotherInviteAfterALoss, Promise::ProperSip),
+        (Bug::ConnectsInATightRow, Promise::ConnectionsAreSpared),
         (Bug::RegisteredOnce, Promise::RegistrationsAreKept),
         (Bug::RegisterHammers, Promise::RegistrationsAreKept),
     ];
@@ -258,6 +289,7 @@ pub struct Planted {
     bridged: Vec<(LegId, LegId)>,
     doubled: BTreeSet<CallId>,
     roads: roads::Memory,
+    lines: lines::Memory,
     /// What the engine puts out so much later, out of turn.
     pub later: Vec<(Duration, Output)>,
 }
@@ -274,6 +306,7 @@ impl Planted {
             bridged: Vec::new(),
             doubled: BTreeSet::new(),
             roads: roads::Memory::default(),
+            lines: lines::Memory::default(),
             later: Vec::new(),
         }
     }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use callbridge::clock::Mono;
+use callbridge::model::{CallId, CallState};
 use callbridge::phone::{AnswerWith, Ending, Fault, Story, Then};
 
 use crate::plan::Party;
@@ -82,6 +83,10 @@ pub enum Promise {
     SwitchesComeBack,
     /// A registration is refreshed before it ends, and tried again later and later when it fails.
     RegistrationsAreKept,
+    /// An answer goes back on the connection that its request came on.
+    AnswersFollowTheirConnection,
+    /// Nobody is asked for connections in a tight row.
+    ConnectionsAreSpared,
     /// A switch in maintenance gets no new leg.
     DrainedIsLeft,
     /// No leg begins at a place that the last look-up did not name.
@@ -164,6 +169,7 @@ fn records(world: &World, blame: Blame<'_>) {
         if count != 1 {
             blame(Promise::OneRecord, format!("call {} has {count} records", call.id));
         }
+        told(world, call.id, count, blame);
     }
     for (wish, calls) in per_wish.into_iter().filter(|(_, calls)| *calls > 1) {
         blame(Promise::OneRecord, format!("one message, one key, {calls} calls (wish {wish})"));
@@ -227,6 +233,18 @@ fn violations(world: &World, story: &Story, blame: Blame<'_>) {
         };
         let at = seconds(violation.at);
         blame(promise, format!("{} says at {at:.3}: {:?}: {}", story.user, violation.fault, violation.text));
+    }
+}
+
+/// The webhook is told in order, and the end exactly once, with the record. (A clock that is set back may queue a call twice.)
+fn told(world: &World, call: CallId, records: usize, blame: Blame<'_>) {
+    let events = world.store.told(call);
+    let ordered = events.is_sorted_by(|a, b| a.sequence < b.sequence && a.state <= b.state);
+    let ends = events.iter().filter(|event| event.state == CallState::Ended).count();
+    let begun = events.first().is_some_and(|event| event.sequence == 1);
+    let last = ends == 0 || events.last().is_some_and(|event| event.state == CallState::Ended);
+    if !ordered || !begun || !last || ends != records.min(1) {
+        blame(Promise::OneRecord, format!("call {call} is told as {events:?}, with {records} records"));
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use callbridge::clock::Mono;
 use callbridge::model::{CallId, LegId};
 use callbridge::phone::message::{Message, Start, parameter, user_of};
+use callbridge::sip::api::Loss;
 
 use crate::promises::Promise;
 use crate::topology::{Topology, host};
@@ -44,6 +45,10 @@ struct Try {
     left: bool,
     /// Left before a word of it was heard: there was nothing to cancel yet.
     given_up: bool,
+    /// Connections that were lost while nothing of it was heard.
+    losses: u32,
+    /// So many, or one that could not be made, and it has failed for want of a connection.
+    unreached: bool,
     /// It holds a channel.
     holds: bool,
     /// Switches that served its number when it began.
@@ -172,6 +177,8 @@ impl Roads {
             rang: false,
             left: false,
             given_up: false,
+            losses: 0,
+            unreached: false,
             holds: true,
             served_by,
         };
@@ -202,7 +209,9 @@ impl Roads {
             blame(Promise::NotOnADeadCall, format!("{user} is dialled for a call that nobody wants"));
         }
         for other in self.before(*leg) {
-            let waits = other.fares == Fares::Unanswered && now.since(other.sent_at) < topology.answer && !other.left;
+            let waits = other.fares == Fares::Unanswered
+                && now.since(other.sent_at) < topology.answer
+                && !(other.left || other.unreached);
             if waits || (other.fares == Fares::Proceeds && !other.left) {
                 blame(Promise::OneTryAtATime, format!("the try at {} is alive", other.hop));
             } else if other.fares == Fares::Answered && !other.left {
@@ -320,6 +329,16 @@ impl Roads {
         }
     }
 
+    /// The equipment hears that a connection to this host was lost. An INVITE goes out once more where one broke.
+    pub fn lost(&mut self, at: SocketAddr, loss: Loss) {
+        // It knows more of this place than can be seen from here.
+        self.places.entry(at).or_default().unknown();
+        for known in self.tries.values_mut().filter(|known| known.hop == at && known.fares == Fares::Unanswered) {
+            known.losses += 1;
+            known.unreached |= loss == Loss::NotMade || known.losses > 1;
+        }
+    }
+
     /// A leg's port is given back: its channel is free, and it was not given up while a sound switch was not asked.
     pub fn released(&mut self, now: Mono, leg: LegId, world: (&Topology, &Present)) {
         self.forsaken(now, leg, world);
@@ -335,7 +354,7 @@ impl Roads {
         let Some(last) = self.before(leg).last().filter(|_| !self.over.contains(&leg.call)) else { return };
         let silent = topology.answer + Duration::from_millis(50);
         let for_want = match last.fares {
-            Fares::Unanswered => now.since(last.sent_at) > silent && !last.left,
+            Fares::Unanswered => (last.unreached || now.since(last.sent_at) > silent) && !last.left,
             Fares::Refused(status, rang) => status == 503 && !rang,
             Fares::Proceeds | Fares::Answered => false,
         };

@@ -10,7 +10,9 @@ use callbridge::clock::Mono;
 use callbridge::engine::EngineConfig;
 use callbridge::model::business::PasswordHash;
 use callbridge::model::trunk::Registration;
-use callbridge::model::{Business, BusinessId, Directory, Gates, Hop, SwitchAddress, Tariff, Trunk};
+use callbridge::model::{
+    Business, BusinessId, Directory, Gates, SipTransport, SwitchAddress, Tariff, Trunk, Webhook, WebhookSecret,
+};
 use callbridge::phone::{Phone, PhoneConfig, Registrar};
 use callbridge::routing::Switch;
 use callbridge::sip::api::Locals;
@@ -39,7 +41,9 @@ pub fn business() -> BusinessId {
 }
 
 pub fn directory(tariff: Tariff, gates: Gates) -> Directory {
-    let business = Business { tariff, gates, ..Business::new(business(), "ABC", PasswordHash(String::new())) };
+    let webhook = Webhook::new("https://example.com/".parse().expect("a URL"), WebhookSecret::new([1; 32]));
+    let account = Business::new(business(), "ABC", PasswordHash(String::new()));
+    let business = Business { tariff, gates, webhook: Some(webhook), ..account };
     Directory { businesses: [(business.id.clone(), Arc::new(business))].into() }
 }
 
@@ -50,7 +54,7 @@ fn switch(plan: &Plan, switch: &SwitchPlan, present: &Present) -> Switch {
         expires: Duration::from_secs(600),
     });
     let trunk = Trunk { max_redirects: plan.topology.max_redirects, registration, ..plan.trunk.clone() };
-    let literal = Switch::at(switch.name, Hop::udp(host(switch.places[0])));
+    let literal = Switch::at(switch.name, plan.topology.hop(switch.places[0]));
     let address = match switch.named {
         true => SwitchAddress::parse(&format!("sip:{}.example:5060", switch.name)).expect("a name"),
         false => literal.address.clone(),
@@ -68,6 +72,15 @@ fn switch(plan: &Plan, switch: &SwitchPlan, present: &Present) -> Switch {
     }
 }
 
+/// Where the equipment listens.
+fn locals(plan: &Plan) -> Locals {
+    let mut all = vec![(SipTransport::Udp, address(EQUIPMENT))];
+    if !plan.topology.streams.hosts.is_empty() {
+        all.push((SipTransport::Tcp, address(EQUIPMENT)));
+    }
+    Locals::new(all).expect("one at least")
+}
+
 /// The configuration as it is now.
 pub fn engine_config(plan: &Plan, present: &Present) -> EngineConfig {
     let drained = present.drained.iter().copied();
@@ -76,7 +89,8 @@ pub fn engine_config(plan: &Plan, present: &Present) -> EngineConfig {
     EngineConfig {
         strays_per_second: 1_000,
         stir: None,
-        sip: Locals::udp(address(EQUIPMENT)),
+        consent: false,
+        sip: locals(plan),
         user_agent: "callbridge".to_owned(),
         limits: plan.limits,
         late: Duration::from_secs(3_600),
@@ -96,7 +110,8 @@ fn registrar(plan: &Plan) -> Option<Registrar> {
 
 pub fn phones(plan: &Plan, faulty: bool, traced: bool, rng: &mut StdRng) -> Vec<(SocketAddr, Phone)> {
     let mut phones = Vec::new();
-    for text in (0..plan.topology.hosts()).map(host) {
+    for at in 0..plan.topology.hosts() {
+        let text = host(at);
         let behaviour = callbridge::phone::Behaviour::refusing(Duration::ZERO, 404);
         let mut config = PhoneConfig::new(text, (30_000, 30_998), behaviour, rng.next_u64());
         config.grace = Duration::from_millis(if faulty { 600 } else { 60 });
@@ -104,6 +119,7 @@ pub fn phones(plan: &Plan, faulty: bool, traced: bool, rng: &mut StdRng) -> Vec<
         // Long enough for everything that the equipment may still say after it found out, however late.
         config.linger = Duration::from_secs(150);
         config.ladder = traced;
+        config.stream = plan.topology.streams.hosts.contains_key(&at);
         config.registrar = registrar(plan);
         if faulty {
             config.faithful_from = Mono(1_000_000) + plan.faults.until + Duration::from_secs(1);

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use callbridge::clock::Wall;
-use callbridge::engine::api::{StoreFailure, StoreOp, StoreToken};
+use callbridge::engine::api::{CallEvent, StoreFailure, StoreOp, StoreToken, Watched};
 use callbridge::model::{AttemptRecord, CallId, CallRecord, StoredCall};
 
 /// What one call left behind.
@@ -25,6 +25,9 @@ pub struct Store {
     last_alive: Option<Wall>,
     waiting: VecDeque<(StoreToken, StoreOp)>,
     committing: VecDeque<(StoreToken, StoreOp)>,
+    /// What operations tell to the webhook, until they are durable.
+    telling: BTreeMap<StoreToken, Watched>,
+    outbox: BTreeMap<CallId, Vec<CallEvent>>,
     faults: Vec<String>,
 }
 
@@ -33,6 +36,11 @@ impl Store {
     pub fn submit(&mut self, token: StoreToken, op: StoreOp) -> bool {
         self.waiting.push_back((token, op));
         self.committing.is_empty()
+    }
+
+    /// The operation of this name is to tell this.
+    pub fn tells(&mut self, token: StoreToken, told: Watched) {
+        self.telling.insert(token, told);
     }
 
     /// Begins to commit all that waits.
@@ -48,7 +56,11 @@ impl Store {
         let group: Vec<_> = self.committing.drain(..).collect();
         let mut answers = Vec::new();
         for (token, op) in group {
-            let result = if success { self.apply(op) } else { Err(StoreFailure::Unavailable("disk full".to_owned())) };
+            let result = if success {
+                self.apply_telling(token, op)
+            } else {
+                Err(StoreFailure::Unavailable("disk full".to_owned()))
+            };
             answers.push((token, result));
         }
         answers
@@ -56,12 +68,27 @@ impl Store {
 
     /// The power fails: what was being committed is durable or it is not, nobody was told; the rest is gone.
     pub fn crash(&mut self, committed: bool) {
-        for (_, op) in self.committing.drain(..).collect::<Vec<_>>() {
+        for (token, op) in self.committing.drain(..).collect::<Vec<_>>() {
             if committed {
-                let _nobody_hears_it = self.apply(op);
+                let _nobody_hears_it = self.apply_telling(token, op);
             }
         }
         self.waiting.clear();
+        // The next life names its operations anew.
+        self.telling.clear();
+    }
+
+    /// In one commit: the operation and what it tells, each number of a call once.
+    fn apply_telling(&mut self, token: StoreToken, op: StoreOp) -> Result<(), StoreFailure> {
+        self.apply(op)?;
+        let Some(told) = self.telling.get(&token) else { return Ok(()) };
+        let events = self.outbox.entry(told.call.id).or_default();
+        for event in &told.events {
+            if events.iter().all(|there| there.sequence != event.sequence) {
+                events.push(*event);
+            }
+        }
+        Ok(())
     }
 
     fn apply(&mut self, op: StoreOp) -> Result<(), StoreFailure> {
@@ -99,6 +126,7 @@ impl Store {
                 kept.attempts = attempts;
             }
             StoreOp::Ladder(_) => {}
+            StoreOp::Telling { .. } => self.faults.push("what is told comes beside its operation".to_owned()),
             StoreOp::Alive { at } => self.last_alive = self.last_alive.max(Some(at)),
         }
         Ok(())
@@ -117,6 +145,11 @@ impl Store {
     /// Every accepted call.
     pub fn accepted(&self) -> impl Iterator<Item = &StoredCall> {
         self.accepted.values()
+    }
+
+    /// What the webhook is told of a call, in the order of writing.
+    pub fn told(&self, call: CallId) -> &[CallEvent] {
+        self.outbox.get(&call).map_or(&[], Vec::as_slice)
     }
 
     /// What is kept of a call.

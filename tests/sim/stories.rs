@@ -10,6 +10,7 @@ use callbridge::phone::manners::{
 use callbridge::phone::{Act, Behaviour};
 
 use crate::plan::{LONG, Party, Plan};
+use crate::streams::{Manner, Streams, Upset};
 
 fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -52,6 +53,22 @@ fn minutes(representative_session: SessionManner, on_reinvite: OnReinvite) -> Pl
     let mut plan = Plan::fixed(silent(customer(), 400_000), vec![representative]);
     plan.limits = LONG;
     plan.trunk.session = Some(SessionTimer { expires: ms(120_000), min_se: ms(90_000) });
+    plan
+}
+
+/// The same where the session is long enough for somebody to be asked in vain before anyone else is tired of it.
+fn longer_minutes(on_reinvite: OnReinvite) -> Plan {
+    let manner = SessionManner { expires: 180, ..session(90, Refresher::Uac, RefreshBy::Reinvite, None) };
+    let mut plan = minutes(manner, on_reinvite);
+    plan.trunk.session = Some(SessionTimer { expires: ms(180_000), min_se: ms(90_000) });
+    plan
+}
+
+/// The customer's switch speaks TCP; this befalls its connections after so many milliseconds.
+fn over_tcp(upsets: &[(u64, Upset)]) -> Plan {
+    let mut plan = Plan::fixed(customer(), vec![representative()]);
+    let upsets = upsets.iter().map(|(at, upset)| (ms(*at), *upset)).collect();
+    plan.topology.streams = Streams { hosts: [(0, Manner::PLAIN)].into(), upsets };
     plan
 }
 
@@ -106,6 +123,14 @@ pub fn of_carriers() -> Vec<(&'static str, Plan)> {
         ("completed-inactive-hold", Plan::fixed(customer(), vec![holds])),
         ("completed-session-refreshed-by-us", minutes(by_us(RefreshBy::Update), accept)),
         ("completed-session-refreshed-by-reinvite-after-glare", minutes(by_us(RefreshBy::Reinvite), OnReinvite::Glare)),
+        ("completed-over-tcp", over_tcp(&[])),
+        ("completed-over-tcp-connection-breaks-while-it-rings", over_tcp(&[(400, Upset::Breaks(0))])),
+        (
+            "completed-over-tcp-switch-away-at-the-end",
+            over_tcp(&[(3_000, Upset::Shut { host: 0, lasts: ms(2_000), silently: false })]),
+        ),
+        ("completed-session-refresh-never-answered", longer_minutes(OnReinvite::Silent)),
+        ("completed-session-refresh-answered-by-408", longer_minutes(OnReinvite::Gone)),
         ("completed-session-refreshed-by-the-phone", minutes(by_them(None), accept)),
         ("completed-extension-dialled", extension),
         ("completed-transferred", transferred(to(blind.clone()), Some(new_party(900)))),

@@ -4,12 +4,14 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use callbridge::model::Hop;
 use callbridge::phone::manners::Refusal;
 use callbridge::phone::{Behaviour, Then};
 use rand::Rng;
 use rand::rngs::StdRng;
 
 use crate::plan::{Party, Wish, draw_behaviour, draw_wish};
+use crate::streams::Streams;
 
 /// How a host treats what reaches it from outside of its calls.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -99,6 +101,8 @@ pub struct Topology {
     pub turns: Vec<(Duration, Turn)>,
     /// As simple as it can be: what a call comes to does not depend on it.
     pub plain: bool,
+    /// Who of them speaks SIP over TCP.
+    pub streams: Streams,
 }
 
 /// The SIP address of a host.
@@ -115,7 +119,7 @@ impl Topology {
             switches.push(SwitchPlan::at("ssp-b", "+1646", 1));
         }
         let (answer, max_redirects) = (Duration::from_secs(5), 3);
-        Topology { switches, answer, max_redirects, turns: Vec::new(), plain: true }
+        Topology { switches, answer, max_redirects, turns: Vec::new(), plain: true, streams: Streams::default() }
     }
 
     /// Every host there is; two at least.
@@ -126,7 +130,13 @@ impl Topology {
         places.chain(later).max().unwrap_or(0).max(1) + 1
     }
 
-    /// Nothing ever befalls this switch: one place, known from the start, never in another mood, never in maintenance.
+    /// Where a host takes SIP, and what carries it.
+    pub fn hop(&self, place: usize) -> Hop {
+        if self.streams.hosts.contains_key(&place) { Hop::tcp(host(place)) } else { Hop::udp(host(place)) }
+    }
+
+    /// Nothing ever befalls this switch: one place, known from the start, never in another mood, never in maintenance, always
+    /// to be connected.
     pub fn is_steady(&self, switch: usize) -> bool {
         let plan = &self.switches[switch];
         let touched = |turn: &Turn| match turn {
@@ -135,7 +145,8 @@ impl Topology {
             Turn::Places(other, _) => *other == switch,
             Turn::Close => false,
         };
-        !plan.named && plan.is_wide() && !self.turns.iter().any(|(_, turn)| touched(turn))
+        let troubled = plan.places.iter().any(|place| self.streams.troubles(*place));
+        !plan.named && plan.is_wide() && !troubled && !self.turns.iter().any(|(_, turn)| touched(turn))
     }
 }
 
@@ -199,7 +210,14 @@ pub fn draw(rng: &mut StdRng, wishes: &mut Vec<Wish>, until: Duration) -> Topolo
         redirections(rng, wish);
     }
     let answer = Duration::from_millis([1_000, 1_500, 2_500][rng.random_range(0..3)]);
-    Topology { switches, answer, max_redirects: rng.random_range(0..4), turns, plain: false }
+    Topology {
+        switches,
+        answer,
+        max_redirects: rng.random_range(0..4),
+        turns,
+        plain: false,
+        streams: Streams::default(),
+    }
 }
 
 /// A customer who has moved, and perhaps back again; a representative whose switch sends us in a circle or abroad.

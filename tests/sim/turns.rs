@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use callbridge::engine::api::Input;
-use callbridge::model::{Hop, Target};
+use callbridge::model::Target;
 use callbridge::phone::manners::Refusal;
 use callbridge::phone::message::{Message, uri_of};
 use callbridge::phone::{Behaviour, OnOptions, Phone, RegistrarFlaw};
@@ -41,8 +41,8 @@ impl Present {
     }
 
     /// Where a look-up finds a switch.
-    pub fn targets(&self, switch: usize) -> Vec<Target> {
-        let target = |(priority, place): (u16, &usize)| Target { priority, weight: 1, hop: Hop::udp(host(*place)) };
+    pub fn targets(&self, topology: &Topology, switch: usize) -> Vec<Target> {
+        let target = |(priority, place): (u16, &usize)| Target { priority, weight: 1, hop: topology.hop(*place) };
         (0..).zip(&self.places[switch]).map(target).collect()
     }
 }
@@ -67,7 +67,7 @@ impl World {
     /// The look-up of a switch has an answer.
     pub(crate) fn resolved(&mut self, switch: usize) {
         let name = self.plan.topology.switches[switch].name.to_owned();
-        let targets = self.present.targets(switch);
+        let targets = self.present.targets(&self.plan.topology, switch);
         self.note(|| format!("{name} is at {targets:?}"));
         self.roads.places(&self.plan.topology, &self.present);
         if self.planted.looks_up(self.life, switch) {
@@ -140,7 +140,8 @@ impl World {
         let Some(index) = (0..self.phones.len()).find(|at| host(*at) == to) else { return };
         let Some(aor) = Message::parse(bytes).ok().and_then(|message| message.get("To").map(uri_of)) else { return };
         let held_up = |turn: &Turn| matches!(turn, Turn::Mood(..) | Turn::Places(..));
-        let smooth = self.plan.faults.weather.is_none() && self.crashed.is_empty();
+        let whole = self.plan.topology.streams.calm();
+        let smooth = self.plan.faults.weather.is_none() && self.crashed.is_empty() && whole;
         let lapsed = self.phones[index].1.bindings().get(aor).is_some_and(|binding| binding.until < self.now);
         if lapsed && smooth && !self.plan.topology.turns.iter().any(|(_, turn)| held_up(turn)) {
             self.blame(Promise::RegistrationsAreKept, format!("{aor} had lapsed before it was refreshed"));

@@ -17,6 +17,7 @@ use callbridge::sip::api::Loss;
 use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
 
+use crate::lines::{LineEvent, Lines};
 use crate::media::Media;
 use crate::plan::{EQUIPMENT, Plan};
 use crate::planted::{Bug, Planted};
@@ -30,8 +31,10 @@ use crate::turns::Present;
 pub(crate) enum Event {
     /// A datagram arrives at this SIP address.
     Sip { to: SocketAddr, from: SocketAddr, bytes: Arc<[u8]> },
-    /// A connection to a switch could not be made.
+    /// A connection to a switch that has no TCP could not be made.
     NoTcp(Hop),
+    /// Of a switch that has TCP.
+    Line(LineEvent),
     /// A packet arrives at this RTP address.
     Rtp { to: SocketAddr, from: SocketAddr, bytes: Vec<u8> },
     /// Media has something to say to the engine of this life.
@@ -113,6 +116,8 @@ pub struct World {
     pub(crate) engine: Option<Engine>,
     pub(crate) media: Media,
     pub(crate) phones: Vec<(SocketAddr, Phone)>,
+    /// Connections between them and the equipment.
+    pub(crate) lines: Lines,
     /// The switches as they are.
     pub(crate) present: Present,
     /// What they saw.
@@ -159,6 +164,7 @@ impl World {
             engine: None,
             media,
             phones: phones(&plan, faulty, traced, &mut rng),
+            lines: Lines::default(),
             present: Present::of(&plan.topology),
             roads: Roads::default(),
             whose: whose(&plan),
@@ -194,6 +200,7 @@ impl World {
         self.after(self.plan.faults.until, Event::FaultsEnd);
         self.roads.places(&self.plan.topology, &self.present);
         self.begin_turns();
+        self.begin_lines();
         self.start_engine();
     }
 
@@ -301,16 +308,8 @@ impl World {
                 }
             }
             Event::NoTcp(hop) => self.tell_engine(Input::SipLost { hop: &hop, loss: Loss::NotMade }),
-            Event::Sip { to, bytes, .. } if !self.reaches(to, &bytes) => {}
-            Event::Sip { to, from, bytes } => {
-                if bytes.starts_with(b"REGISTER ") {
-                    self.refreshed(to, &bytes);
-                }
-                if let Some(index) = self.phones.iter().position(|(address, _)| *address == to) {
-                    self.phones[index].1.datagram(self.now, from, &bytes);
-                    self.drain_phone(index);
-                }
-            }
+            Event::Line(event) => self.line(event),
+            Event::Sip { to, from, bytes } => self.phone_hears(to, from, &bytes),
             Event::Rtp { to, from, bytes } => self.rtp_arrives(to, from, bytes),
             Event::Media(life, event) if life == self.life => self.tell_engine(Input::Media(event)),
             Event::Commit(life) if life == self.life => self.commit(),
@@ -337,6 +336,20 @@ impl World {
                 self.faulty = false;
                 self.crashes.clear();
             }
+        }
+    }
+
+    /// A SIP message reaches a host.
+    pub(crate) fn phone_hears(&mut self, to: SocketAddr, from: SocketAddr, bytes: &[u8]) {
+        if !self.reaches(to, bytes) {
+            return;
+        }
+        if bytes.starts_with(b"REGISTER ") {
+            self.refreshed(to, bytes);
+        }
+        if let Some(index) = self.phones.iter().position(|(address, _)| *address == to) {
+            self.phones[index].1.datagram(self.now, from, bytes);
+            self.drain_phone(index);
         }
     }
 

@@ -4,8 +4,9 @@ use std::io::Cursor;
 
 use serde_json::json;
 
-use crate::support::daemon::Daemon;
+use crate::support::daemon::{Daemon, Setup};
 use crate::support::http::{Credentials, download};
+use crate::support::rtp::Frame;
 use crate::support::story::{Story, assert_bridged_by_content, until_both_hear_each_other};
 use crate::support::tone::Tone;
 use crate::support::wait::{PATIENCE, eventually};
@@ -89,5 +90,45 @@ fn a_call_that_nobody_asked_to_record_is_not() {
     assert_eq!(call.record()["outcome"], "completed");
     assert_eq!(fetch(&story.daemon, &call.id).0, 404);
     assert!(!story.daemon.config().with_file_name("talks").exists());
+    story.end();
+}
+
+/// Frames of speech before the first one of this sound.
+#[track_caller]
+fn spoken_before(heard: &[Frame], sound: Tone) -> usize {
+    let first = heard.iter().position(|frame| frame.tone() == Some(sound)).expect("it is heard at all");
+    heard[..first].iter().filter(|frame| frame.is_other_sound()).count()
+}
+
+#[test]
+fn both_are_told_before_they_talk_and_the_recording_begins_with_the_talk() {
+    let more = "recording = \"always\"\nconsent = true\n".to_owned();
+    let story = Story::with(Setup { more, ..Setup::default() });
+    let mut customer = story.customer("phone-answers-and-hangs-up");
+    let representative = story.representative("phone-answers-and-is-hung-up");
+    let call = story.call();
+    call.until("bridged");
+    until_both_hear_each_other(&customer, &representative);
+    customer.act();
+    let record = call.record();
+    assert_eq!(
+        (&record["outcome"], &record["recording"]["state"]),
+        (&"completed".into(), &"made".into()),
+        "{record:#}"
+    );
+    let ladder = story.daemon.api("GET", &format!("/v1/calls/{}/ladder", call.id), None).body;
+    assert_eq!(ladder.matches("knows of the recording").count(), 2, "{ladder}");
+    let wav = eventually("the recording", PATIENCE, || {
+        let (status, _, body) = fetch(&story.daemon, &call.id);
+        (status == 200).then_some(body)
+    });
+    let samples: Vec<i16> =
+        hound::WavReader::new(Cursor::new(wav)).expect("a WAV file").samples().map(|s| s.expect("a sample")).collect();
+    let left: Vec<i16> = samples.iter().step_by(2).copied().collect();
+    assert!(share(&left, Tone::Customer) > 0.9, "nothing of the message: {}", share(&left, Tone::Customer));
+    let (customer, representative) = (customer.finish().heard, representative.finish().heard);
+    // "This call is recorded." lasts some 1.5 s.
+    assert!(spoken_before(&customer, Tone::Prompt) > 30, "{}", spoken_before(&customer, Tone::Prompt));
+    assert!(spoken_before(&representative, Tone::Customer) > 30, "{}", spoken_before(&representative, Tone::Customer));
     story.end();
 }

@@ -62,6 +62,31 @@ pub fn request(
     parse(&String::from_utf8_lossy(&answer)).ok_or_else(|| io::Error::other("not an HTTP answer"))
 }
 
+/// Sends one request with these header lines, as a browser or a stranger would, and reads the whole answer.
+pub fn send(
+    to: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Option<&Value>,
+) -> io::Result<Response> {
+    let mut stream = TcpStream::connect_timeout(&to, Duration::from_secs(5))?;
+    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    let mut message = format!("{method} {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n");
+    for (name, value) in headers {
+        message.push_str(&format!("{name}: {value}\r\n"));
+    }
+    let body = body.map(Value::to_string);
+    if let Some(body) = &body {
+        message.push_str(&format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()));
+    }
+    message.push_str(&format!("\r\n{}", body.unwrap_or_default()));
+    stream.write_all(message.as_bytes())?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    parse(&String::from_utf8_lossy(&answer)).ok_or_else(|| io::Error::other("not an HTTP answer"))
+}
+
 /// Fetches what is no text: the status, the header lines and the body as it came, which has a Content-Length.
 pub fn download(to: SocketAddr, path: &str, who: &Credentials) -> io::Result<(u16, String, Vec<u8>)> {
     let mut stream = TcpStream::connect_timeout(&to, Duration::from_secs(5))?;

@@ -146,12 +146,12 @@ struct Shared {
 
 impl Endpoint {
     /// Opens a port. The phone speaks `tone` in `law` as soon as it has both seen an offer and sent SDP of its own in that
-    /// dialog, as the trace shows.
-    pub fn open(tone: Tone, law: Law, trace: &Path) -> Endpoint {
+    /// dialog, as the trace shows; before its tone it says `first`, once.
+    pub fn open(tone: Tone, law: Law, first: &[i16], trace: &Path) -> Endpoint {
         let port = super::ports::block(2);
         let socket = UdpSocket::bind(loopback(port)).expect("the phone's RTP port");
         let shared = Arc::new(Shared::default());
-        let mut mouth = Mouth::new(tone, law);
+        let mut mouth = Mouth::new(tone, law, first);
         let mut offers = Offers { reader: trace::Reader::new(trace), offered: BTreeMap::new() };
         let run = Arc::clone(&shared);
         let thread = std::thread::spawn(move || {
@@ -258,6 +258,9 @@ pub fn source(target: SocketAddr) -> u32 {
 }
 
 struct Mouth {
+    /// What it says first, and how many frames of it were said.
+    first: Vec<u8>,
+    said: usize,
     /// One period of a second: every tone fits into it whole.
     spoken: Vec<u8>,
     law: Law,
@@ -266,20 +269,26 @@ struct Mouth {
 }
 
 impl Mouth {
-    fn new(tone: Tone, law: Law) -> Mouth {
+    fn new(tone: Tone, law: Law, first: &[i16]) -> Mouth {
         let spoken = (0..8000).map(|position| law.encode(tone.sample(position))).collect();
-        Mouth { spoken, law, targets: std::collections::BTreeSet::new(), frame: 0 }
+        let first = first.iter().map(|sample| law.encode(*sample)).collect();
+        Mouth { first, said: 0, spoken, law, targets: std::collections::BTreeSet::new(), frame: 0 }
     }
 
     fn speak(&mut self, socket: &UdpSocket, lost_of: u32) {
         let lost = lost_of > 0 && self.frame.is_multiple_of(lost_of);
-        let start = (self.frame * SAMPLES % 8000) as usize;
+        let (mut source_of, mut start) = (&self.spoken, (self.frame * SAMPLES % 8000) as usize);
+        let frames = SAMPLES as usize;
+        if (self.said + 1) * frames <= self.first.len() {
+            (source_of, start) = (&self.first, self.said * frames);
+            self.said += usize::from(!self.targets.is_empty());
+        }
         for target in self.targets.iter().filter(|_| !lost) {
             let mut packet = vec![0x80, self.law.payload_type()];
             packet.extend((self.frame as u16).wrapping_add(1000).to_be_bytes());
             packet.extend((self.frame * SAMPLES).to_be_bytes());
             packet.extend(source(*target).to_be_bytes());
-            packet.extend(self.spoken.iter().skip(start).take(SAMPLES as usize));
+            packet.extend(source_of.iter().skip(start).take(frames));
             // The equipment's port may be closed already: that is the story's affair.
             socket.send_to(&packet, target).ok();
         }

@@ -28,6 +28,8 @@ pub struct PhoneSetup {
     pub contact_port: u16,
     /// What it says.
     pub tone: Tone,
+    /// What it says before that, once, 8 kHz.
+    pub first: Vec<i16>,
     /// In which codec.
     pub law: Law,
     /// How many calls it takes before it leaves.
@@ -47,6 +49,7 @@ impl PhoneSetup {
             transport: "udp",
             contact_port: port,
             tone,
+            first: Vec::new(),
             law: Law::Mu,
             calls: 1,
             calls_at: None,
@@ -73,7 +76,7 @@ impl Phone {
     pub fn start(setup: &PhoneSetup) -> Phone {
         let folder = tempfile::tempdir().expect("a folder for sipp");
         let trace = folder.path().join("messages.log");
-        let media = Endpoint::open(setup.tone, setup.law, &trace);
+        let media = Endpoint::open(setup.tone, setup.law, &setup.first, &trace);
         let scenario = scenario_file(setup.scenario);
         let text = fs::read_to_string(&scenario).unwrap_or_else(|e| panic!("{}: {e}", scenario.display()));
         let hook_port = ports::port();

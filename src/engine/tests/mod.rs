@@ -3,6 +3,7 @@
 
 mod codecs;
 mod dialling;
+mod direct;
 mod following;
 mod forms;
 mod full;
@@ -13,6 +14,7 @@ mod secure;
 mod supervisors;
 mod vouched;
 mod waiting;
+mod webhook;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,7 +24,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde_json::json;
 
-use super::api::{Input, Notice, Output, Reply, ReplyTo, StoreOp, Watched};
+use super::api::{Input, Notice, Output, Reply, ReplyTo, StoreFailure, StoreOp, Watched};
 use super::{Census, Engine, EngineConfig};
 use crate::call::CallLimits;
 use crate::clock::{Mono, Now, Wall};
@@ -52,6 +54,9 @@ pub struct Rig {
     replies: u64,
     /// What followers were told: who, and what.
     pub told: Vec<(ReplyTo, Option<Watched>)>,
+    /// What the store was asked to keep for the webhook.
+    pub webhook: Vec<Watched>,
+    pub store_fails: bool,
 }
 
 pub fn hop(last: u8) -> Hop {
@@ -86,6 +91,7 @@ pub fn config(switches: Vec<Switch>) -> EngineConfig {
         strays_per_second: 1_000,
         switches,
         stir: None,
+        consent: false,
     }
 }
 
@@ -110,6 +116,8 @@ impl Rig {
             last: None,
             replies: 0,
             told: Vec::new(),
+            webhook: Vec::new(),
+            store_fails: false,
         };
         let business = Business::new("abc".parse().unwrap(), "ABC", PasswordHash(String::new()));
         let directory = Directory { businesses: [(business.id.clone(), Arc::new(business))].into() };
@@ -139,11 +147,20 @@ impl Rig {
                 }
                 Output::Media(command) => self.media.push(command),
                 Output::Store { token, op } => {
+                    let op = match op {
+                        StoreOp::Telling { op, told } => {
+                            self.webhook.push(*told);
+                            *op
+                        }
+                        op => op,
+                    };
                     if let StoreOp::Finish { record, attempts } = op {
                         self.records.push(*record);
                         self.attempts = attempts;
                     }
-                    self.engine.handle(self.now, Input::Stored { token, result: Ok(()) });
+                    let failed = StoreFailure::Unavailable("full".to_owned());
+                    let result = if self.store_fails { Err(failed) } else { Ok(()) };
+                    self.engine.handle(self.now, Input::Stored { token, result });
                 }
                 Output::Reply { to, reply: Reply::Events(watched) } => {
                     self.told.push((to, watched.map(|watched| *watched)));

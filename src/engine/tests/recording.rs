@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::engine::api::Refusal;
-use crate::model::{Recording, RecordingState};
+use crate::media::api::{Clip, Script};
+use crate::model::{LegId, Recording, RecordingState, Voice};
 
 impl Rig {
     fn account(&mut self, recording: Recording) {
@@ -11,6 +12,26 @@ impl Rig {
             Arc::make_mut(business).recording = recording;
         }
         self.give(Input::Directory(Arc::new(directory)));
+    }
+
+    fn voice(&mut self, voice: Voice) {
+        let mut directory = Directory::clone(&self.engine.directory);
+        for business in directory.businesses.values_mut() {
+            Arc::make_mut(business).voice = voice.clone();
+        }
+        self.give(Input::Directory(Arc::new(directory)));
+    }
+
+    fn scripts(&self, attempt: u16) -> Vec<&Script> {
+        let script = |command| match command {
+            &Command::Play { leg, ref script } if leg.attempt == attempt => Some(script),
+            _ => None,
+        };
+        self.media.iter().filter_map(script).collect()
+    }
+
+    fn records(&self) -> usize {
+        self.media.iter().filter(|command| matches!(command, Command::Record { .. })).count()
     }
 
     fn talk_asking(&mut self, record: bool) {
@@ -71,4 +92,68 @@ fn a_recordings_name_length_and_state_are_in_the_record() {
         let state = if failed { RecordingState::Incomplete } else { RecordingState::Made };
         assert_eq!((taped.name, taped.seconds, taped.state), (rig.last.map(|id| id.to_string()), Some(7), state));
     }
+}
+
+/// The consent text of a script's clip, where it is one: the business's own, or an empty word.
+fn consent(clip: &Clip) -> Option<String> {
+    let Clip::Consent(worded) = clip else { return None };
+    Some(worded.text.as_deref().unwrap_or_default().to_owned())
+}
+
+#[test]
+fn both_hear_the_consent_message_before_they_talk_and_nothing_is_recorded_before() {
+    for own in [None, Some("We record this.".to_owned())] {
+        let mut rig = Rig::of(EngineConfig { consent: own.is_none(), ..config(vec![switch("ssp", 1)]) });
+        rig.voice(Voice { consent_text: own.clone(), ..Voice::default() });
+        rig.talk_asking(true);
+        let (to, invite) = rig.next("INVITE");
+        rig.accept(&to, &invite);
+        let script = rig.scripts(0)[0].clone();
+        assert_eq!(script.once.iter().filter_map(consent).collect::<Vec<_>>(), [own.clone().unwrap_or_default()]);
+        assert!(matches!(script.once[..], [_, Clip::Connecting(_)]), "the consent message, then the message");
+        assert_eq!(script.then_loop, Some(Clip::HoldMusic));
+        let leg = |attempt| LegId { call: rig.last.unwrap(), attempt };
+        let (customer, representative) = (leg(0), leg(1));
+        rig.give(Input::Media(Event::ConsentSaid { leg: customer, heard: true }));
+        let (to, invite) = rig.next("INVITE");
+        rig.accept(&to, &invite);
+        let script = rig.scripts(1)[0].clone();
+        assert_eq!((script.once.len(), script.then_loop.clone()), (1, None));
+        assert_eq!(script.once.iter().filter_map(consent).count(), 1);
+        assert!(!rig.media.iter().any(|command| matches!(command, Command::Bridge { .. })));
+        rig.give(Input::Media(Event::ConsentSaid { leg: representative, heard: true }));
+        assert_eq!((rig.records(), rig.shown().recording), (0, None));
+        rig.give(Input::Media(Event::PlayEnded { leg: representative }));
+        assert_eq!((rig.records(), rig.shown().recording.unwrap().state), (1, RecordingState::Making));
+        assert!(rig.media.iter().any(|command| matches!(command, Command::Bridge { .. })));
+    }
+}
+
+#[test]
+fn an_account_may_want_nobody_told_and_what_it_changes_in_a_call_is_for_the_next_one() {
+    let mut rig = Rig::of(EngineConfig { consent: true, ..config(vec![switch("ssp", 1)]) });
+    rig.voice(Voice { consent: Some(false), ..Voice::default() });
+    rig.talk_asking(true);
+    rig.voice(Voice::default());
+    rig.joined();
+    assert_eq!(rig.scripts(0)[0].once.iter().filter_map(consent).count(), 0);
+    assert_eq!(rig.records(), 1);
+    let mut rig = Rig::of(EngineConfig { consent: true, ..config(vec![switch("ssp", 1)]) });
+    rig.talk_asking(false);
+    rig.account(Recording::Always);
+    rig.joined();
+    assert_eq!((rig.scripts(0)[0].once.iter().filter_map(consent).count(), rig.records()), (0, 0));
+}
+
+#[test]
+fn a_whisper_and_the_consent_message_are_one_script() {
+    let mut rig = Rig::of(EngineConfig { consent: true, ..config(vec![switch("ssp", 1)]) });
+    let mut directory = Directory::clone(&rig.engine.directory);
+    for business in directory.businesses.values_mut() {
+        Arc::make_mut(business).gates.representative = crate::model::RepresentativeGate::Whisper;
+    }
+    rig.give(Input::Directory(Arc::new(directory)));
+    rig.talk_asking(true);
+    rig.joined();
+    assert!(matches!(rig.scripts(1)[0].once[..], [Clip::Whisper(_), Clip::Consent(_)]));
 }

@@ -4,16 +4,19 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::io::engine_thread::EngineHandle;
-use crate::io::store::{self, Archive, FoundCall, StoreError};
+use crate::io::store::{
+    self, Archive, Delivery, DeliveryFilter, DeliveryId, FoundCall, OutboxOp, SqliteStore, StoreError, TestEvent,
+};
 use crate::ladder::Ladder;
 use crate::model::{BusinessId, CallId, CallRecord, CallState, CallView, InitiationMessage};
 
 use super::port::{CallFilter, EnginePort, Pending, RecordFilter, StorePort, StoreUnreadable};
+use super::webhooks::OutboxPort;
 use crate::clock::Wall;
-use crate::engine::api::{Reply, SupervisorWish};
+use crate::engine::api::{After, Reply, StoreFailure, SupervisorWish};
 
 /// Reads of the archive that run at once: they share the blocking threads with the verification of passwords.
 static READS: Semaphore = Semaphore::const_new(8);
@@ -31,7 +34,7 @@ impl EnginePort for EngineHandle {
         Box::pin(EngineHandle::ladder(self, business, call))
     }
 
-    fn watch(&self, business: BusinessId, call: CallId, after: u32) -> Pending<'_, Reply> {
+    fn watch(&self, business: BusinessId, call: CallId, after: After) -> Pending<'_, Reply> {
         Box::pin(EngineHandle::watch(self, business, call, after))
     }
 
@@ -52,23 +55,29 @@ impl EnginePort for EngineHandle {
 pub struct ArchivePort(pub Arc<dyn Archive>);
 
 impl ArchivePort {
-    /// Reads on the blocking pool.
     fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&dyn Archive) -> Result<T, StoreError> + Send + 'static,
     ) -> Pending<'_, Result<T, StoreUnreadable>> {
-        let archive = Arc::clone(&self.0);
-        Box::pin(async move {
-            let unreadable = |why: String| StoreUnreadable(why);
-            let place = READS.acquire().await.map_err(|error| unreadable(error.to_string()))?;
-            let reading = tokio::task::spawn_blocking(move || {
-                let _place = place;
-                read(&*archive)
-            });
-            let done = reading.await;
-            done.map_err(|error| unreadable(error.to_string()))?.map_err(|error| unreadable(error.to_string()))
-        })
+        self::read(Arc::clone(&self.0), move |archive| read(&**archive))
     }
+}
+
+/// Reads on the blocking pool.
+fn read<'a, S: Send + Sync + 'static, T: Send + 'static>(
+    store: S,
+    read: impl FnOnce(&S) -> Result<T, StoreError> + Send + 'static,
+) -> Pending<'a, Result<T, StoreUnreadable>> {
+    Box::pin(async move {
+        let unreadable = |why: String| StoreUnreadable(why);
+        let place = READS.acquire().await.map_err(|error| unreadable(error.to_string()))?;
+        let reading = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            read(&store)
+        });
+        let done = reading.await;
+        done.map_err(|error| unreadable(error.to_string()))?.map_err(|error| unreadable(error.to_string()))
+    })
 }
 
 impl StorePort for ArchivePort {
@@ -117,6 +126,39 @@ impl StorePort for ArchivePort {
             })?;
             Ok(records)
         })
+    }
+}
+
+/// The outbox for the API: reads as the archive's, changes through the writer.
+pub struct OutboxOf(pub Arc<SqliteStore>);
+
+impl OutboxOf {
+    fn change(&self, op: OutboxOp) -> Pending<'_, Result<bool, StoreUnreadable>> {
+        let (tell, told) = oneshot::channel();
+        let done = Box::new(move |result| {
+            // The request may be over by now.
+            let _nobody = tell.send(result);
+        });
+        let queued = self.0.outbox(op, done);
+        Box::pin(async move {
+            let unreadable = |error: StoreFailure| StoreUnreadable(error.to_string());
+            queued.map_err(unreadable)?;
+            told.await.map_err(|error| StoreUnreadable(error.to_string()))?.map_err(unreadable)
+        })
+    }
+}
+
+impl OutboxPort for OutboxOf {
+    fn deliveries(&self, filter: DeliveryFilter) -> Pending<'_, Result<Vec<Delivery>, StoreUnreadable>> {
+        read(Arc::clone(&self.0), move |store| store.archive().deliveries(&filter))
+    }
+
+    fn replay(&self, business: BusinessId, id: DeliveryId, at: Wall) -> Pending<'_, Result<bool, StoreUnreadable>> {
+        self.change(OutboxOp::Replay(business, id, at))
+    }
+
+    fn test(&self, event: TestEvent) -> Pending<'_, Result<bool, StoreUnreadable>> {
+        self.change(OutboxOp::Test(event))
     }
 }
 

@@ -11,10 +11,13 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::credentials::{self, Credentials};
+use super::door::Door;
 use super::events::Followers;
 use super::port::{EnginePort, Health, StorePort};
 use super::problem::Problem;
+use super::webhooks::OutboxPort;
 use crate::clock::Wall;
+use crate::io::jose::Encryption;
 use crate::io::passwords::{Verdict, Verifier};
 use crate::io::recordings::Talks;
 use crate::model::{BusinessId, Directory};
@@ -43,12 +46,18 @@ pub struct App {
     pub engine: Arc<dyn EnginePort>,
     /// The store's read side.
     pub store: Arc<dyn StorePort>,
+    /// Events on their way to webhooks.
+    pub outbox: Arc<dyn OutboxPort>,
     /// The accounts as they are now; replaced whole.
     pub directory: Arc<ArcSwap<Directory>>,
     /// Where recordings are.
     pub recordings: Talks,
     /// Streams of events.
     pub followers: Followers,
+    /// Opens encrypted messages; replaced whole when the configuration is read again.
+    pub encryption: Arc<ArcSwap<Encryption>>,
+    /// What stands between strangers' browsers and the calls.
+    pub door: Door,
     /// Judges passwords.
     pub verifier: Verifier,
     /// Whether calls are taken.
@@ -140,7 +149,7 @@ pub fn json_content(headers: &HeaderMap) -> Result<(), Problem> {
     match essence.trim().to_ascii_lowercase().as_str() {
         "application/json" if charset.is_empty() || charset.eq_ignore_ascii_case("charset=utf-8") => Ok(()),
         "application/json" => refuse("JSON is UTF-8; leave the parameters out"),
-        "application/jose" => refuse("encrypted messages are not read by this version: send application/json over TLS"),
+        "application/jose" => refuse("no encrypted message is read here: send application/json over TLS"),
         _ => refuse("send application/json"),
     }
 }

@@ -8,11 +8,13 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::app::{App, json_content};
-use super::message::RawMessage;
+use super::app::App;
+use super::openapi::{Asking, InitiationForm, OfOneCall, WithBody};
 use super::port::{CallFilter, StoreUnreadable};
 use super::problem::Problem;
+use super::sealed::{self, Opener};
 use super::{credentials, query};
 use crate::engine::api::{Refusal, Reply};
 use crate::model::{BusinessId, CallId, CallRecord, CallState, CallView, Idempotency};
@@ -25,19 +27,37 @@ pub const MAX_KEY_BYTES: usize = 255;
 /// What a handler comes to.
 pub(super) type Answer = Result<Response, Problem>;
 
-/// POST /v1/calls
+/// Places a call: the customer service call initiation message (Fig. 8). Answered once the call is durable.
+#[utoipa::path(
+    post, operation_id = "placeCall", path = "/v1/calls", tag = "calls", request_body = InitiationForm, security(("business" = []), ()),
+    params(("Idempotency-Key" = Option<String>, Header, pattern = "^[!-~]{1,255}$", min_length = 1, max_length = 255,
+        description = "The same key with the same message answers with the first call. Kept for a week")),
+    responses(
+        (status = 202, description = "Durable: the customer is called at once, or when its time has come", body = CallView, headers(
+            ("Location" = String, description = "The call"),
+            ("Idempotency-Replayed" = Option<String>, description = "`true`: this is the call of an earlier request")
+        )),
+        (status = 409, description = "A request with this `Idempotency-Key` is in progress",
+            content_type = "application/problem+json", body = super::problem::ProblemDocument<'static>),
+        (status = 429, description = "Too many messages a second, or calls at once; see `Retry-After`",
+            content_type = "application/problem+json", body = super::problem::ProblemDocument<'static>),
+        Asking, WithBody
+    )
+)]
 pub async fn create(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap, body: Body) -> Answer {
     query::none(&uri)?;
-    json_content(&headers)?;
+    sealed::content(&app, &headers)?;
     let key = idempotency_key(&headers)?;
     let basic = credentials::basic(&headers)?;
     let body = app.body(&headers, body).await?;
-    let mut raw = RawMessage::parse(&body)?;
+    let mut opener = Opener::new(&app);
+    let mut raw = opener.message(&headers, &body)?;
     let given = credentials::join(basic, std::mem::take(&mut raw.sender))?;
     let business = app.verified(given).await?;
     let idempotency = key.map(|key| Idempotency { key, body_hash: raw.body_hash() });
     let mut message = raw.judge(business.clone(), (app.clock)())?;
     message.idempotency = idempotency;
+    message.once = opener.names();
     match app.answer(app.engine.initiate(message)).await? {
         Reply::Accepted(view) => Ok(accepted(&view)),
         Reply::Replayed(id) => {
@@ -52,7 +72,9 @@ pub async fn create(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap, b
     }
 }
 
-/// GET /v1/calls/{id}
+/// One call as it is now.
+#[utoipa::path(get, operation_id = "getCall", path = "/v1/calls/{id}", tag = "calls", security(("business" = [])), params(("id" = CallId, Path, description = "The call")),
+    responses((status = 200, description = "The call", body = CallView), Asking, OfOneCall))]
 pub async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, uri: Uri, headers: HeaderMap) -> Answer {
     let business = app.basic(&headers).await?;
     query::none(&uri)?;
@@ -60,7 +82,15 @@ pub async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, uri: Uri,
     current(&app, &business, id).await?.map(|view| json(&view)).ok_or_else(Problem::no_such_call)
 }
 
-/// DELETE /v1/calls/{id}: answers with the call as it is now; it may take a moment until it is `ended`.
+/// Cancels or hangs up. Answers with the call as it is now; it may take a moment until it is `ended`.
+#[utoipa::path(delete, operation_id = "endCall", path = "/v1/calls/{id}", tag = "calls", security(("business" = [])), params(("id" = CallId, Path, description = "The call")),
+    responses(
+        (status = 200, description = "The call", body = CallView),
+        (status = 409, description = "It has ended already",
+            content_type = "application/problem+json", body = super::problem::ProblemDocument<'static>),
+        Asking, OfOneCall
+    )
+)]
 pub async fn delete(State(app): State<Arc<App>>, Path(id): Path<String>, uri: Uri, headers: HeaderMap) -> Answer {
     let business = app.basic(&headers).await?;
     query::none(&uri)?;
@@ -77,13 +107,27 @@ pub async fn delete(State(app): State<Arc<App>>, Path(id): Path<String>, uri: Ur
     }
 }
 
-#[derive(Serialize)]
-struct CallPage<'a> {
+/// A part of the calls.
+#[derive(Serialize, ToSchema)]
+pub struct CallPage<'a> {
+    /// The newest first.
+    #[schema(value_type = Vec<CallView>)]
     calls: &'a [CallView],
+    /// Hand it in as `cursor`; null after the last.
     next_cursor: Option<CallId>,
 }
 
-/// GET /v1/calls: the newest first; live ones of the engine, ended ones of the store.
+/// The business's calls, the newest first: live ones and ended ones.
+#[utoipa::path(get, operation_id = "listCalls", path = "/v1/calls", tag = "calls", security(("business" = [])),
+    params(
+        ("state" = Option<CallState>, Query, description = "Only calls in this state"),
+        ("reference" = Option<String>, Query, description = "Only calls with this identifier of yours"),
+        ("created_from" = Option<crate::clock::Wall>, Query, description = "Accepted at or after"),
+        ("created_to" = Option<crate::clock::Wall>, Query, description = "Accepted before"),
+        ("limit" = Option<usize>, Query, minimum = 1, maximum = 500, description = "At most so many [50]"),
+        ("cursor" = Option<CallId>, Query, description = "`next_cursor` of the page before")
+    ),
+    responses((status = 200, description = "A page", body = CallPage<'static>), Asking))]
 pub async fn list(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Answer {
     let business = app.basic(&headers).await?;
     let filter = query::calls(&uri)?;
@@ -121,13 +165,25 @@ fn cut<T>(items: &mut Vec<T>, limit: usize, id: impl Fn(&T) -> CallId) -> Option
     items.last().map(id).filter(|_| more)
 }
 
-#[derive(Serialize)]
-struct RecordPage<'a> {
+/// A part of the records.
+#[derive(Serialize, ToSchema)]
+pub struct RecordPage<'a> {
+    /// The oldest first.
+    #[schema(value_type = Vec<CallRecord>)]
     records: &'a [CallRecord],
+    /// Hand it in as `cursor`; null after the last.
     next_cursor: Option<CallId>,
 }
 
-/// GET /v1/cdrs: the business's own records, the oldest first.
+/// The business's own call detail records, the oldest first.
+#[utoipa::path(get, operation_id = "listRecords", path = "/v1/cdrs", tag = "records", security(("business" = [])),
+    params(
+        ("from" = Option<crate::clock::Wall>, Query, description = "Of calls accepted at or after"),
+        ("to" = Option<crate::clock::Wall>, Query, description = "Of calls accepted before"),
+        ("limit" = Option<usize>, Query, minimum = 1, maximum = 500, description = "At most so many [50]"),
+        ("cursor" = Option<CallId>, Query, description = "`next_cursor` of the page before")
+    ),
+    responses((status = 200, description = "A page", body = RecordPage<'static>), Asking))]
 pub async fn records(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Answer {
     let business = app.basic(&headers).await?;
     let mut filter = query::records(&uri)?;

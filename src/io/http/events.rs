@@ -20,19 +20,26 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::app::App;
 use super::calls::{call_id, mismatch, unreadable};
+use super::openapi::{Asking, OfOneCall};
 use super::port::Phase;
 use super::problem::Problem;
 use super::query;
+use super::requests::RequestView;
 use crate::clock::Wall;
-use crate::engine::api::{CallEvent, Reply, Watched};
+use crate::engine::api::{After, AlarmEvent, CallEvent, Reply, Watched};
 use crate::engine::events::end_of;
-use crate::model::{BusinessId, CallId, CallState, CallView};
+use crate::io::told;
+use crate::model::{Alarm, BusinessId, CallId, CallState, CallView};
 
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Streams of one business at once.
 const OF_ONE_BUSINESS: u32 = 100;
 /// Streams of all.
 const OF_ALL: u32 = 1000;
+/// Of them, streams of customers, who are strangers: never so many that businesses find no place.
+const OF_CUSTOMERS: u32 = 500;
+/// Streams of one call's customer at once: a page or two, and one that was left behind.
+const OF_ONE_CUSTOMER: u32 = 4;
 /// A reader that does not read is waited for so long, then it is on its own.
 const UNREAD: Duration = Duration::from_secs(10);
 /// A comment goes out this often, so that whoever stands between knows that the stream lives.
@@ -41,50 +48,105 @@ const QUIET: Duration = Duration::from_secs(15);
 const LOOK: Duration = Duration::from_secs(1);
 /// A stream ends before its connection is too old; the client comes again with `Last-Event-ID`.
 const AGE: Duration = Duration::from_secs(540);
+/// The type of an alarm's event.
+const ALARM: &str = "call.alarm";
 /// What a client waits before it comes again.
 const BEGINNING: &[u8] = b"retry: 2000\n\n";
 
-/// The streams there are, counted by business.
+/// For whom a stream is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Watcher {
+    /// The business whose call it is.
+    Business,
+    /// The customer who asked for it.
+    Customer,
+}
+
+/// What streams are counted by.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Count {
+    Business(BusinessId),
+    /// Of all customers of a business.
+    CustomersOf(BusinessId),
+    Customers,
+    Call(CallId),
+}
+
+type Counts = Arc<Mutex<BTreeMap<Count, u32>>>;
+
+/// The streams there are, counted.
 #[derive(Debug, Default)]
 pub struct Followers {
-    by_business: Arc<Mutex<BTreeMap<BusinessId, u32>>>,
+    counts: Counts,
 }
 
 /// One stream's place.
 struct Place {
-    by_business: Arc<Mutex<BTreeMap<BusinessId, u32>>>,
-    business: BusinessId,
+    counts: Counts,
+    kinds: Vec<Count>,
 }
 
 impl Followers {
-    fn take(&self, business: &BusinessId) -> Result<Place, Problem> {
-        let mut counts = self.by_business.lock().unwrap_or_else(PoisonError::into_inner);
-        if counts.values().sum::<u32>() >= OF_ALL {
+    fn take(&self, business: &BusinessId, call: CallId, watcher: Watcher) -> Result<Place, Problem> {
+        let bounds = match watcher {
+            Watcher::Business => vec![(Count::Business(business.clone()), OF_ONE_BUSINESS)],
+            Watcher::Customer => vec![
+                (Count::CustomersOf(business.clone()), OF_ONE_BUSINESS),
+                (Count::Customers, OF_CUSTOMERS),
+                (Count::Call(call), OF_ONE_CUSTOMER),
+            ],
+        };
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let whole = |(kind, count): (&Count, &u32)| match kind {
+            Count::Business(_) | Count::Customers => *count,
+            Count::CustomersOf(_) | Count::Call(_) => 0,
+        };
+        if counts.iter().map(whole).sum::<u32>() >= OF_ALL {
             return Err(Problem::unavailable(5, "too many event streams are open"));
         }
-        let count = counts.entry(business.clone()).or_default();
-        if *count >= OF_ONE_BUSINESS {
-            let detail = format!("at most {OF_ONE_BUSINESS} event streams of a business are open at once");
-            return Err(Problem::of(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(5));
+        for (kind, most) in &bounds {
+            if counts.get(kind).is_some_and(|count| count >= most) {
+                let detail = match watcher {
+                    Watcher::Business => format!("at most {most} event streams of a business are open at once"),
+                    Watcher::Customer => "too many event streams are open".to_owned(),
+                };
+                return Err(Problem::of(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(5));
+            }
         }
-        *count += 1;
-        Ok(Place { by_business: Arc::clone(&self.by_business), business: business.clone() })
+        let kinds: Vec<Count> = bounds.into_iter().map(|(kind, _)| kind).collect();
+        for kind in &kinds {
+            *counts.entry(kind.clone()).or_default() += 1;
+        }
+        Ok(Place { counts: Arc::clone(&self.counts), kinds })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut counts = self.by_business.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.business) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.business);
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        for kind in &self.kinds {
+            if let Some(count) = counts.get_mut(kind) {
+                *count -= 1;
+                if *count == 0 {
+                    counts.remove(kind);
+                }
             }
         }
     }
 }
 
-/// GET /v1/calls/{id}/events: 200 with the stream; 204 to one who knows the end already, so that it does not come again.
+/// A call's events as they happen: server-sent events, `data` an object with `type`, `sequence`, `timestamp`, `state` and the call.
+#[utoipa::path(get, operation_id = "followCall", path = "/v1/calls/{id}/events", tag = "calls", security(("business" = [])),
+    params(("id" = CallId, Path, description = "The call"),
+        ("Last-Event-ID" = Option<u32>, Header, description = "Only what happened after this event")),
+    responses(
+        (status = 200, description = "The stream; it ends after `call.ended`", content_type = "text/event-stream", body = String),
+        (status = 204, description = "The end is known already: do not come again"),
+        (status = 429, description = "Too many streams are open; see `Retry-After`",
+            content_type = "application/problem+json", body = super::problem::ProblemDocument<'static>),
+        Asking, OfOneCall
+    )
+)]
 pub async fn follow(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
@@ -94,8 +156,19 @@ pub async fn follow(
     let business = app.basic(&headers).await?;
     query::none(&uri)?;
     let id = call_id(&id)?;
-    let after = last_event_id(&headers)?;
-    let place = app.followers.take(&business)?;
+    stream(app, business, id, &headers, Watcher::Business).await
+}
+
+/// The stream of this call for one who may see it.
+pub(super) async fn stream(
+    app: Arc<App>,
+    business: BusinessId,
+    id: CallId,
+    headers: &HeaderMap,
+    watcher: Watcher,
+) -> Result<Response, Problem> {
+    let after = last_event_id(headers)?;
+    let place = app.followers.take(&business, id, watcher)?;
     let known = known(&app, &business, id, after).await?.ok_or_else(Problem::no_such_call)?;
     if matches!(&known, Known::Ended(end) if end.events.is_empty()) {
         return Ok(StatusCode::NO_CONTENT.into_response());
@@ -103,7 +176,7 @@ pub async fn follow(
     let (lines, body) = mpsc::channel(4);
     tokio::spawn(async move {
         let _place = place;
-        Stream { app, business, id, after, lines }.run(known).await;
+        Stream { app, business, id, after: After { sequence: after, alarms: None }, lines, watcher }.run(known).await;
     });
     let mut response = Response::new(Body::new(Lines(body)));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
@@ -144,7 +217,7 @@ async fn ended(app: &App, business: &BusinessId, id: CallId, after: u32) -> Resu
     Ok(found.map(|call| {
         let end = end_of(&call);
         let events = if end.sequence > after { vec![end] } else { Vec::new() };
-        Watched { events, call }
+        Watched { events, alarms: Vec::new(), call }
     }))
 }
 
@@ -152,8 +225,9 @@ struct Stream {
     app: Arc<App>,
     business: BusinessId,
     id: CallId,
-    after: u32,
+    after: After,
     lines: mpsc::Sender<Bytes>,
+    watcher: Watcher,
 }
 
 /// Whether a stream goes on.
@@ -215,22 +289,46 @@ impl Stream {
             Reply::Events(Some(watched)) => Some(*watched),
             // The store has it by now.
             Reply::Events(None) => {
-                let end = ended(&self.app, &self.business, self.id, self.after).await.ok().flatten();
+                let end = ended(&self.app, &self.business, self.id, self.after.sequence).await.ok().flatten();
                 end.filter(|end| !end.events.is_empty())
             }
             _ => None,
         }
     }
 
+    /// States and alarms as they came: an alarm behind the state that it names.
     async fn tell(&mut self, watched: &Watched) -> Goes {
+        let mut alarms = watched.alarms.iter().peekable();
         for event in &watched.events {
-            let Some(text) = written(event, &watched.call) else { return Goes::Over };
+            while let Some(alarm) = alarms.next_if(|alarm| alarm.after < event.sequence) {
+                if self.tell_alarm(alarm, &watched.call).await == Goes::Over {
+                    return Goes::Over;
+                }
+            }
+            let Some(text) = written(event, &watched.call, self.watcher) else { return Goes::Over };
             if self.say(text).await == Goes::Over || event.state == CallState::Ended {
                 return Goes::Over;
             }
-            self.after = event.sequence;
+            self.after.sequence = event.sequence;
+        }
+        for alarm in alarms {
+            if self.tell_alarm(alarm, &watched.call).await == Goes::Over {
+                return Goes::Over;
+            }
         }
         Goes::On
+    }
+
+    async fn tell_alarm(&mut self, alarm: &AlarmEvent, call: &CallView) -> Goes {
+        self.after.alarms = Some(alarm.number);
+        // What a customer follows is whether somebody calls.
+        if self.watcher == Watcher::Customer {
+            return Goes::On;
+        }
+        match written_alarm(alarm, call) {
+            Some(text) => self.say(text).await,
+            None => Goes::Over,
+        }
     }
 
     async fn say(&self, text: Bytes) -> Goes {
@@ -241,22 +339,31 @@ impl Stream {
     }
 }
 
-/// One event: what webhooks carry too.
+fn written(event: &CallEvent, call: &CallView, watcher: Watcher) -> Option<Bytes> {
+    let json = match watcher {
+        Watcher::Business => told::json(event, call),
+        Watcher::Customer => told::json(event, &RequestView::of(call)),
+    };
+    let (kind, json) = (told::kind(event), json.ok()?);
+    Some(Bytes::from(format!("event: {kind}\nid: {}\ndata: {json}\n\n", event.sequence)))
+}
+
+/// An alarm. It has no `id`: `Last-Event-ID` stays that of the state before it.
 #[derive(Serialize)]
-struct Told<'a> {
+struct ToldAlarm<'a> {
     r#type: &'static str,
-    sequence: u32,
+    number: u32,
     timestamp: Wall,
-    state: CallState,
-    /// The call as it is now, which may be later than the event.
+    leg: u16,
+    alarm: &'static str,
     data: &'a CallView,
 }
 
-fn written(event: &CallEvent, call: &CallView) -> Option<Bytes> {
-    let kind = if event.state == CallState::Ended { "call.ended" } else { "call.state_changed" };
-    let told = Told { r#type: kind, sequence: event.sequence, timestamp: event.at, state: event.state, data: call };
+fn written_alarm(event: &AlarmEvent, call: &CallView) -> Option<Bytes> {
+    let AlarmEvent { number, at: timestamp, leg, alarm, .. } = *event;
+    let told = ToldAlarm { r#type: ALARM, number, timestamp, leg, alarm: Alarm::as_str(alarm), data: call };
     let json = serde_json::to_string(&told).ok()?;
-    Some(Bytes::from(format!("event: {kind}\nid: {}\ndata: {json}\n\n", event.sequence)))
+    Some(Bytes::from(format!("event: {ALARM}\ndata: {json}\n\n")))
 }
 
 /// The stream as a body.

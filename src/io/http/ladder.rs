@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::app::App;
 use super::calls::{call_id, mismatch, unreadable};
+use super::openapi::{Asking, OfOneCall};
 use super::problem::Problem;
 use super::query;
 use crate::engine::api::Reply;
@@ -57,7 +58,15 @@ impl Face {
     }
 }
 
-/// GET /v1/calls/{id}/ladder
+/// The call's ladder: every SIP message that was really sent and received for it. Text, SVG or JSON by `format`, else by `Accept`.
+#[utoipa::path(get, operation_id = "getLadder", path = "/v1/calls/{id}/ladder", tag = "records", security(("business" = [])),
+    params(("id" = CallId, Path, description = "The call"),
+        ("format" = Option<String>, Query, pattern = "^(text|svg|json)$", description = "text, svg or json")),
+    responses(
+        (status = 200, description = "The ladder", content((String = "text/plain"), (String = "image/svg+xml"), (Object = "application/json"))),
+        Asking, OfOneCall
+    )
+)]
 pub async fn show(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,

@@ -3,6 +3,9 @@
 //! Owns the raw form. A missing, unknown or ill-typed field is 400; a number or a time that cannot be is 422. Refuses to judge
 //! whether the call is allowed. What is signed off here has no control characters in it and is bounded.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -16,7 +19,12 @@ use crate::clock::Wall;
 use crate::io::passwords::Password;
 use crate::model::header_name::may_be_set;
 use crate::model::language::NoLanguage;
-use crate::model::{BusinessId, Endpoint, InitiationMessage, Language, SupervisorMode, WebPage};
+use crate::model::{
+    BusinessId, DirectRequest, Endpoint, InitiationMessage, Language, SupervisorMode, ViewedPage, WebPage,
+};
+
+/// Gives what is inside a text at a pointer, or nothing where it is not encrypted.
+pub type OpenField<'a> = dyn FnMut(&str, &str) -> Result<Option<String>, Problem> + 'a;
 
 /// Most representatives to be hunted.
 pub const MAX_REPRESENTATIVES: usize = 16;
@@ -30,10 +38,18 @@ pub const MAX_REFERENCE_CHARS: usize = 128;
 pub const MAX_URL_CHARS: usize = 2048;
 /// Characters of `web_page.title`.
 pub const MAX_TITLE_CHARS: usize = 300;
+/// Pages of `web_page.viewed`.
+pub const MAX_VIEWED: usize = 10;
 /// Members of `headers`.
 pub const MAX_HEADERS: usize = 16;
 /// Characters of one value of `headers`.
 pub const MAX_HEADER_CHARS: usize = 256;
+/// Characters of `representative_information`.
+pub const MAX_INFORMATION_CHARS: usize = 64;
+/// Characters of `page_token`.
+const MAX_TOKEN_CHARS: usize = 256;
+/// Characters of each part of `work`.
+const MAX_WORK_CHARS: usize = 64;
 /// A desired contact time may have passed by so much: clocks differ and requests take time. It means now.
 pub const PAST_TOLERANCE: Duration = Duration::from_secs(60);
 
@@ -59,6 +75,47 @@ impl RawMessage {
         };
         let (password, business) = (take("password")?.map(Password::new), take("business_id")?);
         Ok(RawMessage { sender: InMessage { business, password }, fields })
+    }
+
+    /// Lets `open` replace what is encrypted in `password`, `customer` and `representative`: it is given a pointer and a text, and gives
+    /// what is inside, if it is encrypted.
+    pub fn open_fields(&mut self, open: &mut OpenField<'_>) -> Result<(), Problem> {
+        if let Some(password) = &mut self.sender.password
+            && let Some(plain) = open("/password", password.expose())?
+        {
+            *password = Password::new(plain);
+        }
+        let mut opened = |pointer: &str, json: &mut Json| -> Result<(), Problem> {
+            if let Json::Text(text) = json
+                && let Some(plain) = open(pointer, text)?
+            {
+                *json = Json::Text(plain);
+            }
+            Ok(())
+        };
+        if let Some(customer) = self.fields.get_mut("customer") {
+            opened("/customer", customer)?;
+        }
+        match self.fields.get_mut("representative") {
+            Some(Json::List(items)) => {
+                for (at, item) in items.iter_mut().enumerate().take(MAX_REPRESENTATIVES) {
+                    opened(&format!("/representative/{at}"), item)?;
+                }
+                Ok(())
+            }
+            Some(one) => {
+                opened("/representative", one)?;
+                // A list may be encrypted as a whole.
+                if let Json::Text(text) = one
+                    && text.starts_with('[')
+                    && let Ok(list @ Json::List(_)) = json::parse(text.as_bytes())
+                {
+                    *one = list;
+                }
+                Ok(())
+            }
+            None => Ok(()),
+        }
     }
 
     /// Hex SHA-256 of the message in one canonical form, without its sender: the same for any order and spacing, and whether
@@ -87,6 +144,8 @@ impl RawMessage {
             record: fields.flag("record"),
             headers: fields.headers(),
             idempotency: None,
+            once: Vec::new(),
+            direct: None,
             // Only reached with a customer: without one there is an error below.
             customer: customer.unwrap_or(Endpoint::Ip(std::net::Ipv4Addr::UNSPECIFIED.into(), None)),
         };
@@ -120,6 +179,64 @@ impl RawMessage {
         let mode = fields.mode();
         fields.finish()?;
         mode.ok_or_else(|| Problem::malformed("mode is needed"))
+    }
+}
+
+/// A call request (Fig. 9) whose fields were judged.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RequestMessage {
+    /// 904; absent: no business can have this name.
+    pub business: Option<BusinessId>,
+    /// 908
+    pub customer: Endpoint,
+    /// 906
+    pub web_page: Option<WebPage>,
+    /// 910
+    pub representative_information: Option<String>,
+    /// What the business signed for its page.
+    pub page_token: Option<String>,
+    /// A challenge and the nonce found for it.
+    pub work: Option<(String, String)>,
+    desired_contact_time: Option<Wall>,
+    note: Option<String>,
+}
+
+impl RequestMessage {
+    /// As the engine takes it; its representatives are named there.
+    pub fn into_message(self, business: BusinessId, direct: DirectRequest) -> InitiationMessage {
+        InitiationMessage {
+            desired_contact_time: self.desired_contact_time,
+            web_page: self.web_page,
+            note: self.note,
+            direct: Some(Box::new(direct)),
+            ..InitiationMessage::new(business, self.customer, Vec::new())
+        }
+    }
+}
+
+impl RawMessage {
+    /// Judges a call request; there is no password in it.
+    pub fn request(self, now: Wall) -> Result<RequestMessage, Problem> {
+        let mut fields = Fields { left: self.fields, errors: Vec::new(), malformed: false };
+        if self.sender.password.is_some() {
+            fields.malformed("/password", "unknown field");
+        }
+        if self.sender.business.is_none() {
+            fields.malformed("/business_id", "required");
+        }
+        let customer = fields.required("customer").and_then(|json| fields.endpoint("/customer", json));
+        let request = RequestMessage {
+            business: self.sender.business.and_then(|text| text.parse().ok()),
+            web_page: fields.web_page(),
+            representative_information: fields.text("representative_information", MAX_INFORMATION_CHARS, Lines::One),
+            page_token: fields.text("page_token", MAX_TOKEN_CHARS, Lines::One),
+            work: fields.work(),
+            desired_contact_time: fields.time("desired_contact_time", now),
+            note: fields.text("note", MAX_NOTE_CHARS, Lines::Many),
+            // Only reached with a customer: without one there is an error below.
+            customer: customer.unwrap_or(Endpoint::Ip(std::net::Ipv4Addr::UNSPECIFIED.into(), None)),
+        };
+        fields.finish().map(|()| request)
     }
 }
 
@@ -292,30 +409,79 @@ impl Fields {
     }
 
     fn web_page(&mut self) -> Option<WebPage> {
-        let mut page = match self.optional("web_page")? {
-            Json::Object(page) => page,
-            other => {
-                self.malformed("/web_page", format!("must be an object, not {}", other.kind()));
-                return None;
+        let page = self.left.remove("web_page");
+        let mut page = self.object("/web_page", page)?;
+        let viewed = match page.remove("viewed").filter(|json| *json != Json::Null) {
+            None => Vec::new(),
+            Some(Json::List(pages)) if pages.len() <= MAX_VIEWED => {
+                let numbered = pages.into_iter().enumerate();
+                numbered.filter_map(|(n, page)| self.viewed(&format!("/web_page/viewed/{n}"), page)).collect()
+            }
+            Some(_) => {
+                self.malformed("/web_page/viewed", format!("a list of at most {MAX_VIEWED} pages"));
+                Vec::new()
             }
         };
+        let ViewedPage { url, title } = self.page("/web_page", page)?;
+        Some(WebPage { url, title, viewed })
+    }
+
+    fn viewed(&mut self, pointer: &str, json: Json) -> Option<ViewedPage> {
+        let page = self.object(pointer, Some(json))?;
+        self.page(pointer, page)
+    }
+
+    fn object(&mut self, pointer: &str, json: Option<Json>) -> Option<BTreeMap<String, Json>> {
+        match json.filter(|json| *json != Json::Null)? {
+            Json::Object(members) => Some(members),
+            other => {
+                self.malformed(pointer, format!("must be an object, not {}", other.kind()));
+                None
+            }
+        }
+    }
+
+    /// `{url, title}`
+    fn page(&mut self, pointer: &str, mut page: BTreeMap<String, Json>) -> Option<ViewedPage> {
         let url = page.remove("url").filter(|json| *json != Json::Null);
         let title = page.remove("title").filter(|json| *json != Json::Null);
-        let title = title.and_then(|json| self.bounded("/web_page/title", json, MAX_TITLE_CHARS, Lines::One));
+        let title = title.and_then(|json| self.bounded(&format!("{pointer}/title"), json, MAX_TITLE_CHARS, Lines::One));
         for name in page.into_keys() {
-            self.malformed(format!("/web_page/{}", escape(&name)), "unknown field");
+            self.malformed(format!("{pointer}/{}", escape(&name)), "unknown field");
         }
+        let pointer = format!("{pointer}/url");
         let Some(url) = url else {
-            self.malformed("/web_page/url", "required");
+            self.malformed(pointer, "required");
             return None;
         };
-        let url = self.bounded("/web_page/url", url, MAX_URL_CHARS, Lines::One)?;
+        let url = self.bounded(&pointer, url, MAX_URL_CHARS, Lines::One)?;
         let after_scheme = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
         if after_scheme.is_none_or(str::is_empty) || url.contains(char::is_whitespace) {
-            self.malformed("/web_page/url", "not an http or https address");
+            self.malformed(pointer, "not an http or https address");
             return None;
         }
-        Some(WebPage { url, title })
+        Some(ViewedPage { url, title })
+    }
+
+    /// `{challenge, nonce}`: both required.
+    fn work(&mut self) -> Option<(String, String)> {
+        let work = self.left.remove("work");
+        let mut work = self.object("/work", work)?;
+        let mut part = |fields: &mut Fields, name: &str| {
+            let pointer = format!("/work/{name}");
+            match work.remove(name) {
+                Some(json) => fields.bounded(&pointer, json, MAX_WORK_CHARS, Lines::One),
+                None => {
+                    fields.malformed(pointer, "required");
+                    None
+                }
+            }
+        };
+        let (challenge, nonce) = (part(self, "challenge"), part(self, "nonce"));
+        for name in work.into_keys() {
+            self.malformed(format!("/work/{}", escape(&name)), "unknown field");
+        }
+        challenge.zip(nonce)
     }
 
     fn finish(mut self) -> Result<(), Problem> {
@@ -337,118 +503,4 @@ impl Fields {
 /// RFC 6901 §3, and bounded: the name is a stranger's.
 fn escape(name: &str) -> String {
     name.chars().take(64).collect::<String>().replace('~', "~0").replace('/', "~1")
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn judge(text: &str) -> Result<InitiationMessage, Problem> {
-        let now = Wall::parse("2026-11-24T14:00:00Z").unwrap();
-        RawMessage::parse(text.as_bytes())?.judge("abc".parse().unwrap(), now)
-    }
-
-    fn body(problem: &Problem) -> String {
-        format!("{problem:?}")
-    }
-
-    #[test]
-    fn the_message_of_figure_8_is_read_whole() {
-        let message = judge(
-            r#"{"business_id":"abc","password":"p","customer":"+1 212 555 0100","representative":["tel:+12125550101;ext=7","192.0.2.7"],
-                "desired_contact_time":"2026-11-24T15:30:00+01:00","company_name":"ABC","web_page":{"url":"https://abc.example/shoes","title":"Shoes"},
-                "note":"red ones\nplease","reference":"order 7","caller_id":"+12125550199"}"#,
-        )
-        .unwrap();
-        assert_eq!(message.customer.to_string(), "+12125550100");
-        assert_eq!(message.representatives.len(), 2);
-        assert_eq!(message.desired_contact_time, Wall::parse("2026-11-24T14:30:00Z"));
-        assert_eq!(message.web_page.unwrap().title.as_deref(), Some("Shoes"));
-    }
-
-    #[test]
-    fn absent_null_and_empty_times_mean_now() {
-        for time in ["", r#","desired_contact_time":null"#, r#","desired_contact_time":"""#] {
-            let text = format!(r#"{{"customer":"+12125550100"{time}}}"#);
-            assert_eq!(judge(&text).unwrap().desired_contact_time, None, "{text}");
-        }
-        assert!(judge(r#"{"customer":"+12125550100","desired_contact_time":"2026-11-24T13:59:30Z"}"#).is_ok());
-        let late = judge(r#"{"customer":"+12125550100","desired_contact_time":"2026-11-24T13:58:00Z"}"#).unwrap_err();
-        assert_eq!(late.status(), StatusCode::UNPROCESSABLE_ENTITY);
-    }
-
-    #[test]
-    fn every_wrong_field_is_named_at_once_and_malformed_wins_over_impossible() {
-        let both = judge(
-            r#"{"customer":"+1212555010","representative":["+12125550101",5],"colour":"red","company_name":"a\u0007"}"#,
-        );
-        let both = both.unwrap_err();
-        assert_eq!(both.status(), StatusCode::BAD_REQUEST);
-        for pointer in ["\"/customer\"", "\"/representative/1\"", "\"/colour\"", "\"/company_name\""] {
-            assert!(body(&both).contains(pointer), "{pointer}");
-        }
-        let numbers =
-            judge(r#"{"customer":"+1212555010","representative":"12","desired_contact_time":"soon"}"#).unwrap_err();
-        assert_eq!(numbers.status(), StatusCode::UNPROCESSABLE_ENTITY);
-        assert_eq!(judge("{}").unwrap_err().status(), StatusCode::BAD_REQUEST);
-        assert_eq!(
-            judge(r#"{"customer":"+12125550100","representative":[]}"#).unwrap_err().status(),
-            StatusCode::BAD_REQUEST
-        );
-        for page in [r#"{}"#, r#"{"url":"ftp://x"}"#, r#"{"url":"https://x","x":1}"#, r#""https://x""#] {
-            let text = format!(r#"{{"customer":"+12125550100","web_page":{page}}}"#);
-            assert_eq!(judge(&text).unwrap_err().status(), StatusCode::BAD_REQUEST, "{text}");
-        }
-    }
-
-    #[test]
-    fn header_fields_are_read_and_those_of_the_stack_are_refused() {
-        let message = |headers: &str| judge(&format!(r#"{{"customer":"+12125550100","headers":{headers}}}"#));
-        let uui = "56a390f3d2b7310023a2;encoding=hex;purpose=foo";
-        let good = message(&format!(r#"{{"X-Order":"321","User-to-User":"{uui}"}}"#)).unwrap();
-        assert_eq!(good.headers, [("User-to-User".into(), uui.into()), ("X-Order".into(), "321".to_owned())]);
-        let many: Vec<String> = (0..17).map(|n| format!(r#""X-{n}":"1""#)).collect();
-        let many = format!("{{{}}}", many.join(","));
-        for bad in [
-            r#"[]"#,
-            r#"{"Via":"x"}"#,
-            r#"{"X-A":5}"#,
-            r#"{"X-A":"a\r\nVia: x"}"#,
-            r#"{"X A":"1"}"#,
-            r#"{"X-A":"1","x-a":"2"}"#,
-            &format!(r#"{{"X-A":"{}"}}"#, "1".repeat(257)),
-            &many,
-        ] {
-            assert_eq!(message(bad).unwrap_err().status(), StatusCode::BAD_REQUEST, "{bad}");
-        }
-        assert!(message(r#"{},"withhold_caller_id":true"#).unwrap().withhold_caller_id);
-        assert!(message(r#"{},"withhold_caller_id":"yes""#).is_err());
-    }
-
-    #[test]
-    fn the_body_hash_knows_neither_password_nor_order() {
-        let hash = |text: &str| RawMessage::parse(text.as_bytes()).unwrap().body_hash();
-        let one = hash(r#"{"business_id":"a","password":"p","customer":"+12125550100","note":"x"}"#);
-        assert_eq!(one, hash(r#"{"note":"x", "customer":"+12125550100"}"#));
-        assert_ne!(one, hash(r#"{"note":"y", "customer":"+12125550100"}"#));
-        assert_eq!(one.len(), 64);
-    }
-
-    proptest! {
-        #[test]
-        fn any_object_of_ours_is_judged_without_panic(
-            name in prop_oneof![Just("customer"), Just("representative"), Just("desired_contact_time"), Just("web_page"), Just("note"), Just("x")],
-            value in prop_oneof![
-                any::<String>().prop_map(serde_json::Value::from),
-                any::<i64>().prop_map(serde_json::Value::from),
-                proptest::collection::vec("[+0-9a-z:@.]{0,20}", 0..20).prop_map(serde_json::Value::from),
-                Just(serde_json::json!({"url": "https://x", "title": 4})),
-                Just(serde_json::Value::Null),
-            ],
-        ) {
-            let _ = judge(&serde_json::json!({ "customer": "+12125550100", name: value }).to_string());
-        }
-    }
 }

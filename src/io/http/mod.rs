@@ -7,29 +7,40 @@ pub mod adapters;
 pub mod app;
 pub mod calls;
 pub mod credentials;
+pub mod docs;
+pub mod door;
 pub mod events;
 pub mod json;
 pub mod ladder;
 pub mod message;
+pub mod openapi;
 pub mod port;
 pub mod problem;
 pub mod query;
 pub mod recording;
+pub mod request_form;
+pub mod requests;
+pub mod sealed;
 pub mod server;
+pub mod source;
 pub mod supervisors;
 #[cfg(test)]
 mod tests;
+pub mod webhooks;
 
 use std::any::Any;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderValue, StatusCode, Version, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::routing::get;
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterExt};
+use utoipa_axum::routes;
 
 pub use app::{App, Patience};
 pub use port::{CallFilter, EnginePort, Health, Pending, Phase, RecordFilter, StorePort, StoreUnreadable};
@@ -38,20 +49,53 @@ use problem::Problem;
 /// The API that businesses call, with /healthz and /readyz.
 pub fn router(app: Arc<App>) -> Router {
     let health = app.health.clone();
-    let api = Router::new()
-        .route("/v1/calls", post(calls::create).get(calls::list))
-        .route("/v1/calls/{id}", get(calls::show).delete(calls::delete))
-        .route("/v1/calls/{id}/events", get(events::follow))
-        .route("/v1/calls/{id}/ladder", get(ladder::show))
-        .route("/v1/calls/{id}/recording", get(recording::show))
-        .route("/v1/calls/{id}/supervisors", post(supervisors::invite))
-        .route(
-            "/v1/calls/{id}/supervisors/{leg}",
-            put(supervisors::change).patch(supervisors::change).delete(supervisors::dismiss),
-        )
-        .route("/v1/cdrs", get(calls::records))
-        .with_state(app);
-    surround(api.merge(health_routes(health)))
+    let (api, document) = described(Some(&app)).split_for_parts();
+    let document = openapi::without_null_parameters(document);
+    surround(api.with_state(app).merge(health_routes(health)).merge(openapi::routes(&document)))
+}
+
+/// The API's description, as `/openapi.json` has it.
+pub fn document() -> utoipa::openapi::OpenApi {
+    openapi::without_null_parameters(described(None).into_openapi())
+}
+
+/// Every route with its description: what is not here is neither served nor described. Without an app nothing answers across origins.
+fn described(app: Option<&Arc<App>>) -> OpenApiRouter<Arc<App>> {
+    let cors = |methods: &[Method], headers: &[HeaderName]| app.map(|app| door::cors(app, methods, headers));
+    OpenApiRouter::with_openapi(openapi::Document::openapi())
+        .routes(routes!(calls::create, calls::list))
+        .routes(routes!(calls::show, calls::delete))
+        .routes(routes!(events::follow))
+        .routes(routes!(ladder::show))
+        .routes(routes!(recording::show))
+        .routes(routes!(supervisors::invite))
+        .routes(routes!(supervisors::change, supervisors::patch, supervisors::dismiss))
+        .routes(routes!(calls::records))
+        .routes(routes!(webhooks::list))
+        .routes(routes!(webhooks::replay))
+        .routes(routes!(webhooks::test))
+        .routes(routes!(sealed::keys))
+        .routes(across(routes!(requests::create), cors(&[Method::POST], &[header::CONTENT_TYPE])))
+        .routes(across(routes!(requests::challenge), cors(&[Method::GET], &[])))
+        .routes(across(
+            routes!(requests::show, requests::delete),
+            cors(&[Method::GET, Method::DELETE], &[header::AUTHORIZATION]),
+        ))
+        .routes(across(
+            routes!(requests::follow),
+            cors(&[Method::GET], &[header::AUTHORIZATION, events::LAST_EVENT_ID]),
+        ))
+}
+
+/// A route that customers' browsers call, across origins.
+fn across(
+    routes: UtoipaMethodRouter<Arc<App>>,
+    cors: Option<tower_http::cors::CorsLayer>,
+) -> UtoipaMethodRouter<Arc<App>> {
+    let Some(cors) = cors else { return routes };
+    // Answered by the layer before it; without it a preflight would be a method that is not allowed.
+    let preflight = async || StatusCode::NO_CONTENT;
+    routes.map(|router| router.options(preflight).layer(cors))
 }
 
 /// What the operator's listener serves: /metrics, /healthz, /readyz. `metrics` renders the Prometheus text.
@@ -101,7 +145,7 @@ async fn every_request(request: Request, next: Next) -> Response {
         _ => Problem::malformed("exactly one Host header is needed").into_response(),
     };
     let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let route = route.unwrap_or_else(|| String::from("other"));
     let status = response.status().as_str().to_owned();

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::clock::Wall;
-use crate::engine::api::{Reply, SupervisorWish};
+use crate::engine::api::{After, Reply, SupervisorWish};
 use crate::ladder::Ladder;
 use crate::model::{BusinessId, CallId, CallRecord, CallState, CallView, InitiationMessage};
 
@@ -22,8 +22,8 @@ pub trait EnginePort: Send + Sync + 'static {
     fn get(&self, business: BusinessId, call: CallId) -> Pending<'_, Reply>;
     /// The ladder of a call that the store does not have yet: [`Reply::Ladder`].
     fn ladder(&self, business: BusinessId, call: CallId) -> Pending<'_, Reply>;
-    /// What happened to a live call after this number, once there is something: [`Reply::Events`].
-    fn watch(&self, business: BusinessId, call: CallId, after: u32) -> Pending<'_, Reply>;
+    /// What happened to a live call after what is known, once there is something: [`Reply::Events`].
+    fn watch(&self, business: BusinessId, call: CallId, after: After) -> Pending<'_, Reply>;
     /// All live calls of a business: [`Reply::Calls`].
     fn list(&self, business: BusinessId) -> Pending<'_, Reply>;
     /// Cancel or hang up: [`Reply::Deleted`] or [`Reply::AlreadyEnded`].

@@ -1,14 +1,17 @@
 //! Refusals as `application/problem+json` (RFC 9457). Owns the types, titles and statuses of every error this API gives;
 //! refuses to carry anything secret: details are our own words.
 
+use std::collections::BTreeMap;
+
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::engine::api::Refusal;
+use crate::engine::api::{Refusal, TooMany};
 
 /// One field that is wrong.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
 pub struct FieldError {
     /// JSON pointer (RFC 6901) into the message; for a query parameter, `/` and its name.
     pub pointer: String,
@@ -25,16 +28,36 @@ pub struct Problem {
     detail: String,
     errors: Vec<FieldError>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// Boxed, since hardly any has some.
+    members: Option<Box<Members>>,
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
+/// Members of a problem's own (RFC 9457 §3.2).
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+#[serde(transparent)]
+struct Members(BTreeMap<&'static str, serde_json::Value>);
+
+/// An error as it is sent (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemDocument<'a> {
+    /// A URN that names the kind.
+    #[schema(example = "urn:callbridge:problem:malformed")]
     r#type: String,
+    /// The kind in words.
     title: &'a str,
+    /// The HTTP status.
     status: u16,
+    /// What is wrong here.
     detail: &'a str,
+    /// The fields that are wrong.
     #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
+    #[schema(value_type = Vec<FieldError>, required = false)]
     errors: &'a [FieldError],
+    /// Of a kind's own, such as the challenge of `work`.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    members: Option<&'a Members>,
 }
 
 /// What [`Problem::of`] makes a title and a type of.
@@ -60,7 +83,7 @@ impl Problem {
     /// A problem of this status with its detail.
     pub fn of(status: StatusCode, detail: impl Into<String>) -> Problem {
         let (kind, title) = words(status);
-        Problem { status, kind, title, detail: detail.into(), errors: Vec::new(), headers: Vec::new() }
+        Problem { status, kind, title, detail: detail.into(), errors: Vec::new(), headers: Vec::new(), members: None }
     }
 
     /// 400: not what the contract describes.
@@ -91,6 +114,26 @@ impl Problem {
         Problem { kind, title, ..Problem::of(StatusCode::INTERNAL_SERVER_ERROR, detail) }
     }
 
+    /// 403: a page token is missing, wrong, old or used; `type` says so, and a page may ask its business for another.
+    pub fn page_token(detail: impl Into<String>) -> Problem {
+        let (kind, title) = ("page-token", "A valid page token is needed");
+        Problem { kind, title, ..Problem::of(StatusCode::FORBIDDEN, detail) }
+    }
+
+    /// 403: the work of a challenge is missing, wrong, old or used; `type` says so, and a page may ask for a challenge.
+    pub fn work(detail: impl Into<String>) -> Problem {
+        let (kind, title) = ("work", "The work of a challenge is needed");
+        Problem { kind, title, ..Problem::of(StatusCode::FORBIDDEN, detail) }
+    }
+
+    /// 401 for who follows a call, the same for every reason.
+    pub fn no_follower() -> Problem {
+        let challenge = HeaderValue::from_static("Bearer realm=\"callbridge\"");
+        let title = "The token of this call is needed";
+        Problem { title, ..Problem::of(StatusCode::UNAUTHORIZED, "give the token that came with this call") }
+            .with_header(header::WWW_AUTHENTICATE, challenge)
+    }
+
     /// The wrong fields.
     pub fn with_errors(mut self, errors: Vec<FieldError>) -> Problem {
         self.errors = errors;
@@ -106,6 +149,12 @@ impl Problem {
     /// Another header.
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Problem {
         self.headers.push((name, value));
+        self
+    }
+
+    /// A member of its own (RFC 9457 §3.2).
+    pub fn with_member(mut self, name: &'static str, value: impl Into<serde_json::Value>) -> Problem {
+        self.members.get_or_insert_default().0.insert(name, value.into());
         self
     }
 
@@ -141,7 +190,14 @@ impl From<Refusal> for Problem {
             | Refusal::ScheduledExceeded { retry_after } => {
                 Problem::of(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(retry_after)
             }
+            Refusal::NotOpen => Problem::of(StatusCode::FORBIDDEN, detail),
+            Refusal::UnknownRepresentative => {
+                Problem::of(StatusCode::UNPROCESSABLE_ENTITY, detail).at("/representative_information")
+            }
+            Refusal::Duplicate => Problem::of(StatusCode::CONFLICT, detail),
+            Refusal::TooMany(why) => too_many(why, detail),
             Refusal::KeyReused => Problem::of(StatusCode::UNPROCESSABLE_ENTITY, detail),
+            Refusal::TakenBefore => Problem::of(StatusCode::CONFLICT, detail),
             Refusal::KeyInFlight => Problem::of(StatusCode::CONFLICT, detail).retry_after(1),
             Refusal::MediaFull { retry_after } | Refusal::Unavailable { retry_after, .. } => {
                 Problem::unavailable(retry_after, detail)
@@ -150,14 +206,25 @@ impl From<Refusal> for Problem {
     }
 }
 
+fn too_many(why: TooMany, detail: String) -> Problem {
+    match why {
+        TooMany::Number { retry_after } | TooMany::Source { retry_after } | TooMany::Business { retry_after } => {
+            Problem::of(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(retry_after)
+        }
+        TooMany::Full { retry_after } => Problem::unavailable(retry_after, detail),
+        TooMany::PageTokenUsed | TooMany::WorkUsed => Problem::of(StatusCode::FORBIDDEN, detail),
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = Body {
+        let body = ProblemDocument {
             r#type: format!("urn:callbridge:problem:{}", self.kind),
             title: self.title,
             status: self.status.as_u16(),
             detail: &self.detail,
             errors: &self.errors,
+            members: self.members.as_deref(),
         };
         let json = serde_json::to_vec(&body).unwrap_or_default();
         let mut response = (self.status, [(header::CONTENT_TYPE, "application/problem+json")], json).into_response();

@@ -11,7 +11,8 @@ use super::ladder::Face;
 use super::port::{CallFilter, RecordFilter};
 use super::problem::{FieldError, Problem};
 use crate::clock::Wall;
-use crate::model::{CallId, CallState};
+use crate::io::store::{DeliveryFilter, DeliveryState};
+use crate::model::{BusinessId, CallId, CallState};
 
 /// Page size when none is asked for.
 pub const DEFAULT_LIMIT: usize = 50;
@@ -40,11 +41,38 @@ pub fn records(uri: &Uri) -> Result<RecordFilter, Problem> {
     query.finish().map(|()| filter)
 }
 
+/// `GET /v1/webhooks/deliveries?state&limit&cursor`
+pub fn deliveries(uri: &Uri, business: BusinessId) -> Result<DeliveryFilter, Problem> {
+    let mut query = Parameters::read(uri)?;
+    let filter = DeliveryFilter {
+        business: Some(business),
+        state: query.take("state", "waiting, delivered or dead", DeliveryState::parse),
+        before: query.take("cursor", "the next_cursor of an earlier answer", |text| text.parse().ok()),
+        limit: query.limit(),
+    };
+    query.finish().map(|()| filter)
+}
+
 /// `GET /v1/calls/{id}/ladder?format`
 pub fn ladder(uri: &Uri) -> Result<Option<Face>, Problem> {
     let mut query = Parameters::read(uri)?;
     let face = query.take("format", "text, svg or json", Face::parse);
     query.finish().map(|()| face)
+}
+
+/// `GET /v1/call-requests/challenge?business_id`
+pub fn business(uri: &Uri) -> Result<String, Problem> {
+    let mut query = Parameters::read(uri)?;
+    let business = query.take("business_id", "", |text| Some(text.to_owned()));
+    query.finish()?;
+    business.ok_or_else(|| Problem::malformed("required").at("/business_id"))
+}
+
+/// `GET /v1/call-requests/{id}/events?token`
+pub fn token(uri: &Uri) -> Result<Option<String>, Problem> {
+    let mut query = Parameters::read(uri)?;
+    let token = query.take("token", "", |text| Some(text.to_owned()));
+    query.finish().map(|()| token)
 }
 
 /// No parameter at all.

@@ -10,6 +10,7 @@ use axum::response::Response;
 
 use super::app::App;
 use super::calls::{call_id, current};
+use super::openapi::{Asking, OfOneCall};
 use super::problem::Problem;
 use super::query;
 use crate::io::recordings::{Opened, Unreadable};
@@ -18,7 +19,18 @@ use crate::model::CallId;
 /// `true` where a part is missing.
 const INCOMPLETE: HeaderName = HeaderName::from_static("recording-incomplete");
 
-/// 200 with the WAV, 404 where there is none, 409 while it is being made.
+/// The talk's recording: WAV, the customer on the left, the representative on the right.
+#[utoipa::path(get, operation_id = "getRecording", path = "/v1/calls/{id}/recording", tag = "records", security(("business" = [])), params(("id" = CallId, Path, description = "The call")),
+    responses(
+        (status = 200, description = "The recording", content_type = "audio/wav", body = Vec<u8>,
+            headers(("Recording-Incomplete" = bool, description = "Whether a part is missing"))),
+        (status = 409, description = "It is still being made",
+            content_type = "application/problem+json", body = super::problem::ProblemDocument<'static>),
+        (status = 500, description = "It cannot be decrypted",
+            content_type = "application/problem+json", body = super::problem::ProblemDocument<'static>),
+        Asking, OfOneCall
+    )
+)]
 pub async fn show(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -15,7 +17,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tower::ServiceExt;
 
+use super::source::Peer;
 use crate::io::tls::ServerTls;
 
 /// Bounds of a listener.
@@ -87,8 +91,9 @@ impl Server {
                 next = next => next,
             };
             match (place, accepted) {
-                (Ok(place), Ok((stream, _))) => {
-                    let connection = Connection { router: router.clone(), limits, stop: stop.clone() };
+                (Ok(place), Ok((stream, peer))) => {
+                    let connection =
+                        Connection { router: router.clone(), peer: Peer(peer), limits, stop: stop.clone() };
                     let tls = tls.clone();
                     connections.spawn(async move {
                         connection.run(stream, tls).await;
@@ -106,6 +111,7 @@ impl Server {
 
 struct Connection {
     router: Router,
+    peer: Peer,
     limits: ServerLimits,
     stop: watch::Receiver<bool>,
 }
@@ -125,7 +131,12 @@ impl Connection {
     async fn talk(mut self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(self.limits.header_read).max_buf_size(32 * 1024);
-        let service = TowerToHyperService::new(self.router);
+        let peer = self.peer;
+        let told = move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer);
+            request
+        };
+        let service = TowerToHyperService::new(self.router.map_request(told));
         let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
         tokio::select! {
             _ = connection.as_mut() => return,

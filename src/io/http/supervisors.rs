@@ -11,12 +11,21 @@ use axum::response::IntoResponse;
 use super::app::{App, json_content};
 use super::calls::{Answer, call_id, ended, json, mismatch, unreadable};
 use super::message::{RawMessage, SupervisorMessage};
+use super::openapi::{Asking, ModeForm, OfOneCall, SupervisorForm, WithBody};
 use super::problem::Problem;
 use super::{credentials, query};
 use crate::engine::api::{Reply, SupervisorRefusal, SupervisorWish};
 use crate::model::{BusinessId, CallId, SupervisorView};
 
-/// POST /v1/calls/{id}/supervisors: 202 with the supervisor, whose phone begins to ring.
+/// A supervisor's phone begins to ring; answered, it takes part in the talk.
+#[utoipa::path(post, operation_id = "inviteSupervisor", path = "/v1/calls/{id}/supervisors", tag = "supervisors", security(("business" = []), ()), params(("id" = CallId, Path, description = "The call")),
+    request_body = SupervisorForm,
+    responses(
+        (status = 202, description = "It rings", body = SupervisorView, headers(("Location" = String, description = "The supervisor"))),
+        (status = 409, description = "Nobody talks, or somebody supervises already", content_type = "application/problem+json", body = super::problem::ProblemDocument<'static>),
+        Asking, OfOneCall, WithBody
+    )
+)]
 pub async fn invite(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
@@ -35,7 +44,15 @@ pub async fn invite(
     Ok(response)
 }
 
-/// PUT or PATCH /v1/calls/{id}/supervisors/{leg}: another mode, at once.
+/// Another mode, at once.
+#[utoipa::path(put, operation_id = "changeSupervisor", path = "/v1/calls/{id}/supervisors/{leg}", tag = "supervisors", security(("business" = []), ()),
+    params(("id" = CallId, Path, description = "The call"), ("leg" = u16, Path, description = "Its `leg` in `supervisors`")), request_body = ModeForm,
+    responses(
+        (status = 200, description = "The supervisor", body = SupervisorView),
+        (status = 409, description = "It is over", content_type = "application/problem+json", body = super::problem::ProblemDocument<'static>),
+        Asking, OfOneCall, WithBody
+    )
+)]
 pub async fn change(
     State(app): State<Arc<App>>,
     Path((id, leg)): Path<(String, String)>,
@@ -49,7 +66,33 @@ pub async fn change(
     Ok(json(&wish(&app, business, call_id(&id)?, wished).await?))
 }
 
-/// DELETE /v1/calls/{id}/supervisors/{leg}: hung up; the talk goes on.
+/// Another mode, at once: the same as PUT.
+#[utoipa::path(patch, operation_id = "patchSupervisor", path = "/v1/calls/{id}/supervisors/{leg}", tag = "supervisors", security(("business" = []), ()),
+    params(("id" = CallId, Path, description = "The call"), ("leg" = u16, Path, description = "Its `leg` in `supervisors`")), request_body = ModeForm,
+    responses(
+        (status = 200, description = "The supervisor", body = SupervisorView),
+        (status = 409, description = "It is over", content_type = "application/problem+json", body = super::problem::ProblemDocument<'static>),
+        Asking, OfOneCall, WithBody
+    )
+)]
+pub async fn patch(
+    state: State<Arc<App>>,
+    path: Path<(String, String)>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    change(state, path, uri, headers, body).await
+}
+
+/// It is hung up; the talk goes on.
+#[utoipa::path(delete, operation_id = "dismissSupervisor", path = "/v1/calls/{id}/supervisors/{leg}", tag = "supervisors", security(("business" = [])), params(("id" = CallId, Path, description = "The call"), ("leg" = u16, Path, description = "Its `leg` in `supervisors`")),
+    responses(
+        (status = 200, description = "The supervisor as it was", body = SupervisorView),
+        (status = 409, description = "It is over", content_type = "application/problem+json", body = super::problem::ProblemDocument<'static>),
+        Asking, OfOneCall
+    )
+)]
 pub async fn dismiss(
     State(app): State<Arc<App>>,
     Path((id, leg)): Path<(String, String)>,

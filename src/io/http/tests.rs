@@ -1,6 +1,8 @@
 //! The router as its users meet it: over a socket, with a scripted engine and store behind it. Every status of the contract.
 
+mod requests;
 mod supervisors;
+mod webhooks;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -15,11 +17,12 @@ use tokio::sync::watch;
 use super::server::{Server, ServerLimits};
 use super::*;
 use crate::clock::Wall;
-use crate::engine::api::{CallEvent, Refusal, Reply, SupervisorWish, Watched};
+use crate::engine::api::{After, AlarmEvent, CallEvent, Refusal, Reply, SupervisorWish, Watched};
 use crate::io::passwords::{Cost, Verifier, VerifierLimits, hash_with};
 use crate::ladder::Ladder;
 use crate::model::{
-    Business, BusinessId, CallId, CallRecord, CallState, CallView, Directory, Endpoint, InitiationMessage, LegView,
+    Alarm, Business, BusinessId, CallId, CallRecord, CallState, CallView, Directory, Endpoint, InitiationMessage,
+    LegView,
 };
 
 const CHEAP: Cost = Cost { memory_kib: 64, passes: 1 };
@@ -64,7 +67,7 @@ impl EnginePort for Scripted {
     fn ladder(&self, _: BusinessId, _: CallId) -> Pending<'_, Reply> {
         self.next()
     }
-    fn watch(&self, _: BusinessId, _: CallId, _: u32) -> Pending<'_, Reply> {
+    fn watch(&self, _: BusinessId, _: CallId, _: After) -> Pending<'_, Reply> {
         self.next()
     }
     fn list(&self, _: BusinessId) -> Pending<'_, Reply> {
@@ -110,29 +113,41 @@ fn now() -> Wall {
 }
 
 fn business(id: &str, enabled: bool) -> Arc<Business> {
+    let allowed_origins = vec!["https://shop.example".parse().unwrap()];
     Arc::new(Business {
         enabled,
+        direct: crate::model::Direct { allowed_origins, ..Default::default() },
         ..Business::new(id.parse().unwrap(), id.to_uppercase(), hash_with("sesame", CHEAP).unwrap())
     })
+}
+
+/// One with a webhook.
+fn with_webhook() -> Arc<Business> {
+    let secret = crate::model::WebhookSecret::new([7; 32]);
+    let webhook = crate::model::Webhook::new("https://example.com/".parse().unwrap(), secret);
+    Arc::new(Business { webhook: Some(webhook), ..(*business("told", true)).clone() })
 }
 
 async fn world(replies: impl IntoIterator<Item = Reply>) -> World {
     let script = Arc::new(Scripted::default());
     script.replies.lock().unwrap().extend(replies);
     let mut directory = Directory::default();
-    for account in [business("abc", true), business("off", false)] {
+    for account in [business("abc", true), business("off", false), with_webhook()] {
         directory.businesses.insert(account.id.clone(), account);
     }
     let health = Arc::new(Health::default());
     let app = App {
         engine: script.clone(),
         store: script.clone(),
+        outbox: script.clone(),
         directory: Arc::new(ArcSwap::from_pointee(directory)),
+        encryption: Arc::default(),
         recordings: crate::io::recordings::Talks::new(std::path::Path::new("/nowhere")),
         verifier: Verifier::new(VerifierLimits { cost: CHEAP, ..VerifierLimits::default() }).unwrap(),
         health: health.clone(),
         clock: now,
         followers: Default::default(),
+        door: door::Door::new(&[7; 32], Vec::new()).unwrap(),
         patience: Patience { body: Duration::from_millis(300), answer: Duration::from_millis(300) },
     };
     let limits = ServerLimits { header_read: Duration::from_millis(300), ..ServerLimits::default() };
@@ -164,6 +179,10 @@ fn call(n: u8) -> CallView {
         recording: None,
         supervisors: Vec::new(),
         customer_answered_by: None,
+        source: Default::default(),
+        web_page: None,
+        note: None,
+        wait: None,
     }
 }
 
@@ -282,6 +301,7 @@ async fn every_refusal_of_the_engine_has_its_status() {
         (Refusal::MediaFull { retry_after: 7 }, 503, ""),
         (Refusal::TooFar, 422, "/desired_contact_time"),
         (Refusal::KeyReused, 422, ""),
+        (Refusal::TakenBefore, 409, ""),
         (Refusal::KeyInFlight, 409, ""),
         (Refusal::RateExceeded { retry_after: 7 }, 429, ""),
         (Refusal::ConcurrencyExceeded { retry_after: 7 }, 429, ""),
@@ -481,7 +501,7 @@ async fn a_handler_that_panics_is_a_500_and_the_server_lives_on() {
 
 fn told(events: &[(u32, CallState)], call: CallView) -> Reply {
     let events = events.iter().map(|(sequence, state)| CallEvent { sequence: *sequence, at: now(), state: *state });
-    Reply::Events(Some(Box::new(Watched { events: events.collect(), call })))
+    Reply::Events(Some(Box::new(Watched { events: events.collect(), alarms: Vec::new(), call })))
 }
 
 #[tokio::test]
@@ -519,4 +539,35 @@ async fn an_ended_call_tells_its_end_once_and_then_asks_not_to_come_again() {
     assert_eq!(world.send("GET", &path, &again, "").await.status, 204);
     let strange = format!("{}Last-Event-ID: x\r\n", basic("abc", "sesame"));
     world.send("GET", &path, &strange, "").await.is_problem(400);
+}
+
+#[tokio::test]
+async fn alarms_stand_among_the_states_in_their_order_and_without_an_id() {
+    let live = call(1);
+    let alarm = |number, after, alarm| AlarmEvent { number, after, at: now(), leg: 1, alarm };
+    let told = |events: &[(u32, CallState)], alarms: Vec<AlarmEvent>, call: CallView| {
+        let Reply::Events(Some(watched)) = told(events, call) else { panic!("events") };
+        Reply::Events(Some(Box::new(Watched { alarms, ..*watched })))
+    };
+    let (one_way, heard) = (alarm(1, 4, Alarm::OneWay), alarm(2, 4, Alarm::Heard));
+    let replies = [
+        Reply::Call(Some(Box::new(live.clone()))),
+        told(&[(3, CallState::CallingRepresentative), (4, CallState::Bridged)], vec![one_way], live.clone()),
+        told(&[], vec![heard], live.clone()),
+        told(&[(6, CallState::Ended)], vec![], ended(1)),
+    ];
+    let world = world(replies).await;
+    let answer = world.ask("GET", &format!("/v1/calls/{}/events", live.id)).await;
+    let kinds: Vec<&str> = answer.body.lines().filter_map(|line| line.strip_prefix("event: ")).collect();
+    let state = "call.state_changed";
+    assert_eq!(kinds, [state, state, "call.alarm", "call.alarm", "call.ended"]);
+    assert_eq!(answer.body.lines().filter(|line| line.starts_with("id: ")).count(), 3);
+    let data = answer.body.lines().filter_map(|line| line.strip_prefix("data: "));
+    let data: Vec<serde_json::Value> = data.map(|json| serde_json::from_str(json).unwrap()).collect();
+    assert_eq!((&data[2]["type"], &data[2]["number"]), (&"call.alarm".into(), &1.into()));
+    assert_eq!(
+        (&data[2]["leg"], &data[2]["alarm"], &data[3]["alarm"]),
+        (&1.into(), &"one_way".into(), &"heard_again".into())
+    );
+    assert!(data[2]["timestamp"].is_string() && data[2]["data"]["id"].is_string());
 }

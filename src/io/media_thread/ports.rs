@@ -2,6 +2,7 @@
 //! is held by a [`Permit`] and comes back when that is dropped, whatever went wrong (field.md 22).
 
 use std::collections::VecDeque;
+use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -89,15 +90,16 @@ impl Pool {
         for _ in 0..TRIES {
             let Some(permit) = self.take() else { break };
             let local = SocketAddr::new(self.address, permit.port);
-            match bind_pair(local) {
-                Ok(pair) => {
-                    let sockets = (self.back_end == BackEnd::Portable).then_some(pair);
-                    return Ok((LegPort { sockets, permit }, local));
-                }
+            let sockets = match self.back_end {
+                BackEnd::Portable => bind_pair(local).map(Some),
+                BackEnd::OneSocket => try_pair(local).map(|()| None),
+            };
+            match sockets {
+                Ok(sockets) => return Ok((LegPort { sockets, permit }, local)),
                 Err(error) => {
                     why = OpenError::System;
                     taken_by_others.push(permit);
-                    if error.kind() != std::io::ErrorKind::AddrInUse {
+                    if error.kind() != io::ErrorKind::AddrInUse {
                         break;
                     }
                 }
@@ -118,19 +120,33 @@ impl Drop for Permit {
     }
 }
 
-fn bind_pair(rtp: SocketAddr) -> std::io::Result<Pair> {
-    // Even ports have a next one.
-    let rtcp = SocketAddr::new(rtp.ip(), rtp.port() | 1);
-    Ok(Pair { rtp: bind(rtp)?, rtcp: bind(rtcp)? })
+fn bind_pair(rtp: SocketAddr) -> io::Result<Pair> {
+    Ok(Pair { rtp: bind(rtp)?, rtcp: bind(next(rtp))? })
+}
+
+/// Whether nobody else holds one of the two.
+fn try_pair(rtp: SocketAddr) -> io::Result<()> {
+    bound(rtp, |_| Ok(()))?;
+    bound(next(rtp), |_| Ok(()))?;
+    Ok(())
+}
+
+/// Even ports have a next one.
+fn next(rtp: SocketAddr) -> SocketAddr {
+    SocketAddr::new(rtp.ip(), rtp.port() | 1)
 }
 
 /// A socket that does not block, with little room.
-pub(super) fn bind(local: SocketAddr) -> std::io::Result<UdpSocket> {
-    let socket = Socket::new(Domain::for_address(local), Type::DGRAM, Some(Protocol::UDP))?;
-    socket.set_nonblocking(true)?;
-    socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+pub(super) fn bind(local: SocketAddr) -> io::Result<UdpSocket> {
+    bound(local, |socket| socket.set_recv_buffer_size(RECEIVE_BUFFER)).map(UdpSocket::from)
+}
+
+fn bound(local: SocketAddr, prepare: impl FnOnce(&Socket) -> io::Result<()>) -> io::Result<Socket> {
+    // Said with the kind: two calls fewer for each port than setting it afterwards.
+    let socket = Socket::new(Domain::for_address(local), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
+    prepare(&socket)?;
     socket.bind(&local.into())?;
-    Ok(socket.into())
+    Ok(socket)
 }
 
 #[cfg(test)]

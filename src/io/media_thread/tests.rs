@@ -98,6 +98,7 @@ impl Phone {
             direction: Direction::BOTH,
             ptime_ms: 20,
             max_ptime_ms: 120,
+            fec: false,
             srtp: None,
             event_hz: 8000,
         };

@@ -15,6 +15,8 @@ const UNAVAILABLE: &[u8] = include_bytes!("../../../assets/unavailable.wav");
 const MACHINE: &[u8] = include_bytes!("../../../assets/machine.wav");
 /// To a customer who holds.
 const STILL: &[u8] = include_bytes!("../../../assets/still.wav");
+/// That the talk is recorded.
+const CONSENT: &[u8] = include_bytes!("../../../assets/consent.wav");
 /// The gate, without a name.
 const GATE: &[u8] = include_bytes!("../../../assets/gate.wav");
 
@@ -48,6 +50,11 @@ pub fn still() -> Vec<i16> {
     samples(STILL)
 }
 
+/// That the talk is recorded.
+pub fn consent() -> Vec<i16> {
+    samples(CONSENT)
+}
+
 /// A shipped file's samples. A test reads every one, so there is nothing to report here.
 fn samples(file: &[u8]) -> Vec<i16> {
     wav::read(file).unwrap_or_default()
@@ -62,7 +69,7 @@ mod tests {
     use crate::audio::level::measure;
 
     /// Each shipped file and its words; `assets/README.md` lists the same.
-    const SPOKEN: [(&str, &[u8], &str); 7] = [
+    const SPOKEN: [(&str, &[u8], &str); 8] = [
         ("connecting-start.wav", CONNECTING_START, "Please hold while we connect you to a"),
         ("connecting-end.wav", CONNECTING_END, "company customer representative."),
         ("connecting.wav", CONNECTING, "Please hold while we connect you to a customer representative."),
@@ -73,6 +80,7 @@ mod tests {
         ),
         ("machine.wav", MACHINE, "You asked us to call you. Please ask for another call when you can answer. Goodbye."),
         ("still.wav", STILL, "You are still in line. Please hold."),
+        ("consent.wav", CONSENT, "This call is recorded."),
         ("gate.wav", GATE, "There is a call for you. Press 1 to be connected."),
     ];
 

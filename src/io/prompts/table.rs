@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 
 use super::shipped;
 use crate::audio::{Prompt, SAMPLE_RATE, music};
-use crate::media::api::{Clip, Left, Spoken, Still, Whisper};
+use crate::media::api::{Clip, Spoken, Still, Whisper, Worded};
 use crate::model::{BusinessId, Language};
 
 /// Memory for rendered messages, in bytes: some 400 messages of 5 s. Those unused for longest go first.
@@ -31,6 +31,14 @@ pub struct Own {
     pub gate: Option<Arc<Prompt>>,
     /// `machine.wav`: what is left on a machine.
     pub machine: Option<Arc<Prompt>>,
+    /// `consent.wav`: that the talk is recorded.
+    pub consent: Option<Arc<Prompt>>,
+    /// `hold.wav`: to a customer who holds.
+    pub hold: Option<Arc<Prompt>>,
+    /// `whisper.wav`: what a representative is told.
+    pub whisper: Option<Arc<Prompt>>,
+    /// The same and a pause: it is asked what to press.
+    pub accept: Option<Arc<Prompt>>,
     /// The name that `spoken-name.wav` says.
     pub registered_name: Arc<str>,
     /// The language that all of them are in: the business's.
@@ -54,6 +62,8 @@ pub enum Message {
     Machine,
     /// To a customer who holds.
     Still,
+    /// That the talk is recorded.
+    Consent,
 }
 
 /// A rendered message, by its language and the words of its own that it has: a company's name, perhaps a page's title behind it.
@@ -71,9 +81,10 @@ pub fn named(clip: &Clip) -> Option<(Key, &Spoken)> {
             let page = page.as_deref().unwrap_or_default();
             Some(((message, spoken.language, format!("{}\n{page}", spoken.company).into()), spoken))
         }
-        Clip::Machine(Left { spoken, text }) => {
+        Clip::Machine(Worded { spoken, text }) | Clip::Consent(Worded { spoken, text }) => {
+            let message = if matches!(clip, Clip::Machine(_)) { Message::Machine } else { Message::Consent };
             let text = text.as_deref().unwrap_or_default();
-            Some(((Message::Machine, spoken.language, format!("{}\n{text}", spoken.company).into()), spoken))
+            Some(((message, spoken.language, format!("{}\n{text}", spoken.company).into()), spoken))
         }
         Clip::Still(Still { spoken, minutes }) => {
             let minutes = minutes.unwrap_or(0);
@@ -113,6 +124,7 @@ pub struct Shelf {
     plain_gate: Arc<Prompt>,
     plain_machine: Arc<Prompt>,
     plain_still: Arc<Prompt>,
+    plain_consent: Arc<Prompt>,
     nothing: Arc<Prompt>,
 }
 
@@ -137,6 +149,7 @@ impl Shelf {
             plain_gate: prompt(with_pause(shipped::gate())),
             plain_machine: prompt(shipped::machine()),
             plain_still: prompt(shipped::still()),
+            plain_consent: prompt(shipped::consent()),
             nothing: prompt(Vec::new()),
         }
     }
@@ -173,6 +186,7 @@ impl Shelf {
             Message::Whisper => &self.nothing,
             Message::Machine => &self.plain_machine,
             Message::Still => &self.plain_still,
+            Message::Consent => &self.plain_consent,
         };
         Arc::clone(plain)
     }
@@ -189,7 +203,10 @@ impl Shelf {
             }
             Message::Gate => own.and_then(|own| own.gate.clone()),
             Message::Machine => own.and_then(|own| own.machine.clone()),
-            Message::Whisper | Message::Accept | Message::Still => None,
+            Message::Consent => own.and_then(|own| own.consent.clone()),
+            Message::Still => own.and_then(|own| own.hold.clone()),
+            Message::Whisper => own.and_then(|own| own.whisper.clone()),
+            Message::Accept => own.and_then(|own| own.accept.clone()),
         }
     }
 

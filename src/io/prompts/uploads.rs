@@ -29,16 +29,25 @@ pub enum RecordingKind {
     Gate,
     /// What is left on a machine.
     Machine,
+    /// That the talk is recorded.
+    Consent,
+    /// To a customer who holds, in place of the text and the estimated wait.
+    Hold,
+    /// What a representative is told, in place of the text and the page's title; a pause follows where a key is asked for.
+    Whisper,
 }
 
 impl RecordingKind {
     /// Every kind.
-    pub const ALL: [RecordingKind; 5] = [
+    pub const ALL: [RecordingKind; 8] = [
         RecordingKind::SpokenName,
         RecordingKind::Message,
         RecordingKind::Unavailable,
         RecordingKind::Gate,
         RecordingKind::Machine,
+        RecordingKind::Consent,
+        RecordingKind::Hold,
+        RecordingKind::Whisper,
     ];
 
     /// The file's name in the business's folder.
@@ -49,6 +58,9 @@ impl RecordingKind {
             RecordingKind::Unavailable => "unavailable.wav",
             RecordingKind::Gate => "gate.wav",
             RecordingKind::Machine => "machine.wav",
+            RecordingKind::Consent => "consent.wav",
+            RecordingKind::Hold => "hold.wav",
+            RecordingKind::Whisper => "whisper.wav",
         }
     }
 }
@@ -132,12 +144,17 @@ fn load_one(store_folder: &Path, id: &BusinessId, name: &Spoken) -> Own {
             .ok()
     };
     let prompt = |samples: Vec<i16>| Arc::new(Prompt::from_pcm(&samples));
+    let whisper = read(RecordingKind::Whisper);
     Own {
         message: read(RecordingKind::Message).map(prompt),
         named: read(RecordingKind::SpokenName).map(|name| prompt(shipped::connecting_with(&name))),
         unavailable: read(RecordingKind::Unavailable).map(prompt),
         gate: read(RecordingKind::Gate).map(with_pause).map(prompt),
         machine: read(RecordingKind::Machine).map(prompt),
+        consent: read(RecordingKind::Consent).map(prompt),
+        hold: read(RecordingKind::Hold).map(prompt),
+        accept: whisper.clone().map(with_pause).map(prompt),
+        whisper: whisper.map(prompt),
         registered_name: Arc::clone(&name.company),
         language: name.language,
     }

@@ -13,7 +13,7 @@ use super::uploads;
 use crate::audio::Prompt;
 use crate::config::{PromptConfig, Texts};
 use crate::io::speech::{Speaker, SpeechError, Voice};
-use crate::media::api::{Clip, Left, Spoken, Still};
+use crate::media::api::{Clip, Spoken, Still, Worded};
 use crate::model::{BusinessId, Codec, Language};
 
 /// How often the worker looks for newly installed recordings.
@@ -161,8 +161,12 @@ fn text_of(texts: &Texts, clip: &Clip, message: Message, spoken: &Spoken) -> Str
         Message::Whisper | Message::Accept => &texts.whisper,
         Message::Still => &texts.still,
         Message::Machine => match clip {
-            Clip::Machine(Left { text: Some(own), .. }) => own.as_ref(),
+            Clip::Machine(Worded { text: Some(own), .. }) => own.as_ref(),
             _ => &texts.machine,
+        },
+        Message::Consent => match clip {
+            Clip::Consent(Worded { text: Some(own), .. }) => own.as_ref(),
+            _ => &texts.consent,
         },
     };
     let mut text = text.replace("{company}", &name);

@@ -7,7 +7,8 @@ use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 
 use super::{SqliteArchive, StoreError};
 use crate::model::business::PasswordHash;
-use crate::model::{Business, BusinessId, Directory};
+use crate::model::webhook::WebhookState;
+use crate::model::{Business, BusinessId, Directory, WebhookUrl};
 
 const COLUMNS: &str = "account, enabled, password_hash";
 
@@ -71,8 +72,26 @@ impl SqliteArchive {
         self.change(|connection| connection.execute(sql, params![id.as_str(), hash.0]))
     }
 
+    /// The webhook at this address wants no more. False: the account has another one, or none.
+    pub fn webhook_gone(&self, id: &BusinessId, url: &WebhookUrl) -> Result<bool, StoreError> {
+        self.change(|connection| {
+            let sql = format!("SELECT {COLUMNS} FROM businesses WHERE id = ?1");
+            // An account that cannot be read is told of where it is needed.
+            let found = connection.query_row(&sql, [id.as_str()], business_of).optional()?.and_then(Result::ok);
+            let Some(mut business) = found else { return Ok(0) };
+            match &mut business.webhook {
+                Some(webhook) if webhook.url == *url && webhook.is_enabled() => webhook.state = WebhookState::Gone,
+                _ => return Ok(0),
+            }
+            let account = serde_json::to_string(&business);
+            let account = account.map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+            let sql = "UPDATE businesses SET account = ?2 WHERE id = ?1";
+            connection.execute(sql, params![id.as_str(), account])
+        })
+    }
+
     /// One change of one account, with the generation, in one transaction. False: nothing was touched.
-    fn change(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<usize>) -> Result<bool, StoreError> {
+    pub(super) fn change(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<usize>) -> Result<bool, StoreError> {
         self.write(|connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let touched = work(&transaction)? > 0;

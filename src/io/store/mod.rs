@@ -5,8 +5,11 @@
 //! call means: it keeps what the engine says. SQLite is behind it (docs/decisions/0001-store-rusqlite.md).
 
 mod accounts;
+mod bell;
+mod direct;
 mod error;
 mod ladders;
+mod outbox;
 mod queue;
 mod reads;
 mod schema;
@@ -23,9 +26,14 @@ use crate::clock::Wall;
 use crate::engine::api::{StoreFailure, StoreOp, StoreToken};
 use crate::ladder::Ladder;
 use crate::model::business::PasswordHash;
+use crate::model::direct::RequestMarks;
 use crate::model::{AttemptRecord, Business, BusinessId, CallId, CallRecord, CallState, Directory, StoredCall};
 
+pub use bell::Bell;
 pub use error::StoreError;
+pub use outbox::{
+    Delivery, DeliveryFilter, DeliveryId, DeliveryState, Due, MAX_LISTED, OutboxOp, Settlement, TestEvent, Verdict,
+};
 pub use seed::{SeedError, seed_businesses};
 pub use sqlite::{SqliteArchive, SqliteStore, WriterBounds};
 pub use watch::{DirectoryWatch, watch_directory};
@@ -93,6 +101,12 @@ pub trait Archive: Send + Sync {
 
     /// The last moment at which a daemon was known to be alive with live calls ([`StoreOp::Alive`]).
     fn last_alive(&self) -> Result<Option<Wall>, StoreError>;
+
+    /// What direct call requests that still count are counted by, with when they were accepted, the oldest first.
+    fn direct_requests(&self, now: Wall) -> Result<Vec<(Wall, RequestMarks)>, StoreError>;
+
+    /// Thirty-two random bytes of this store, drawn once: what the equipment signs with beyond a restart.
+    fn secret(&self) -> Result<[u8; 32], StoreError>;
 
     /// The record of an ended call.
     fn record(&self, call: CallId) -> Result<Option<CallRecord>, StoreError>;

@@ -11,6 +11,7 @@ use super::{Archive, CallFilter, FoundCall, Page, RecordFilter, SqliteArchive, S
 use crate::clock::Wall;
 use crate::ladder::Ladder;
 use crate::model::business::PasswordHash;
+use crate::model::direct::RequestMarks;
 use crate::model::{AttemptRecord, Business, BusinessId, CallId, CallRecord, CallState, Directory, StoredCall};
 
 /// Longest part of a listing.
@@ -36,6 +37,14 @@ impl Archive for SqliteArchive {
         self.read(|connection| {
             connection.query_row(sql, [], |row| row.get(0).map(Wall)).optional().map_err(|error| self.fail(&error))
         })
+    }
+
+    fn direct_requests(&self, now: Wall) -> Result<Vec<(Wall, RequestMarks)>, StoreError> {
+        self.read_direct_requests(now)
+    }
+
+    fn secret(&self) -> Result<[u8; 32], StoreError> {
+        self.read_secret()
     }
 
     fn record(&self, call: CallId) -> Result<Option<CallRecord>, StoreError> {
@@ -227,6 +236,14 @@ impl Archive for SqliteStore {
 
     fn last_alive(&self) -> Result<Option<Wall>, StoreError> {
         self.archive().last_alive()
+    }
+
+    fn direct_requests(&self, now: Wall) -> Result<Vec<(Wall, RequestMarks)>, StoreError> {
+        self.archive().direct_requests(now)
+    }
+
+    fn secret(&self) -> Result<[u8; 32], StoreError> {
+        self.archive().secret()
     }
 
     fn record(&self, call: CallId) -> Result<Option<CallRecord>, StoreError> {

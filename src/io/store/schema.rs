@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use super::error::StoreError;
 
 /// One step each; a step is never edited once it was released.
-pub(super) const MIGRATIONS: [&str; 2] = [
+pub(super) const MIGRATIONS: [&str; 4] = [
     "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     INSERT INTO meta (key, value) VALUES ('generation', 1);
@@ -60,6 +60,38 @@ pub(super) const MIGRATIONS: [&str; 2] = [
         stored_at INTEGER NOT NULL,
         ladder TEXT NOT NULL
     );
+",
+    "
+    -- What direct call requests are counted by, while they count.
+    CREATE TABLE direct_requests (
+        call_id BLOB PRIMARY KEY,
+        created_at INTEGER NOT NULL,
+        until INTEGER NOT NULL,
+        marks TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX direct_requests_by_end ON direct_requests (until);
+",
+    "
+    -- Events for webhooks. Row numbers grow with time. state: 0 can be sent, 1 stands behind another of its call, 2 taken, 3 given up.
+    CREATE TABLE outbox (
+        number INTEGER PRIMARY KEY,
+        business_id TEXT NOT NULL,
+        subject BLOB NOT NULL,
+        sequence INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        since INTEGER NOT NULL,
+        due_at INTEGER NOT NULL,
+        state INTEGER NOT NULL,
+        attempts INTEGER NOT NULL,
+        settled_at INTEGER,
+        status INTEGER,
+        problem TEXT,
+        body TEXT NOT NULL,
+        UNIQUE (business_id, subject, sequence)
+    );
+    CREATE INDEX outbox_open ON outbox (business_id, state, due_at) WHERE state < 2;
+    CREATE INDEX outbox_dead ON outbox (business_id, subject, sequence) WHERE state = 3;
 ",
 ];
 

@@ -65,6 +65,8 @@ pub fn seed_businesses(archive: &dyn Archive, seeds: &[BusinessSeed]) -> Result<
             recording: seed.recording,
             gates: seed.gates,
             voice: seed.voice.clone(),
+            direct: seed.direct.clone(),
+            webhook: seed.webhook.clone(),
             ..Business::new(seed.id.clone(), seed.name.clone(), password_hash)
         };
         added += usize::from(archive.add_business(&business)?);

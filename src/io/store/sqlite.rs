@@ -3,12 +3,14 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::writer::Writer;
+use super::bell::Bell;
+use super::outbox::OutboxOp;
+use super::writer::{OutboxDone, Writer};
 use super::{OnStored, Store, StoreError, schema};
 use crate::engine::api::{StoreFailure, StoreOp, StoreToken};
 
@@ -24,11 +26,14 @@ pub struct WriterBounds {
     pub group: usize,
     /// Ladders are kept so long.
     pub ladders_kept: Duration,
+    /// And events that were taken by a webhook or given up.
+    pub events_kept: Duration,
 }
 
 impl Default for WriterBounds {
     fn default() -> WriterBounds {
-        WriterBounds { queue: 16_384, group: 512, ladders_kept: Duration::from_secs(30 * 86_400) }
+        let day = Duration::from_secs(86_400);
+        WriterBounds { queue: 16_384, group: 512, ladders_kept: 30 * day, events_kept: 7 * day }
     }
 }
 
@@ -74,6 +79,7 @@ pub struct SqliteStore {
     // In this order: the writer ends first, the lock is given back last.
     writer: Writer,
     archive: SqliteArchive,
+    bell: Arc<Bell>,
     _lock: File,
 }
 
@@ -82,8 +88,20 @@ impl SqliteStore {
     pub fn open(path: &Path, bounds: WriterBounds, stored: OnStored) -> Result<SqliteStore, StoreError> {
         let lock = lock(path)?;
         let archive = SqliteArchive::open(path)?;
-        let writer = Writer::start(schema::open(path)?, bounds, stored)?;
-        Ok(SqliteStore { writer, archive, _lock: lock })
+        let bell = Arc::new(Bell::default());
+        let writer = Writer::start(schema::open(path)?, bounds, stored, Arc::clone(&bell))?;
+        Ok(SqliteStore { writer, archive, bell, _lock: lock })
+    }
+
+    /// Rings when events for webhooks have become durable.
+    pub fn bell(&self) -> &Bell {
+        &self.bell
+    }
+
+    /// Queues an operation of the outbox, in order with the engine's; `done` is called on the writer's thread. Refused at once when
+    /// the queue is full or the writer is gone.
+    pub fn outbox(&self, op: OutboxOp, done: OutboxDone) -> Result<(), StoreFailure> {
+        self.writer.outbox(op, done)
     }
 
     /// What can be read.

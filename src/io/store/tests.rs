@@ -96,6 +96,9 @@ fn finish(call: &StoredCall) -> StoreOp {
         customer_answered_by: None,
         audio_alarms: 0,
         quality_alarms: 0,
+        source: Default::default(),
+        web_page: None,
+        note: None,
     };
     let attempt = AttemptRecord {
         call_id: call.id,
@@ -405,4 +408,31 @@ fn old_ladders_are_forgotten_and_records_are_not() {
     let kept = |number| store.ladder(ladder(number).business(), call(number).id).unwrap().is_some();
     assert_eq!([kept(1), kept(2), kept(3)], [false, false, true]);
     assert!(store.record(call(1).id).unwrap().is_some());
+}
+
+#[test]
+fn what_a_direct_request_counts_by_outlives_its_call_and_goes_when_it_counts_no_more() {
+    use crate::model::DirectRequest;
+    use crate::model::direct::{Mark, RequestMarks, Ticket};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("callbridge.db");
+    let (store, answers) = open(&path);
+    let mut asked = call(0);
+    let day = Duration::from_secs(86_400);
+    let token = Ticket { mark: Mark(u128::MAX - 1), until: asked.created_at + day };
+    let marks =
+        RequestMarks { number: Mark(1), source: Mark(2), business: Mark(3), page_token: Some(token), work: None };
+    asked.message.direct = Some(Box::new(DirectRequest { representative_information: None, marks }));
+    let secret = store.secret().unwrap();
+    for _ in 0..2 {
+        assert_eq!(done(&store, &answers, accept(&asked)), Ok(()));
+    }
+    assert_eq!(done(&store, &answers, accept(&call(1))), Ok(()), "that of a business leaves none");
+    assert_eq!(done(&store, &answers, finish(&asked)), Ok(()));
+    drop(store);
+    let (store, _answers) = open(&path);
+    assert_eq!(store.direct_requests(asked.created_at + day / 2).unwrap(), [(asked.created_at, marks)]);
+    assert_eq!(store.direct_requests(asked.created_at + day).unwrap(), []);
+    assert_eq!(store.secret().unwrap(), secret, "drawn once");
+    assert_ne!(secret, [0; 32]);
 }

@@ -1,15 +1,20 @@
 //! The writer: one thread, one bounded queue; all operations that wait are put into one transaction, made durable by one sync
 //! and then answered. Owns order, grouping and the fate of a failed operation; refuses to retry (the engine does).
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::bell::Bell;
+use super::outbox::{self, OutboxOp, TestEvent};
 use super::queue::{Queue, Refused, Taker, queue};
 use super::sqlite::WriterBounds;
-use super::{OnStored, StoreError, ladders};
+use super::{OnStored, StoreError, direct, ladders};
+use crate::clock::Wall;
 use crate::engine::api::{StoreFailure, StoreOp, StoreToken};
 use crate::model::{AttemptRecord, BusinessId, CallId, CallRecord, Idempotency, StoredCall};
 
@@ -20,23 +25,51 @@ const FORGET_EVERY: Duration = Duration::from_secs(3600);
 /// And how soon again where more are left.
 const FORGET_MORE: Duration = Duration::from_secs(1);
 
+/// How an operation of the outbox is answered: false where there was nothing to change.
+pub type OutboxDone = Box<dyn FnOnce(Result<bool, StoreFailure>) + Send>;
+
+/// What waits.
+enum Work {
+    Engine(StoreToken, StoreOp),
+    Outbox(OutboxOp, OutboxDone),
+}
+
+/// Who is answered.
+enum Asker {
+    Engine(StoreToken),
+    Outbox(OutboxDone),
+}
+
 /// The queue's end and the thread behind it.
 pub(super) struct Writer {
-    queue: Option<Queue<(StoreToken, StoreOp)>>,
+    queue: Option<Queue<Work>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, bounds: WriterBounds, stored: OnStored) -> Result<Writer, StoreError> {
+    pub(super) fn start(
+        connection: Connection,
+        bounds: WriterBounds,
+        stored: OnStored,
+        bell: Arc<Bell>,
+    ) -> Result<Writer, StoreError> {
         let (queue, waiting) = queue(bounds.queue);
-        let run = move || run(&connection, &waiting, bounds, &stored);
+        let run = move || run(&connection, &waiting, bounds, &stored, &bell);
         let thread = std::thread::Builder::new().name("store".to_owned()).spawn(run).map_err(StoreError::Thread)?;
         Ok(Writer { queue: Some(queue), thread: Some(thread) })
     }
 
     pub(super) fn submit(&self, token: StoreToken, op: StoreOp) -> Result<(), StoreFailure> {
+        self.put(Work::Engine(token, op))
+    }
+
+    pub(super) fn outbox(&self, op: OutboxOp, done: OutboxDone) -> Result<(), StoreFailure> {
+        self.put(Work::Outbox(op, done))
+    }
+
+    fn put(&self, work: Work) -> Result<(), StoreFailure> {
         let gone = || StoreFailure::Unavailable("the writer is gone".to_owned());
-        self.queue.as_ref().ok_or_else(gone)?.put((token, op)).map_err(|refused| match refused {
+        self.queue.as_ref().ok_or_else(gone)?.put(work).map_err(|refused| match refused {
             Refused::Full => StoreFailure::Unavailable("too many operations wait".to_owned()),
             Refused::Gone => gone(),
         })
@@ -55,14 +88,17 @@ impl Drop for Writer {
     }
 }
 
-fn run(connection: &Connection, waiting: &Taker<(StoreToken, StoreOp)>, bounds: WriterBounds, stored: &OnStored) {
+fn run(connection: &Connection, waiting: &Taker<Work>, bounds: WriterBounds, stored: &OnStored, bell: &Bell) {
     let group = bounds.group.max(1);
     let mut answers = Vec::with_capacity(group);
     let (mut forgotten, mut pause): (Option<Instant>, Duration) = (None, FORGET_EVERY);
     loop {
         if forgotten.is_none_or(|at| at.elapsed() >= pause) {
             forget_old_keys(connection);
-            pause = if ladders::forget(connection, bounds.ladders_kept) { FORGET_MORE } else { FORGET_EVERY };
+            direct::forget(connection, wall());
+            let more = ladders::forget(connection, bounds.ladders_kept);
+            let more = outbox::forget(connection, bounds.events_kept, wall()) || more;
+            pause = if more { FORGET_MORE } else { FORGET_EVERY };
             forgotten = Some(Instant::now());
         }
         let first = match waiting.take(pause) {
@@ -71,9 +107,13 @@ fn run(connection: &Connection, waiting: &Taker<(StoreToken, StoreOp)>, bounds: 
             Err(RecvTimeoutError::Disconnected) => break,
         };
         let ops = std::iter::once(first).chain(std::iter::from_fn(|| waiting.try_take())).take(group);
-        commit_group(connection, ops, &mut answers);
-        for (token, result) in answers.drain(..) {
-            stored(token, result);
+        let told = commit_group(connection, ops, &mut answers);
+        bell.ring(told);
+        for (asker, result) in answers.drain(..) {
+            match asker {
+                Asker::Engine(token) => stored(token, result.map(|_| ())),
+                Asker::Outbox(done) => done(result),
+            }
         }
     }
     // Leaves one file behind instead of three; what fails here is repaired at the next opening.
@@ -82,14 +122,21 @@ fn run(connection: &Connection, waiting: &Taker<(StoreToken, StoreOp)>, bounds: 
     }
 }
 
-type Answer = (StoreToken, Result<(), StoreFailure>);
+/// True where something was changed, as far as the operation tells.
+type Answer = (Asker, Result<bool, StoreFailure>);
 
-/// One transaction over all of `ops`. One operation that fails does not fail the others; a failed commit fails all.
-fn commit_group(connection: &Connection, ops: impl Iterator<Item = (StoreToken, StoreOp)>, answers: &mut Vec<Answer>) {
+/// One transaction over all of `ops`. One operation that fails does not fail the others; a failed commit fails all. Gives the
+/// businesses that have events to be sent by it.
+fn commit_group(
+    connection: &Connection,
+    ops: impl Iterator<Item = Work>,
+    answers: &mut Vec<Answer>,
+) -> BTreeSet<BusinessId> {
     let run = |sql: &str| connection.prepare_cached(sql)?.execute([]);
     let mut broken = run("BEGIN IMMEDIATE").err();
-    for (token, op) in ops {
-        let result = if broken.is_some() { Ok(Ok(())) } else { apply_alone(connection, &op) };
+    let mut told = BTreeSet::new();
+    for work in ops {
+        let result = if broken.is_some() { Ok(Ok(true)) } else { apply_alone(connection, &work) };
         let answer = result.unwrap_or_else(|error| {
             let failure = unavailable(&error);
             // A full or failing disk makes SQLite roll everything back by itself.
@@ -98,12 +145,13 @@ fn commit_group(connection: &Connection, ops: impl Iterator<Item = (StoreToken, 
             }
             Err(failure)
         });
-        answers.push((token, answer));
+        told.extend(work.tells().cloned());
+        answers.push((work.asker(), answer));
     }
     if broken.is_none() {
         broken = run("COMMIT").err();
     }
-    let Some(error) = broken else { return };
+    let Some(error) = broken else { return told };
     tracing::error!(%error, operations = answers.len(), "the store could not commit");
     if !connection.is_autocommit()
         && let Err(error) = connection.execute_batch("ROLLBACK")
@@ -113,6 +161,27 @@ fn commit_group(connection: &Connection, ops: impl Iterator<Item = (StoreToken, 
     for (_, answer) in answers.iter_mut() {
         *answer = Err(unavailable(&error));
     }
+    BTreeSet::new()
+}
+
+impl Work {
+    fn asker(self) -> Asker {
+        match self {
+            Work::Engine(token, _) => Asker::Engine(token),
+            Work::Outbox(_, done) => Asker::Outbox(done),
+        }
+    }
+
+    /// Whose events are to be sent, once this is durable. What a settlement frees is looked for by whoever settled.
+    fn tells(&self) -> Option<&BusinessId> {
+        match self {
+            Work::Engine(_, StoreOp::Telling { told, .. }) => Some(&told.call.business_id),
+            Work::Outbox(OutboxOp::Test(TestEvent { business, .. }) | OutboxOp::Replay(business, ..), _) => {
+                Some(business)
+            }
+            Work::Engine(..) | Work::Outbox(OutboxOp::Settle(_), _) => None,
+        }
+    }
 }
 
 fn unavailable(error: &rusqlite::Error) -> StoreFailure {
@@ -121,10 +190,13 @@ fn unavailable(error: &rusqlite::Error) -> StoreFailure {
 
 /// Applies one operation inside a savepoint, so that nothing of it stays when it fails. The outer error is SQLite's, the
 /// inner one the operation's own verdict.
-fn apply_alone(connection: &Connection, op: &StoreOp) -> rusqlite::Result<Result<(), StoreFailure>> {
+fn apply_alone(connection: &Connection, work: &Work) -> rusqlite::Result<Result<bool, StoreFailure>> {
     connection.prepare_cached("SAVEPOINT op")?.execute([])?;
-    let result = apply(connection, op);
-    if !matches!(result, Ok(Ok(()))) && !connection.is_autocommit() {
+    let result = match work {
+        Work::Engine(_, op) => apply(connection, op).map(|verdict| verdict.map(|()| true)),
+        Work::Outbox(op, _) => outbox::apply(connection, op).map(Ok),
+    };
+    if !matches!(result, Ok(Ok(_))) && !connection.is_autocommit() {
         connection.prepare_cached("ROLLBACK TO op")?.execute([])?;
     }
     if !connection.is_autocommit() {
@@ -143,6 +215,10 @@ fn apply(connection: &Connection, op: &StoreOp) -> rusqlite::Result<Result<(), S
         }
         StoreOp::Finish { record, attempts } => finish(connection, record, attempts).map(Ok),
         StoreOp::Ladder(ladder) => ladders::insert(connection, ladder).map(Ok),
+        StoreOp::Telling { op, told } => match apply(connection, op)? {
+            Ok(()) => outbox::tell(connection, told).map(Ok),
+            Err(verdict) => Ok(Err(verdict)),
+        },
         StoreOp::Alive { at } => {
             let sql = "INSERT INTO meta (key, value) VALUES ('alive', ?1)
                        ON CONFLICT (key) DO UPDATE SET value = excluded.value";
@@ -159,6 +235,13 @@ fn accept(connection: &Connection, call: &StoredCall) -> rusqlite::Result<Result
     {
         return Ok(Err(verdict));
     }
+    for name in &message.once {
+        // A space, which no `Idempotency-Key` has: a sender can take none of these names.
+        let taken = Idempotency { key: format!("once {name}"), body_hash: String::new() };
+        if take_key(connection, call, &message.business_id, &taken)?.is_err() {
+            return Ok(Err(StoreFailure::TakenBefore));
+        }
+    }
     // Asked again after a commit whose answer was lost: nothing changes, and a closed call is not opened again.
     let sql = "INSERT INTO calls (id, business_id, created_at, reference, message, progress)
                SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE NOT EXISTS (SELECT 1 FROM records WHERE id = ?1)
@@ -171,6 +254,7 @@ fn accept(connection: &Connection, call: &StoredCall) -> rusqlite::Result<Result
         json(message)?,
         json(&call.progress)?,
     ])?;
+    direct::insert(connection, call)?;
     Ok(Ok(()))
 }
 
@@ -220,9 +304,13 @@ fn finish(connection: &Connection, record: &CallRecord, attempts: &[AttemptRecor
     Ok(())
 }
 
-fn forget_old_keys(connection: &Connection) {
+fn wall() -> Wall {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let before = i64::try_from(now.saturating_sub(KEYS_KEPT).as_millis()).unwrap_or(0);
+    Wall(i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
+}
+
+fn forget_old_keys(connection: &Connection) {
+    let before = wall().0.saturating_sub(i64::try_from(KEYS_KEPT.as_millis()).unwrap_or(i64::MAX));
     if let Err(error) = connection.execute("DELETE FROM idempotency WHERE created_at < ?1", [before]) {
         tracing::warn!(%error, "old idempotency keys were not forgotten");
     }

@@ -94,3 +94,21 @@ fn the_ear_stays_through_a_message_and_goes_with_the_bridge() {
     assert_eq!(stage.by(), []);
     assert!(stage.shard.legs.iter().all(|(_, leg)| leg.ear.is_none()));
 }
+
+/// A machine whose switch moves it to another codec in the middle of its greeting, as some do that record in one of their own.
+#[test]
+fn a_greeting_that_goes_on_in_another_codec_is_one_greeting() {
+    let mut stage = Stage::listens(Codec::Pcmu);
+    let greeting = speech(3_400);
+    stage.says([vec![0; 8 * 400], greeting[..8 * 1_600].to_vec()].concat());
+    stage.run(2_000, &[0]);
+    assert_eq!(stage.by(), []);
+    stage.tell(Command::Agree { leg: leg(0), plan: plan(4000, Codec::G722) });
+    let mut encoder = crate::audio::codec::Encoder::new(Codec::G722, crate::audio::codec::Rate::Hz8000);
+    let phone = &mut stage.phones[0];
+    (phone.tone, phone.codec, phone.sequence) = (Vec::new(), Codec::G722, 0);
+    encoder.encode(&greeting[8 * 1_600..], &mut phone.tone);
+    phone.ssrc += 1;
+    stage.run(1_600, &[0]);
+    assert_eq!(stage.by(), [AnsweredBy::Machine], "1.6 and 1.6 seconds of one voice");
+}

@@ -168,3 +168,63 @@ fn who_is_not_to_be_recorded_is_not() {
     let tape = stage.hang_up();
     assert!(!tape.ended && tape.left.is_empty());
 }
+
+fn consent_then(then: Option<Clip>) -> Script {
+    let business = "abc".parse().unwrap();
+    let spoken = crate::media::api::Spoken { business, company: "ABC".into(), language: None };
+    let consent = Clip::Consent(crate::media::api::Worded { spoken, text: None });
+    Script { once: [consent].into_iter().chain(then).collect(), then_loop: Some(Clip::HoldMusic) }
+}
+
+#[test]
+fn the_end_of_the_consent_message_is_said_once_and_what_follows_joins_without_a_gap() {
+    let mut stage = Stage::new([Codec::Pcmu; 2]);
+    stage.tell(Command::Play { leg: leg(0), script: consent_then(Some(message().once[0].clone())) });
+    let said = |stage: &Stage| stage.count(|event| *event == Event::ConsentSaid { leg: leg(0), heard: true });
+    stage.run(470, &[]);
+    assert_eq!(said(&stage), 0, "half a second, not all of it yet");
+    stage.run(1_500, &[]);
+    assert_eq!(said(&stage), 1);
+    let heard = stage.phones[0].samples();
+    assert!(is_heard(&heard[..4_000], STILL_HZ) && is_heard(&heard[4_000..12_000], MESSAGE_HZ));
+    assert_eq!(stage.count(|event| matches!(event, Event::PlayEnded { .. })), 0);
+}
+
+#[test]
+fn a_consent_message_to_somebody_who_holds_us_was_not_heard() {
+    let mut stage = Stage::new([Codec::Pcmu; 2]);
+    let held = MediaPlan { direction: Direction { send: false, receive: true }, ..plan(4000, Codec::Pcmu) };
+    stage.tell(Command::Agree { leg: leg(0), plan: held });
+    stage.tell(Command::Play { leg: leg(0), script: consent_then(None) });
+    stage.run(1_000, &[]);
+    assert_eq!(stage.count(|event| *event == Event::ConsentSaid { leg: leg(0), heard: false }), 1);
+    assert_eq!(stage.count(|event| matches!(event, Event::ConsentSaid { heard: true, .. })), 0);
+}
+
+#[test]
+fn a_consent_message_that_is_cut_was_not_said() {
+    let mut stage = Stage::new([Codec::Pcmu; 2]);
+    stage.tell(Command::Play { leg: leg(0), script: consent_then(None) });
+    stage.run(300, &[]);
+    stage.tell(Command::Play { leg: leg(0), script: message() });
+    stage.run(1_500, &[]);
+    assert_eq!(stage.count(|event| matches!(event, Event::ConsentSaid { .. })), 0);
+}
+
+#[test]
+fn a_speaker_with_another_source_after_a_renewed_agreement_is_recorded_without_a_gap() {
+    let mut stage = Stage::new([Codec::Pcmu; 2]);
+    stage.record();
+    stage.run(1_000, &[0, 1]);
+    stage.tell(Command::Agree { leg: leg(0), plan: plan(4000, Codec::Pcmu) });
+    stage.run(40, &[0, 1]);
+    let phone = &mut stage.phones[0];
+    (phone.ssrc, phone.sequence, phone.timestamp) = (777, 9_000, 123_456);
+    stage.run(1_000, &[0, 1]);
+    let heard = stage.phones[1].heard.len();
+    assert!((101..=103).contains(&heard), "no packet was taken for a stranger's: {heard}");
+    let tape = stage.hang_up();
+    let loud =
+        tape.left[400..16_000].chunks(160).filter(|frame| frame.iter().any(|sample| sample.abs() > 3_000)).count();
+    assert!(loud >= 96, "{loud} of 97 frames");
+}

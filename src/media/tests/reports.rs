@@ -336,3 +336,77 @@ fn a_sound_that_is_bad_for_ten_seconds_is_told_once_and_so_is_that_it_is_good_ag
     let bad = stage.close(0).bad_seconds;
     assert!((15..=20).contains(&bad), "{bad}");
 }
+
+/// RFC 7160 §4.1: whoever reads a timestamp must know how fast it counts.
+#[test]
+fn a_codec_of_another_clock_is_another_source_of_ours_and_the_old_one_says_goodbye() {
+    let mut stage = Stage::new([Codec::Pcmu; 2]);
+    stage.tell(Command::Play { leg: leg(0), script: message() });
+    stage.run(1_000, &[0]);
+    let sources = |stage: &Stage| {
+        let mut all: Vec<u32> = stage.phones[0].heard.iter().map(|(_, header, _)| header.ssrc).collect();
+        all.dedup();
+        all
+    };
+    stage.tell(Command::Agree { leg: leg(0), plan: plan(4000, Codec::G722) });
+    stage.run(1_000, &[]);
+    assert_eq!(sources(&stage).len(), 1, "G.722 counts as G.711 does");
+    stage.tell(Command::Agree { leg: leg(0), plan: plan(4000, Codec::Opus) });
+    stage.run(10_000, &[]);
+    let both = sources(&stage);
+    assert_eq!(both.len(), 2);
+    let first = stage.phones[0].heard.iter().position(|(_, header, _)| header.ssrc == both[1]).unwrap();
+    assert!(stage.phones[0].heard[first].1.marker);
+    let stamps: Vec<u32> = stage.phones[0].heard[first..].iter().map(|(_, header, _)| header.timestamp).collect();
+    assert!(
+        stamps.windows(2).all(|pair| pair[1].wrapping_sub(pair[0]) == 960),
+        "48,000 a second from its first packet on"
+    );
+    let all = reports(&stage.phones[0]);
+    let goodbye = all.iter().position(|(.., leaves)| *leaves).expect("of the old source");
+    assert_eq!(all[goodbye].1.ssrc, both[0]);
+    assert!(all[goodbye + 1..].len() >= 2 && all[goodbye + 1..].iter().all(|(_, report, _)| report.ssrc == both[1]));
+    let info = all.last().unwrap().1.sender.unwrap();
+    let heard =
+        stage.phones[0].heard.iter().filter(|(at, header, _)| header.ssrc == both[1] && *at <= all.last().unwrap().0);
+    assert!(u32::try_from(heard.count()).unwrap().abs_diff(info.packets) <= 1, "its counts begin at zero");
+    let sent = stage.phones[0].heard.len() as u64;
+    assert_eq!(stage.close(0).packets_sent, sent, "the leg's do not");
+}
+
+#[test]
+fn a_peer_that_asks_for_ever_more_sources_gets_so_many_and_no_more() {
+    let mut stage = Stage::new([Codec::Pcmu; 2]);
+    stage.tell(Command::Play { leg: leg(0), script: message() });
+    for turn in 0..100 {
+        stage.run(40, &[]);
+        let codec = if turn % 2 == 0 { Codec::Opus } else { Codec::Pcmu };
+        stage.tell(Command::Agree { leg: leg(0), plan: plan(4000, codec) });
+    }
+    let sources: std::collections::BTreeSet<u32> = stage.phones[0].heard.iter().map(|(_, h, _)| h.ssrc).collect();
+    assert_eq!(sources.len(), 33);
+}
+
+#[test]
+fn a_peer_that_loses_packets_of_opus_and_can_mend_them_is_told_twice_what_matters() {
+    let speech = crate::audio::wav::read(include_bytes!("../../../assets/unavailable.wav")).unwrap();
+    for (fec, fraction) in [(true, 26), (true, 0), (false, 26)] {
+        let mut stage = Stage::new([Codec::Pcmu; 2]);
+        stage.phones[0].tone = g711::ulaw_encode_all(&speech[..24_000]);
+        stage.tell(Command::Agree { leg: leg(1), plan: MediaPlan { fec, ..plan(4002, Codec::Opus) } });
+        stage.bridge();
+        stage.run(500, &[0]);
+        let ours = stage.phones[1].heard[0].1.ssrc;
+        let report = said(&stage.phones[1], Some(Block { fraction, ..about(ours, 3, 100) }));
+        stage.report_from(1, report);
+        let before = stage.phones[1].heard.len();
+        stage.run(2_000, &[0]);
+        let twice = stage.phones[1].heard[before..].iter().filter(|(_, header, bytes)| {
+            let payload = &bytes[header.payload.clone()];
+            payload[0] >> 3 < 16 && payload.get(1).is_some_and(|flags| flags & 0x40 != 0)
+        });
+        let twice = twice.count();
+        assert_eq!(twice > 40, fec && fraction > 0, "{fec}, {fraction}: {twice} of 100");
+        assert!(twice == 0 || (fec && fraction > 0), "{fec}, {fraction}: {twice}");
+    }
+}

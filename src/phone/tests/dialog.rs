@@ -87,6 +87,37 @@ fn a_reinvite_that_crosses_the_phones_own_gets_491() {
 }
 
 #[test]
+fn a_phone_that_answers_no_reinvite_any_more_wants_a_bye_64_t1_later_and_no_other_reinvite() {
+    let (mut phone, _) = talking(Behaviour { on_reinvite: OnReinvite::Silent, ..at_once() }, "");
+    for at in [1_000, 1_500, 2_500] {
+        phone.datagram(ms(at), far(), &reinvite("r1", 2, ""));
+    }
+    assert_eq!((sent(&mut phone, seconds(34)), faults(&phone)), (vec![], vec![]));
+    assert!(sent(&mut phone, seconds(36))[0].starts_with("BYE"));
+    assert_eq!(faults(&phone), [Fault::Refresh]);
+
+    let (mut phone, _) = talking(Behaviour { on_reinvite: OnReinvite::Silent, ..at_once() }, "");
+    phone.datagram(seconds(1), far(), &reinvite("r1", 2, ""));
+    phone.datagram(seconds(3), far(), &reinvite("r2", 3, ""));
+    assert_eq!(faults(&phone), [Fault::Glare]);
+    phone.datagram(seconds(33), far(), &request("BYE", CONTACT, "b", 4, ";tag=7-0-0", ""));
+    sent(&mut phone, seconds(40));
+    assert_eq!((story(&phone).ending, faults(&phone)), (Some(Ending::WasHungUp), vec![Fault::Glare]));
+}
+
+#[test]
+fn after_a_408_the_bye_comes_at_once() {
+    for (bye, wrong) in [(2, vec![]), (4, vec![Fault::Refresh])] {
+        let (mut phone, _) = talking(Behaviour { on_reinvite: OnReinvite::Gone, ..at_once() }, "");
+        phone.datagram(seconds(1), far(), &request("UPDATE", CONTACT, "u1", 2, ";tag=7-0-0", ""));
+        assert_eq!(status(&sent(&mut phone, seconds(1))[0]), "408");
+        sent(&mut phone, seconds(bye));
+        phone.datagram(seconds(bye), far(), &request("BYE", CONTACT, "b", 3, ";tag=7-0-0", ""));
+        assert_eq!(faults(&phone), wrong);
+    }
+}
+
+#[test]
 fn a_jump_of_the_offers_version_and_a_missing_ack_are_seen() {
     let (mut phone, _) = talking(at_once(), "");
     let offer = OFFER.replace("o=- 1 1", "o=- 1 7");
@@ -156,4 +187,31 @@ fn over_a_stream_nothing_comes_twice_and_the_via_says_so() {
     phone.datagram(ms(600), far(), &with(over_tcp(request("CANCEL", URI, "1", 1, "", "")), ""));
     let (lines, _) = run(&mut phone, seconds(20));
     assert_eq!(lines.iter().filter(|l| l.contains("487")).count(), 1);
+}
+
+#[test]
+fn after_a_stream_broke_a_request_may_come_again_and_the_phones_own_go_out_again_or_not() {
+    for resends in [true, false] {
+        let config = PhoneConfig::new("127.0.0.1:5070".parse().unwrap(), (4000, 4010), at_once(), 7);
+        let mut phone = Phone::new(PhoneConfig { stream: true, ..config });
+        let over_tcp =
+            |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().replace("SIP/2.0/UDP", "SIP/2.0/TCP").into_bytes();
+        phone.datagram(ms(0), far(), &over_tcp(invite()));
+        sent(&mut phone, ms(1));
+        let contact = format!("{CONTACT};transport=tcp");
+        phone.datagram(ms(2), far(), &over_tcp(request("ACK", &contact, "ack", 1, ";tag=7-0-0", "")));
+        let options = || over_tcp(request("OPTIONS", &contact, "o", 2, ";tag=7-0-0", ""));
+        phone.datagram(ms(10), far(), &options());
+        phone.torn(ms(20), &[], resends);
+        phone.datagram(ms(30), far(), &options());
+        assert_eq!(faults(&phone), []);
+        sent(&mut phone, ms(40));
+        phone.with(0, ms(50), |call, desk| call.request(desk, Act::Options));
+        let first = sent(&mut phone, ms(50));
+        phone.torn(ms(60), &[first[0].split("branch=").nth(1).unwrap().split(';').next().unwrap().to_owned()], resends);
+        let again = sent(&mut phone, ms(60));
+        assert_eq!(again, if resends { first } else { vec![] });
+        sent(&mut phone, seconds(40));
+        assert_eq!(faults(&phone), [], "it may have been lost");
+    }
 }

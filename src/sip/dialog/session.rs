@@ -2,7 +2,8 @@
 //! the answer to a peer's refresh. Refuses messages and clocks; `stack::refresh` reads and writes the fields.
 //!
 //! A 2xx without Session-Expires turns the timer off (§7.2): a peer that knows no timers is left in peace. A refusal proves
-//! that the peer lives and ends nothing; only silence, 408 and 481 do (§10).
+//! that the peer lives and ends nothing; only silence, 408 and 481 do (§10), and a session that no connection carried a refresh
+//! of before its end.
 
 use std::time::Duration;
 
@@ -72,8 +73,8 @@ pub enum Session {
     /// None was agreed.
     #[default]
     Off,
-    /// We refresh; nothing is due while a refresh is on its way.
-    Ours { interval: u32, due: Option<Mono> },
+    /// We refresh; nothing is due while a refresh is on its way. Without one the peer ends the session at about this moment.
+    Ours { interval: u32, due: Option<Mono>, ends: Mono },
     /// The peer refreshes; without, we end the session at this moment.
     Theirs { interval: u32, ends: Mono },
 }
@@ -101,14 +102,13 @@ impl Session {
 
     fn ours(now: Mono, seconds: u32) -> Session {
         let interval = seconds.max(MIN_INTERVAL);
-        Session::Ours { interval, due: Some(now + secs(interval) / 2) }
+        Session::Ours { interval, due: Some(now + secs(interval) / 2), ends: end_of(now, interval) }
     }
 
     /// We end it a little before the peer would think it ended: 32 s, or a third of a short interval (§10).
     fn theirs(now: Mono, seconds: u32) -> Session {
         let interval = seconds.max(MIN_INTERVAL);
-        let whole = secs(interval);
-        Session::Theirs { interval, ends: now + (whole - Duration::from_secs(32).min(whole / 3)) }
+        Session::Theirs { interval, ends: end_of(now, interval) }
     }
 
     /// The interval of a session that has a timer.
@@ -161,9 +161,21 @@ impl Session {
 
     /// The peer refused our refresh: it lives, so we try again, after `wait` if it named one.
     pub fn refused(&mut self, now: Mono, wait: Option<Duration>) {
-        if let Session::Ours { interval, due } = self {
+        if let Session::Ours { interval, due, .. } = self {
             let usual = secs(*interval) / 4;
             *due = Some(now + wait.map_or(usual, |wait| wait.min(secs(*interval))));
+        }
+    }
+
+    /// No connection carried our refresh: another try after `wait`. False when the session has ended by then.
+    pub fn unreached(&mut self, now: Mono, wait: Duration) -> bool {
+        match self {
+            Session::Ours { due, ends, .. } if now + wait < *ends => {
+                *due = Some(now + wait);
+                true
+            }
+            Session::Ours { .. } => false,
+            Session::Off | Session::Theirs { .. } => true,
         }
     }
 
@@ -190,6 +202,12 @@ impl Session {
             Session::Off | Session::Ours { due: None, .. } => None,
         }
     }
+}
+
+/// When whoever does not refresh ends a session of so many seconds (§10).
+fn end_of(now: Mono, interval: u32) -> Mono {
+    let whole = secs(interval);
+    now + (whole - Duration::from_secs(32).min(whole / 3))
 }
 
 fn secs(seconds: u32) -> Duration {
@@ -230,7 +248,7 @@ mod tests {
         assert_eq!(Session::of_success(T0, None), Session::Off);
         for refresher in [Some(Refresher::Uac), None] {
             let session = Session::of_success(T0, field(1800, refresher));
-            assert_eq!(session, Session::Ours { interval: 1800, due: Some(at(900)) });
+            assert_eq!(session, Session::Ours { interval: 1800, due: Some(at(900)), ends: at(1768) });
         }
         let theirs = Session::of_success(T0, field(1800, Some(Refresher::Uas)));
         assert_eq!(theirs, Session::Theirs { interval: 1800, ends: at(1768) });
@@ -260,6 +278,16 @@ mod tests {
         assert_eq!(session.deadline(), Some((at(309), "session refresh")));
         session.refused(at(310), Some(Duration::from_secs(1_000_000)));
         assert_eq!(session.deadline(), Some((at(710), "session refresh")));
+    }
+
+    #[test]
+    fn a_refresh_that_no_connection_carries_is_tried_again_until_the_session_ends() {
+        let mut session = Session::of_success(T0, field(90, None));
+        session.timeout(at(45));
+        assert!(session.unreached(at(46), Duration::from_secs(5)));
+        assert_eq!(session.deadline(), Some((at(51), "session refresh")));
+        session.sent();
+        assert!(!session.unreached(at(56), Duration::from_secs(5)), "the peer hangs up at 60");
     }
 
     #[test]

@@ -126,7 +126,7 @@ impl Stack {
         matches!(machine, Some(ClientMachine::Invite(machine)) if machine.is_unanswered())
     }
 
-    fn hang_up_leg(&mut self, now: Mono, leg: usize, reason: HangUpReason) {
+    pub(super) fn hang_up_leg(&mut self, now: Mono, leg: usize, reason: HangUpReason) {
         let Some(usage) = self.tables.legs.get_mut(leg).map(|leg| &mut leg.usage) else { return };
         usage.hang_up(reason.clone());
         match usage.winner() {

@@ -6,11 +6,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::table::{Carried, ClientTx};
-use super::{ClientMachine, Stack};
+use super::{ClientMachine, HangUpReason, Stack};
 use crate::clock::Mono;
 use crate::model::{Cause, Hop, SipTransport};
 use crate::sip::api::{FailedWhy, LegEvent, Loss, NO_TRANSPORT_Q850};
+use crate::sip::dialog::State;
 use crate::sip::transaction::{InviteClient, NonInviteClient, Stored};
+use crate::sip::wire::Method;
 
 /// A longer request does not go over UDP: the path's MTU is not known (§18.1.1).
 const MAX_UDP_REQUEST: usize = 1300;
@@ -54,6 +56,11 @@ impl WithoutTcp {
     }
 }
 
+fn unreachable() -> LegEvent {
+    let cause = Cause::local(NO_TRANSPORT_Q850, "no connection to the switch");
+    LegEvent::Failed { cause, why: FailedWhy::Unreachable }
+}
+
 impl Stack {
     /// The hop of a request as long as `write` makes it: over UDP, one that is too long goes over TCP, its Via and Contact with
     /// it, and keeps its UDP form for the case that there is no TCP. `None` when it cannot be written.
@@ -76,7 +83,8 @@ impl Stack {
 
     /// A connection could not be made or broke. What waits for an answer there goes the next way it has: UDP where only its
     /// length forbade it, once more over a new connection where the old one broke (its branch makes it the same request to
-    /// the switch), else nowhere. Dialogs live on.
+    /// the switch). An INVITE goes nowhere else: another switch may take its call. What must arrive at this very peer (a
+    /// BYE above all: a phone is off-hook until it comes) goes again after a pause, and again, for 64·T1 in all. Dialogs live on.
     pub fn lost(&mut self, now: Mono, hop: &Hop, loss: Loss) {
         let waits = |(at, tx): (usize, &ClientTx)| (tx.to == *hop && tx.waiting().is_some()).then_some(at);
         let waiting: Vec<usize> = self.tables.clients.iter().filter_map(waits).collect();
@@ -91,6 +99,7 @@ impl Stack {
         let (leg, method, dials) = (tx.leg, tx.method.clone(), matches!(tx.carried, Carried::Invite));
         // No switch has heard of this leg, and nobody wants it any more: it is not dialled now.
         let unwanted = dials && loss == Loss::NotMade && self.is_closed(leg);
+        let persists = self.persists(tx);
         let Some(tx) = self.tables.clients.get_mut(at) else { return };
         if let Some(udp) = tx.spare.udp.take().filter(|_| !unwanted) {
             self.over_udp(now, at, *udp);
@@ -98,6 +107,13 @@ impl Stack {
             tx.spare.resent = true;
             let to = tx.to.clone();
             self.send(to, bytes, &method, Some(leg));
+        } else if persists {
+            match &mut tx.machine {
+                ClientMachine::Invite(machine) => machine.persist(now),
+                ClientMachine::Other(machine) => machine.persist(now),
+            }
+        } else if dials && tx.spare.resent {
+            self.invite_lost(now, at, leg);
         } else {
             match &mut tx.machine {
                 ClientMachine::Invite(machine) => machine.unreachable(now),
@@ -106,12 +122,38 @@ impl Stack {
             if let Some(asked) = tx.carried.take() {
                 self.request_unreached(now, leg, &asked);
             } else if dials {
-                let cause = Cause::local(NO_TRANSPORT_Q850, "no connection to the switch");
-                self.report_last(leg, LegEvent::Failed { cause, why: FailedWhy::Unreachable });
+                self.report_last(leg, unreachable());
             }
         }
         self.client_timer(at);
     }
+
+    /// The leg fails; but a copy of its INVITE may have reached the switch before a connection broke. It is sent no more, and
+    /// what still comes of it is released (CANCEL, or ACK and BYE).
+    fn invite_lost(&mut self, now: Mono, at: usize, leg: usize) {
+        if let Some(ClientMachine::Invite(machine)) = self.tables.clients.get_mut(at).map(|tx| &mut tx.machine) {
+            machine.hush();
+        }
+        self.report_last(leg, unreachable());
+        self.hang_up_leg(now, leg, HangUpReason { q850: NO_TRANSPORT_Q850, text: "the connection was lost".into() });
+    }
+
+    /// Requests that have to arrive at the peer they are for, and that nobody else sends again. An UPDATE or re-INVITE only where
+    /// a connection was there and broke: the peer may have it, and another one must not follow before its answer (§14.1). A
+    /// dialog that ended wants nothing but its BYE and its NOTIFYs.
+    fn persists(&self, tx: &ClientTx) -> bool {
+        let Some(asked) = tx.carried.request() else { return matches!(tx.carried, Carried::Cancel) };
+        let leg = self.tables.legs.get(tx.leg).filter(|leg| leg.cseq == asked.invite);
+        let lives = leg
+            .and_then(|leg| leg.usage.fork(asked.fork))
+            .is_some_and(|dialog| !matches!(dialog.state, State::Ended { .. }));
+        match asked.method {
+            Method::Bye | Method::Notify => true,
+            Method::Invite | Method::Update => lives && tx.spare.resent,
+            _ => lives,
+        }
+    }
+
     fn is_closed(&self, leg: usize) -> bool {
         self.tables.legs.get(leg).is_some_and(|leg| leg.usage.is_closed())
     }

@@ -45,7 +45,7 @@ use challenge::Keyring;
 use connection::WithoutTcp;
 use outside::Outside;
 use rates::Rates;
-use table::{Key, Leg, Tables};
+use table::{Key, Tables};
 
 /// How the stack is set up.
 #[derive(Clone, Debug)]
@@ -272,7 +272,7 @@ impl Stack {
 
     /// Frees a leg of which nothing is left.
     fn settle(&mut self, leg: usize) {
-        if self.tables.legs.get(leg).is_some_and(Leg::is_over)
+        if self.tables.legs.get(leg).is_some_and(|leg| leg.is_over())
             && let Some(gone) = self.tables.remove_leg(leg)
         {
             for fork in 0..gone.usage.forks() {

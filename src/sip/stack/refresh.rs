@@ -11,6 +11,7 @@ use crate::sip::dialog::session::{DEFAULT_MIN_SE, Due, Reply, Session, Wish};
 use crate::sip::wire::{Message, Method, Name, SessionExpires};
 
 use super::answers::cause_of;
+use super::reoffer::RECONNECT;
 
 impl Stack {
     /// What a 2xx to a request of ours decides; it also says whether the peer takes UPDATE.
@@ -93,6 +94,14 @@ impl Stack {
             _ => self.session_refused(now, at, fork, wait),
         }
         self.exchange_timer(now, at, fork);
+    }
+
+    /// No connection carried our refresh: again soon, and BYE when the session has ended by then (RFC 4028 §10).
+    pub(super) fn refresh_unreached(&mut self, now: Mono, at: usize, fork: usize) {
+        let dialog = self.tables.legs.get_mut(at).and_then(|leg| leg.usage.fork_mut(fork));
+        if dialog.is_some_and(|dialog| !dialog.session.unreached(now, RECONNECT)) {
+            self.dialog_died(now, at, fork, Cause::local(102, "the session could not be refreshed in time"));
+        }
     }
 
     pub(super) fn session_refused(&mut self, now: Mono, at: usize, fork: usize, wait: Option<std::time::Duration>) {

@@ -25,8 +25,8 @@ const MAX_TRIES: u8 = 10;
 /// While a refusal of ours waits for its ACK, an offer of ours looks again after this.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
-/// After a lost connection, an offer of ours goes out again.
-const RECONNECT: Duration = Duration::from_secs(5);
+/// After a lost connection, an offer or a refresh of ours goes out again.
+pub(super) const RECONNECT: Duration = Duration::from_secs(5);
 
 /// However long a 500 says that we should wait, we try again after this.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
@@ -159,6 +159,13 @@ impl Stack {
     /// No connection to the peer: as good as a 503 (§8.1.3.1), which may be over soon.
     pub(super) fn offer_unreached(&mut self, now: Mono, at: usize, fork: usize) {
         let cause = Cause::local(NO_TRANSPORT_Q850, "no connection to the switch");
+        let dialog = self.tables.legs.get(at).and_then(|leg| leg.usage.fork(fork));
+        let refresh = dialog.is_some_and(|dialog| {
+            matches!(&dialog.negotiation, Negotiation::Ours { proposal, .. } if proposal.purpose == Purpose::Refresh)
+        });
+        if refresh {
+            self.refresh_unreached(now, at, fork);
+        }
         self.offer_again_or_refused(now, at, fork, Some(RECONNECT), cause);
         self.exchange_timer(now, at, fork);
     }

@@ -82,7 +82,7 @@ impl Stack {
     pub(super) fn request_unreached(&mut self, now: Mono, at: usize, asked: &Asked) {
         match asked.method {
             Method::Update => {
-                self.session_refused(now, at, asked.fork, None);
+                self.refresh_unreached(now, at, asked.fork);
                 self.exchange_timer(now, at, asked.fork);
             }
             Method::Invite => self.offer_unreached(now, at, asked.fork),

@@ -249,7 +249,8 @@ impl ServerTx {
 /// All of it. The hash maps are for look-ups only.
 #[derive(Debug, Default)]
 pub(super) struct Tables {
-    pub(super) legs: Slab<Leg>,
+    /// Boxed: a row of them would hold room for up to twice as many.
+    pub(super) legs: Slab<Box<Leg>>,
     pub(super) by_id: BTreeMap<LegId, usize>,
     by_call: HashMap<Box<str>, usize>,
     pub(super) clients: Slab<ClientTx>,
@@ -264,13 +265,13 @@ pub(super) struct Tables {
 impl Tables {
     pub(super) fn add_leg(&mut self, leg: Leg) -> usize {
         let (id, call_id) = (leg.id, leg.call_id.clone());
-        let at = self.legs.insert(leg);
+        let at = self.legs.insert(Box::new(leg));
         self.by_id.insert(id, at);
         self.by_call.insert(call_id, at);
         at
     }
 
-    pub(super) fn remove_leg(&mut self, at: usize) -> Option<Leg> {
+    pub(super) fn remove_leg(&mut self, at: usize) -> Option<Box<Leg>> {
         let leg = self.legs.try_remove(at)?;
         self.by_call.remove(&leg.call_id);
         if self.by_id.get(&leg.id) == Some(&at) {

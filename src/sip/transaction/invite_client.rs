@@ -1,6 +1,8 @@
 //! The INVITE client transaction: RFC 3261 §17.1.1 (timers A, B, D) with the Accepted state and timer M of RFC 6026 §7.2.
 //! Owns retransmission of the INVITE and of the ACK to a refusal; refuses the ACK to a 2xx, which is the dialog's.
 
+use std::time::Duration;
+
 use super::{Deadline, Repeat, Step, Stored, TimerConfig, Transport, sooner};
 use crate::clock::Mono;
 
@@ -59,6 +61,8 @@ pub struct InviteClient {
     state: State,
     timers: TimerConfig,
     transport: Transport,
+    /// The last pause before a lost INVITE went out again.
+    pause: Option<Duration>,
 }
 
 impl InviteClient {
@@ -66,7 +70,7 @@ impl InviteClient {
     pub fn start(now: Mono, invite: Stored, timers: TimerConfig, transport: Transport) -> (InviteClient, Step<Event>) {
         let a = (transport == Transport::Unreliable).then(|| Repeat::start(now, timers.t1));
         let state = State::Calling { invite: invite.clone(), a, b: now + timers.life(), wanted: true };
-        (InviteClient { state, timers, transport }, Step::send(invite))
+        (InviteClient { state, timers, transport, pause: None }, Step::send(invite))
     }
 
     /// A response with our branch and CSeq method INVITE.
@@ -117,8 +121,10 @@ impl InviteClient {
     pub fn timeout(&mut self, now: Mono) -> Step<Event> {
         match &mut self.state {
             State::Calling { b, .. } if *b <= now => self.end(Some(Event::TimedOut)),
-            State::Calling { invite, a: Some(a), .. } if a.at() <= now => {
-                *a = a.again(now, None);
+            State::Calling { invite, a, .. } if a.is_some_and(|a| a.at() <= now) => {
+                // Over a reliable transport nothing follows by itself: the next loss says so.
+                let next = a.filter(|_| self.transport == Transport::Unreliable);
+                *a = next.map(|a| a.again(now, None));
                 Step::send(invite.clone())
             }
             State::Proceeding { end: Some(end), cancelled: true } if *end <= now => self.end(Some(Event::TimedOut)),
@@ -153,6 +159,16 @@ impl InviteClient {
         match &self.state {
             State::Calling { invite, wanted: true, .. } => Some(invite.clone()),
             _ => None,
+        }
+    }
+
+    /// The connection is lost, and the switch may have the INVITE already: it goes out again, as the same one, after T1, after
+    /// each further loss after twice as long, up to T2, until timer B.
+    pub fn persist(&mut self, now: Mono) {
+        let pause = self.pause.map_or(self.timers.t1, |last| (last * 2).min(self.timers.t2));
+        if let State::Calling { a, wanted: true, .. } = &mut self.state {
+            *a = Some(Repeat::start(now, pause));
+            self.pause = Some(pause);
         }
     }
 
@@ -224,6 +240,20 @@ mod tests {
     fn a_reliable_transport_sends_the_invite_once() {
         let machine = start(Transport::Reliable);
         assert_eq!(machine.deadline(), Some((ms(32_000), "timer B")));
+    }
+
+    #[test]
+    fn an_invite_that_keeps_losing_its_connection_goes_out_again_ever_later_until_timer_b_or_an_answer() {
+        let mut machine = start(Transport::Reliable);
+        for (lost, again) in [(100, 600), (600, 1_600), (2_000, 4_000), (4_000, 8_000), (9_000, 13_000)] {
+            machine.persist(ms(lost));
+            assert_eq!(machine.deadline(), Some((ms(again), "timer A")));
+            assert_eq!(machine.timeout(ms(again)), Step::send(bytes("INVITE")));
+            assert_eq!(machine.deadline(), Some((ms(32_000), "timer B")));
+        }
+        machine.response(ms(14_000), Response::Provisional);
+        machine.persist(ms(15_000));
+        assert_eq!(machine.timeout(ms(31_000)), Step::nothing());
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! The client transaction of every other request: RFC 3261 §17.1.2 (timers E, F, K). Retransmissions double up to T2, and
-//! go on at T2 after a provisional. Refuses INVITE.
+//! go on at T2 after a provisional. Over a reliable transport only the loss of a connection sends a request again, where its user
+//! wants that. Refuses INVITE.
+
+use std::time::Duration;
 
 use super::{Deadline, Repeat, Step, Stored, TimerConfig, Transport, sooner};
 use crate::clock::Mono;
@@ -27,6 +30,8 @@ pub struct NonInviteClient {
     state: State,
     timers: TimerConfig,
     transport: Transport,
+    /// The last pause before a lost request went out again.
+    pause: Option<Duration>,
 }
 
 impl NonInviteClient {
@@ -39,7 +44,7 @@ impl NonInviteClient {
     ) -> (NonInviteClient, Step<Event>) {
         let e = (transport == Transport::Unreliable).then(|| Repeat::start(now, timers.t1.min(timers.t2)));
         let state = State::Trying { request: request.clone(), e, f: now + timers.life() };
-        (NonInviteClient { state, timers, transport }, Step::send(request))
+        (NonInviteClient { state, timers, transport, pause: None }, Step::send(request))
     }
 
     /// A response with our branch and CSeq method; its status.
@@ -63,17 +68,19 @@ impl NonInviteClient {
     /// The moment of [`NonInviteClient::deadline`] may have come.
     pub fn timeout(&mut self, now: Mono) -> Step<Event> {
         let t2 = self.timers.t2;
+        // Over a reliable transport nothing follows by itself: the next loss says so.
+        let next = |e: Repeat| (self.transport == Transport::Unreliable).then_some(e);
         match &mut self.state {
             State::Trying { f, .. } | State::Proceeding { f, .. } if *f <= now => {
                 self.state = State::Terminated;
                 Step::tell(Event::TimedOut)
             }
-            State::Trying { request, e: Some(e), .. } if e.at() <= now => {
-                *e = e.again(now, Some(t2));
+            State::Trying { request, e, .. } if e.is_some_and(|e| e.at() <= now) => {
+                *e = e.and_then(|e| next(e.again(now, Some(t2))));
                 Step::send(request.clone())
             }
-            State::Proceeding { request, e: Some(e), .. } if e.at() <= now => {
-                *e = Repeat::start(now, t2);
+            State::Proceeding { request, e, .. } if e.is_some_and(|e| e.at() <= now) => {
+                *e = next(Repeat::start(now, t2));
                 Step::send(request.clone())
             }
             State::Completed { k } if *k <= now => {
@@ -89,6 +96,16 @@ impl NonInviteClient {
         match &self.state {
             State::Trying { request, .. } | State::Proceeding { request, .. } => Some(request.clone()),
             State::Completed { .. } | State::Terminated => None,
+        }
+    }
+
+    /// The connection is lost, and the request must not be lost with it: it goes out again after T1, after each further loss
+    /// after twice as long, up to T2, until timer F. What a datagram gets from timer E; but only a loss brings the next one.
+    pub fn persist(&mut self, now: Mono) {
+        let pause = self.pause.map_or(self.timers.t1, |last| (last * 2).min(self.timers.t2));
+        if let State::Trying { e, .. } | State::Proceeding { e, .. } = &mut self.state {
+            *e = Some(Repeat::start(now, pause));
+            self.pause = Some(pause);
         }
     }
 
@@ -154,6 +171,32 @@ mod tests {
         assert_eq!(machine.deadline(), Some((ms(5_100), "timer K")));
         machine.timeout(ms(5_100));
         assert!(machine.is_terminated());
+    }
+
+    #[test]
+    fn a_request_that_keeps_losing_its_connection_goes_out_again_ever_later_and_not_after_timer_f() {
+        let mut machine = start(Transport::Reliable);
+        let (mut now, mut pauses) = (ms(0), Vec::new());
+        loop {
+            machine.persist(now);
+            let Some((at, "timer E")) = machine.deadline() else { break };
+            assert_eq!(machine.timeout(at), Step::send(bytes("BYE")));
+            assert_eq!(machine.deadline(), Some((ms(32_000), "timer F")), "until it is lost again");
+            pauses.push(at.since(now).as_millis());
+            now = at;
+        }
+        assert_eq!(pauses, [500, 1_000, 2_000, 4_000, 4_000, 4_000, 4_000, 4_000, 4_000, 4_000]);
+        assert_eq!(machine.timeout(ms(32_000)), Step::tell(Event::TimedOut));
+        assert!(machine.is_terminated());
+    }
+
+    #[test]
+    fn an_answer_that_comes_while_it_waits_for_another_connection_ends_it() {
+        let mut machine = start(Transport::Reliable);
+        machine.persist(ms(0));
+        assert_eq!(machine.response(ms(100), 200), Step::tell(Event::Final));
+        machine.persist(ms(100));
+        assert_eq!((machine.deadline(), machine.is_terminated()), (None, true));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use callbridge::engine::api::Output;
 use callbridge::sip::api::Way;
 
-use super::{Bug, Planted, altered};
+use super::{Bug, Planted, altered, lines};
 
 /// What the world sees of a message that the engine sends.
 pub(super) fn send(planted: &mut Planted, output: Output) -> Vec<Output> {
@@ -35,6 +35,7 @@ pub(super) fn send(planted: &mut Planted, output: Output) -> Vec<Output> {
         Bug::RefresherForgets if is("UPDATE") || (is("INVITE") && note.cseq > 2 && says("refresher=uac")) => vec![],
         Bug::TimerLeftOutOfAnswers if !request => vec![altered(&output, "Session-Expires: ", "X-Session: ")],
         Bug::ExpiryIgnored if is("BYE") && says("session expired") => vec![],
+        Bug::SilenceIsConsent if is("BYE") && says("does not answer any more") => vec![],
         Bug::WrongDigest if request => vec![altered(&output, "response=\"", "response=\"0")],
         Bug::NonceCountStuck if request => vec![altered(&output, "nc=00000002", "nc=00000001")],
         Bug::CredentialsForAnybody if is("INVITE") && note.cseq == 1 => {
@@ -59,6 +60,7 @@ pub(super) fn send(planted: &mut Planted, output: Output) -> Vec<Output> {
             planted.later.push((Duration::from_millis(1_200), invite));
             vec![output]
         }
+        _ if note.leg.is_some() && lines::planted(planted.bug) => lines::send(planted, output),
         _ => super::roads::send(planted, output),
     }
 }

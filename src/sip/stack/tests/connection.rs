@@ -158,6 +158,93 @@ fn a_dialog_outlives_its_connection_and_a_ringing_leg_waits_for_its_answer() {
 }
 
 #[test]
+fn a_bye_or_cancel_that_finds_no_connection_is_tried_again_ever_later_for_64_t1() {
+    for answered in [true, false] {
+        let mut rig = Rig::new(10);
+        let over_tcp = Hop::tcp(switch().address);
+        let invite = dial_over(&mut rig, over_tcp.clone(), 0).remove(0).1;
+        rig.stack.receive(rig.now, &over_tcp, reply(&invite, 180, "a", "").as_bytes());
+        if answered {
+            rig.stack.receive(rig.now, &over_tcp, answer(&invite, "a").as_bytes());
+        }
+        sent(&mut rig);
+        rig.stack.hang_up(rig.now, leg(0), super::reason());
+        let first = sent(&mut rig).remove(0);
+        assert_eq!(word(&first.1), if answered { "BYE" } else { "CANCEL" });
+        let mut tried = Vec::new();
+        while rig.now.0 < 40_000_000 {
+            // The connection is refused at once, each time.
+            rig.stack.lost(rig.now, &over_tcp, Loss::NotMade);
+            let Some((at, _)) = rig.stack.poll_timeout() else { break };
+            rig.now = at;
+            rig.stack.timeout(at);
+            tried.extend(sent(&mut rig).into_iter().map(|again| (again == first, rig.now.0 / 1_000)));
+        }
+        let expected = [500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500];
+        assert_eq!(tried, expected.map(|at| (true, at)), "not in a row, and no longer than timer F");
+        rig.assert_freed();
+    }
+}
+
+#[test]
+fn a_bye_that_found_its_way_again_waits_for_its_answer_and_is_not_repeated() {
+    let mut rig = Rig::new(11);
+    let over_tcp = Hop::tcp(switch().address);
+    let invite = dial_over(&mut rig, over_tcp.clone(), 0).remove(0).1;
+    rig.stack.receive(rig.now, &over_tcp, answer(&invite, "a").as_bytes());
+    sent(&mut rig);
+    rig.stack.hang_up(rig.now, leg(0), super::reason());
+    let bye = sent(&mut rig).remove(0);
+    assert_eq!(lose(&mut rig, &over_tcp, Loss::Broke).len(), 1, "at once where a connection broke");
+    assert_eq!(lose(&mut rig, &over_tcp, Loss::NotMade), [], "and after a pause where none is to be had");
+    rig.until(500);
+    assert_eq!(rig.words(), ["BYE"]);
+    rig.until(20_000);
+    assert_eq!(rig.words(), Vec::<String>::new(), "this one was not lost");
+    rig.stack.receive(rig.now, &over_tcp, reply(&bye.1, 200, "a", "").as_bytes());
+    rig.assert_freed();
+}
+
+#[test]
+fn an_invite_of_which_a_copy_may_have_arrived_is_released_when_its_answer_comes_late() {
+    for late in ["180", "200"] {
+        let mut rig = Rig::new(12);
+        let over_tcp = Hop::tcp(switch().address);
+        let invite = dial_over(&mut rig, over_tcp.clone(), 0).remove(0).1;
+        lose(&mut rig, &over_tcp, Loss::Broke);
+        lose(&mut rig, &over_tcp, Loss::NotMade);
+        assert!(matches!(rig.events()[..], [LegEvent::Failed { why: FailedWhy::Unreachable, .. }]));
+        // The phone got the first copy, and says so over a connection of its own.
+        rig.until(3_000);
+        let from = Hop::tcp("192.0.2.1:50123".parse().unwrap());
+        let text = if late == "180" { reply(&invite, 180, "a", "") } else { answer(&invite, "a") };
+        rig.stack.receive(rig.now, &from, text.as_bytes());
+        let words: Vec<String> = sent(&mut rig).iter().map(|(_, text)| word(text)).collect();
+        assert_eq!(words, if late == "180" { vec!["CANCEL"] } else { vec!["ACK", "BYE"] });
+        assert!(rig.events().is_empty(), "the leg has failed long ago");
+        rig.assert_freed();
+    }
+}
+
+#[test]
+fn a_key_or_a_notify_that_finds_no_connection_comes_to_an_end() {
+    let mut rig = Rig::new(13);
+    let over_tcp = Hop::tcp(switch().address);
+    let invite = dial_over(&mut rig, over_tcp.clone(), 0).remove(0).1;
+    rig.stack.receive(rig.now, &over_tcp, answer(&invite, "a").as_bytes());
+    sent(&mut rig);
+    rig.events();
+    rig.stack.press(rig.now, leg(0), crate::model::Key::of('5').unwrap());
+    assert_eq!(word(&sent(&mut rig)[0].1), "INFO");
+    while rig.now.0 < 33_000_000 {
+        rig.stack.lost(rig.now, &over_tcp, Loss::NotMade);
+        let at = rig.now.0 / 1_000 + 250;
+        rig.until(at);
+    }
+    assert_eq!(rig.events(), [LegEvent::KeySent { accepted: false }]);
+}
+
+#[test]
 fn a_stream_wants_content_length_and_a_datagram_does_not() {
     let mut rig = Rig::new(6);
     let (invite, _) = rig.answered();

@@ -256,3 +256,48 @@ fn a_refresh_that_no_connection_carries_is_tried_again_and_ends_nothing() {
         rig.assert_freed();
     }
 }
+
+#[test]
+fn a_session_that_no_connection_carries_a_refresh_of_ends_before_the_peer_thinks_it_over() {
+    use crate::sip::api::Loss;
+    for allow in [UPDATES, ""] {
+        let mut rig = Rig::new(103);
+        talking(&mut rig, &format!("Session-Expires: 90;refresher=uac\r\n{allow}"));
+        rig.until(45_000);
+        let mut tried = 0;
+        while rig.events.is_empty() && rig.now.0 < 90_000_000 {
+            tried += rig.words().iter().filter(|word| *word != "ACK").count();
+            rig.stack.lost(rig.now, &switch(), Loss::NotMade);
+            rig.drain();
+            let next = rig.now.0 / 1_000 + 1_000;
+            rig.until(next);
+        }
+        assert_eq!(tried, 3, "at 45, 50 and 55 s");
+        assert!(matches!(rig.events()[..], [LegEvent::HungUp { .. }]));
+        assert_eq!(rig.words().first().map(String::as_str), Some("BYE"));
+        assert!(rig.now.0 <= 60_000_000);
+        rig.assert_freed();
+    }
+}
+
+#[test]
+fn a_refresh_whose_connection_breaks_each_time_is_silence_after_64_t1_and_no_other_follows_it() {
+    use crate::sip::api::Loss;
+    for allow in [UPDATES, ""] {
+        let mut rig = Rig::new(104);
+        talking(&mut rig, &format!("Session-Expires: 400;refresher=uac\r\n{allow}"));
+        rig.until(200_000);
+        let refresh = rig.take().pop().unwrap();
+        while rig.events.is_empty() && rig.now.0 < 300_000_000 {
+            let next = rig.now.0 / 1_000 + 1_600;
+            rig.until(next);
+            rig.stack.lost(rig.now, &switch(), Loss::Broke);
+            rig.drain();
+        }
+        assert!((232_000_000..234_000_000).contains(&rig.now.0), "{:?}", rig.now);
+        assert!(matches!(rig.events()[..], [LegEvent::HungUp { .. }]));
+        let sent = rig.take();
+        let bye = sent.iter().position(|text| word(text) == "BYE").unwrap();
+        assert!(bye > 3 && sent[..bye].iter().all(|text| *text == refresh), "always the same one");
+    }
+}

@@ -1,0 +1,48 @@
+//! The API's description against the API itself: schemathesis (PyPI) draws requests from `/openapi.json`, good and bad ones, and
+//! judges every answer by it. One worker: with two its own caches race (4.32.5). Owns which of its checks bind, and where it is installed (`./check tools`).
+
+use std::path::Path;
+use std::process::Command;
+
+use super::Equipment;
+use crate::support::daemon::Setup;
+use crate::support::http::request;
+
+/// 422 is no contradiction: a number that no country has is a string like any other to a schema.
+const SETTINGS: &str = "
+[checks.positive_data_acceptance]
+expected-statuses = [\"2xx\", 401, 403, 404, 409, 422, 429, 503]
+";
+
+#[test]
+fn every_answer_is_as_the_description_says() {
+    let tool = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/schemathesis/bin/schemathesis");
+    assert!(tool.exists(), "schemathesis is missing: run ./check tools");
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("schemathesis.toml"), SETTINGS).expect("its settings");
+    // Messages that are good are dialled: lines and ports for all of them.
+    let equipment = Equipment::set_up(Setup { rtp_ports: 400, ..Setup::default() });
+    let who = &equipment.daemon.business;
+    let url = format!("http://{}/openapi.json", equipment.daemon.http);
+    let run = Command::new(tool)
+        .current_dir(folder.path())
+        .args(["run", &url, "--auth", &format!("{}:{}", who.id, who.password)])
+        .args(["--max-examples", "25", "--generation-deterministic", "--phases", "examples,coverage,fuzzing"])
+        .args(["--max-response-time", "10", "--no-color", "--workers", "1"])
+        .output()
+        .expect("schemathesis");
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success(), "{said}\n{}", String::from_utf8_lossy(&run.stderr));
+}
+
+#[test]
+fn people_and_programs_read_it_without_credentials() {
+    let equipment = Equipment::start();
+    let page = request(equipment.daemon.http, "GET", "/docs", None, None).expect("an answer");
+    assert_eq!(page.status, 200);
+    assert!(page.head.to_lowercase().contains("content-security-policy: default-src 'none'"), "{}", page.head);
+    let json = request(equipment.daemon.http, "GET", "/openapi.json", None, None).expect("an answer").json();
+    assert_eq!(json["openapi"], "3.1.0");
+    let kept = include_str!("../../docs/openapi.json");
+    assert_eq!(json, serde_json::from_str::<serde_json::Value>(kept).expect("JSON"), "what was given to partners");
+}
