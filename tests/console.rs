@@ -1,0 +1,141 @@
+//! The operators' console in Chromium, on the real daemon with a real call: logging in, a live call as it changes, its ladder and quality,
+//! search by the keyboard, a telephone's narrow window. Owns these stories; the stage is in tests/support.
+
+#[allow(dead_code, reason = "every test program uses its part of the stage")]
+mod support;
+
+use serde_json::Value;
+use support::browser::Browser;
+use support::daemon::Setup;
+use support::story::{Story, until_both_hear_each_other};
+
+const OPERATOR: &str = "[[admin.operator]]\nname = \"anna\"\npassword_file = \"password\"\nrole = \"read\"\n";
+
+fn story() -> Story {
+    // The password file of the tests' business serves the operator as well.
+    Story::with(Setup { more: OPERATOR.to_owned(), ..Setup::default() })
+}
+
+fn log_in(browser: &Browser, story: &Story) {
+    browser.open(&format!("http://{}/console", story.daemon.admin));
+    assert!(browser.url().ends_with("/console/login"), "{}", browser.url());
+    browser.type_into("#name", "anna");
+    browser.type_into("#password", &story.daemon.business.password);
+    browser.click("button");
+    browser.until_it_shows("Overview");
+}
+
+/// Every link, button and field of the page has a name that a screen reader can say, and the page has a language, a title and one main part.
+fn assert_accessible(browser: &Browser) {
+    let script = "const nameless = [...document.querySelectorAll('a, button, input, img, svg[role=img]')].filter(e => \
+        !(e.innerText || e.getAttribute('aria-label') || e.getAttribute('alt') || e.labels?.length)).map(e => e.outerHTML); \
+        return { nameless, lang: document.documentElement.lang, title: document.title, mains: document.querySelectorAll('main').length };";
+    let page = browser.run(script);
+    assert_eq!(page["nameless"], Value::Array(Vec::new()), "{page}");
+    assert_eq!((page["lang"].as_str(), page["mains"].as_i64()), (Some("en"), Some(1)), "{page}");
+    assert!(page["title"].as_str().is_some_and(|title| title.ends_with("callbridge")), "{page}");
+}
+
+#[test]
+fn an_operator_sees_a_call_live_its_ladder_its_quality_and_its_end() {
+    let story = story();
+    let browser = Browser::start(1300, 900);
+    log_in(&browser, &story);
+    assert_accessible(&browser);
+    let mut customer = story.customer("phone-answers-and-hangs-up");
+    let representative = story.representative("phone-answers-and-is-hung-up");
+    let call = story.call();
+    call.until("bridged");
+    browser.open(&format!("http://{}/console/calls", story.daemon.admin));
+    browser.until_it_shows("bridged");
+    assert_accessible(&browser);
+    browser.click("tbody a");
+    browser.until_it_shows(&call.id);
+    until_both_hear_each_other(&customer, &representative);
+    browser.until_it_shows("Quality over time");
+    let ladder = browser.run("const i = document.querySelector('.ladder'); return i.complete && i.naturalWidth > 100");
+    assert_eq!(ladder, true, "the ladder is drawn");
+    let plot = browser.run("return document.querySelectorAll('svg.plot path.line').length");
+    assert!(plot.as_i64().is_some_and(|lines| lines >= 2), "{plot}");
+    assert_accessible(&browser);
+    customer.act();
+    call.record();
+    customer.finish();
+    representative.finish();
+    browser.until_it_shows("completed");
+    browser.open(&format!("http://{}/console/switches", story.daemon.admin));
+    browser.until_it_shows("works");
+    browser.open(&format!("http://{}/console/businesses", story.daemon.admin));
+    browser.until_it_shows("enabled");
+    browser.open(&format!("http://{}/console/refusals", story.daemon.admin));
+    browser.until_it_shows("Refusals");
+    assert_eq!(browser.complaints(), Vec::<String>::new(), "nothing was blocked or failed");
+    drop(browser);
+    story.end();
+}
+
+#[test]
+fn a_call_is_found_with_the_keyboard_alone() {
+    let story = story();
+    let browser = Browser::start(1300, 900);
+    log_in(&browser, &story);
+    let phone = story.nobody(support::tone::Tone::Customer);
+    let call = story.call();
+    call.until("calling_customer");
+    call.delete();
+    call.record();
+    browser.open(&format!("http://{}/console/calls", story.daemon.admin));
+    browser.until_it_shows("cancelled");
+    // A slash goes to the search; Enter sends it.
+    browser.press("/5550100\u{e007}");
+    browser.until_it_shows("cancelled");
+    assert!(browser.url().contains("q=5550100"), "{}", browser.url());
+    browser.press("/9999\u{e007}");
+    let shown = browser.until_it_shows("None.");
+    assert!(!shown.contains("cancelled"), "{shown}");
+    // Tab comes first to the way past the frame.
+    browser.open(&format!("http://{}/console/calls", story.daemon.admin));
+    browser.press("\u{e004}");
+    assert_eq!(browser.run("return document.activeElement.innerText"), "To the content");
+    drop(phone);
+    drop(browser);
+}
+
+#[test]
+fn a_telephone_shows_every_page_without_scrolling_sideways() {
+    let story = story();
+    let browser = Browser::start(500, 900);
+    log_in(&browser, &story);
+    let phone = story.nobody(support::tone::Tone::Customer);
+    let call = story.call();
+    call.until("calling_customer");
+    for page in ["", "/calls", "/switches", "/businesses", "/refusals", &format!("/calls/{}", call.id)] {
+        browser.open(&format!("http://{}/console{page}", story.daemon.admin));
+        let wide = browser.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth");
+        assert_eq!(wide, 0, "/console{page} is wider than the window");
+        assert_accessible(&browser);
+    }
+    call.delete();
+    call.record();
+    drop(phone);
+    drop(browser);
+}
+
+#[test]
+fn nobody_sees_a_page_without_a_session_and_a_wrong_password_gives_none() {
+    let story = story();
+    let browser = Browser::start(800, 600);
+    for page in ["", "/calls", "/calls/live", "/calls/019abd00-0000-7000-8000-000000000000/ladder.svg", "/refusals/now"] {
+        browser.open(&format!("http://{}/console{page}", story.daemon.admin));
+        assert!(browser.url().ends_with("/console/login"), "{page} led to {}", browser.url());
+    }
+    browser.type_into("#name", "anna");
+    browser.type_into("#password", "a guess");
+    browser.click("button");
+    browser.until_it_shows("No operator has this name and password.");
+    log_in(&browser, &story);
+    browser.click(".who button");
+    browser.open(&format!("http://{}/console/calls", story.daemon.admin));
+    assert!(browser.url().ends_with("/console/login"), "{}", browser.url());
+    drop(browser);
+}

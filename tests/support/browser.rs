@@ -1,0 +1,150 @@
+//! Chromium, headless, by the WebDriver protocol (W3C): JSON over HTTP to chromedriver, which is of Debian. Owns the driver's process and
+//! the few commands that pages are tried with; the protocol is small enough that `support::http` speaks it.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use base64::Engine as _;
+use serde_json::{Value, json};
+
+use super::http::send;
+use super::ports::{self, loopback};
+use super::wait::{PATIENCE, eventually};
+
+/// The key under which an element is named (WebDriver §12.1).
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+/// A browser with one window.
+pub struct Browser {
+    driver: Child,
+    address: SocketAddr,
+    session: String,
+}
+
+impl Browser {
+    /// Starts chromedriver, and a window of this size.
+    pub fn start(width: u32, height: u32) -> Browser {
+        let port = ports::port();
+        let address = loopback(port);
+        let driver = Command::new("chromedriver")
+            .arg(format!("--port={port}"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver (Debian package chromium-driver)");
+        let mut browser = Browser { driver, address, session: String::new() };
+        eventually("chromedriver", PATIENCE, || {
+            let status = send(address, "GET", "/status", &[], None).ok()?;
+            (status.json()["value"]["ready"] == true).then_some(())
+        });
+        let size = format!("--window-size={width},{height}");
+        let arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", &size];
+        let wanted = json!({ "capabilities": { "alwaysMatch": {
+            "browserName": "chrome", "goog:chromeOptions": { "args": arguments }, "goog:loggingPrefs": { "browser": "ALL" },
+        } } });
+        let begun = browser.post("/session", &wanted);
+        browser.session = begun["sessionId"].as_str().expect("a session").to_owned();
+        browser
+    }
+
+    /// Opens a page and waits until it is loaded.
+    pub fn open(&self, url: &str) {
+        self.post(&self.path("url"), &json!({ "url": url }));
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> String {
+        self.get(&self.path("url")).as_str().expect("a URL").to_owned()
+    }
+
+    /// Runs a function's body in the page; gives what it returns.
+    pub fn run(&self, script: &str) -> Value {
+        self.post(&self.path("execute/sync"), &json!({ "script": script, "args": [] }))
+    }
+
+    /// What the page shows, as text.
+    pub fn text(&self) -> String {
+        self.run("return document.body.innerText").as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Waits until the page shows this text.
+    #[track_caller]
+    pub fn until_it_shows(&self, text: &str) -> String {
+        eventually(&format!("{text:?} on the page"), PATIENCE, || Some(self.text()).filter(|shown| shown.contains(text)))
+    }
+
+    /// Types into the element of this selector.
+    pub fn type_into(&self, selector: &str, text: &str) {
+        let element = self.element(selector);
+        self.post(&self.path(&format!("element/{element}/value")), &json!({ "text": text }));
+    }
+
+    /// Clicks the element of this selector.
+    pub fn click(&self, selector: &str) {
+        let element = self.element(selector);
+        self.post(&self.path(&format!("element/{element}/click")), &json!({}));
+    }
+
+    /// Presses keys, one after the other, wherever the focus is (WebDriver §17.4.2 names those without a letter).
+    pub fn press(&self, keys: &str) {
+        let actions: Vec<Value> = keys
+            .chars()
+            .flat_map(|key| ["keyDown", "keyUp"].map(|kind| json!({ "type": kind, "value": key.to_string() })))
+            .collect();
+        self.post(
+            &self.path("actions"),
+            &json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": actions }] }),
+        );
+    }
+
+    /// What the page complained of in its console: nothing, if all is well.
+    pub fn complaints(&self) -> Vec<String> {
+        let log = self.post(&self.path("se/log"), &json!({ "type": "browser" }));
+        let entries = log.as_array().cloned().unwrap_or_default();
+        entries.iter().map(|entry| entry["message"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+
+    /// A picture of the window, as a PNG file.
+    pub fn screenshot(&self, file: &Path) {
+        let picture = self.get(&self.path("screenshot"));
+        let bytes = base64::engine::general_purpose::STANDARD.decode(picture.as_str().expect("a picture"));
+        std::fs::write(file, bytes.expect("base64")).expect("a file");
+    }
+
+    fn element(&self, selector: &str) -> String {
+        let found = self.post(&self.path("element"), &json!({ "using": "css selector", "value": selector }));
+        found[ELEMENT].as_str().unwrap_or_else(|| panic!("no element {selector}: {found}")).to_owned()
+    }
+
+    fn path(&self, command: &str) -> String {
+        format!("/session/{}/{command}", self.session)
+    }
+
+    #[track_caller]
+    fn post(&self, path: &str, body: &Value) -> Value {
+        self.answer("POST", path, Some(body))
+    }
+
+    #[track_caller]
+    fn get(&self, path: &str) -> Value {
+        self.answer("GET", path, None)
+    }
+
+    #[track_caller]
+    fn answer(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
+        let answer = send(self.address, method, path, &[], body).expect("an answer of chromedriver");
+        assert_eq!(answer.status, 200, "{method} {path}: {}", answer.body);
+        answer.json()["value"].clone()
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // Ends Chromium; the driver itself is ours to end.
+        let _ended = send(self.address, "DELETE", &format!("/session/{}", self.session), &[], None);
+        let _killed = self.driver.kill();
+        let _reaped = self.driver.wait();
+    }
+}
