@@ -23,6 +23,7 @@ use super::calls::{call_id, mismatch, unreadable};
 use super::openapi::{Asking, OfOneCall};
 use super::port::Phase;
 use super::problem::Problem;
+use super::sender::Sender;
 use super::query;
 use super::requests::RequestView;
 use crate::clock::Wall;
@@ -151,7 +152,7 @@ pub async fn follow(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
     uri: Uri,
-    headers: HeaderMap,
+    headers: Sender,
 ) -> Result<Response, Problem> {
     let business = app.basic(&headers).await?;
     query::none(&uri)?;

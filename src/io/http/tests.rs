@@ -144,6 +144,7 @@ async fn world(replies: impl IntoIterator<Item = Reply>) -> World {
         encryption: Arc::default(),
         recordings: crate::io::recordings::Talks::new(std::path::Path::new("/nowhere")),
         verifier: Verifier::new(VerifierLimits { cost: CHEAP, ..VerifierLimits::default() }).unwrap(),
+        guard: Arc::new(guard::PasswordGuard::new(Box::new(|_| {}))),
         health: health.clone(),
         clock: now,
         followers: Default::default(),
