@@ -201,7 +201,7 @@ impl Daemon {
         let gauges = scrape(&metrics, &engine, &media);
         let api = listen("HTTP", config.http.listen, tls.clone(), router(Arc::new(app))).await?;
         let admin_tls = config.admin.tls.as_ref().map(ServerTls::load).transpose().map_err(part)?;
-        let routes = admin_router(Arc::new(admin_app(&config, &store, &operators)?), Arc::clone(&health), gauges);
+        let routes = admin_router(Some(Arc::new(admin_app(&config, &store, &operators)?)), Arc::clone(&health), gauges);
         let admin = listen("admin", config.admin.listen, admin_tls.clone(), routes).await?;
         let addresses = Addresses { http: api.address()?, admin: admin.address()?, sip: locals.first() };
         let servers = [api, admin].map(|server| tokio::spawn(server.serve(stopped.clone()))).into();

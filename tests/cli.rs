@@ -150,7 +150,10 @@ fn a_rotated_password_leaves_the_former_one_until_its_time_and_the_trail_says_wh
         assert!(!trail.contains(secret), "{trail}");
     }
     let text = good(place.run("audit --from 2020-01-01T00:00:00Z", ""));
-    assert!(text.lines().count() == 4 && text.contains("abc password_set ") && text.contains(", password (a secret)"), "{text}");
+    assert!(
+        text.lines().count() == 4 && text.contains("abc password_set ") && text.contains(", password (a secret)"),
+        "{text}"
+    );
     assert_eq!(good(place.run("audit --to 2020-01-01T00:00:00Z", "")), "");
     for wrong in ["--overlap 31d", "--overlap soon"] {
         let ran = place.run(&format!("business rotate-password abc --password-stdin {wrong}"), "x\n");

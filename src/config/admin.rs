@@ -89,8 +89,13 @@ mod tests {
         let text = "[[admin.operator]]\nname = \"anna\"\npassword_file = \"a\"\n[[admin.operator]]\nname = \"anna\"\nrole = \"root\"\n\
             [[admin.operator]]\nname = \"a:b\"\npassword_file = \"a\"\ncolour = 1\n";
         let told = read(text).unwrap_err();
-        for part in ["is the name of another one", "\"root\" is no role", "password_hash: missing", "no operator's name", "colour"]
-        {
+        for part in [
+            "is the name of another one",
+            "\"root\" is no role",
+            "password_hash: missing",
+            "no operator's name",
+            "colour",
+        ] {
             assert!(told.contains(part), "{part} in\n{told}");
         }
     }

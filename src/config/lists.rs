@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use super::error::Place;
 use super::reader::{At, Reader, Section};
 use super::{BusinessSeed, SeedPassword};
-use crate::model::business::PasswordHash;
 use crate::model::account::MAX_PRICE;
+use crate::model::business::PasswordHash;
 use crate::model::business::spoken_text;
 use crate::model::{BusinessId, Endpoint, Gates, Language, Limits, Recording, RepresentativeGate, Tariff, Voice};
 
@@ -100,7 +100,8 @@ fn business(reader: &mut Reader, mut section: Section<'_>, seen: &mut Seen) -> O
 }
 
 const SOURCES: &str = "write addresses or networks, such as sources = [\"192.0.2.0/24\", \"2001:db8::7\"]";
-const CERTIFICATES: &str = "write certificates = [\"dns:calls.example.com\"], or \"sha256:\" and the certificate's fingerprint";
+const CERTIFICATES: &str =
+    "write certificates = [\"dns:calls.example.com\"], or \"sha256:\" and the certificate's fingerprint";
 const PASSWORD: &str = "write password_file = \"abc.password\", or password_hash = \"$argon2id$…\"";
 
 /// A list of texts of one form.

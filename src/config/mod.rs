@@ -36,8 +36,8 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 
 use crate::model::{
-    BusinessId, ClientCertificate, Codecs, Direct, Gates, Language, Limits, MachineTimes, Network, Recording, SipTransport,
-    SwitchAddress, Tariff, Trunk, Voice, Webhook, business::PasswordHash,
+    BusinessId, ClientCertificate, Codecs, Direct, Gates, Language, Limits, MachineTimes, Network, Recording,
+    SipTransport, SwitchAddress, Tariff, Trunk, Voice, Webhook, business::PasswordHash,
 };
 
 /// The whole file (contract.md). Every key has a default but `switch`.

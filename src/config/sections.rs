@@ -9,14 +9,14 @@ use std::time::Duration;
 use super::reader::{At, Reader, Section};
 use super::texts::{self, Texts};
 use super::{
-    CallConfig, HttpConfig, LogConfig, MediaConfig, MediaIo, PromptConfig, SpeechConfig, StoreConfig,
-    TlsConfig,
+    CallConfig, HttpConfig, LogConfig, MediaConfig, MediaIo, PromptConfig, SpeechConfig, StoreConfig, TlsConfig,
 };
 use crate::model::{Codecs, Language, MachineTimes};
 
 pub(super) const ADDRESS: &str = "write an IP address and a port, such as \"127.0.0.1:8080\"";
 const NO_SOCKET: &str = "not an IP address with a port";
-pub(super) const INSECURE: &str = "listen on 127.0.0.1, or give tls = { certificate = …, key = … }, or say insecure = true";
+pub(super) const INSECURE: &str =
+    "listen on 127.0.0.1, or give tls = { certificate = …, key = … }, or say insecure = true";
 pub(super) fn loopback(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }

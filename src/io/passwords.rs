@@ -512,7 +512,9 @@ mod tests {
         let guesses: Vec<_> = (0..20)
             .map(|n| {
                 let (verifier, hash) = (verifier.clone(), hash.clone());
-                tokio::spawn(async move { verifier.verify("abc", Some(Stored::only(&hash)), &password(&format!("guess {n}"))).await })
+                tokio::spawn(async move {
+                    verifier.verify("abc", Some(Stored::only(&hash)), &password(&format!("guess {n}"))).await
+                })
             })
             .collect();
         tokio::task::yield_now().await;

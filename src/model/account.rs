@@ -154,9 +154,8 @@ pub fn secrets_changed(old: Option<&Business>, new: &Business) -> Vec<&'static s
     if old.is_some_and(|old| old.password_hash != new.password_hash) {
         changed.push("password");
     }
-    let newest = |business: &Business| {
-        business.webhook.as_ref().and_then(|webhook| webhook.secrets_at(Wall(0)).next().cloned())
-    };
+    let newest =
+        |business: &Business| business.webhook.as_ref().and_then(|webhook| webhook.secrets_at(Wall(0)).next().cloned());
     if newest(new).is_some_and(|secret| old.and_then(newest) != Some(secret)) {
         changed.push("webhook.secret");
     }

@@ -138,7 +138,9 @@ mod tests {
     fn a_network_is_an_address_or_a_prefix_and_takes_both_forms_of_ipv4() {
         let network: Network = "192.0.2.77/24".parse().unwrap();
         assert_eq!(network.to_string(), "192.0.2.0/24");
-        assert!(network.contains("192.0.2.1".parse().unwrap()) && network.contains("::ffff:192.0.2.1".parse().unwrap()));
+        assert!(
+            network.contains("192.0.2.1".parse().unwrap()) && network.contains("::ffff:192.0.2.1".parse().unwrap())
+        );
         assert!(!network.contains("192.0.3.1".parse().unwrap()) && !network.contains("::1".parse().unwrap()));
         assert_eq!("2001:db8::7".parse::<Network>().unwrap().to_string(), "2001:db8::7/128");
         for bad in ["", "*", "192.0.2", "192.0.2.0/33", "localhost"] {

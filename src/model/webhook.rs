@@ -7,8 +7,8 @@ use std::str::FromStr;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 use url::{Host, Url};
+use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use crate::clock::Wall;

@@ -50,7 +50,9 @@ fn two_passwords_are_taken_during_a_rotation_and_the_former_ends_with_its_time()
     assert_eq!(equipment.list_as(&former, None).status, 200, "it is remembered from here on");
     let rotate = ["business", "rotate-password", "abc", "--password-stdin", "--overlap"];
     equipment.command(&[&rotate[..], &["1h"]].concat(), "a new password\n");
-    eventually("the new password", PATIENCE, || (equipment.list_as("a new password", None).status == 200).then_some(()));
+    eventually("the new password", PATIENCE, || {
+        (equipment.list_as("a new password", None).status == 200).then_some(())
+    });
     assert_eq!(equipment.list_as(&former, None).status, 200);
     equipment.daemon.kill();
     equipment.daemon.restart();
@@ -134,7 +136,9 @@ fn over_tls(equipment: &Equipment, certificate: Option<&str>) -> std::io::Result
     let other = std::io::Error::other::<Box<dyn std::error::Error + Send + Sync>>;
     let file = |name: &str| equipment.daemon.config().with_file_name(name);
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(file("ca.pem")).map_err(|e| other(e.into()))?).map_err(|e| other(e.into()))?;
+    roots
+        .add(CertificateDer::from_pem_file(file("ca.pem")).map_err(|e| other(e.into()))?)
+        .map_err(|e| other(e.into()))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])

@@ -78,7 +78,11 @@ fn an_account_is_added_used_changed_disabled_and_all_of_it_is_in_the_trail() {
     let shown = equipment.done("GET", "/businesses/shop", None);
     assert_eq!((&shown["limits"]["max_concurrent"], &shown["limits"]["max_per_second"]), (&json!(7), &json!(50)));
     assert!(shown.get("secrets").is_none(), "once");
-    equipment.done("PATCH", "/businesses/shop", Some(&json!({ "sources": ["192.0.2.0/24"], "caller_ids": ["+12125550199"] })));
+    equipment.done(
+        "PATCH",
+        "/businesses/shop",
+        Some(&json!({ "sources": ["192.0.2.0/24"], "caller_ids": ["+12125550199"] })),
+    );
     eventually("the list of addresses", PATIENCE, || {
         (equipment.list_of("shop", &password, None).status == 403).then_some(())
     });
@@ -102,14 +106,18 @@ fn an_account_is_added_used_changed_disabled_and_all_of_it_is_in_the_trail() {
     let page = equipment.done("GET", "/audit?business=shop&limit=3", None);
     let next = page["next_cursor"].as_i64().expect("there are more");
     let rest = equipment.done("GET", &format!("/audit?business=shop&cursor={next}"), None);
-    let all: Vec<&Value> = [&page, &rest].iter().flat_map(|page| page["entries"].as_array().expect("entries")).collect();
+    let all: Vec<&Value> =
+        [&page, &rest].iter().flat_map(|page| page["entries"].as_array().expect("entries")).collect();
     let actions: Vec<&str> = all.iter().rev().filter_map(|entry| entry["action"].as_str()).collect();
     assert_eq!(
         actions,
         ["added", "changed", "changed", "password_rotated", "changed", "changed", "changed", "disabled", "enabled"]
     );
     for entry in &all {
-        assert_eq!((&entry["actor"], &entry["source"]), (&json!({ "kind": "operator", "name": "anna" }), &json!("127.0.0.1")));
+        assert_eq!(
+            (&entry["actor"], &entry["source"]),
+            (&json!({ "kind": "operator", "name": "anna" }), &json!("127.0.0.1"))
+        );
     }
     assert!(all[7].to_string().contains("+12125550199"), "{}", all[7]);
     let text = format!("{page}{rest}{}{}", equipment.daemon.log(), equipment.done("GET", "/businesses", None));
@@ -151,7 +159,8 @@ fn operators_are_told_from_strangers_and_readers_from_writers() {
     let answer = send(equipment.daemon.admin, "GET", "/admin/v1/operator", &[("Cookie", cookie.as_str())], None);
     is_kind(&answer.expect("an answer"), 401, "operator");
     // The API of businesses knows no operators.
-    let answer = send(equipment.daemon.http, "GET", "/admin/v1/businesses", &[("Authorization", &authorization(ANNA))], None);
+    let answer =
+        send(equipment.daemon.http, "GET", "/admin/v1/businesses", &[("Authorization", &authorization(ANNA))], None);
     assert_eq!(answer.expect("an answer").status, 404);
 }
 
@@ -197,4 +206,49 @@ fn a_wrong_change_names_its_fields_and_changes_nothing() {
     assert_eq!(again.status, 409, "{}", again.body);
     assert_eq!(equipment.done("GET", "/businesses/abc", None), before);
     assert_eq!(equipment.done("GET", "/audit?business=abc", None)["entries"].as_array().expect("entries").len(), 1);
+}
+
+#[test]
+fn operators_change_at_sighup_and_a_session_ends_with_its_password() {
+    let equipment = operated();
+    let session = equipment.admin(ANNA, "POST", "/sessions", None).json();
+    let bearer = format!("Bearer {}", session["token"].as_str().expect("a token"));
+    assert_eq!(equipment.admin_with(&bearer, &[], "GET", "/operator", None).status, 200);
+    std::fs::write(equipment.daemon.config().with_file_name("anna.password"), "another one\n").expect("a file");
+    equipment.daemon.ask_to_reload();
+    eventually("the new password", PATIENCE, || {
+        (equipment.admin(("anna", "another one"), "GET", "/operator", None).status == 200).then_some(())
+    });
+    is_kind(&equipment.admin_with(&bearer, &[], "GET", "/operator", None), 401, "operator");
+    is_kind(&equipment.admin(ANNA, "GET", "/operator", None), 401, "operator");
+}
+
+#[test]
+fn a_recording_is_put_in_and_taken_away_over_http() {
+    use std::io::{Read, Write};
+    let equipment = operated();
+    let wav = std::fs::read(equipment.daemon.config().with_file_name("prompt.wav")).expect("a recording");
+    let put = |kind: &str, body: &[u8]| {
+        let mut stream = std::net::TcpStream::connect(equipment.daemon.admin).expect("a listener");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        let head = format!(
+            "PUT /admin/v1/businesses/abc/prompts/{kind} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: audio/wav\r\n\
+             Authorization: {}\r\nContent-Length: {}\r\n\r\n",
+            authorization(ANNA),
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).expect("a listener");
+        let mut answer = String::new();
+        let _ended = stream.read_to_string(&mut answer);
+        answer.split(' ').nth(1).and_then(|word| word.parse::<u16>().ok()).unwrap_or(0)
+    };
+    assert_eq!(put("message", &wav), 204);
+    let installed = equipment.daemon.config().with_file_name("recordings").join("abc/message.wav");
+    assert!(installed.is_file());
+    assert_eq!((put("message", b"no recording"), put("song", &wav)), (422, 404));
+    assert_eq!(equipment.admin(ANNA, "DELETE", "/businesses/abc/prompts/message", None).status, 204);
+    assert_eq!(equipment.admin(ANNA, "DELETE", "/businesses/abc/prompts/message", None).status, 404);
+    assert!(!installed.exists());
+    let trail = equipment.done("GET", "/audit?business=abc", None).to_string();
+    assert_eq!(trail.matches("prompt_changed").count(), 2, "{trail}");
 }

@@ -104,18 +104,19 @@ fn across(
 /// What the operator's listener serves: /metrics, /healthz, /readyz, and the admin API with its description. `metrics` renders the
 /// Prometheus text.
 pub fn admin_router(
-    app: Arc<admin::AdminApp>,
+    app: Option<Arc<admin::AdminApp>>,
     health: Arc<Health>,
     metrics: Arc<dyn Fn() -> String + Send + Sync>,
 ) -> Router {
-    let (api, document) = admin::described().split_for_parts();
-    let document = openapi::without_null_parameters(document);
     let exposition = get(move || {
         let text = metrics();
         async move { ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text) }
     });
-    let api = api.with_state(app).merge(openapi::routes(&document));
-    surround(health_routes(health).route("/metrics", exposition).merge(api))
+    let seen = health_routes(health).route("/metrics", exposition);
+    let Some(app) = app else { return surround(seen) };
+    let (api, document) = admin::described().split_for_parts();
+    let document = openapi::without_null_parameters(document);
+    surround(seen.merge(api.with_state(app)).merge(openapi::routes(&document)))
 }
 
 fn health_routes(health: Arc<Health>) -> Router {

@@ -12,8 +12,8 @@ use super::app::App;
 use super::calls::{call_id, current};
 use super::openapi::{Asking, OfOneCall};
 use super::problem::Problem;
-use super::sender::Sender;
 use super::query;
+use super::sender::Sender;
 use crate::io::recordings::{Opened, Unreadable};
 use crate::model::CallId;
 

@@ -11,9 +11,7 @@ use crate::model::account::{self, Problems};
 use crate::model::audit::differences;
 use crate::model::business::PasswordHash;
 use crate::model::webhook::WebhookState;
-use crate::model::{
-    Actor, AuditAction, AuditEntry, Business, BusinessId, Directory, FieldChange, WebhookUrl, Who,
-};
+use crate::model::{Actor, AuditAction, AuditEntry, Business, BusinessId, Directory, FieldChange, WebhookUrl, Who};
 
 const COLUMNS: &str = "account, enabled, password_hash";
 
@@ -295,7 +293,10 @@ mod tests {
         let trail = trail(&archive);
         assert_eq!(trail.len(), 2);
         let [change] = trail[0].changes.as_slice() else { panic!("{trail:?}") };
-        assert_eq!((change.field.as_str(), &change.old, &change.new), ("limits.max_concurrent", &100.into(), &7.into()));
+        assert_eq!(
+            (change.field.as_str(), &change.old, &change.new),
+            ("limits.max_concurrent", &100.into(), &7.into())
+        );
         assert_eq!((trail[0].actor.clone(), trail[0].source), (who().actor, who().source));
     }
 

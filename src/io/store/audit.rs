@@ -73,7 +73,8 @@ fn entry_of(row: &Row<'_>) -> rusqlite::Result<Result<NumberedEntry, StoreError>
 
 /// Writes an entry, inside of whatever transaction is open.
 pub(super) fn insert(connection: &Connection, entry: &AuditEntry) -> rusqlite::Result<()> {
-    let text = serde_json::to_string(entry).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    let text =
+        serde_json::to_string(entry).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
     let business = entry.business_id.as_ref().map(BusinessId::as_str);
     let sql = "INSERT INTO audit (at, business_id, entry) VALUES (?1, ?2, ?3)";
     connection.prepare_cached(sql)?.execute(params![entry.at.0, business, text]).map(|_| ())

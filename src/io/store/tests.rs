@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::model::business::PasswordHash;
-use crate::model::{Actor, AuditAction, Cause, Currency, Endpoint, Idempotency, InitiationMessage, Money, Outcome, Progress, Role, Who,
+use crate::model::{
+    Actor, AuditAction, Cause, Currency, Endpoint, Idempotency, InitiationMessage, Money, Outcome, Progress, Role, Who,
 };
 
 type Answers = Receiver<(StoreToken, Result<(), StoreFailure>)>;

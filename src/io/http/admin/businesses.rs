@@ -33,8 +33,7 @@ use crate::model::{AuditAction, Business, BusinessId, WebhookSecret};
 pub async fn list(State(app): State<Arc<AdminApp>>, uri: Uri, sender: Sender) -> Answer {
     app.operator(&sender, OperatorRole::Read).await?;
     let (after, limit) = query::businesses(&uri)?;
-    let mut accounts =
-        app.work(move |store| Ok(store.archive().accounts(after.as_ref(), limit + 1)?)).await?;
+    let mut accounts = app.work(move |store| Ok(store.archive().accounts(after.as_ref(), limit + 1)?)).await?;
     let more = accounts.len() > limit;
     accounts.truncate(limit);
     let next_cursor = accounts.last().map(|account| account.business.id.clone()).filter(|_| more);
@@ -219,4 +218,3 @@ pub(super) fn unknown() -> Problem {
 fn fields_wrong(errors: Vec<crate::io::http::problem::FieldError>) -> Problem {
     Problem::of(StatusCode::UNPROCESSABLE_ENTITY, "fields are unknown or cannot be so").with_errors(errors)
 }
-

@@ -288,8 +288,16 @@ mod tests {
         assert_eq!(
             pointers,
             [
-                "/colour", "/direct/page_keys", "/gates", "/id", "/limits/max_concurrent", "/limits/x", "/name", "/password",
-                "/sources", "/webhook/url"
+                "/colour",
+                "/direct/page_keys",
+                "/gates",
+                "/id",
+                "/limits/max_concurrent",
+                "/limits/x",
+                "/name",
+                "/password",
+                "/sources",
+                "/webhook/url"
             ]
         );
     }

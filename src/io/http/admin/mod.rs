@@ -255,7 +255,9 @@ impl From<AccountError> for Problem {
     fn from(error: AccountError) -> Problem {
         match error {
             AccountError::Unknown(_) => Problem::of(StatusCode::NOT_FOUND, "there is no such business"),
-            AccountError::Exists(_) => Problem::of(StatusCode::CONFLICT, "there is a business of this identifier").at("/id"),
+            AccountError::Exists(_) => {
+                Problem::of(StatusCode::CONFLICT, "there is a business of this identifier").at("/id")
+            }
             AccountError::Stale => {
                 Problem::of(StatusCode::PRECONDITION_FAILED, "this account was changed meanwhile: read it again")
             }

@@ -129,7 +129,8 @@ mod tests {
 
     fn operators(password: &str) -> Operators {
         let hash = hash_with(password, Cost { memory_kib: 64, passes: 1 }).unwrap();
-        let anna = OperatorConfig { name: "anna".into(), password: SeedPassword::Hash(hash), role: OperatorRole::Write };
+        let anna =
+            OperatorConfig { name: "anna".into(), password: SeedPassword::Hash(hash), role: OperatorRole::Write };
         Operators::load(&[anna], &[7; 32]).unwrap()
     }
 
