@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use callbridge::clock::Wall;
 use callbridge::engine::api::{After, Reply, SupervisorWish};
+use callbridge::io::http::guard::PasswordGuard;
 use callbridge::io::http::server::{Server, ServerLimits};
 use callbridge::io::http::webhooks::OutboxPort;
 use callbridge::io::http::{
@@ -119,6 +120,7 @@ fn app() -> App {
         outbox: Arc::new(Instantly),
         directory: Arc::new(ArcSwap::from_pointee(directory)),
         recordings: callbridge::io::recordings::Talks::new(std::path::Path::new("/nowhere")),
+        guard: Arc::new(PasswordGuard::new(Box::new(|_| {}))),
         verifier: Verifier::new(VerifierLimits::default()).expect("a verifier"),
         health: Arc::new(Health::default()),
         clock: || Wall(0),

@@ -23,8 +23,11 @@ use crate::io::clock::SystemClock;
 use crate::io::engine_thread::{self, EngineHandle, Hands};
 use crate::io::hep::Hep;
 use crate::io::http::adapters::{ArchivePort, OutboxOf};
+use crate::io::http::admin::AdminApp;
+use crate::io::http::admin::operators::Operators;
 use crate::io::http::door::Door;
 use crate::io::http::events::Followers;
+use crate::io::http::guard::PasswordGuard;
 use crate::io::http::server::{Server, ServerLimits};
 use crate::io::http::{App, Health, Patience, Phase, admin_router, router};
 use crate::io::jose::Encryption;
@@ -110,6 +113,8 @@ pub struct Daemon {
     prompts: Arc<PromptLibrary>,
     recordings: Recordings,
     tls: Option<ServerTls>,
+    admin_tls: Option<ServerTls>,
+    operators: Arc<ArcSwap<Operators>>,
     encryption: Arc<ArcSwap<Encryption>>,
     sip: SipSide,
     found: Found,
@@ -135,7 +140,7 @@ impl Daemon {
         let to_engine = engine.clone();
         let stored = Box::new(move |token, result| to_engine.stored(token, result));
         let store = Arc::new(SqliteStore::open(&config.store.path, writer_bounds(&config), stored).map_err(part)?);
-        seed_businesses(&*store, &config.businesses).map_err(part)?;
+        seed_businesses(store.archive(), &config.businesses, wall()).map_err(part)?;
         let folder = config.store.path.parent().map(Path::to_path_buf).unwrap_or_default();
         let prompts = Arc::new(PromptLibrary::start(&config.prompt, &config.speech, &folder).map_err(part)?);
 
@@ -178,6 +183,7 @@ impl Daemon {
         let watch = watch_accounts(&store, &accounts, &engine, &prompts, webhooks.accounts_changed())?;
         let health = Arc::new(Health::default());
         let tls = config.http.tls.as_ref().map(ServerTls::load).transpose().map_err(part)?;
+        let operators = Arc::new(ArcSwap::from_pointee(operators(&config, &store)?));
         let encryption = Arc::new(ArcSwap::from_pointee(Encryption::load(&config.encryption).map_err(part)?));
         let app = App {
             engine: Arc::new(engine.clone()),
@@ -187,6 +193,7 @@ impl Daemon {
             encryption: Arc::clone(&encryption),
             recordings: talks(&config),
             verifier: Verifier::new(VerifierLimits::default()).map_err(part)?,
+            guard: password_guard(&store),
             health: Arc::clone(&health),
             clock: wall,
             patience: Patience::default(),
@@ -196,7 +203,9 @@ impl Daemon {
         let (stop_http, stopped) = watch::channel(false);
         let gauges = scrape(&metrics, &engine, &media);
         let api = listen("HTTP", config.http.listen, tls.clone(), router(Arc::new(app))).await?;
-        let admin = listen("admin", config.admin.listen, None, admin_router(Arc::clone(&health), gauges)).await?;
+        let admin_tls = config.admin.tls.as_ref().map(ServerTls::load).transpose().map_err(part)?;
+        let routes = admin_router(Some(Arc::new(admin_app(&config, &store, &operators)?)), Arc::clone(&health), gauges);
+        let admin = listen("admin", config.admin.listen, admin_tls.clone(), routes).await?;
         let addresses = Addresses { http: api.address()?, admin: admin.address()?, sip: locals.first() };
         let servers = [api, admin].map(|server| tokio::spawn(server.serve(stopped.clone()))).into();
         let to_engine = engine.clone();
@@ -214,6 +223,8 @@ impl Daemon {
             prompts,
             recordings,
             tls,
+            admin_tls,
+            operators,
             encryption,
             sip,
             found,
@@ -240,15 +251,19 @@ impl Daemon {
 
     /// Takes over what can change while calls are live. Returns what cannot, in words.
     pub fn reload(&mut self, new: Config) -> Result<Vec<&'static str>, DaemonError> {
-        if let (Some(tls), Some(files)) = (&self.tls, &new.http.tls) {
-            tls.reload(Some(files)).map_err(part)?;
+        for (tls, files) in [(&self.tls, &new.http.tls), (&self.admin_tls, &new.admin.tls)] {
+            if let (Some(tls), Some(files)) = (tls, files) {
+                tls.reload(Some(files)).map_err(part)?;
+            }
         }
+        let operators = operators(&new, &self.store)?;
         let encryption = Encryption::load(&new.encryption).map_err(part)?;
         let stir = stir(&new)?;
         let means = Means::load(&new).map_err(part)?;
         self.encryption.store(Arc::new(encryption));
+        self.operators.store(Arc::new(operators));
         self.sip.reload(&new.sip).map_err(part)?;
-        seed_businesses(&*self.store, &new.businesses).map_err(part)?;
+        seed_businesses(self.store.archive(), &new.businesses, wall()).map_err(part)?;
         self.engine.reconfigure(engine_config(&new, &self.locals, stir));
         self.resolver = Resolver::start(&new, &self.found);
         self.webhooks.reload(means);
@@ -256,7 +271,11 @@ impl Daemon {
         let fixed = [
             ("[http] listen", old.http.listen != new.http.listen || old.http.tls.is_some() != new.http.tls.is_some()),
             ("[http] trusted_proxies", old.http.trusted_proxies != new.http.trusted_proxies),
-            ("[admin] listen", old.admin.listen != new.admin.listen),
+            (
+                "[admin] listen",
+                old.admin.listen != new.admin.listen || old.admin.tls.is_some() != new.admin.tls.is_some(),
+            ),
+            ("[admin] audit_days", old.admin.audit_days != new.admin.audit_days),
             ("[sip] listen", old.sip.listen != new.sip.listen || old.sip.tls.is_some() != new.sip.tls.is_some()),
             ("[media]", media_settings(old) != media_settings(&new)),
             ("[store] url", old.store.path != new.store.path),
@@ -403,6 +422,41 @@ fn hands(
     }
 }
 
+fn operators(config: &Config, store: &Arc<SqliteStore>) -> Result<Operators, DaemonError> {
+    // The same secret as for followers' tokens: what is signed begins with what it is for.
+    let secret = store.secret().map_err(part)?;
+    Operators::load(&config.admin.operators, &secret).map_err(part)
+}
+
+fn admin_app(
+    config: &Config,
+    store: &Arc<SqliteStore>,
+    operators: &Arc<ArcSwap<Operators>>,
+) -> Result<AdminApp, DaemonError> {
+    Ok(AdminApp {
+        store: Arc::clone(store),
+        folder: config.store.path.parent().map(Path::to_path_buf).unwrap_or_default(),
+        operators: Arc::clone(operators),
+        verifier: Verifier::new(VerifierLimits::default()).map_err(part)?,
+        guard: password_guard(store),
+        clock: wall,
+        patience: Patience::default(),
+    })
+}
+
+/// Locks go to the audit trail, off the threads that serve.
+fn password_guard(store: &Arc<SqliteStore>) -> Arc<PasswordGuard> {
+    let store = Arc::clone(store);
+    Arc::new(PasswordGuard::new(Box::new(move |entry| {
+        let store = Arc::clone(&store);
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = store.archive().note(&entry) {
+                tracing::error!(%error, "a lock is missing in the audit trail");
+            }
+        });
+    })))
+}
+
 fn watch_accounts(
     store: &Arc<SqliteStore>,
     accounts: &Arc<ArcSwap<crate::model::Directory>>,
@@ -451,7 +505,7 @@ fn not_listening(error: ListenError) -> DaemonError {
 fn writer_bounds(config: &Config) -> WriterBounds {
     let days = |days: u32| Duration::from_secs(u64::from(days) * 86_400);
     let (ladders_kept, events_kept) = (days(config.store.ladder_days), days(config.webhooks.keep_days));
-    WriterBounds { ladders_kept, events_kept, ..WriterBounds::default() }
+    WriterBounds { ladders_kept, events_kept, audit_kept: days(config.admin.audit_days), ..WriterBounds::default() }
 }
 
 /// Where talks are kept, and how.

@@ -124,6 +124,44 @@ fn a_business_is_added_shown_changed_disabled_and_given_a_new_password() {
 }
 
 #[test]
+fn a_rotated_password_leaves_the_former_one_until_its_time_and_the_trail_says_who() {
+    let place = Place::new(LEAST);
+    good(place.run("business add abc --name ABC --password-stdin --source 192.0.2.0/24", "correct horse\n"));
+    let first = place.store().business(&"abc".parse().expect("abc")).expect("the store").expect("abc").password_hash;
+    let said = good(place.run("business rotate-password abc --password-stdin --overlap 2h", "battery staple\n"));
+    assert!(said.contains("the former one holds until"), "{said}");
+    let business = place.store().business(&"abc".parse().expect("abc")).expect("the store").expect("abc");
+    assert_eq!(business.former_password.as_ref().expect("the former").hash, first);
+    let shown: serde_json::Value = serde_json::from_str(&good(place.run("business show abc", ""))).expect("JSON");
+    assert!(shown["former_password_until"].is_string() && shown["sources"][0] == "192.0.2.0/24", "{shown}");
+    good(place.run("business change abc --any-source --certificate dns:calls.example.com", ""));
+    good(place.run("business set-password abc --password-stdin", "a third one\n"));
+    let business = place.store().business(&"abc".parse().expect("abc")).expect("the store").expect("abc");
+    assert!(business.former_password.is_none() && business.sources.is_empty() && business.certificates.len() == 1);
+
+    let trail = good(place.run("audit --business abc --format jsonl", ""));
+    let entries: Vec<serde_json::Value> =
+        trail.lines().map(|line| serde_json::from_str(line).expect("an entry")).collect();
+    let actions: Vec<&str> = entries.iter().filter_map(|entry| entry["action"].as_str()).collect();
+    assert_eq!(actions, ["added", "password_rotated", "changed", "password_set"]);
+    assert_eq!(entries[0]["actor"]["kind"], "command_line");
+    assert!(entries[2].to_string().contains("dns:calls.example.com"), "{trail}");
+    for secret in ["argon2", "correct horse", "battery", "third"] {
+        assert!(!trail.contains(secret), "{trail}");
+    }
+    let text = good(place.run("audit --from 2020-01-01T00:00:00Z", ""));
+    assert!(
+        text.lines().count() == 4 && text.contains("abc password_set ") && text.contains(", password (a secret)"),
+        "{text}"
+    );
+    assert_eq!(good(place.run("audit --to 2020-01-01T00:00:00Z", "")), "");
+    for wrong in ["--overlap 31d", "--overlap soon"] {
+        let ran = place.run(&format!("business rotate-password abc --password-stdin {wrong}"), "x\n");
+        assert_eq!(ran.code, Some(2), "{}", ran.err);
+    }
+}
+
+#[test]
 fn what_cannot_be_done_is_refused_with_1_and_a_mend() {
     let place = Place::new(LEAST);
     let ran = place.run("cdr", "");

@@ -4,6 +4,10 @@
 #[allow(dead_code, reason = "every test program uses its part of the stage")]
 mod support;
 
+#[path = "http/accounts.rs"]
+mod accounts;
+#[path = "http/admin.rs"]
+mod admin;
 #[path = "http/described.rs"]
 mod described;
 #[path = "http/direct.rs"]

@@ -3,7 +3,9 @@
 
 pub mod direct;
 pub mod follow;
+pub mod guessing;
 pub mod page_token;
+pub mod session;
 pub mod work;
 
 use std::collections::BTreeMap;

@@ -3,22 +3,24 @@
 
 use std::io::{self, BufRead, Write};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use zeroize::Zeroizing;
 
 use super::direct::{self, DirectArgs};
 use super::webhook::{self, WebhookArgs};
+use super::who::who;
 use super::{CliError, ConfigArgs, archive, store_folder};
 use crate::config::{self, Config};
 use crate::io::passwords::hash_password;
 use crate::io::prompts::{RecordingKind, install_recording};
-use crate::io::store::Archive;
-use crate::model::business::PasswordHash;
-use crate::model::business::spoken_text;
+use crate::io::store::{AccountError, Archive, SqliteArchive};
+use crate::model::account::{self, MAX_OVERLAP};
+use crate::model::business::{PasswordHash, spoken_text};
 use crate::model::{
-    Business, BusinessId, Currency, Direct, Endpoint, Gates, Language, Limits, MachinePolicy, Recording,
-    RepresentativeGate, Tariff, Voice,
+    AuditAction, AuditEntry, Business, BusinessId, ClientCertificate, Currency, Endpoint, FieldChange, Gates, Language,
+    Limits, MachinePolicy, Network, Recording, RepresentativeGate, Tariff, Voice, WebhookSecret,
 };
 
 /// Keep accounts.
@@ -42,8 +44,10 @@ enum BusinessCommand {
     Disable(OneArgs),
     /// Take its messages again
     Enable(OneArgs),
-    /// Replace its password
+    /// Replace its password at once; a former one holds no more
     SetPassword(PasswordArgs),
+    /// Replace its password; the present one holds beside it for a time
+    RotatePassword(RotateArgs),
 }
 
 #[derive(Args, Debug)]
@@ -88,6 +92,30 @@ struct PasswordArgs {
     password_stdin: bool,
 }
 
+#[derive(Args, Debug)]
+struct RotateArgs {
+    #[command(flatten)]
+    password: PasswordArgs,
+    /// How long the present password still holds: seconds, or with s, m, h or d behind, at most 30d
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = overlap)]
+    overlap: Duration,
+}
+
+/// `90`, `90s`, `15m`, `24h`, `7d`.
+fn overlap(text: &str) -> Result<Duration, String> {
+    let wrong = || "write a time such as 24h, at most 30d".to_owned();
+    let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let unit = match unit {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return Err(wrong()),
+    };
+    let seconds = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit)).ok_or_else(wrong)?;
+    Some(Duration::from_secs(seconds)).filter(|time| *time <= MAX_OVERLAP).ok_or_else(wrong)
+}
+
 /// What an account has besides its name and password.
 #[derive(Args, Debug)]
 struct AccountArgs {
@@ -103,6 +131,19 @@ struct AccountArgs {
     /// A number it may show to customers and representatives; repeat for more, the first is its default
     #[arg(long, value_name = "NUMBER", value_parser = Endpoint::parse)]
     caller_id: Vec<Endpoint>,
+    /// An address or network that its requests may come from, such as 192.0.2.0/24; repeat for more. Without one: from everywhere
+    #[arg(long, value_name = "CIDR")]
+    source: Vec<Network>,
+    /// Its requests may come from everywhere again
+    #[arg(long, conflicts_with = "source")]
+    any_source: bool,
+    /// A client certificate that its requests may show: sha256:FINGERPRINT or dns:NAME; repeat for more. Without one it needs none.
+    /// Wants `[http] tls.client_ca`
+    #[arg(long, value_name = "CERTIFICATE")]
+    certificate: Vec<ClientCertificate>,
+    /// It needs no client certificate any more
+    #[arg(long, conflicts_with = "certificate")]
+    no_certificate: bool,
     /// Whether its talks are recorded: off, on_request (by the message's `record`) or always [new: on_request]
     #[arg(long, value_name = "WHEN", value_parser = Recording::parse)]
     recording: Option<Recording>,
@@ -174,6 +215,30 @@ struct AccountArgs {
     webhook: WebhookArgs,
 }
 
+/// What is given, or nothing, or what was.
+fn listed<T: Clone>(given: &[T], none: bool, old: Vec<T>) -> Vec<T> {
+    if none {
+        Vec::new()
+    } else if given.is_empty() {
+        old
+    } else {
+        given.to_vec()
+    }
+}
+
+/// Secrets that were made for the account; each is shown once.
+struct Made {
+    webhook: webhook::Changed,
+    page_key: Option<String>,
+}
+
+impl Made {
+    fn tell(&self, args: &AccountArgs) -> Result<(), CliError> {
+        direct::tell_secret(&args.direct, self.page_key.as_deref())?;
+        self.webhook.shown().map_or(Ok(()), |line| say(&line))
+    }
+}
+
 impl AccountArgs {
     fn limits(&self, old: Limits) -> Limits {
         Limits {
@@ -217,8 +282,28 @@ impl AccountArgs {
         }
     }
 
+    /// The account with what is given in place of what it was, and the secrets that were made on the way.
+    fn applied(&self, old: Business, given: Option<WebhookSecret>) -> Result<(Business, Made), CliError> {
+        let webhook = self.webhook.change(old.webhook.as_ref(), given)?;
+        let (direct, page_key) = self.direct.direct(old.direct.clone())?;
+        let business = Business {
+            direct,
+            limits: self.limits(old.limits),
+            tariff: self.tariff(old.tariff),
+            caller_ids: listed(&self.caller_id, false, old.caller_ids),
+            sources: listed(&self.source, self.any_source, old.sources),
+            certificates: listed(&self.certificate, self.no_certificate, old.certificates),
+            recording: self.recording.unwrap_or(old.recording),
+            gates: self.gates(old.gates),
+            voice: self.voice(old.voice)?,
+            webhook: webhook.webhook.clone(),
+            ..old
+        };
+        Ok((business, Made { webhook, page_key }))
+    }
+
     /// Puts the recordings beside the store, where the daemon looks for them.
-    fn install_recordings(&self, config: &Config, id: &BusinessId) -> Result<(), CliError> {
+    fn install_recordings(&self, config: &Config, store: &SqliteArchive, id: &BusinessId) -> Result<(), CliError> {
         let given = [
             (RecordingKind::SpokenName, &self.spoken_name),
             (RecordingKind::Message, &self.message),
@@ -233,6 +318,15 @@ impl AccountArgs {
             if let Some(file) = file {
                 install_recording(store_folder(config), id, kind, file)
                     .map_err(|error| CliError::Refused(error.to_string()))?;
+                let who = who();
+                store.note(&AuditEntry {
+                    at: who.at,
+                    actor: who.actor,
+                    source: None,
+                    business_id: Some(id.clone()),
+                    action: AuditAction::PromptChanged,
+                    changes: vec![FieldChange::secret(format!("prompts.{}", kind.name()))],
+                })?;
             }
         }
         Ok(())
@@ -248,77 +342,48 @@ pub(super) fn run(args: BusinessArgs) -> Result<(), CliError> {
         BusinessCommand::Disable(args) => enable(&args, false),
         BusinessCommand::Enable(args) => enable(&args, true),
         BusinessCommand::SetPassword(args) => set_password(&args),
+        BusinessCommand::RotatePassword(args) => rotate_password(&args),
     }
 }
 
 fn add(args: &AddArgs) -> Result<(), CliError> {
     let config = config::load(&args.one.config.config)?;
     let input = &mut io::stdin().lock();
-    let password = read_password(input)?;
-    let changed = args.account.webhook.change(None, input)?;
-    let (direct, secret) = args.account.direct.direct(Direct::default())?;
-    let business = Business {
-        direct,
-        limits: args.account.limits(Limits::default()),
-        tariff: args.account.tariff(Tariff::default()),
-        caller_ids: args.account.caller_id.clone(),
-        recording: args.account.recording.unwrap_or_default(),
-        gates: args.account.gates(Gates::default()),
-        voice: args.account.voice(Voice::default())?,
-        webhook: changed.webhook.clone(),
-        ..Business::new(args.one.id.clone(), name(&args.name)?, password)
-    };
+    let (password, given) = (read_password(input)?, args.account.webhook.given(input)?);
+    let fresh = Business::new(args.one.id.clone(), args.name.trim(), password);
+    let (business, made) = args.account.applied(fresh, given)?;
+    account::judge(&business).map_err(AccountError::from)?;
     let store = archive(&config, true)?;
     if store.business(&business.id)?.is_some() {
-        return Err(exists(&business.id));
+        return Err(AccountError::Exists(business.id).into());
     }
-    args.account.install_recordings(&config, &business.id)?;
-    if !store.add_business(&business)? {
-        return Err(exists(&business.id));
-    }
-    direct::tell_secret(&args.account.direct, secret.as_deref())?;
+    args.account.install_recordings(&config, &store, &business.id)?;
+    let business = store.add_account(&who(), business)?.business;
     say(&format!("business {} ({}) added", business.id, business.name))?;
-    changed.shown().map_or(Ok(()), |line| say(&line))
-}
-
-fn exists(id: &BusinessId) -> CliError {
-    let mend = "mend: `callbridge business change` changes it, `set-password` its password";
-    CliError::Refused(format!("there is a business {id} already\n    {mend}"))
+    made.tell(&args.account)
 }
 
 pub(super) fn unknown(id: &BusinessId) -> CliError {
-    CliError::Refused(format!(
-        "there is no business {id}\n    mend: `callbridge business list` shows those that are there"
-    ))
+    AccountError::Unknown(id.clone()).into()
 }
 
 fn change(args: &ChangeArgs) -> Result<(), CliError> {
     let config = config::load(&args.one.config.config)?;
     let store = archive(&config, false)?;
-    let old = store.business(&args.one.id)?.ok_or_else(|| unknown(&args.one.id))?;
-    let changed = args.account.webhook.change(old.webhook.as_ref(), &mut io::stdin().lock())?;
-    args.account.install_recordings(&config, &old.id)?;
-    let caller_ids = match args.account.caller_id.is_empty() {
-        true => old.caller_ids.clone(),
-        false => args.account.caller_id.clone(),
-    };
-    let (direct, secret) = args.account.direct.direct(old.direct.clone())?;
-    let business = Business {
-        direct,
-        name: args.name.as_deref().map_or_else(|| Ok(old.name.clone()), name)?,
-        limits: args.account.limits(old.limits),
-        tariff: args.account.tariff(old.tariff),
-        caller_ids,
-        recording: args.account.recording.unwrap_or(old.recording),
-        gates: args.account.gates(old.gates),
-        voice: args.account.voice(old.voice.clone())?,
-        webhook: changed.webhook.clone(),
-        ..old
-    };
-    store.put_business(&business)?;
-    direct::tell_secret(&args.account.direct, secret.as_deref())?;
-    say(&format!("business {} ({}) changed", business.id, business.name))?;
-    changed.shown().map_or(Ok(()), |line| say(&line))
+    if store.business(&args.one.id)?.is_none() {
+        return Err(unknown(&args.one.id));
+    }
+    let given = args.account.webhook.given(&mut io::stdin().lock())?;
+    args.account.install_recordings(&config, &store, &args.one.id)?;
+    let mut secrets = None;
+    let changed = store.change_account(&who(), AuditAction::Changed, &args.one.id, None, |old| {
+        let name = args.name.as_deref().map_or_else(|| old.name.clone(), |name| name.trim().to_owned());
+        let (business, made) = args.account.applied(Business { name, ..old }, given)?;
+        secrets = Some(made);
+        Ok::<_, CliError>(business)
+    })?;
+    say(&format!("business {} ({}) changed", changed.business.id, changed.business.name))?;
+    secrets.map_or(Ok(()), |made| made.tell(&args.account))
 }
 
 fn list(args: &ConfigArgs) -> Result<(), CliError> {
@@ -334,44 +399,39 @@ fn list(args: &ConfigArgs) -> Result<(), CliError> {
 fn show(args: &OneArgs) -> Result<(), CliError> {
     let store = archive(&config::load(&args.config.config)?, false)?;
     let business = store.business(&args.id)?.ok_or_else(|| unknown(&args.id))?;
-    let shown = serde_json::json!({
-        "id": business.id,
-        "name": business.name,
-        "enabled": business.enabled,
-        "limits": business.limits,
-        "tariff": business.tariff,
-        "caller_ids": business.caller_ids,
-        "recording": business.recording,
-        "gates": business.gates,
-        "voice": business.voice,
-        "webhook": business.webhook.as_ref().map(webhook::shown),
-        "direct": direct::shown(&business.direct),
-    });
+    let shown = account::shown(&business, who().at);
     say(&format!("{shown:#}"))
 }
 
 fn enable(args: &OneArgs, enabled: bool) -> Result<(), CliError> {
     let store = archive(&config::load(&args.config.config)?, false)?;
-    if !store.set_enabled(&args.id, enabled)? {
-        return Err(unknown(&args.id));
-    }
+    let action = if enabled { AuditAction::Enabled } else { AuditAction::Disabled };
+    let change = |old| Ok::<_, CliError>(Business { enabled, ..old });
+    store.change_account(&who(), action, &args.id, None, change)?;
     say(&format!("business {} {}", args.id, if enabled { "enabled" } else { "disabled" }))
 }
 
 fn set_password(args: &PasswordArgs) -> Result<(), CliError> {
     let store = archive(&config::load(&args.one.config.config)?, false)?;
     let hash = read_password(&mut io::stdin().lock())?;
-    if !store.set_password(&args.one.id, &hash)? {
-        return Err(unknown(&args.one.id));
-    }
+    store.change_account(&who(), AuditAction::PasswordSet, &args.one.id, None, |mut business| {
+        business.set_password(hash);
+        Ok::<_, CliError>(business)
+    })?;
     say(&format!("business {} has a new password", args.one.id))
 }
 
-fn name(text: &str) -> Result<String, CliError> {
-    match text.trim() {
-        name if (1..=100).contains(&name.len()) && !name.contains(char::is_control) => Ok(name.to_owned()),
-        _ => Err(CliError::Refused("a name has 1 to 100 bytes on one line\n    mend: give --name \"ABC\"".to_owned())),
-    }
+fn rotate_password(args: &RotateArgs) -> Result<(), CliError> {
+    let one = &args.password.one;
+    let store = archive(&config::load(&one.config.config)?, false)?;
+    let hash = read_password(&mut io::stdin().lock())?;
+    let who = who();
+    let until = who.at + args.overlap;
+    store.change_account(&who, AuditAction::PasswordRotated, &one.id, None, |mut business| {
+        business.rotate_password(hash, until);
+        Ok::<_, CliError>(business)
+    })?;
+    say(&format!("business {} has a new password; the former one holds until {until}", one.id))
 }
 
 /// The first line, without its end.

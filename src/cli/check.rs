@@ -42,6 +42,11 @@ fn files(path: &Path, config: &Config) -> Result<(), ConfigErrors> {
             "name PEM files that this user may read; certs/ has a script that makes some",
         );
     }
+    if let Some(tls) = &config.admin.tls
+        && let Err(error) = ServerTls::load(tls)
+    {
+        wrong("admin.tls", error.to_string(), "name PEM files that this user may read");
+    }
     if let Some(tls) = &config.sip.tls
         && let Err(error) = ServerTls::load(tls)
     {
@@ -55,12 +60,14 @@ fn files(path: &Path, config: &Config) -> Result<(), ConfigErrors> {
     if let Err(error) = Encryption::load(&config.encryption) {
         wrong("encryption.keys", error.to_string(), "make one with: callbridge keys make --out FILE");
     }
-    for seed in &config.businesses {
-        if let SeedPassword::File(file) = &seed.password
+    let seeds = config.businesses.iter().map(|seed| (format!("business {}", seed.id), &seed.password));
+    let operators = config.admin.operators.iter().map(|one| (format!("operator {}", one.name), &one.password));
+    for (whose, password) in seeds.chain(operators) {
+        if let SeedPassword::File(file) = password
             && let Err(error) = std::fs::File::open(file)
         {
             let problem = format!("password_file {}: {error}", file.display());
-            wrong(&format!("business {}", seed.id), problem, "write the password into the first line of that file");
+            wrong(&whose, problem, "write the password into the first line of that file");
         }
     }
     let folder = super::store_folder(config);
@@ -84,7 +91,10 @@ fn plan(config: &Config) -> Vec<String> {
     let (first, last) = config.media.ports;
     let mut lines = vec![
         format!("API              {http}"),
-        format!("metrics, health  http://{}", config.admin.listen),
+        match &config.admin.tls {
+            Some(_) => format!("metrics, admin   https://{}", config.admin.listen),
+            None => format!("metrics, admin   http://{}", config.admin.listen),
+        },
         format!("SIP              {}", sip.join(", ")),
         format!(
             "RTP              {} ports {first}-{last}, threads {}, tick {} ms",
@@ -96,6 +106,9 @@ fn plan(config: &Config) -> Vec<String> {
     for switch in &config.switches {
         lines.push(format!("switch           {} at {}, weight {}", switch.name, switch.address, switch.weight));
         lines.extend(manners(switch).into_iter().map(|line| format!("                 {line}")));
+    }
+    for operator in &config.admin.operators {
+        lines.push(format!("operator         {}, to {}", operator.name, operator.role.as_str()));
     }
     for business in &config.businesses {
         lines.push(format!("business         {} ({}), unless the store has it", business.id, business.name));

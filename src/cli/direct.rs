@@ -100,10 +100,7 @@ impl DirectArgs {
             centres: if self.centre.is_empty() { old.centres } else { self.centre.clone() },
             default_centre: self.default_centre.clone().or(old.default_centre),
         };
-        match direct.problem() {
-            Some(problem) => Err(CliError::Refused(problem)),
-            None => Ok((direct, secret)),
-        }
+        Ok((direct, secret))
     }
 }
 
@@ -113,16 +110,6 @@ pub(super) fn tell_secret(args: &DirectArgs, secret: Option<&str>) -> Result<(),
         writeln!(io::stdout(), "page key {id}: {secret}")?;
     }
     Ok(())
-}
-
-/// As `business show` has it: the keys' names, never their secrets.
-pub(super) fn shown(direct: &Direct) -> serde_json::Value {
-    let mut shown = serde_json::json!(direct);
-    let keys: Vec<&str> = direct.page_keys.iter().map(|key| key.id.as_str()).collect();
-    if let Some(shown) = shown.as_object_mut() {
-        shown.insert("page_keys".to_owned(), serde_json::json!(keys));
-    }
-    shown
 }
 
 /// Make a token with which a page may ask for a call; a business's Web server makes them itself (docs/for-businesses.md)

@@ -3,6 +3,7 @@
 //!
 //! Exit codes: 0 done, 2 a wrong configuration or wrong arguments, 1 anything else.
 
+mod audit;
 mod bill;
 mod business;
 mod call;
@@ -12,6 +13,7 @@ mod direct;
 mod keys;
 mod webhook;
 mod webhooks;
+mod who;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -21,7 +23,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, ConfigErrors};
 use crate::daemon::DaemonError;
-use crate::io::store::{SqliteArchive, StoreError};
+use crate::io::store::{AccountError, SqliteArchive, StoreError};
 
 /// A carrier's calling equipment: one HTTP message makes a customer's phone ring, plays a message while a representative is
 /// dialled, and bridges both.
@@ -48,6 +50,8 @@ pub enum Command {
     Call(call::CallArgs),
     /// Keep the accounts of businesses, while the daemon runs or not
     Business(Box<business::BusinessArgs>),
+    /// See who changed which account, when, and what
+    Audit(audit::AuditArgs),
     /// Make a token with which a page may ask for a call
     PageToken(direct::PageTokenArgs),
     /// Print call detail records
@@ -79,6 +83,8 @@ enum CliError {
     Daemon(#[from] DaemonError),
     #[error("{0}")]
     Store(#[from] StoreError),
+    #[error("{0}")]
+    Account(#[from] AccountError),
     /// The operator asked for what cannot be done.
     #[error("{0}")]
     Refused(String),
@@ -91,7 +97,7 @@ impl CliError {
         match self {
             CliError::Config(_) => 2,
             CliError::Daemon(error) => error.exit_code(),
-            CliError::Store(_) | CliError::Refused(_) | CliError::System(_) => 1,
+            CliError::Store(_) | CliError::Account(_) | CliError::Refused(_) | CliError::System(_) => 1,
         }
     }
 }
@@ -102,6 +108,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Serve(args) => crate::daemon::serve(&args.config).map_err(CliError::from),
         Command::Check(args) => check::run(&args.config),
         Command::Business(args) => business::run(*args),
+        Command::Audit(args) => audit::run(&args),
         Command::PageToken(args) => direct::page_token(&args),
         Command::Cdr(args) => cdr::run(&args),
         Command::Bill(args) => bill::run(&args),

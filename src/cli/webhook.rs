@@ -47,15 +47,20 @@ impl Changed {
 }
 
 impl WebhookArgs {
-    /// The webhook that an account has from now on. `input` is read where a secret is to come from it.
-    pub fn change(&self, old: Option<&Webhook>, input: &mut impl BufRead) -> Result<Changed, CliError> {
+    /// The secret that is given, where one is to come from the next line of `input`.
+    pub fn given(&self, input: &mut impl BufRead) -> Result<Option<WebhookSecret>, CliError> {
+        let from_there = self.webhook_secret_stdin && self.webhook_url.as_deref() != Some("");
+        if from_there { read_secret(input).map(Some) } else { Ok(None) }
+    }
+
+    /// The webhook that an account has from now on.
+    pub fn change(&self, old: Option<&Webhook>, given: Option<WebhookSecret>) -> Result<Changed, CliError> {
         let refused = |what: &str, mend: &str| CliError::Refused(format!("{what}\n    mend: {mend}"));
         if self.webhook_url.as_deref() == Some("") {
             return Ok(Changed { webhook: None, made: None });
         }
         let url = self.webhook_url.as_deref().map(str::parse::<WebhookUrl>).transpose();
         let url = url.map_err(|why| refused(&format!("--webhook-url is {why}"), "give https://host/path"))?;
-        let given = if self.webhook_secret_stdin { Some(read_secret(input)?) } else { None };
         let wanted = self.webhook_new_secret || (old.is_none() && url.is_some() && given.is_none());
         let made = wanted.then(|| WebhookSecret::new(rand::random()));
         let secret = given.or_else(|| made.clone());
@@ -85,14 +90,5 @@ fn read_secret(input: &mut impl BufRead) -> Result<WebhookSecret, CliError> {
     line.trim().parse().map_err(|why| {
         let mend = "mend: make one with: echo whsec_$(openssl rand -base64 32)";
         CliError::Refused(format!("the webhook's secret is {why}\n    {mend}"))
-    })
-}
-
-/// As `show` shows it: without its secrets.
-pub(super) fn shown(webhook: &Webhook) -> serde_json::Value {
-    serde_json::json!({
-        "url": webhook.url,
-        "state": webhook.state,
-        "former_secret_until": webhook.rotates_until(),
     })
 }

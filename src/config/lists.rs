@@ -6,12 +6,10 @@ use std::collections::BTreeMap;
 use super::error::Place;
 use super::reader::{At, Reader, Section};
 use super::{BusinessSeed, SeedPassword};
+use crate::model::account::MAX_PRICE;
 use crate::model::business::PasswordHash;
 use crate::model::business::spoken_text;
 use crate::model::{BusinessId, Endpoint, Gates, Language, Limits, Recording, RepresentativeGate, Tariff, Voice};
-
-/// A price of a million units a minute: beyond it, something else was meant.
-const MAX_PRICE: i64 = 1_000_000_000_000;
 
 /// Names seen so far and where, to refuse the second.
 #[derive(Default)]
@@ -69,7 +67,9 @@ fn business(reader: &mut Reader, mut section: Section<'_>, seen: &mut Seen) -> O
         let key = section.key("id");
         seen.check(reader, &key, &At { place: place.clone(), value: value.to_string() });
     }
-    let password = password(reader, &mut section);
+    let password = password(reader, &mut section, PASSWORD);
+    let sources = listed(reader, &mut section, "sources", SOURCES);
+    let certificates = listed(reader, &mut section, "certificates", CERTIFICATES);
     let limits = limits(reader, &mut section);
     let tariff = tariff(reader, &mut section);
     let caller_ids = caller_ids(reader, &mut section);
@@ -82,11 +82,47 @@ fn business(reader: &mut Reader, mut section: Section<'_>, seen: &mut Seen) -> O
     let webhook = super::webhooks::webhook(reader, &mut section);
     section.finish(reader);
     let (id, name, password) = (id?.value, name?.value, password?);
-    Some(BusinessSeed { id, name, password, limits, tariff, caller_ids, recording, gates, voice, direct, webhook })
+    Some(BusinessSeed {
+        id,
+        name,
+        password,
+        limits,
+        tariff,
+        sources,
+        certificates,
+        caller_ids,
+        recording,
+        gates,
+        voice,
+        direct,
+        webhook,
+    })
 }
 
-fn password(reader: &mut Reader, section: &mut Section<'_>) -> Option<SeedPassword> {
-    let mend = "write password_file = \"abc.password\", or password_hash = \"$argon2id$…\"";
+const SOURCES: &str = "write addresses or networks, such as sources = [\"192.0.2.0/24\", \"2001:db8::7\"]";
+const CERTIFICATES: &str =
+    "write certificates = [\"dns:calls.example.com\"], or \"sha256:\" and the certificate's fingerprint";
+const PASSWORD: &str = "write password_file = \"abc.password\", or password_hash = \"$argon2id$…\"";
+
+/// A list of texts of one form.
+fn listed<T: std::str::FromStr<Err: std::fmt::Display>>(
+    reader: &mut Reader,
+    section: &mut Section<'_>,
+    key: &'static str,
+    mend: &str,
+) -> Vec<T> {
+    let mut list = Vec::new();
+    for At { place, value } in section.texts(reader, key, mend).unwrap_or_default() {
+        match value.parse() {
+            Ok(item) => list.push(item),
+            Err(problem) => reader.error(&place, &section.key(key), format!("{value:?} is {problem}"), mend),
+        }
+    }
+    list
+}
+
+/// `password_hash` or `password_file`, of a business or of an operator.
+pub(super) fn password(reader: &mut Reader, section: &mut Section<'_>, mend: &str) -> Option<SeedPassword> {
     let hash = section.read(reader, "password_hash", mend, |text| {
         let shape = text.starts_with("$argon2id$") && text.split('$').count() == 6 && text.len() < 512;
         if shape { Ok(PasswordHash(text.to_owned())) } else { Err("not an Argon2id hash") }

@@ -8,7 +8,7 @@ use toml::de::DeTable;
 
 use super::error::{ConfigError, ConfigErrors, Place};
 use super::reader::{PREFIX, Reader, Section};
-use super::{Config, encryption, hep, lists, recording, sections, sip, switch};
+use super::{Config, admin, encryption, hep, lists, recording, sections, sip, switch};
 use crate::model::SipTransport;
 
 /// Variables that belong to the command line, not to the file.
@@ -67,7 +67,7 @@ pub fn parse_with(
     let r = &mut reader;
     let config = {
         let root = &mut root;
-        let (http, admin) = (open(r, root, "http", sections::http), open(r, root, "admin", sections::admin));
+        let (http, admin) = (open(r, root, "http", sections::http), open(r, root, "admin", admin::admin));
         let (sip, stir) = (open(r, root, "sip", sip::sip), open(r, root, "stir", super::stir::stir));
         let media = open(r, root, "media", sections::media);
         let codecs = media.codecs;
@@ -190,6 +190,20 @@ pub fn notes(config: &Config) -> Vec<String> {
     note(
         config.http.insecure && config.http.tls.is_none() && !config.http.listen.ip().is_loopback(),
         "http.insecure: passwords travel in clear",
+    );
+    let admin = &config.admin;
+    note(
+        admin.insecure && admin.tls.is_none() && !admin.listen.ip().is_loopback() && !admin.operators.is_empty(),
+        "admin.insecure: operators' passwords travel in clear",
+    );
+    note(
+        admin.tls.as_ref().is_some_and(|tls| tls.client_ca.is_none()) && !admin.listen.ip().is_loopback(),
+        "[admin] listens to strangers, and /metrics asks for no password: keep them off by a firewall or by tls.client_ca",
+    );
+    let asked = config.http.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+    note(
+        !asked && config.businesses.iter().any(|business| !business.certificates.is_empty()),
+        "a business names certificates, and [http] tls.client_ca asks nobody for one: its requests are refused",
     );
     note(
         config.switches.iter().all(|switch| !switch.prefixes.is_empty()),

@@ -1,6 +1,7 @@
 //! The configuration file, typed; every error has its line and a mend. Owns the shapes and the defaults; refuses to act on
 //! them (that is the daemon's).
 
+mod admin;
 mod direct;
 mod encryption;
 mod error;
@@ -37,8 +38,8 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 
 use crate::model::{
-    BusinessId, Codecs, Direct, Gates, Language, Limits, MachineTimes, Recording, SipTransport, SwitchAddress, Tariff,
-    Trunk, Voice, Webhook, business::PasswordHash,
+    BusinessId, ClientCertificate, Codecs, Direct, Gates, Language, Limits, MachineTimes, Network, Recording,
+    SipTransport, SwitchAddress, Tariff, Trunk, Voice, Webhook, business::PasswordHash,
 };
 
 /// The whole file (contract.md). Every key has a default but `switch`.
@@ -100,15 +101,55 @@ pub struct TlsConfig {
     pub certificate: PathBuf,
     /// PEM key.
     pub key: PathBuf,
-    /// Clients must show a certificate of this authority.
+    /// Clients must show a certificate of this authority, where `clients_optional` does not say that they only may.
     pub client_ca: Option<PathBuf>,
+    /// Who shows no certificate is let in too; whether that is enough is the account's to say.
+    pub clients_optional: bool,
 }
 
 /// `[admin]`
 #[derive(Clone, Debug)]
 pub struct AdminConfig {
-    /// /metrics /healthz /readyz.
+    /// /metrics /healthz /readyz, and /admin/v1 for operators.
     pub listen: SocketAddr,
+    /// Absent: plain HTTP, refused off loopback unless `insecure`.
+    pub tls: Option<TlsConfig>,
+    /// Plain HTTP off loopback is wanted.
+    pub insecure: bool,
+    /// Entries of the audit trail are forgotten after so many days.
+    pub audit_days: u32,
+    /// Who may see and change accounts.
+    pub operators: Vec<OperatorConfig>,
+}
+
+/// `[[admin.operator]]`
+#[derive(Clone, Debug)]
+pub struct OperatorConfig {
+    /// Its name in the audit trail.
+    pub name: String,
+    /// From `password_hash`, or made of `password_file`'s contents.
+    pub password: SeedPassword,
+    /// What it may do.
+    pub role: OperatorRole,
+}
+
+/// What an operator may do.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum OperatorRole {
+    /// See everything but secrets.
+    Read,
+    /// Change it too.
+    Write,
+}
+
+impl OperatorRole {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            OperatorRole::Read => "read",
+            OperatorRole::Write => "write",
+        }
+    }
 }
 
 /// `[sip]`
@@ -359,6 +400,10 @@ pub struct BusinessSeed {
     pub limits: Limits,
     /// Prices.
     pub tariff: Tariff,
+    /// Where its requests may come from.
+    pub sources: Vec<Network>,
+    /// With which certificates.
+    pub certificates: Vec<ClientCertificate>,
     /// Verified numbers.
     pub caller_ids: Vec<crate::model::Endpoint>,
     /// Whether its talks are recorded.

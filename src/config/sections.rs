@@ -9,19 +9,19 @@ use std::time::Duration;
 use super::reader::{At, Reader, Section};
 use super::texts::{self, Texts};
 use super::{
-    AdminConfig, CallConfig, HttpConfig, LogConfig, MediaConfig, MediaIo, PromptConfig, SpeechConfig, StoreConfig,
-    TlsConfig,
+    CallConfig, HttpConfig, LogConfig, MediaConfig, MediaIo, PromptConfig, SpeechConfig, StoreConfig, TlsConfig,
 };
 use crate::model::{Codecs, Language, MachineTimes};
 
-const ADDRESS: &str = "write an IP address and a port, such as \"127.0.0.1:8080\"";
+pub(super) const ADDRESS: &str = "write an IP address and a port, such as \"127.0.0.1:8080\"";
 const NO_SOCKET: &str = "not an IP address with a port";
-const INSECURE: &str = "listen on 127.0.0.1, or give tls = { certificate = …, key = … }, or say insecure = true";
+pub(super) const INSECURE: &str =
+    "listen on 127.0.0.1, or give tls = { certificate = …, key = … }, or say insecure = true";
 pub(super) fn loopback(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }
 
-fn socket(text: &str) -> Result<SocketAddr, &'static str> {
+pub(super) fn socket(text: &str) -> Result<SocketAddr, &'static str> {
     text.parse().map_err(|_| NO_SOCKET)
 }
 
@@ -49,13 +49,24 @@ pub(super) fn tls(reader: &mut Reader, mut section: Section<'_>) -> Option<TlsCo
     let certificate = section.path(reader, "certificate");
     let key = section.path(reader, "key");
     let client_ca = section.path(reader, "client_ca");
+    let mend = "write client_certificates = \"required\" or \"optional\"";
+    let clients_optional = section.read(reader, "client_certificates", mend, |text| match text {
+        "required" => Ok(false),
+        "optional" => Ok(true),
+        _ => Err("no way to ask for certificates"),
+    });
+    if let Some(at) = clients_optional.as_ref().filter(|_| client_ca.is_none()) {
+        let mend = "name the authority that signs them: client_ca = \"certs/clients-ca.pem\"";
+        reader.error(&at.place, &section.key("client_certificates"), "nobody is asked without client_ca", mend);
+    }
+    let clients_optional = clients_optional.is_some_and(|at| at.value);
     let (exists, place) = (section.exists() || client_ca.is_some(), section.place(reader));
     let (certificate_key, key_key) = (section.key("certificate"), section.key("key"));
     section.finish(reader);
     match (certificate, key) {
         (Some(certificate), Some(key)) => {
             let (certificate, key) = (certificate.value, key.value);
-            Some(TlsConfig { certificate, key, client_ca: client_ca.map(|at| at.value) })
+            Some(TlsConfig { certificate, key, client_ca: client_ca.map(|at| at.value), clients_optional })
         }
         (None, None) if !exists => None,
         (certificate, key) => {
@@ -68,21 +79,6 @@ pub(super) fn tls(reader: &mut Reader, mut section: Section<'_>) -> Option<TlsCo
             None
         }
     }
-}
-
-pub(super) fn admin(reader: &mut Reader, mut section: Section<'_>) -> AdminConfig {
-    let listen = section.read(reader, "listen", ADDRESS, socket);
-    let insecure = section.flag(reader, "insecure").unwrap_or(false);
-    if let Some(At { place, value }) = &listen
-        && !value.ip().is_loopback()
-        && !insecure
-    {
-        let problem = format!("{value} is reached from outside, and this listener knows neither TLS nor passwords");
-        let mend = "listen on 127.0.0.1, or say insecure = true where the network is your own";
-        reader.error(place, &section.key("listen"), problem, mend);
-    }
-    section.finish(reader);
-    AdminConfig { listen: listen.map_or(loopback(9090), |at| at.value) }
 }
 
 pub(super) fn media(reader: &mut Reader, mut section: Section<'_>) -> MediaConfig {

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -129,6 +130,22 @@ fn matches_hash(password: &Password, hash: &PasswordHash) -> bool {
     Argon2::default().verify_password(password.expose().as_bytes(), &parsed).is_ok()
 }
 
+/// The passwords of a business that are right now, as they are stored.
+#[derive(Clone, Copy, Debug)]
+pub struct Stored<'a> {
+    /// The present one.
+    pub present: &'a PasswordHash,
+    /// The one before it, and how long it still holds.
+    pub former: Option<(&'a PasswordHash, Duration)>,
+}
+
+impl<'a> Stored<'a> {
+    /// One and no other.
+    pub fn only(present: &'a PasswordHash) -> Stored<'a> {
+        Stored { present, former: None }
+    }
+}
+
 /// The answer to a pair of business and password.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {
@@ -189,11 +206,14 @@ struct Shared {
     nobody: PasswordHash,
     slots: Arc<Semaphore>,
     state: Mutex<State>,
+    /// Hashes computed so far.
+    computed: AtomicU64,
 }
 
 #[derive(Default)]
 struct State {
     memory: Memory,
+    former: Memory,
     running: HashMap<Tag, watch::Receiver<Option<Verdict>>>,
     queues: BTreeMap<usize, u32>,
 }
@@ -213,21 +233,45 @@ impl Verifier {
                 nobody: hash_with(&dummy, limits.cost)?,
                 slots: Arc::new(Semaphore::new(limits.at_once.max(1))),
                 state: Mutex::default(),
+                computed: AtomicU64::new(0),
             }),
         })
     }
 
-    /// Judges a pair. `stored` is the business's hash now, `None` when there is no such business: that costs and answers the
-    /// same as a wrong password. A pair verified against another hash than `stored` is not believed.
-    pub async fn verify(&self, business: &str, stored: Option<&PasswordHash>, password: &Password) -> Verdict {
-        let hash = stored.unwrap_or(&self.shared.nobody);
-        let tag = self.shared.tag(business, hash, password);
+    /// Hashes that were computed so far, to judge by: what is right and remembered costs none, what is wrong two, whoever is named.
+    pub fn computed(&self) -> u64 {
+        self.shared.computed.load(Ordering::Relaxed)
+    }
+
+    /// Whether this pair was found right lately. Costs no hash.
+    pub fn knows(&self, business: &str, stored: Stored<'_>, password: &Password) -> bool {
+        let now = Instant::now();
+        let present = self.shared.tag(business, &[stored.present], password);
+        let mut state = self.shared.lock();
+        if state.memory.knows(business, &present, now) {
+            return true;
+        }
+        // Where the former one holds no more, nobody asks whether it is remembered.
+        let Some((former, _)) = stored.former else { return false };
+        let former = self.shared.tag(business, &[former], password);
+        state.former.knows(business, &former, now)
+    }
+
+    /// Judges a pair. `stored` is what is right for this business now, `None` when there is no such business: that costs and answers
+    /// the same as a wrong password. A pair verified against another hash than one of these is not believed.
+    pub async fn verify(&self, business: &str, stored: Option<Stored<'_>>, password: &Password) -> Verdict {
+        if stored.is_some_and(|stored| self.knows(business, stored, password)) {
+            return Verdict::Right;
+        }
+        let nobody = &self.shared.nobody;
+        let hashes = [
+            stored.map_or(nobody, |stored| stored.present),
+            stored.and_then(|stored| stored.former).map_or(nobody, |(hash, _)| hash),
+        ];
+        let tag = self.shared.tag(business, &hashes, password);
         let queue = usize::from(self.shared.queue(business));
         let mut answer = {
             let mut state = self.shared.lock();
-            if stored.is_some() && state.memory.knows(business, &tag, Instant::now()) {
-                return Verdict::Right;
-            }
             match state.running.get(&tag) {
                 Some(running) => running.clone(),
                 None => {
@@ -240,9 +284,10 @@ impl Verifier {
                     let (tell, answer) = watch::channel(None);
                     state.running.insert(tag, answer.clone());
                     let password = (password.expose().len() <= MAX_PASSWORD_BYTES).then(|| password.clone());
-                    let (shared, business, hash) = (self.shared.clone(), business.to_owned(), hash.clone());
-                    let exists = stored.is_some();
-                    tokio::spawn(Job { shared, tag, queue, business, hash, password, exists, tell }.run());
+                    let (shared, business) = (self.shared.clone(), business.to_owned());
+                    let hashes = hashes.map(Clone::clone);
+                    let left = stored.map(|stored| stored.former.map_or(Duration::ZERO, |(_, left)| left));
+                    tokio::spawn(Job { shared, tag, queue, business, hashes, password, left, tell }.run());
                     answer
                 }
             }
@@ -260,9 +305,10 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tag(&self, business: &str, hash: &PasswordHash, password: &Password) -> Tag {
+    fn tag(&self, business: &str, hashes: &[&PasswordHash], password: &Password) -> Tag {
         let mut context = hmac::Context::with_key(&self.secret);
-        for part in [business, &hash.0, password.expose()] {
+        let hashes = hashes.iter().map(|hash| hash.0.as_str());
+        for part in [business, password.expose()].into_iter().chain(hashes) {
             context.update(&(part.len() as u64).to_be_bytes());
             context.update(part.as_bytes());
         }
@@ -286,31 +332,53 @@ struct Job {
     tag: Tag,
     queue: usize,
     business: String,
-    hash: PasswordHash,
+    /// The present one and the former one, or what stands for them.
+    hashes: [PasswordHash; 2],
     /// Absent: too long to be anybody's.
     password: Option<Password>,
-    exists: bool,
+    /// How long the former one still holds; absent: there is no such business.
+    left: Option<Duration>,
     tell: watch::Sender<Option<Verdict>>,
 }
 
 impl Job {
-    async fn run(mut self) {
+    async fn run(self) {
         let Ok(slot) = self.shared.slots.clone().acquire_owned().await else { return };
-        let (password, hash) = (self.password.take(), self.hash.clone());
+        let (password, hashes, shared) = (self.password.clone(), self.hashes.clone(), self.shared.clone());
         let done = tokio::task::spawn_blocking(move || {
             let _slot = slot;
             let possible = password.is_some();
-            matches_hash(&password.unwrap_or_else(|| Password::new(String::new())), &hash) && possible
+            let password = password.unwrap_or_else(|| Password::new(String::new()));
+            // Both, unless the first is right: a wrong password costs the same for every name, rotating or not, known or not.
+            let found = hashes.iter().position(|hash| {
+                shared.computed.fetch_add(1, Ordering::Relaxed);
+                matches_hash(&password, hash)
+            });
+            found.filter(|_| possible)
         });
-        let right = done.await.unwrap_or(false) && self.exists;
-        let verdict = if right { Verdict::Right } else { Verdict::Wrong };
-        if right {
-            let Shared { limits, .. } = &*self.shared;
-            let until = Instant::now() + limits.remember;
-            self.shared.lock().memory.keep(&self.business, self.tag, until, limits.remembered);
-        }
+        let found = done.await.ok().flatten();
+        let ([present, former], remember) = (&self.hashes, self.shared.limits.remember);
+        let verdict = match (found, self.left) {
+            (Some(0), Some(_)) => {
+                self.keep(present, remember, |state| &mut state.memory);
+                Verdict::Right
+            }
+            (Some(_), Some(left)) if !left.is_zero() => {
+                self.keep(former, remember.min(left), |state| &mut state.former);
+                Verdict::Right
+            }
+            _ => Verdict::Wrong,
+        };
         // The last one to look at `tell` is a waiting request; none is no fault.
         let _ = self.tell.send(Some(verdict));
+    }
+
+    /// Believes this pair for a time, in the memory of present or of former passwords.
+    fn keep(&self, hash: &PasswordHash, time: Duration, memory: impl FnOnce(&mut State) -> &mut Memory) {
+        let Some(password) = &self.password else { return };
+        let tag = self.shared.tag(&self.business, &[hash], password);
+        let most = self.shared.limits.remembered;
+        memory(&mut self.shared.lock()).keep(&self.business, tag, Instant::now() + time, most);
     }
 }
 
@@ -383,12 +451,12 @@ mod tests {
     async fn the_right_password_is_right_and_remembered_and_a_changed_hash_forgets_it_at_once() {
         let verifier = verifier(32);
         let old = hash_with("open sesame", CHEAP).unwrap();
-        assert_eq!(verifier.verify("abc", Some(&old), &password("open sesame")).await, Verdict::Right);
+        assert_eq!(verifier.verify("abc", Some(Stored::only(&old)), &password("open sesame")).await, Verdict::Right);
         assert_eq!(verifier.shared.lock().memory.by_business.len(), 1);
         verifier.shared.slots.close();
-        assert_eq!(verifier.verify("abc", Some(&old), &password("open sesame")).await, Verdict::Right);
+        assert_eq!(verifier.verify("abc", Some(Stored::only(&old)), &password("open sesame")).await, Verdict::Right);
         let new = hash_with("another", CHEAP).unwrap();
-        let answer = verifier.verify("abc", Some(&new), &password("open sesame")).await;
+        let answer = verifier.verify("abc", Some(Stored::only(&new)), &password("open sesame")).await;
         assert_ne!(answer, Verdict::Right);
     }
 
@@ -396,12 +464,44 @@ mod tests {
     async fn an_unknown_business_and_a_wrong_password_get_the_same_answer() {
         let verifier = verifier(32);
         let hash = hash_with("right", CHEAP).unwrap();
-        assert_eq!(verifier.verify("abc", Some(&hash), &password("wrong")).await, Verdict::Wrong);
+        assert_eq!(verifier.verify("abc", Some(Stored::only(&hash)), &password("wrong")).await, Verdict::Wrong);
         assert_eq!(verifier.verify("nobody", None, &password("wrong")).await, Verdict::Wrong);
         let long = "x".repeat(MAX_PASSWORD_BYTES + 1);
-        assert_eq!(verifier.verify("abc", Some(&hash), &password(&long)).await, Verdict::Wrong);
+        assert_eq!(verifier.verify("abc", Some(Stored::only(&hash)), &password(&long)).await, Verdict::Wrong);
         assert!(verifier.shared.lock().running.is_empty());
         assert!(verifier.shared.lock().memory.by_business.is_empty());
+    }
+
+    #[tokio::test]
+    async fn two_passwords_are_right_during_a_rotation_and_one_after_it() {
+        let verifier = verifier(32);
+        let (old, new) = (hash_with("old", CHEAP).unwrap(), hash_with("new", CHEAP).unwrap());
+        let during = Stored { present: &new, former: Some((&old, Duration::from_secs(60))) };
+        for _ in 0..2 {
+            for word in ["old", "new", "old"] {
+                assert_eq!(verifier.verify("abc", Some(during), &password(word)).await, Verdict::Right);
+            }
+        }
+        assert_eq!(verifier.computed(), 3, "both are remembered beside each other");
+        assert!(verifier.knows("abc", during, &password("old")));
+        let after = Stored::only(&new);
+        assert!(!verifier.knows("abc", after, &password("old")), "what is remembered ends with the former one");
+        assert_eq!(verifier.verify("abc", Some(after), &password("old")).await, Verdict::Wrong);
+        assert_eq!(verifier.verify("abc", Some(after), &password("new")).await, Verdict::Right);
+    }
+
+    #[tokio::test]
+    async fn a_wrong_password_costs_the_same_for_every_name() {
+        let (old, new) = (hash_with("old", CHEAP).unwrap(), hash_with("new", CHEAP).unwrap());
+        let rotating = Stored { present: &new, former: Some((&old, Duration::from_secs(60))) };
+        let long = "x".repeat(MAX_PASSWORD_BYTES + 1);
+        for stored in [None, Some(Stored::only(&new)), Some(rotating)] {
+            for word in ["guess", "", &long] {
+                let verifier = verifier(32);
+                assert_eq!(verifier.verify("abc", stored, &password(word)).await, Verdict::Wrong);
+                assert_eq!(verifier.computed(), 2, "{word:.5}");
+            }
+        }
     }
 
     #[tokio::test]
@@ -412,7 +512,9 @@ mod tests {
         let guesses: Vec<_> = (0..20)
             .map(|n| {
                 let (verifier, hash) = (verifier.clone(), hash.clone());
-                tokio::spawn(async move { verifier.verify("abc", Some(&hash), &password(&format!("guess {n}"))).await })
+                tokio::spawn(async move {
+                    verifier.verify("abc", Some(Stored::only(&hash)), &password(&format!("guess {n}"))).await
+                })
             })
             .collect();
         tokio::task::yield_now().await;
@@ -423,7 +525,7 @@ mod tests {
         let other = other.unwrap();
         let right = {
             let (verifier, hash) = (verifier.clone(), hash.clone());
-            tokio::spawn(async move { verifier.verify(&other, Some(&hash), &password("right")).await })
+            tokio::spawn(async move { verifier.verify(&other, Some(Stored::only(&hash)), &password("right")).await })
         };
         while verifier.shared.lock().running.len() < 5 {
             tokio::task::yield_now().await;
@@ -444,7 +546,7 @@ mod tests {
         let same: Vec<_> = (0..50)
             .map(|_| {
                 let (verifier, hash) = (verifier.clone(), hash.clone());
-                tokio::spawn(async move { verifier.verify("abc", Some(&hash), &password("right")).await })
+                tokio::spawn(async move { verifier.verify("abc", Some(Stored::only(&hash)), &password("right")).await })
             })
             .collect();
         for one in same {

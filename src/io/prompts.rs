@@ -24,7 +24,7 @@ use self::table::Shelf;
 use self::worker::{Job, Worker};
 use super::speech::Speaker;
 
-pub use self::uploads::{RecordingError, RecordingKind, install_recording};
+pub use self::uploads::{RecordingError, RecordingKind, install_bytes, install_recording, remove_recording};
 
 /// Messages waiting to be rendered; more are dropped, and the shipped message is heard instead of them.
 const QUEUE: usize = 256;

@@ -108,7 +108,8 @@ impl ServerTls {
 
     /// Clients must show a certificate of the configured authority.
     pub fn asks_for_certificates(&self) -> bool {
-        self.files.load().client_ca.is_some()
+        let files = self.files.load();
+        files.client_ca.is_some() && !files.clients_optional
     }
 
     /// Shakes hands. Unbounded in time: the caller bounds it.
@@ -138,7 +139,9 @@ fn server_config(application: Application, files: &TlsConfig) -> Result<ServerCo
     let builder = match &files.client_ca {
         None => builder.with_no_client_auth(),
         Some(file) => {
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(file)?), provider).build();
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(file)?), provider);
+            let optional = files.clients_optional;
+            let verifier = if optional { verifier.allow_unauthenticated() } else { verifier }.build();
             builder.with_client_cert_verifier(verifier.map_err(|error| TlsError::File {
                 file: file.clone(),
                 reason: error.to_string(),

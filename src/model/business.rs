@@ -6,8 +6,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::{BusinessId, Direct, Endpoint, Gates, Language, Tariff, Webhook};
+use super::{BusinessId, ClientCertificate, Direct, Endpoint, Gates, Language, Network, Tariff, Webhook};
+use crate::clock::Wall;
 
 /// A business identifier 804 and all that hangs on it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -18,12 +20,21 @@ pub struct Business {
     pub name: String,
     /// PHC string of the password 806.
     pub password_hash: PasswordHash,
+    /// The password before it, which holds for a time after a rotation.
+    #[serde(default)]
+    pub former_password: Option<FormerPassword>,
     /// False: every message is refused with 403.
     pub enabled: bool,
     /// Its bounds.
     pub limits: Limits,
     /// What it pays.
     pub tariff: Tariff,
+    /// Where its requests may come from; none: from everywhere.
+    #[serde(default)]
+    pub sources: Vec<Network>,
+    /// The certificates of which its requests show one; none: it needs none.
+    #[serde(default)]
+    pub certificates: Vec<ClientCertificate>,
     /// Verified caller identities it may ask for; the first is its default.
     #[serde(default)]
     pub caller_ids: Vec<Endpoint>,
@@ -45,12 +56,13 @@ pub struct Business {
 }
 
 /// How a business is spoken for, where it wants it another way than the equipment's configuration has it.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Voice {
     /// What a machine that answered is told; `{company}` is replaced.
     pub machine_text: Option<String>,
     /// In which language its parties are spoken to, where a message does not say.
+    #[schema(value_type = Option<String>, example = "de")]
     pub language: Option<Language>,
     /// Whether parties whose talk is recorded are told so first; absent: as the equipment does it.
     pub consent: Option<bool>,
@@ -84,9 +96,12 @@ impl Business {
             id,
             name: name.into(),
             password_hash,
+            former_password: None,
             enabled: true,
             limits: Limits::default(),
             tariff: Tariff::default(),
+            sources: Vec::new(),
+            certificates: Vec::new(),
             caller_ids: Vec::new(),
             recording: Recording::default(),
             gates: Gates::default(),
@@ -96,6 +111,22 @@ impl Business {
         }
     }
 
+    /// Another password at once; no former one holds any more.
+    pub fn set_password(&mut self, hash: PasswordHash) {
+        (self.password_hash, self.former_password) = (hash, None);
+    }
+
+    /// Another password; the present one holds until then, one before it no more.
+    pub fn rotate_password(&mut self, hash: PasswordHash, until: Wall) {
+        let former = std::mem::replace(&mut self.password_hash, hash);
+        self.former_password = Some(FormerPassword { hash: former, until });
+    }
+
+    /// The password before the present one, while it holds.
+    pub fn former_password_at(&self, now: Wall) -> Option<&FormerPassword> {
+        self.former_password.as_ref().filter(|former| now < former.until)
+    }
+
     /// True when its calls' events are told to a webhook.
     pub fn is_told(&self) -> bool {
         self.webhook.as_ref().is_some_and(Webhook::is_enabled)
@@ -103,7 +134,7 @@ impl Business {
 }
 
 /// Whether a business's talks are recorded.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Recording {
     /// Never, whatever a message asks.
@@ -147,8 +178,18 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
+/// A password that was replaced and holds for a time.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FormerPassword {
+    /// Its PHC string.
+    pub hash: PasswordHash,
+    /// From then on it is wrong.
+    pub until: Wall,
+}
+
 /// Bounds of one business.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Calls alive at once (queued to bridged; scheduled ones count apart).

@@ -1,6 +1,8 @@
 //! The nouns every room speaks: identifiers, endpoints, businesses, money, outcomes, records. Owns their shapes and their
 //! validation; refuses behaviour, time and I/O.
 
+pub mod account;
+pub mod audit;
 pub mod business;
 pub mod codec;
 pub mod digits;
@@ -14,6 +16,7 @@ pub mod machine;
 pub mod message;
 pub mod money;
 mod numbering;
+pub mod origin;
 pub mod outcome;
 pub mod quality;
 mod record;
@@ -26,6 +29,7 @@ pub mod transport;
 pub mod trunk;
 pub mod webhook;
 
+pub use audit::{Actor, AuditAction, AuditEntry, FieldChange, Who};
 pub use business::{Business, Directory, Limits, Recording, Voice};
 pub use codec::{Codec, Codecs};
 pub use digits::{Digits, Key};
@@ -37,6 +41,7 @@ pub use language::Language;
 pub use machine::{AnsweredBy, MachinePolicy, MachineTimes};
 pub use message::{AnsweredMark, Idempotency, InitiationMessage, Progress, StoredCall, ViewedPage, WebPage};
 pub use money::{Currency, Money, Tariff};
+pub use origin::{ClientCertificate, Network};
 pub use outcome::{CallState, Cause, LegState, Outcome, Role};
 pub use quality::{Alarm, Heard, Quality, Sample, SampleView};
 pub use record::{AttemptRecord, CallRecord, CallView, LegView, SupervisorView, WaitView};

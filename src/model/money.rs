@@ -54,7 +54,7 @@ impl<'de> Deserialize<'de> for Currency {
 }
 
 /// What a business pays: a price per minute of each leg, in steps, with a minimum.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Tariff {
     /// Micro-units per minute of the customer's leg.

@@ -5,34 +5,45 @@ use std::path::Path;
 use std::process::Command;
 
 use super::Equipment;
+use super::admin::{anna, operated};
 use crate::support::daemon::Setup;
 use crate::support::http::request;
 
 /// 422 is no contradiction: a number that no country has is a string like any other to a schema.
 const SETTINGS: &str = "
 [checks.positive_data_acceptance]
-expected-statuses = [\"2xx\", 401, 403, 404, 409, 422, 429, 503]
+expected-statuses = [\"2xx\", 401, 403, 404, 409, 412, 422, 429, 503]
 ";
 
-#[test]
-fn every_answer_is_as_the_description_says() {
+/// Judges every answer of a description's API; `who` is `name:password`.
+fn judge(url: &str, who: &str) {
     let tool = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/schemathesis/bin/schemathesis");
     assert!(tool.exists(), "schemathesis is missing: run ./check tools");
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("schemathesis.toml"), SETTINGS).expect("its settings");
-    // Messages that are good are dialled: lines and ports for all of them.
-    let equipment = Equipment::set_up(Setup { rtp_ports: 400, ..Setup::default() });
-    let who = &equipment.daemon.business;
-    let url = format!("http://{}/openapi.json", equipment.daemon.http);
     let run = Command::new(tool)
         .current_dir(folder.path())
-        .args(["run", &url, "--auth", &format!("{}:{}", who.id, who.password)])
+        .args(["run", url, "--auth", who])
         .args(["--max-examples", "25", "--generation-deterministic", "--phases", "examples,coverage,fuzzing"])
         .args(["--max-response-time", "10", "--no-color", "--workers", "1"])
         .output()
         .expect("schemathesis");
     let said = String::from_utf8_lossy(&run.stdout);
     assert!(run.status.success(), "{said}\n{}", String::from_utf8_lossy(&run.stderr));
+}
+
+#[test]
+fn every_answer_is_as_the_description_says() {
+    // Messages that are good are dialled: lines and ports for all of them.
+    let equipment = Equipment::set_up(Setup { rtp_ports: 400, ..Setup::default() });
+    let who = &equipment.daemon.business;
+    judge(&format!("http://{}/openapi.json", equipment.daemon.http), &format!("{}:{}", who.id, who.password));
+}
+
+#[test]
+fn every_answer_of_the_admin_api_is_as_its_description_says() {
+    let equipment = operated();
+    judge(&format!("http://{}/openapi.json", equipment.daemon.admin), &anna());
 }
 
 #[test]

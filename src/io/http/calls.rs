@@ -15,6 +15,7 @@ use super::openapi::{Asking, InitiationForm, OfOneCall, WithBody};
 use super::port::{CallFilter, StoreUnreadable};
 use super::problem::Problem;
 use super::sealed::{self, Opener};
+use super::sender::Sender;
 use super::{credentials, query};
 use crate::engine::api::{Refusal, Reply};
 use crate::model::{BusinessId, CallId, CallRecord, CallState, CallView, Idempotency};
@@ -44,7 +45,7 @@ pub(super) type Answer = Result<Response, Problem>;
         Asking, WithBody
     )
 )]
-pub async fn create(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap, body: Body) -> Answer {
+pub async fn create(State(app): State<Arc<App>>, uri: Uri, headers: Sender, body: Body) -> Answer {
     query::none(&uri)?;
     sealed::content(&app, &headers)?;
     let key = idempotency_key(&headers)?;
@@ -53,7 +54,7 @@ pub async fn create(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap, b
     let mut opener = Opener::new(&app);
     let mut raw = opener.message(&headers, &body)?;
     let given = credentials::join(basic, std::mem::take(&mut raw.sender))?;
-    let business = app.verified(given).await?;
+    let business = app.verified(&headers, given).await?;
     let idempotency = key.map(|key| Idempotency { key, body_hash: raw.body_hash() });
     let mut message = raw.judge(business.clone(), (app.clock)())?;
     message.idempotency = idempotency;
@@ -75,7 +76,7 @@ pub async fn create(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap, b
 /// One call as it is now.
 #[utoipa::path(get, operation_id = "getCall", path = "/v1/calls/{id}", tag = "calls", security(("business" = [])), params(("id" = CallId, Path, description = "The call")),
     responses((status = 200, description = "The call", body = CallView), Asking, OfOneCall))]
-pub async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, uri: Uri, headers: HeaderMap) -> Answer {
+pub async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, uri: Uri, headers: Sender) -> Answer {
     let business = app.basic(&headers).await?;
     query::none(&uri)?;
     let id = call_id(&id)?;
@@ -91,7 +92,7 @@ pub async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, uri: Uri,
         Asking, OfOneCall
     )
 )]
-pub async fn delete(State(app): State<Arc<App>>, Path(id): Path<String>, uri: Uri, headers: HeaderMap) -> Answer {
+pub async fn delete(State(app): State<Arc<App>>, Path(id): Path<String>, uri: Uri, headers: Sender) -> Answer {
     let business = app.basic(&headers).await?;
     query::none(&uri)?;
     let id = call_id(&id)?;
@@ -128,7 +129,7 @@ pub struct CallPage<'a> {
         ("cursor" = Option<CallId>, Query, description = "`next_cursor` of the page before")
     ),
     responses((status = 200, description = "A page", body = CallPage<'static>), Asking))]
-pub async fn list(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Answer {
+pub async fn list(State(app): State<Arc<App>>, uri: Uri, headers: Sender) -> Answer {
     let business = app.basic(&headers).await?;
     let filter = query::calls(&uri)?;
     // The engine first: a call that ends in between is then found twice, never missed.
@@ -184,7 +185,7 @@ pub struct RecordPage<'a> {
         ("cursor" = Option<CallId>, Query, description = "`next_cursor` of the page before")
     ),
     responses((status = 200, description = "A page", body = RecordPage<'static>), Asking))]
-pub async fn records(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Answer {
+pub async fn records(State(app): State<Arc<App>>, uri: Uri, headers: Sender) -> Answer {
     let business = app.basic(&headers).await?;
     let mut filter = query::records(&uri)?;
     let limit = filter.limit;

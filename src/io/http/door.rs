@@ -80,6 +80,11 @@ impl Door {
         known
     }
 
+    /// Whose forwarding is believed.
+    pub fn proxies(&self) -> &[IpNet] {
+        &self.proxies
+    }
+
     /// By what a request's source is counted at this business.
     pub fn source_mark(&self, peer: Option<Peer>, headers: &HeaderMap, business: &BusinessId) -> Mark {
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());

@@ -25,6 +25,7 @@ use super::port::Phase;
 use super::problem::Problem;
 use super::query;
 use super::requests::RequestView;
+use super::sender::Sender;
 use crate::clock::Wall;
 use crate::engine::api::{After, AlarmEvent, CallEvent, Reply, Watched};
 use crate::engine::events::end_of;
@@ -151,7 +152,7 @@ pub async fn follow(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
     uri: Uri,
-    headers: HeaderMap,
+    headers: Sender,
 ) -> Result<Response, Problem> {
     let business = app.basic(&headers).await?;
     query::none(&uri)?;

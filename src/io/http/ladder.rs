@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
 use super::app::App;
@@ -11,6 +11,7 @@ use super::calls::{call_id, mismatch, unreadable};
 use super::openapi::{Asking, OfOneCall};
 use super::problem::Problem;
 use super::query;
+use super::sender::Sender;
 use crate::engine::api::Reply;
 use crate::ladder::Ladder;
 use crate::model::{BusinessId, CallId};
@@ -71,7 +72,7 @@ pub async fn show(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
     uri: Uri,
-    headers: HeaderMap,
+    headers: Sender,
 ) -> Result<Response, Problem> {
     let business = app.basic(&headers).await?;
     let asked = query::ladder(&uri)?;

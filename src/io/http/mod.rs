@@ -4,12 +4,14 @@
 //! panics. Refuses business rules: those are `access`'s, `call`'s and the engine's.
 
 pub mod adapters;
+pub mod admin;
 pub mod app;
 pub mod calls;
 pub mod credentials;
 pub mod docs;
 pub mod door;
 pub mod events;
+pub mod guard;
 pub mod json;
 pub mod ladder;
 pub mod message;
@@ -21,6 +23,7 @@ pub mod recording;
 pub mod request_form;
 pub mod requests;
 pub mod sealed;
+pub mod sender;
 pub mod server;
 pub mod source;
 pub mod supervisors;
@@ -98,13 +101,22 @@ fn across(
     routes.map(|router| router.options(preflight).layer(cors))
 }
 
-/// What the operator's listener serves: /metrics, /healthz, /readyz. `metrics` renders the Prometheus text.
-pub fn admin_router(health: Arc<Health>, metrics: Arc<dyn Fn() -> String + Send + Sync>) -> Router {
+/// What the operator's listener serves: /metrics, /healthz, /readyz, and the admin API with its description. `metrics` renders the
+/// Prometheus text.
+pub fn admin_router(
+    app: Option<Arc<admin::AdminApp>>,
+    health: Arc<Health>,
+    metrics: Arc<dyn Fn() -> String + Send + Sync>,
+) -> Router {
     let exposition = get(move || {
         let text = metrics();
         async move { ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text) }
     });
-    surround(health_routes(health).route("/metrics", exposition))
+    let seen = health_routes(health).route("/metrics", exposition);
+    let Some(app) = app else { return surround(seen) };
+    let (api, document) = admin::described().split_for_parts();
+    let document = openapi::without_null_parameters(document);
+    surround(seen.merge(api.with_state(app)).merge(openapi::routes(&document)))
 }
 
 fn health_routes(health: Arc<Health>) -> Router {

@@ -81,7 +81,8 @@ refusals! {
     Asking {
         "400": "Malformed: a header, a parameter or the path",
         "401": "No such business, or another password",
-        "403": "The account is disabled",
+        "403": "The account is disabled, or its requests come from other addresses or with another certificate",
+        "429": "Too many wrong passwords came from this address; see `Retry-After`",
         "503": "Not available now; see `Retry-After`",
     }
 }
@@ -108,6 +109,31 @@ refusals! {
         "413": "The body is larger than 64 KiB",
         "415": "Not `application/json`",
         "422": "A number or a time that cannot be, or the `Idempotency-Key` of another message",
+    }
+}
+
+refusals! {
+    /// What any request of an operator may meet.
+    Administering {
+        "400": "Malformed: a header, a parameter, the path or the body",
+        "401": "No such operator, another password, or a session that is over",
+        "403": "This operator may only read",
+        "429": "Too many wrong passwords came from this address; see `Retry-After`",
+        "503": "Not available now; see `Retry-After`",
+    }
+}
+
+refusals! {
+    /// What a request about one account may meet besides.
+    OfOneAccount {
+        "404": "There is no such business, or nothing of this name",
+    }
+}
+
+refusals! {
+    /// What a request with `If-Match` may meet.
+    WithVersion {
+        "412": "The account was changed meanwhile",
     }
 }
 
@@ -325,17 +351,18 @@ mod tests {
     /// `UPDATE_OPENAPI=1 cargo test --lib openapi` writes it anew.
     #[test]
     fn the_description_is_the_one_that_partners_were_given() {
-        let document = crate::io::http::document();
-        let text = document.to_pretty_json().unwrap() + "\n";
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/openapi.json");
-        if std::env::var_os("UPDATE_OPENAPI").is_some() {
-            std::fs::write(&path, &text).unwrap();
+        for (file, document) in [
+            ("docs/openapi.json", crate::io::http::document()),
+            ("docs/admin-openapi.json", crate::io::http::admin::document()),
+        ] {
+            let text = document.to_pretty_json().unwrap() + "\n";
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+            if std::env::var_os("UPDATE_OPENAPI").is_some() {
+                std::fs::write(&path, &text).unwrap();
+            }
+            let kept = std::fs::read_to_string(&path).unwrap_or_default();
+            assert!(kept == text, "{file} is not what the code says: run UPDATE_OPENAPI=1 cargo test --lib openapi");
         }
-        let kept = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(
-            kept == text,
-            "docs/openapi.json is not what the code says: run UPDATE_OPENAPI=1 cargo test --lib openapi"
-        );
     }
 
     #[test]
@@ -359,13 +386,15 @@ mod tests {
 
     #[test]
     fn every_operation_says_what_it_does_and_how_it_may_fail() {
-        let document = serde_json::to_value(crate::io::http::document()).unwrap();
-        for (path, methods) in document["paths"].as_object().unwrap() {
-            for (method, operation) in methods.as_object().unwrap() {
-                assert!(!operation["summary"].as_str().unwrap_or_default().is_empty(), "{method} {path}");
-                assert!(!operation["tags"].as_array().unwrap().is_empty(), "{method} {path}");
-                let answers = operation["responses"].as_object().unwrap();
-                assert!(answers.keys().any(|status| status.starts_with('4')), "{method} {path}");
+        for document in [crate::io::http::document(), crate::io::http::admin::document()] {
+            let document = serde_json::to_value(document).unwrap();
+            for (path, methods) in document["paths"].as_object().unwrap() {
+                for (method, operation) in methods.as_object().unwrap() {
+                    assert!(!operation["summary"].as_str().unwrap_or_default().is_empty(), "{method} {path}");
+                    assert!(!operation["tags"].as_array().unwrap().is_empty(), "{method} {path}");
+                    let answers = operation["responses"].as_object().unwrap();
+                    assert!(answers.keys().any(|status| status.starts_with('4')), "{method} {path}");
+                }
             }
         }
     }

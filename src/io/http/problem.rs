@@ -70,6 +70,7 @@ fn words(status: StatusCode) -> (&'static str, &'static str) {
         405 => ("method-not-allowed", "Method not allowed"),
         408 => ("timeout", "The request took too long"),
         409 => ("conflict", "Conflict"),
+        412 => ("precondition-failed", "It was changed meanwhile"),
         413 => ("too-large", "The message is too large"),
         415 => ("unsupported-media-type", "Unsupported media type"),
         422 => ("unprocessable", "A field cannot be accepted"),
@@ -126,12 +127,39 @@ impl Problem {
         Problem { kind, title, ..Problem::of(StatusCode::FORBIDDEN, detail) }
     }
 
+    /// 403: the account's requests come from other addresses.
+    pub fn source_address() -> Problem {
+        let (kind, title) = ("source_address", "Not from this address");
+        let detail = "this account's requests may not come from this address: ask the carrier to add it";
+        Problem { kind, title, ..Problem::of(StatusCode::FORBIDDEN, detail) }
+    }
+
+    /// 403: the account's requests show a certificate, and this one does not show the right one.
+    pub fn client_certificate() -> Problem {
+        let (kind, title) = ("client_certificate", "A client certificate is needed");
+        let detail = "this account's requests show a client certificate that the account names";
+        Problem { kind, title, ..Problem::of(StatusCode::FORBIDDEN, detail) }
+    }
+
+    /// 429: too many wrong passwords came from there.
+    pub fn guessing(retry_after: u32) -> Problem {
+        let (kind, title) = ("guessing", "Too many wrong passwords");
+        let detail = "too many wrong passwords came from this address: wait, then give the right one";
+        Problem { kind, title, ..Problem::of(StatusCode::TOO_MANY_REQUESTS, detail) }.retry_after(retry_after)
+    }
+
     /// 401 for who follows a call, the same for every reason.
     pub fn no_follower() -> Problem {
         let challenge = HeaderValue::from_static("Bearer realm=\"callbridge\"");
         let title = "The token of this call is needed";
         Problem { title, ..Problem::of(StatusCode::UNAUTHORIZED, "give the token that came with this call") }
             .with_header(header::WWW_AUTHENTICATE, challenge)
+    }
+
+    /// Of a kind of its own.
+    pub(super) fn titled(mut self, kind: &'static str, title: &'static str) -> Problem {
+        (self.kind, self.title) = (kind, title);
+        self
     }
 
     /// The wrong fields.

@@ -11,7 +11,7 @@ use super::ladder::Face;
 use super::port::{CallFilter, RecordFilter};
 use super::problem::{FieldError, Problem};
 use crate::clock::Wall;
-use crate::io::store::{DeliveryFilter, DeliveryState};
+use crate::io::store::{AuditFilter, DeliveryFilter, DeliveryState};
 use crate::model::{BusinessId, CallId, CallState};
 
 /// Page size when none is asked for.
@@ -73,6 +73,29 @@ pub fn token(uri: &Uri) -> Result<Option<String>, Problem> {
     let mut query = Parameters::read(uri)?;
     let token = query.take("token", "", |text| Some(text.to_owned()));
     query.finish().map(|()| token)
+}
+
+/// `GET /admin/v1/businesses?limit&cursor`
+pub fn businesses(uri: &Uri) -> Result<(Option<BusinessId>, usize), Problem> {
+    let mut query = Parameters::read(uri)?;
+    let after = query.take("cursor", "the next_cursor of an earlier answer", |text| text.parse().ok());
+    let limit = query.limit();
+    query.finish().map(|()| (after, limit))
+}
+
+/// `GET /admin/v1/audit?business&from&to&limit&cursor`
+pub fn audit(uri: &Uri) -> Result<AuditFilter, Problem> {
+    let mut query = Parameters::read(uri)?;
+    let filter = AuditFilter {
+        business: query.take("business", "a business identifier", |text| text.parse().ok()),
+        from: query.time("from"),
+        to: query.time("to"),
+        before: query.take("cursor", "the next_cursor of an earlier answer", |text| {
+            text.parse().ok().filter(|number| *number > 0)
+        }),
+        limit: query.limit(),
+    };
+    query.finish().map(|()| filter)
 }
 
 /// No parameter at all.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::Response;
 
 use super::app::App;
@@ -13,6 +13,7 @@ use super::calls::{call_id, current};
 use super::openapi::{Asking, OfOneCall};
 use super::problem::Problem;
 use super::query;
+use super::sender::Sender;
 use crate::io::recordings::{Opened, Unreadable};
 use crate::model::CallId;
 
@@ -35,7 +36,7 @@ pub async fn show(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
     uri: Uri,
-    headers: HeaderMap,
+    headers: Sender,
 ) -> Result<Response, Problem> {
     let business = app.basic(&headers).await?;
     query::none(&uri)?;

@@ -19,6 +19,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
+use super::sender::Shown;
 use super::source::Peer;
 use crate::io::tls::ServerTls;
 
@@ -120,20 +121,27 @@ impl Connection {
     async fn run(self, stream: TcpStream, tls: Option<ServerTls>) {
         // Answers are small and whole: waiting to fill a segment only delays them.
         let _ = stream.set_nodelay(true);
-        let Some(tls) = tls else { return self.talk(stream).await };
+        let Some(tls) = tls else { return self.talk(stream, None).await };
         match tokio::time::timeout(self.limits.handshake, tls.accept(stream)).await {
-            Ok(Ok(stream)) => self.talk(stream).await,
+            Ok(Ok(stream)) => {
+                let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+                let shown = shown.map(|certificate| Shown(Arc::new(certificate.clone().into_owned())));
+                self.talk(stream, shown).await;
+            }
             Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
             Err(_) => tracing::debug!("a TLS handshake took too long"),
         }
     }
 
-    async fn talk(mut self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+    async fn talk(mut self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, shown: Option<Shown>) {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(self.limits.header_read).max_buf_size(32 * 1024);
         let peer = self.peer;
         let told = move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
+            if let Some(shown) = &shown {
+                request.extensions_mut().insert(shown.clone());
+            }
             request
         };
         let service = TowerToHyperService::new(self.router.map_request(told));

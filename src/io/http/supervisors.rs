@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::IntoResponse;
 
 use super::app::{App, json_content};
@@ -13,6 +13,7 @@ use super::calls::{Answer, call_id, ended, json, mismatch, unreadable};
 use super::message::{RawMessage, SupervisorMessage};
 use super::openapi::{Asking, ModeForm, OfOneCall, SupervisorForm, WithBody};
 use super::problem::Problem;
+use super::sender::Sender;
 use super::{credentials, query};
 use crate::engine::api::{Reply, SupervisorRefusal, SupervisorWish};
 use crate::model::{BusinessId, CallId, SupervisorView};
@@ -30,7 +31,7 @@ pub async fn invite(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
     uri: Uri,
-    headers: HeaderMap,
+    headers: Sender,
     body: Body,
 ) -> Answer {
     let (business, message) = asked(&app, &uri, &headers, body).await?;
@@ -57,7 +58,7 @@ pub async fn change(
     State(app): State<Arc<App>>,
     Path((id, leg)): Path<(String, String)>,
     uri: Uri,
-    headers: HeaderMap,
+    headers: Sender,
     body: Body,
 ) -> Answer {
     let (business, message) = asked(&app, &uri, &headers, body).await?;
@@ -79,7 +80,7 @@ pub async fn patch(
     state: State<Arc<App>>,
     path: Path<(String, String)>,
     uri: Uri,
-    headers: HeaderMap,
+    headers: Sender,
     body: Body,
 ) -> Answer {
     change(state, path, uri, headers, body).await
@@ -97,7 +98,7 @@ pub async fn dismiss(
     State(app): State<Arc<App>>,
     Path((id, leg)): Path<(String, String)>,
     uri: Uri,
-    headers: HeaderMap,
+    headers: Sender,
 ) -> Answer {
     let business = app.basic(&headers).await?;
     query::none(&uri)?;
@@ -106,14 +107,14 @@ pub async fn dismiss(
 }
 
 /// Who asks, verified, and what the body says.
-async fn asked(app: &App, uri: &Uri, headers: &HeaderMap, body: Body) -> Result<(BusinessId, RawMessage), Problem> {
+async fn asked(app: &App, uri: &Uri, headers: &Sender, body: Body) -> Result<(BusinessId, RawMessage), Problem> {
     query::none(uri)?;
     json_content(headers)?;
     let basic = credentials::basic(headers)?;
     let body = app.body(headers, body).await?;
     let mut raw = RawMessage::parse(&body)?;
     let given = credentials::join(basic, std::mem::take(&mut raw.sender))?;
-    Ok((app.enabled(app.verified(given).await?)?, raw))
+    Ok((app.enabled(app.verified(headers, given).await?)?, raw))
 }
 
 async fn wish(app: &App, business: BusinessId, id: CallId, wish: SupervisorWish) -> Result<SupervisorView, Problem> {

@@ -144,6 +144,7 @@ async fn world(replies: impl IntoIterator<Item = Reply>) -> World {
         encryption: Arc::default(),
         recordings: crate::io::recordings::Talks::new(std::path::Path::new("/nowhere")),
         verifier: Verifier::new(VerifierLimits { cost: CHEAP, ..VerifierLimits::default() }).unwrap(),
+        guard: Arc::new(guard::PasswordGuard::new(Box::new(|_| {}))),
         health: health.clone(),
         clock: now,
         followers: Default::default(),
@@ -467,7 +468,7 @@ async fn a_drain_lets_requests_in_flight_finish() {
 #[tokio::test]
 async fn the_admin_listener_shows_metrics_and_health_and_nothing_else() {
     let health = Arc::new(Health::default());
-    let routes = admin_router(health.clone(), Arc::new(|| String::from("callbridge_inbox_depth 3\n")));
+    let routes = admin_router(None, health.clone(), Arc::new(|| String::from("callbridge_inbox_depth 3\n")));
     let server = Server::bind("127.0.0.1:0".parse().unwrap(), None, routes, ServerLimits::default()).await.unwrap();
     let address = server.address().unwrap();
     let (stop, stopped) = watch::channel(false);

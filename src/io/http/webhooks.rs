@@ -17,6 +17,7 @@ use super::openapi::{Asking, Bodiless};
 use super::port::{Pending, StoreUnreadable};
 use super::problem::{Problem, ProblemDocument};
 use super::query;
+use super::sender::Sender;
 use crate::clock::Wall;
 use crate::io::store::{Delivery, DeliveryFilter, DeliveryId, DeliveryState, TestEvent};
 use crate::model::{BusinessId, CallId};
@@ -100,7 +101,7 @@ pub struct Page {
             description = "`next_cursor` of the page before")
     ),
     responses((status = 200, description = "A page", body = Page), Asking))]
-pub async fn list(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Answer {
+pub async fn list(State(app): State<Arc<App>>, uri: Uri, headers: Sender) -> Answer {
     let business = app.basic(&headers).await?;
     let mut filter = query::deliveries(&uri, business)?;
     let limit = filter.limit;
@@ -134,7 +135,7 @@ pub async fn replay(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
     uri: Uri,
-    headers: HeaderMap,
+    headers: Sender,
     body: Body,
 ) -> Answer {
     let business = app.basic(&headers).await?;
@@ -178,7 +179,7 @@ struct TestData<'a> {
         (status = 409, description = "No webhook is enabled", body = ProblemDocument,
             content_type = "application/problem+json"),
         Asking, Bodiless))]
-pub async fn test(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap, body: Body) -> Answer {
+pub async fn test(State(app): State<Arc<App>>, uri: Uri, headers: Sender, body: Body) -> Answer {
     let business = app.basic(&headers).await?;
     query::none(&uri)?;
     empty(&app, &headers, body).await?;

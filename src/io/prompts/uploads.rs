@@ -50,6 +50,11 @@ impl RecordingKind {
         RecordingKind::Whisper,
     ];
 
+    /// As it is called in paths and in the audit trail.
+    pub fn name(self) -> &'static str {
+        self.file_name().trim_end_matches(".wav")
+    }
+
     /// The file's name in the business's folder.
     pub fn file_name(self) -> &'static str {
         match self {
@@ -103,9 +108,20 @@ pub fn install_recording(
     kind: RecordingKind,
     file: &Path,
 ) -> Result<PathBuf, RecordingError> {
-    let path = || file.to_owned();
-    let bytes = read_bounded(file).map_err(|error| RecordingError::Read { path: path(), error })?;
-    let samples = wav::read(&bytes).map_err(|error| RecordingError::Wav { path: path(), error })?;
+    let bytes = read_bounded(file).map_err(|error| RecordingError::Read { path: file.to_owned(), error })?;
+    install_bytes(store_folder, business, kind, &bytes, file)
+}
+
+/// The same with the file's contents; `name` is how errors call it.
+pub fn install_bytes(
+    store_folder: &Path,
+    business: &BusinessId,
+    kind: RecordingKind,
+    bytes: &[u8],
+    name: &Path,
+) -> Result<PathBuf, RecordingError> {
+    let path = || name.to_owned();
+    let samples = wav::read(bytes).map_err(|error| RecordingError::Wav { path: path(), error })?;
     let ready = render::ready(&samples);
     if ready.is_empty() {
         return Err(RecordingError::Silent { path: path() });
@@ -114,6 +130,15 @@ pub fn install_recording(
     write_atomically(&installed, &wav::write_mono(&ready)).map_err(RecordingError::Write)?;
     write_atomically(&mark(store_folder), business.as_str().as_bytes()).map_err(RecordingError::Write)?;
     Ok(installed)
+}
+
+/// Takes a recording away. False: there is none.
+pub fn remove_recording(store_folder: &Path, business: &BusinessId, kind: RecordingKind) -> io::Result<bool> {
+    match fs::remove_file(folder(store_folder).join(business.as_str()).join(kind.file_name())) {
+        Ok(()) => write_atomically(&mark(store_folder), business.as_str().as_bytes()).map(|()| true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Reads a file, but not more than one byte over what a recording may have.

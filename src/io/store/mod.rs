@@ -1,10 +1,11 @@
-//! The store: what must survive. Two traits, so that another database can stand behind them: [`Archive`] reads calls and keeps
+//! The store: what must survive. Two traits, so that another database can stand behind them: [`Archive`] reads calls and
 //! accounts (tools use it beside a running daemon), [`Store`] adds the daemon's durable operations in order.
 //!
 //! Owns durability, the order of operations and what is refused when the disk or the queue is full. Refuses to decide what a
 //! call means: it keeps what the engine says. SQLite is behind it (docs/decisions/0001-store-rusqlite.md).
 
 mod accounts;
+mod audit;
 mod bell;
 mod direct;
 mod error;
@@ -25,10 +26,11 @@ use std::ops::ControlFlow;
 use crate::clock::Wall;
 use crate::engine::api::{StoreFailure, StoreOp, StoreToken};
 use crate::ladder::Ladder;
-use crate::model::business::PasswordHash;
 use crate::model::direct::RequestMarks;
 use crate::model::{AttemptRecord, Business, BusinessId, CallId, CallRecord, CallState, Directory, StoredCall};
 
+pub use accounts::{AccountError, Versioned};
+pub use audit::{AuditFilter, MAX_AUDIT_LISTED, NumberedEntry};
 pub use bell::Bell;
 pub use error::StoreError;
 pub use outbox::{
@@ -94,7 +96,7 @@ pub struct RecordFilter {
     pub to: Option<Wall>,
 }
 
-/// Reads calls and records, keeps accounts. Every method may block on the disk: keep it off async threads.
+/// Reads calls, records and accounts; [`SqliteArchive`] changes accounts. Every method may block on the disk: keep it off async threads.
 pub trait Archive: Send + Sync {
     /// Every accepted call without a record, oldest first: what a restart goes on with.
     fn open_calls(&self) -> Result<Vec<StoredCall>, StoreError>;
@@ -148,18 +150,6 @@ pub trait Archive: Send + Sync {
 
     /// One business.
     fn business(&self, id: &BusinessId) -> Result<Option<Business>, StoreError>;
-
-    /// Adds a business. False: there is one with this identifier, and nothing was changed.
-    fn add_business(&self, business: &Business) -> Result<bool, StoreError>;
-
-    /// Adds or replaces a business.
-    fn put_business(&self, business: &Business) -> Result<(), StoreError>;
-
-    /// Enables or disables. False: no such business.
-    fn set_enabled(&self, id: &BusinessId, enabled: bool) -> Result<bool, StoreError>;
-
-    /// Replaces the password. False: no such business.
-    fn set_password(&self, id: &BusinessId, hash: &PasswordHash) -> Result<bool, StoreError>;
 }
 
 /// The daemon's store.

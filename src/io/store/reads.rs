@@ -10,7 +10,6 @@ use super::writer::key;
 use super::{Archive, CallFilter, FoundCall, Page, RecordFilter, SqliteArchive, SqliteStore, StoreError};
 use crate::clock::Wall;
 use crate::ladder::Ladder;
-use crate::model::business::PasswordHash;
 use crate::model::direct::RequestMarks;
 use crate::model::{AttemptRecord, Business, BusinessId, CallId, CallRecord, CallState, Directory, StoredCall};
 
@@ -141,23 +140,7 @@ impl Archive for SqliteArchive {
     }
 
     fn business(&self, id: &BusinessId) -> Result<Option<Business>, StoreError> {
-        self.read_business(id)
-    }
-
-    fn add_business(&self, business: &Business) -> Result<bool, StoreError> {
-        self.insert_business(business, false)
-    }
-
-    fn put_business(&self, business: &Business) -> Result<(), StoreError> {
-        self.insert_business(business, true).map(|_| ())
-    }
-
-    fn set_enabled(&self, id: &BusinessId, enabled: bool) -> Result<bool, StoreError> {
-        self.update_enabled(id, enabled)
-    }
-
-    fn set_password(&self, id: &BusinessId, hash: &PasswordHash) -> Result<bool, StoreError> {
-        self.update_password(id, hash)
+        Ok(self.account(id)?.map(|account| account.business))
     }
 }
 
@@ -294,21 +277,5 @@ impl Archive for SqliteStore {
 
     fn business(&self, id: &BusinessId) -> Result<Option<Business>, StoreError> {
         self.archive().business(id)
-    }
-
-    fn add_business(&self, business: &Business) -> Result<bool, StoreError> {
-        self.archive().add_business(business)
-    }
-
-    fn put_business(&self, business: &Business) -> Result<(), StoreError> {
-        self.archive().put_business(business)
-    }
-
-    fn set_enabled(&self, id: &BusinessId, enabled: bool) -> Result<bool, StoreError> {
-        self.archive().set_enabled(id, enabled)
-    }
-
-    fn set_password(&self, id: &BusinessId, hash: &PasswordHash) -> Result<bool, StoreError> {
-        self.archive().set_password(id, hash)
     }
 }

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use super::error::StoreError;
 
 /// One step each; a step is never edited once it was released.
-pub(super) const MIGRATIONS: [&str; 4] = [
+pub(super) const MIGRATIONS: [&str; 5] = [
     "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     INSERT INTO meta (key, value) VALUES ('generation', 1);
@@ -92,6 +92,20 @@ pub(super) const MIGRATIONS: [&str; 4] = [
     );
     CREATE INDEX outbox_open ON outbox (business_id, state, due_at) WHERE state < 2;
     CREATE INDEX outbox_dead ON outbox (business_id, subject, sequence) WHERE state = 3;
+",
+    "
+    ALTER TABLE businesses ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
+    -- Who changed an account, and what. Numbers grow with time and are never used again.
+    CREATE TABLE audit (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        at INTEGER NOT NULL,
+        business_id TEXT,
+        entry TEXT NOT NULL
+    );
+    CREATE INDEX audit_of_business ON audit (business_id, number);
+    CREATE TRIGGER audit_is_append_only BEFORE UPDATE ON audit BEGIN
+        SELECT RAISE(ABORT, 'the audit trail is append-only');
+    END;
 ",
 ];
 

@@ -3,10 +3,11 @@
 
 use std::path::PathBuf;
 
-use super::{Archive, StoreError};
+use super::{AccountError, Archive, SqliteArchive, StoreError};
+use crate::clock::Wall;
 use crate::config::{BusinessSeed, SeedPassword};
 use crate::io::passwords::hash_password;
-use crate::model::Business;
+use crate::model::{Actor, Business, Who};
 
 /// Why a business of the file could not be put into the store.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +15,14 @@ pub enum SeedError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The account cannot be so.
+    #[error("business {id}: {why}")]
+    Account {
+        /// Which business.
+        id: String,
+        /// What is wrong.
+        why: AccountError,
+    },
     /// The password file cannot be read, or its first line is empty.
     #[error(
         "business {id}: password_file {path}: {why}\n    mend: write the password into the first line of that file"
@@ -37,7 +46,7 @@ pub enum SeedError {
 }
 
 /// Adds those that are not there, and says how many. Hashing a password takes tens of milliseconds.
-pub fn seed_businesses(archive: &dyn Archive, seeds: &[BusinessSeed]) -> Result<usize, SeedError> {
+pub fn seed_businesses(archive: &SqliteArchive, seeds: &[BusinessSeed], at: Wall) -> Result<usize, SeedError> {
     let mut added = 0;
     for seed in seeds {
         if archive.business(&seed.id)?.is_some() {
@@ -67,9 +76,18 @@ pub fn seed_businesses(archive: &dyn Archive, seeds: &[BusinessSeed]) -> Result<
             voice: seed.voice.clone(),
             direct: seed.direct.clone(),
             webhook: seed.webhook.clone(),
+            sources: seed.sources.clone(),
+            certificates: seed.certificates.clone(),
             ..Business::new(seed.id.clone(), seed.name.clone(), password_hash)
         };
-        added += usize::from(archive.add_business(&business)?);
+        let who = Who { actor: Actor::Configuration, source: None, at };
+        match archive.add_account(&who, business) {
+            Ok(_) => added += 1,
+            // Somebody was quicker.
+            Err(AccountError::Exists(_)) => {}
+            Err(AccountError::Store(error)) => return Err(SeedError::Store(error)),
+            Err(why) => return Err(SeedError::Account { id: seed.id.to_string(), why }),
+        }
     }
     Ok(added)
 }

@@ -26,6 +26,8 @@ pub struct WriterBounds {
     pub group: usize,
     /// Ladders are kept so long.
     pub ladders_kept: Duration,
+    /// Entries of the audit trail.
+    pub audit_kept: Duration,
     /// And events that were taken by a webhook or given up.
     pub events_kept: Duration,
 }
@@ -33,7 +35,7 @@ pub struct WriterBounds {
 impl Default for WriterBounds {
     fn default() -> WriterBounds {
         let day = Duration::from_secs(86_400);
-        WriterBounds { queue: 16_384, group: 512, ladders_kept: 30 * day, events_kept: 7 * day }
+        WriterBounds { queue: 16_384, group: 512, ladders_kept: 30 * day, audit_kept: 400 * day, events_kept: 7 * day }
     }
 }
 

@@ -7,7 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::*;
-use crate::model::{Cause, Currency, Endpoint, Idempotency, InitiationMessage, Money, Outcome, Progress, Role};
+use crate::model::business::PasswordHash;
+use crate::model::{
+    Actor, AuditAction, Cause, Currency, Endpoint, Idempotency, InitiationMessage, Money, Outcome, Progress, Role, Who,
+};
 
 type Answers = Receiver<(StoreToken, Result<(), StoreFailure>)>;
 
@@ -117,6 +120,10 @@ fn finish(call: &StoredCall) -> StoreOp {
         mode: None,
     };
     StoreOp::Finish { record: Box::new(record), attempts: vec![attempt] }
+}
+
+fn who() -> Who {
+    Who { actor: Actor::CommandLine { user: "root".to_owned() }, source: None, at: Wall(7) }
 }
 
 fn business(id: &str) -> Business {
@@ -288,16 +295,23 @@ fn a_running_daemon_sees_what_another_process_changes() {
     let _watch = watch_directory(Arc::new(store), Duration::from_millis(50), changed).unwrap();
     assert!(told.recv_timeout(PATIENCE).unwrap().businesses.is_empty());
     let tool = SqliteArchive::open(&path).unwrap();
-    assert!(tool.add_business(&business("abc")).unwrap());
-    assert!(!tool.add_business(&business("abc")).unwrap(), "there is one already");
+    tool.add_account(&who(), business("abc")).unwrap();
+    let again = tool.add_account(&who(), business("abc"));
+    assert!(matches!(again, Err(AccountError::Exists(_))), "there is one already");
     let id: BusinessId = "abc".parse().unwrap();
     assert!(told.recv_timeout(PATIENCE).unwrap().get(&id).unwrap().enabled);
-    assert!(tool.set_enabled(&id, false).unwrap());
+    let disable = |old: Business| Ok::<_, AccountError>(Business { enabled: false, ..old });
+    tool.change_account(&who(), AuditAction::Disabled, &id, None, disable).unwrap();
     assert!(!told.recv_timeout(PATIENCE).unwrap().get(&id).unwrap().enabled);
-    assert!(tool.set_password(&id, &PasswordHash("$argon2id$new".to_owned())).unwrap());
+    let password = |mut old: Business| {
+        old.set_password(PasswordHash("$argon2id$new".to_owned()));
+        Ok::<_, AccountError>(old)
+    };
+    tool.change_account(&who(), AuditAction::PasswordSet, &id, None, password).unwrap();
     let directory = told.recv_timeout(PATIENCE).unwrap();
     assert_eq!(directory.get(&id).unwrap().password_hash.0, "$argon2id$new");
-    assert!(!tool.set_enabled(&"nobody".parse().unwrap(), true).unwrap());
+    let nobody = tool.change_account(&who(), AuditAction::Disabled, &"nobody".parse().unwrap(), None, disable);
+    assert!(matches!(nobody, Err(AccountError::Unknown(_))));
 }
 
 #[test]
@@ -338,11 +352,15 @@ fn the_businesses_of_the_file_seed_an_empty_place_only() {
     let text = "[[switch]]\nname = \"a\"\naddress = \"sip:127.0.0.1:5070\"\n[[business]]\nid = \"abc\"\nname = \"ABC\"\n\
                 password_hash = \"$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaA\"\n";
     let seeds = crate::config::parse(text, "c").unwrap().businesses;
-    assert_eq!(seed_businesses(&archive, &seeds).unwrap(), 1);
-    let renamed = Business { name: "Renamed".to_owned(), ..business("abc") };
-    archive.put_business(&renamed).unwrap();
-    assert_eq!(seed_businesses(&archive, &seeds).unwrap(), 0);
-    assert_eq!(archive.business(&renamed.id).unwrap().unwrap().name, "Renamed");
+    assert_eq!(seed_businesses(&archive, &seeds, Wall(7)).unwrap(), 1);
+    let id = "abc".parse().unwrap();
+    let rename = |old: Business| Ok::<_, AccountError>(Business { name: "Renamed".to_owned(), ..old });
+    archive.change_account(&who(), AuditAction::Changed, &id, None, rename).unwrap();
+    assert_eq!(seed_businesses(&archive, &seeds, Wall(8)).unwrap(), 0);
+    assert_eq!(archive.business(&id).unwrap().unwrap().name, "Renamed");
+    let trail = archive.audit(&AuditFilter { limit: 10, ..AuditFilter::default() }).unwrap();
+    let told: Vec<_> = trail.iter().map(|one| (one.entry.actor.clone(), one.entry.action)).collect();
+    assert_eq!(told, [(who().actor, AuditAction::Changed), (Actor::Configuration, AuditAction::Added)]);
 }
 
 fn ladder(number: i64) -> Ladder {

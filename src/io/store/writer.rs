@@ -13,7 +13,7 @@ use super::bell::Bell;
 use super::outbox::{self, OutboxOp, TestEvent};
 use super::queue::{Queue, Refused, Taker, queue};
 use super::sqlite::WriterBounds;
-use super::{OnStored, StoreError, direct, ladders};
+use super::{OnStored, StoreError, audit, direct, ladders};
 use crate::clock::Wall;
 use crate::engine::api::{StoreFailure, StoreOp, StoreToken};
 use crate::model::{AttemptRecord, BusinessId, CallId, CallRecord, Idempotency, StoredCall};
@@ -98,6 +98,7 @@ fn run(connection: &Connection, waiting: &Taker<Work>, bounds: WriterBounds, sto
             direct::forget(connection, wall());
             let more = ladders::forget(connection, bounds.ladders_kept);
             let more = outbox::forget(connection, bounds.events_kept, wall()) || more;
+            let more = audit::forget(connection, bounds.audit_kept, wall()) || more;
             pause = if more { FORGET_MORE } else { FORGET_EVERY };
             forgotten = Some(Instant::now());
         }

@@ -51,6 +51,7 @@ impl Files {
 
     fn config(&self, client_ca: bool) -> TlsConfig {
         TlsConfig {
+            clients_optional: false,
             certificate: self.path("server.pem"),
             key: self.path("server.key"),
             client_ca: client_ca.then(|| self.path("ca.pem")),

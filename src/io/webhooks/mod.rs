@@ -355,7 +355,8 @@ async fn bury(shared: Arc<Shared>, business: BusinessId, due: Due) -> Landed {
 async fn gone(shared: &Arc<Shared>, business: &BusinessId, webhook: &Webhook) {
     loop {
         let (store, id, url) = (Arc::clone(&shared.store), business.clone(), webhook.url.clone());
-        let done = tokio::task::spawn_blocking(move || store.archive().webhook_gone(&id, &url)).await;
+        let at = (shared.clock)();
+        let done = tokio::task::spawn_blocking(move || store.archive().webhook_gone(&id, &url, at)).await;
         match done {
             Ok(Ok(true)) => return tracing::warn!(%business, "the webhook answered 410 and is disabled"),
             // Another one, or disabled already.

@@ -132,7 +132,8 @@ async fn told(calls: &[usize], script: Vec<u16>) -> (Vec<(String, u16)>, Vec<(De
     let webhook = Webhook::new(format!("http://{address}/").parse().unwrap(), WebhookSecret::new([1; 32]));
     let account = Business::new("abc".parse().unwrap(), "ABC", PasswordHash(String::new()));
     let account = Business { webhook: Some(webhook), ..account };
-    store.put_business(&account).unwrap();
+    let who = crate::model::Who { actor: crate::model::Actor::Configuration, source: None, at: wall() };
+    store.archive().add_account(&who, account).unwrap();
     let accounts = Arc::new(ArcSwap::from_pointee(store.directory().unwrap()));
     let allow = vec!["127.0.0.0/8".parse().unwrap()];
     let means = Means { allow, insecure: false, tls: None, dns: None, patience: Duration::from_secs(5) };
