@@ -25,6 +25,7 @@ use crate::io::hep::Hep;
 use crate::io::http::adapters::{ArchivePort, OutboxOf};
 use crate::io::http::admin::AdminApp;
 use crate::io::http::admin::operators::Operators;
+use crate::io::http::console::Console;
 use crate::io::http::door::Door;
 use crate::io::http::events::Followers;
 use crate::io::http::guard::PasswordGuard;
@@ -204,7 +205,9 @@ impl Daemon {
         let gauges = scrape(&metrics, &engine, &media);
         let api = listen("HTTP", config.http.listen, tls.clone(), router(Arc::new(app))).await?;
         let admin_tls = config.admin.tls.as_ref().map(ServerTls::load).transpose().map_err(part)?;
-        let routes = admin_router(Some(Arc::new(admin_app(&config, &store, &operators)?)), Arc::clone(&health), gauges);
+        let app = Arc::new(admin_app(&config, &store, &operators)?);
+        let console = Console::new(app, engine.clone(), Arc::clone(&gauges), admin_tls.is_some());
+        let routes = admin_router(Some(Arc::new(console)), Arc::clone(&health), gauges);
         let admin = listen("admin", config.admin.listen, admin_tls.clone(), routes).await?;
         let addresses = Addresses { http: api.address()?, admin: admin.address()?, sip: locals.first() };
         let servers = [api, admin].map(|server| tokio::spawn(server.serve(stopped.clone()))).into();

@@ -125,7 +125,8 @@ fn a_telephone_shows_every_page_without_scrolling_sideways() {
 fn nobody_sees_a_page_without_a_session_and_a_wrong_password_gives_none() {
     let story = story();
     let browser = Browser::start(800, 600);
-    for page in ["", "/calls", "/calls/live", "/calls/019abd00-0000-7000-8000-000000000000/ladder.svg", "/refusals/now"] {
+    for page in ["", "/calls", "/calls/live", "/calls/019abd00-0000-7000-8000-000000000000/ladder.svg", "/refusals/now"]
+    {
         browser.open(&format!("http://{}/console{page}", story.daemon.admin));
         assert!(browser.url().ends_with("/console/login"), "{page} led to {}", browser.url());
     }

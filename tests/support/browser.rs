@@ -72,7 +72,9 @@ impl Browser {
     /// Waits until the page shows this text.
     #[track_caller]
     pub fn until_it_shows(&self, text: &str) -> String {
-        eventually(&format!("{text:?} on the page"), PATIENCE, || Some(self.text()).filter(|shown| shown.contains(text)))
+        eventually(&format!("{text:?} on the page"), PATIENCE, || {
+            Some(self.text()).filter(|shown| shown.contains(text))
+        })
     }
 
     /// Types into the element of this selector.

@@ -7,6 +7,7 @@ pub mod adapters;
 pub mod admin;
 pub mod app;
 pub mod calls;
+pub mod console;
 pub mod credentials;
 pub mod docs;
 pub mod door;
@@ -101,10 +102,10 @@ fn across(
     routes.map(|router| router.options(preflight).layer(cors))
 }
 
-/// What the operator's listener serves: /metrics, /healthz, /readyz, and the admin API with its description. `metrics` renders the
-/// Prometheus text.
+/// What the operator's listener serves: /metrics, /healthz, /readyz, the admin API with its description, and the console. `metrics`
+/// renders the Prometheus text.
 pub fn admin_router(
-    app: Option<Arc<admin::AdminApp>>,
+    console: Option<Arc<console::Console>>,
     health: Arc<Health>,
     metrics: Arc<dyn Fn() -> String + Send + Sync>,
 ) -> Router {
@@ -113,10 +114,11 @@ pub fn admin_router(
         async move { ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text) }
     });
     let seen = health_routes(health).route("/metrics", exposition);
-    let Some(app) = app else { return surround(seen) };
+    let Some(console) = console else { return surround(seen) };
+    let app = Arc::clone(&console.admin);
     let (api, document) = admin::described().split_for_parts();
     let document = openapi::without_null_parameters(document);
-    surround(seen.merge(api.with_state(app)).merge(openapi::routes(&document)))
+    surround(seen.merge(api.with_state(app)).merge(openapi::routes(&document)).merge(console::router(console)))
 }
 
 fn health_routes(health: Arc<Health>) -> Router {

@@ -14,6 +14,7 @@ mod outbox;
 mod queue;
 mod reads;
 mod schema;
+mod search;
 mod seed;
 mod sqlite;
 #[cfg(test)]
@@ -36,6 +37,7 @@ pub use error::StoreError;
 pub use outbox::{
     Delivery, DeliveryFilter, DeliveryId, DeliveryState, Due, MAX_LISTED, OutboxOp, Settlement, TestEvent, Verdict,
 };
+pub use search::{CallSearch, FoundEnded};
 pub use seed::{SeedError, seed_businesses};
 pub use sqlite::{SqliteArchive, SqliteStore, WriterBounds};
 pub use watch::{DirectoryWatch, watch_directory};

@@ -152,7 +152,7 @@ fn bounds(from: Option<Wall>, to: Option<Wall>) -> (i64, i64) {
     (from.map_or(i64::MIN, |at| at.0), to.map_or(i64::MAX, |at| at.0))
 }
 
-fn from_json<T: DeserializeOwned>(table: &'static str, text: &str) -> Result<T, StoreError> {
+pub(super) fn from_json<T: DeserializeOwned>(table: &'static str, text: &str) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|error| StoreError::row(table, error))
 }
 

@@ -25,7 +25,7 @@ use utoipa_axum::routes;
 
 use self::operators::{Operator, Operators};
 use super::app::{Patience, json_content, read_body};
-use super::credentials;
+use super::credentials::{self, Credentials};
 use super::guard::{Attempt, PasswordGuard};
 use super::json::parse;
 use super::openapi::without_null_parameters;
@@ -125,6 +125,12 @@ impl AdminApp {
             return operators.of_session(token, now).ok_or_else(Problem::no_operator);
         }
         let given = credentials::basic(sender).ok().flatten().ok_or_else(Problem::no_operator)?;
+        self.judged(given, sender).await
+    }
+
+    /// Whose name and password these are; behind the guard against guessing.
+    pub async fn judged(&self, given: Credentials, sender: &Sender) -> Result<Operator, Problem> {
+        let (operators, now) = (self.operators.load_full(), (self.clock)());
         // Apart from the names of businesses, which have no space.
         let name = format!("operator {}", given.business);
         let attempt = Attempt { name: &name, business: None, source: sender.source(&[]) };
@@ -200,7 +206,8 @@ impl AdminApp {
         }
     }
 
-    async fn body(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+    /// The whole body, within bounds of size and time.
+    pub async fn body(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
         read_body(self.patience.body, headers, body).await
     }
 }

@@ -84,6 +84,11 @@ impl Operators {
         Ok(Operators { by_name, key: hmac::Key::new(hmac::HMAC_SHA256, secret) })
     }
 
+    /// Nobody can log in.
+    pub fn is_empty(&self) -> bool {
+        self.by_name.is_empty()
+    }
+
     /// The hash of an operator's password.
     pub fn hash(&self, name: &str) -> Option<&PasswordHash> {
         self.by_name.get(name).map(|(hash, _)| hash)

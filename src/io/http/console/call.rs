@@ -39,7 +39,11 @@ struct Now {
 }
 
 /// `GET /console/calls/{id}`
-pub(super) async fn page(State(console): State<Arc<Console>>, Viewer(operator): Viewer, Path(id): Path<String>) -> Response {
+pub(super) async fn page(
+    State(console): State<Arc<Console>>,
+    Viewer(operator): Viewer,
+    Path(id): Path<String>,
+) -> Response {
     let frame = Frame { operator: operator.name, here: "/console/calls" };
     match find(&console, &id).await {
         Ok(view) => {
@@ -100,7 +104,7 @@ fn shown(view: &CallView, now: Wall) -> Now {
     add("Source", Some(view.source.as_str().replace('_', " ")));
     add("Page", view.web_page.as_ref().map(|page| page.url.clone()));
     add("Transferred to", view.transferred_to.as_ref().map(ToString::to_string));
-    add("Recording", view.recording.as_ref().map(|recording| recording.recording_state.as_str().to_owned()));
+    add("Recording", view.recording.as_ref().map(|recording| recording.state.as_str().to_owned()));
     Now {
         state: state(view),
         class: class(view),
@@ -133,7 +137,11 @@ fn plots(view: &CallView, now: Wall) -> Vec<Drawn> {
     let plot = |title: &str, unit, least_top, value: fn(&SampleView) -> Option<f64>| {
         let series = measured.iter().map(|(name, leg)| Series {
             name: name.clone(),
-            points: leg.quality_samples.iter().filter_map(|sample| Some((seconds(sample.at), value(sample)?))).collect(),
+            points: leg
+                .quality_samples
+                .iter()
+                .filter_map(|sample| Some((seconds(sample.at), value(sample)?)))
+                .collect(),
         });
         Drawn::from(Plot { title: title.to_owned(), unit, series: series.collect(), from: to - SHOWN, to, least_top })
     };

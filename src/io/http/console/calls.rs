@@ -93,7 +93,8 @@ async fn show_live(console: &Console, text: Option<String>) -> Result<Rows, Trou
     };
     let now = (console.admin.clock)();
     let all: usize = live.states.iter().map(|(_, count)| count).sum();
-    let note = (live.calls.len() < all && !searched).then(|| format!("The newest {} of {all} live calls.", live.calls.len()));
+    let note =
+        (live.calls.len() < all && !searched).then(|| format!("The newest {} of {all} live calls.", live.calls.len()));
     let cut = live.cut.then(|| "More calls are waiting or live than one look goes through.".to_owned());
     Ok(Rows { note: note.or(cut), rows: live.calls.iter().map(|view| Row::new(view, now)).collect(), next: None })
 }

@@ -58,17 +58,31 @@ impl History {
             least_top,
         };
         vec![
-            over("Live calls", "", 4.0, vec![
-                gauge("live", &ring, |sample| sample.live),
-                gauge("bridged", &ring, |sample| sample.bridged),
-            ]),
-            over("Calls ended a minute", "", 4.0, vec![
-                rate("ended", &ring, |sample| sample.ended),
-                rate("completed", &ring, |sample| sample.completed),
-            ]),
-            over("Opinion score of the worse direction (1 to 4.5)", "", 4.5, vec![mean("score", &ring, |sample| sample.mos, 1.0)]),
+            over(
+                "Live calls",
+                "",
+                4.0,
+                vec![gauge("live", &ring, |sample| sample.live), gauge("bridged", &ring, |sample| sample.bridged)],
+            ),
+            over(
+                "Calls ended a minute",
+                "",
+                4.0,
+                vec![rate("ended", &ring, |sample| sample.ended), rate("completed", &ring, |sample| sample.completed)],
+            ),
+            over(
+                "Opinion score of the worse direction (1 to 4.5)",
+                "",
+                4.5,
+                vec![mean("score", &ring, |sample| sample.mos, 1.0)],
+            ),
             over("Packets lost", " %", 1.0, vec![mean("lost", &ring, |sample| sample.lost, 100.0)]),
-            over("Accepted to customer's INVITE", " ms", 5.0, vec![mean("set-up", &ring, |sample| sample.setup, 1000.0)]),
+            over(
+                "Accepted to customer's INVITE",
+                " ms",
+                5.0,
+                vec![mean("set-up", &ring, |sample| sample.setup, 1000.0)],
+            ),
             over("Refusals a minute", "", 4.0, vec![rate("refused", &ring, |sample| sample.refused)]),
         ]
     }

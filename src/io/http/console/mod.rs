@@ -163,7 +163,9 @@ enum Trouble {
 impl Trouble {
     fn page(self, frame: Frame) -> Response {
         let (status, title, detail) = match self {
-            Trouble::Busy => (StatusCode::SERVICE_UNAVAILABLE, "Busy", "The equipment does not answer in time. Try again."),
+            Trouble::Busy => {
+                (StatusCode::SERVICE_UNAVAILABLE, "Busy", "The equipment does not answer in time. Try again.")
+            }
             Trouble::NoCall => (StatusCode::NOT_FOUND, "No such call", "There is no call of this identifier."),
         };
         html(status, &view::ProblemPage { frame, title, detail })

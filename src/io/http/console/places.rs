@@ -11,6 +11,7 @@ use super::history::refusals as counted;
 use super::view::{Drawn, Fact, Frame};
 use super::{Console, Trouble, Viewer, html};
 use crate::engine::api::{Live, Look, LookFilter, Looked, SwitchView};
+use crate::io::store::Archive;
 use crate::model::{Business, Recording};
 
 #[derive(Template)]

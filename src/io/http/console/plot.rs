@@ -46,20 +46,38 @@ impl Plot {
     pub fn svg(&self) -> String {
         let mut out = String::with_capacity(2048);
         let title = escape(&self.title);
-        let _ = write!(out, "<svg class=\"plot\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title}\"><title>{title}</title>");
+        let _ = write!(
+            out,
+            "<svg class=\"plot\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title}\"><title>{title}</title>"
+        );
         let top = self.top();
         for part in [0.0, 0.5, 1.0] {
             let y = self.y(top * part, top);
-            let _ = write!(out, "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>", WIDTH - RIGHT);
+            let _ = write!(
+                out,
+                "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>",
+                WIDTH - RIGHT
+            );
             let label = number(top * part);
-            let _ = write!(out, "<text class=\"axis\" x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{label}{}</text>", LEFT - 6.0, y + 4.0, self.unit);
+            let _ = write!(
+                out,
+                "<text class=\"axis\" x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{label}{}</text>",
+                LEFT - 6.0,
+                y + 4.0,
+                self.unit
+            );
         }
         self.times(&mut out);
         for (index, series) in self.series.iter().enumerate() {
             self.line(&mut out, index, series, top);
         }
         if self.series.iter().all(|series| series.points.is_empty()) {
-            let _ = write!(out, "<text class=\"axis\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">nothing measured</text>", WIDTH / 2.0, HEIGHT / 2.0);
+            let _ = write!(
+                out,
+                "<text class=\"axis\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">nothing measured</text>",
+                WIDTH / 2.0,
+                HEIGHT / 2.0
+            );
         }
         out.push_str("</svg>");
         out
@@ -74,13 +92,21 @@ impl Plot {
                 ago if ago < 120.0 => format!("{ago:.0} s ago"),
                 ago => format!("{:.0} min ago", ago / 60.0),
             };
-            let _ = write!(out, "<text class=\"axis\" x=\"{x:.1}\" y=\"{}\" text-anchor=\"{anchor}\">{text}</text>", HEIGHT - 6.0);
+            let _ = write!(
+                out,
+                "<text class=\"axis\" x=\"{x:.1}\" y=\"{}\" text-anchor=\"{anchor}\">{text}</text>",
+                HEIGHT - 6.0
+            );
         }
     }
 
     fn line(&self, out: &mut String, index: usize, series: &Series, top: f64) {
-        let shown: Vec<(f64, f64)> =
-            series.points.iter().copied().filter(|(at, value)| *at >= self.from && *at <= self.to && value.is_finite()).collect();
+        let shown: Vec<(f64, f64)> = series
+            .points
+            .iter()
+            .copied()
+            .filter(|(at, value)| *at >= self.from && *at <= self.to && value.is_finite())
+            .collect();
         let steps: Vec<f64> = shown.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
         let usual = median(steps);
         let mut path = String::new();
@@ -124,7 +150,13 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 fn number(value: f64) -> String {
-    if value == 0.0 || value >= 10.0 { format!("{value:.0}") } else if value >= 1.0 { format!("{value:.1}") } else { format!("{value:.2}") }
+    if value == 0.0 || value >= 10.0 {
+        format!("{value:.0}")
+    } else if value >= 1.0 {
+        format!("{value:.1}")
+    } else {
+        format!("{value:.2}")
+    }
 }
 
 fn escape(text: &str) -> String {

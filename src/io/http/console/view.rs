@@ -26,7 +26,7 @@ pub(super) struct Place {
 }
 
 impl Frame {
-    fn places(&self) -> Vec<Place> {
+    pub fn places(&self) -> Vec<Place> {
         let all = [
             ("/console", "Overview"),
             ("/console/calls", "Calls"),
@@ -83,7 +83,7 @@ pub(super) struct LineName<'a> {
 }
 
 impl Drawn {
-    fn names(&self) -> Vec<LineName<'_>> {
+    pub fn names(&self) -> Vec<LineName<'_>> {
         let class = |index: usize| format!("s{}", index % 4);
         self.names.iter().enumerate().map(|(index, name)| LineName { name, class: class(index) }).collect()
     }
