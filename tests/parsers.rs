@@ -25,7 +25,8 @@ const CONFIG: &[u8] = b"[sip]\nlisten = [\"udp:127.0.0.1:5060\"]\n[[switch]]\nna
     prefixes = [\"+1\"]\n";
 
 /// A head, an encrypted key and the rest of a compact JWE, before they are encoded.
-const JWE: &[u8] = b"\x01{\"alg\":\"ECDH-ES\",\"enc\":\"A256GCM\",\"kid\":\"X25519\",\"epk\":{\"kty\":\"OKP\",\"crv\":\"X25519\",\
+const JWE: &[u8] =
+    b"\x01{\"alg\":\"ECDH-ES\",\"enc\":\"A256GCM\",\"kid\":\"X25519\",\"epk\":{\"kty\":\"OKP\",\"crv\":\"X25519\",\
     \"x\":\"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc\"}}\xff\xffnonce-of-12b\xffsealed\xfftag of sixteen b";
 const TOKEN: &[u8] =
     b"k1.1796083260.noncenonce.00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff https://a.example:8443/page?x#y";

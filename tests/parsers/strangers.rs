@@ -77,7 +77,9 @@ pub fn tokens(bytes: &[u8]) {
     // What is signed is taken for this page, and only as it is.
     let signed = page_token::make(&key, &business(), url, NOW + Duration::from_secs(60), "noncenonce");
     assert!(page_token::judge(&signed, &account, &business(), url, NOW).is_ok());
-    assert!(page_token::judge(&format!("{signed}{token}"), &account, &business(), url, NOW).is_err() || token.is_empty());
+    assert!(
+        page_token::judge(&format!("{signed}{token}"), &account, &business(), url, NOW).is_err() || token.is_empty()
+    );
 }
 
 /// Reads and judges a customer's call request, and a wish about a supervisor.

@@ -76,10 +76,7 @@ impl Case<'_> {
         let others = self.representatives.iter().chain(&self.targets).copied().filter(|s| s.answered_at.is_some());
         let (world, wish, record, customer) = (self.world, self.wish, self.record, self.customer);
         let (others, visitors, crashed) = (others.collect(), &self.visitors[..], self.crashed);
-        supervisors::check(
-            &supervisors::Seen { world, wish, record, customer, others, visitors, crashed },
-            blame,
-        );
+        supervisors::check(&supervisors::Seen { world, wish, record, customer, others, visitors, crashed }, blame);
         let others = self.representatives.iter().chain(&self.targets).chain(&self.visitors).copied();
         let others = others.filter(|story| story.answered_at.is_some()).collect();
         consent::check(&consent::Seen { world, record, customer, others }, blame);
@@ -180,7 +177,10 @@ impl Case<'_> {
                 let held = tone == MUSIC_HZ && self.held_by(&[customer], heard.first);
                 if PROMPTS.contains(&tone) && !held {
                     blame(Promise::PromptNeverOverBridge, format!("{} hears {tone} Hz", story.user));
-                } else if !(held || self.visitor(tone) || Some(tone) == self.tone(customer) || self.beeps(customer, tone))
+                } else if !(held
+                    || self.visitor(tone)
+                    || Some(tone) == self.tone(customer)
+                    || self.beeps(customer, tone))
                 {
                     blame(Promise::NoCrosstalk, format!("{} hears {tone} Hz, not the customer's", story.user));
                 }

@@ -94,8 +94,7 @@ impl World {
     /// It holds us, or cannot hear us for another reason of its own.
     fn may_have_missed(&self, story: &Story) -> bool {
         let acts = party(self, story).map(|party| &party.behaviour.talk[..]).unwrap_or_default();
-        let deaf =
-            |act: &Act| matches!(act, Act::Hold | Act::HoldInactive | Act::HoldNull | Act::Vanish | Act::HangUp);
+        let deaf = |act: &Act| matches!(act, Act::Hold | Act::HoldInactive | Act::HoldNull | Act::Vanish | Act::HangUp);
         acts.iter().any(|(_, act)| deaf(act)) && story.ended_at.is_some() || !story.holds.is_empty()
     }
 

@@ -326,9 +326,7 @@ impl Seen<'_> {
             let others = self.others.iter().map(|story| (*story, &[Whisper, Join][..]));
             for (listener, modes) in customers.chain(others) {
                 let periods = self.periods(visitor, modes);
-                let meant = |first, last| {
-                    periods.iter().any(|(from, until)| first >= *from && last <= *until + slack)
-                };
+                let meant = |first, last| periods.iter().any(|(from, until)| first >= *from && last <= *until + slack);
                 if let Some(heard) = listener.hears(tone).find(|heard| !meant(heard.first, heard.last)) {
                     let text = format!("{} hears {} at {:.3}", listener.user, visitor.user, seconds(heard.first));
                     blame(Promise::OnlyWhoMayHears, text);
