@@ -23,6 +23,11 @@ impl Call {
         self.taping == Taping::Told
     }
 
+    /// True when its talk is to be recorded.
+    pub fn tapes(&self) -> bool {
+        self.taping != Taping::Off
+    }
+
     /// True when the talk of the customer with this leg is to be recorded, and may be.
     pub fn may_tape(&self, with: Attempt) -> bool {
         let heard = |attempt| self.leg(attempt).is_some_and(|leg| leg.consent == Consent::Heard);

@@ -23,10 +23,19 @@ pub(super) struct Player {
     /// This clip is encoded here, frame by frame: nobody has made it in this codec yet, or not in this packet time.
     live: bool,
     encoder: Option<Box<Encoder>>,
-    /// The consent message was played to its end, and nobody was told so yet.
-    consented: bool,
+    /// How far the consent message has come.
+    consent: Consent,
     /// Where the loop goes on after what is said in between.
     resume: Option<(Option<Arc<Prompt>>, usize)>,
+}
+
+/// What has become of a consent message.
+#[derive(Default)]
+struct Consent {
+    /// It was played to its end, and nobody was told so yet.
+    said: bool,
+    /// Something of it could not be sent.
+    missed: bool,
 }
 
 impl Player {
@@ -39,7 +48,7 @@ impl Player {
             position: 0,
             live: false,
             encoder: None,
-            consented: false,
+            consent: Consent::default(),
             resume: None,
         }
     }
@@ -55,9 +64,11 @@ impl Player {
         (self.clip, self.position) = (0, 0);
     }
 
-    /// True once after the last of a consent message was handed out.
-    pub(super) fn take_consented(&mut self) -> bool {
-        std::mem::take(&mut self.consented)
+    /// What was filled last was sent, or could not be. Said once after the last of a consent message: whether all of it was.
+    pub(super) fn consented(&mut self, sent: bool) -> Option<bool> {
+        let unsaid = matches!(self.script.once.get(self.clip), Some(Clip::Consent(_))) && self.position > 0;
+        self.consent.missed |= !sent && (unsaid || self.consent.said);
+        self.consent.said.then(|| !std::mem::take(&mut self.consent).missed)
     }
 
     /// Fills a payload of `ms` milliseconds with what comes next and says how long it became; clips follow each other without a
@@ -185,7 +196,7 @@ impl Player {
         // Nobody was told anything by a recording without a sound.
         let said = std::mem::take(&mut self.position) > 0;
         if self.clip < self.script.once.len() {
-            self.consented |= said && matches!(self.script.once.get(self.clip), Some(Clip::Consent(_)));
+            self.consent.said |= said && matches!(self.script.once.get(self.clip), Some(Clip::Consent(_)));
             self.clip += 1;
             self.prompt = None;
         }

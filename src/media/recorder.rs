@@ -47,6 +47,8 @@ pub(super) struct Recorder {
     representative: LegId,
     /// A supervisor whom both hear: its voice stands beside the representative's.
     supervisor: Option<LegId>,
+    /// The customer talks with somebody whom nobody said to record: nothing of that is kept.
+    paused: bool,
     began: Mono,
     /// Moments handed out.
     done: u64,
@@ -81,6 +83,7 @@ impl Recorder {
             customer,
             representative,
             supervisor: None,
+            paused: false,
             began: now,
             done: 0,
             left: Side::default(),
@@ -92,6 +95,7 @@ impl Recorder {
 
     /// Somebody else talks with the customer.
     fn changes(&mut self, representative: LegId) {
+        self.paused = false;
         if self.representative != representative {
             self.representative = representative;
             self.right.decoder = None;
@@ -104,6 +108,9 @@ impl Recorder {
     }
 
     fn hear(&mut self, now: Mono, leg: LegId, voice: &Voice<'_>) {
+        if self.paused {
+            return;
+        }
         let arrival = self.moment(now);
         let side = if leg == self.customer {
             &mut self.left
@@ -210,6 +217,13 @@ impl Shard {
         }
         let make = || Box::new(Recorder::new(now, customer, representative));
         self.recorders.entry(customer.call).or_insert_with(make).changes(representative);
+    }
+
+    /// The customer talks with this one. With another than before nothing is recorded until that is said.
+    pub(super) fn recorded_talk_goes_to(&mut self, customer: LegId, representative: LegId) {
+        if let Some(recorder) = self.recorders.get_mut(&customer.call) {
+            recorder.paused = recorder.representative != representative;
+        }
     }
 
     /// A supervisor is heard by both from now on, or is not: what the customer hears is recorded, whispers are not.

@@ -360,6 +360,7 @@ impl Shard {
     }
 
     fn bridge(&mut self, now: Mono, a: LegId, b: LegId) {
+        self.recorded_talk_goes_to(a, b);
         let (Some(a), Some(b)) = (self.slot(a), self.slot(b)) else { return };
         if a == b {
             return;
@@ -454,8 +455,8 @@ impl Shard {
             self.events.push_back(Event::PlayEnded { leg: leg.id });
             return;
         };
-        if player.take_consented() {
-            self.events.push_back(Event::ConsentSaid { leg: leg.id, heard: target.is_some() });
+        if let Some(heard) = player.consented(target.is_some()) {
+            self.events.push_back(Event::ConsentSaid { leg: leg.id, heard });
         }
         // The beat is counted from the first frame as it was really sent.
         let beat = if leg.sender.begins() { now } else { at };

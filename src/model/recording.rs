@@ -24,8 +24,10 @@ pub enum RecordingState {
     Making,
     /// The talk is over, and nothing was known to be missing.
     Made,
-    /// Something is missing: the disk failed, or was too slow.
+    /// Something is missing: the disk failed or was too slow, or a party of a part of the talk had not heard the consent message.
     Incomplete,
+    /// Nothing was recorded, though it was to be: somebody who talked had not heard the consent message whole.
+    Untold,
 }
 
 impl RecordingState {
@@ -35,6 +37,7 @@ impl RecordingState {
             RecordingState::Making => "making",
             RecordingState::Made => "made",
             RecordingState::Incomplete => "incomplete",
+            RecordingState::Untold => "untold",
         }
     }
 }
@@ -43,9 +46,9 @@ impl RecordingState {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = Recording)]
 pub struct RecordingView {
-    /// What its file's name begins with; absent while it is made.
+    /// What its file's name begins with; absent while it is made, and where there is none.
     pub name: Option<String>,
-    /// Whole seconds from the first bridge to the end of the customer's leg; absent while it is made.
+    /// Whole seconds from the first bridge to the end of the customer's leg; absent while it is made, and where there is none.
     pub seconds: Option<u64>,
     /// How it stands.
     pub state: RecordingState,

@@ -54,8 +54,8 @@ use registrar::Register;
 pub use behaviour::{Act, AnswerWith, Behaviour, Codecs, OnCancel, Sound, Then};
 pub use greeting::{BEEP_HZ, Greeting};
 pub use registrar::{Binding, OnOptions, Registrar, RegistrarFlaw};
-pub use sound::{Law, tone_frame, tone_of};
-pub use story::{Digit, Ending, Fault, Heard, Story, Violation};
+pub use sound::{Law, tone_frame, tone_of, voices_of};
+pub use story::{Digit, Ending, Fault, Heard, Story, Violation, VoiceHeard};
 
 /// How a phone is set up.
 #[derive(Clone, Debug)]

@@ -99,10 +99,38 @@ pub(super) fn chord_frame(tones: &[u16], law: Law) -> [u8; FRAME] {
 
 /// The one steady tone that carries most of a frame's energy, if any, as a multiple of 50 Hz up to 3.6 kHz.
 pub fn tone_of(payload: &[u8], law: Law) -> Option<u16> {
+    voices_of(payload, law).sole()
+}
+
+/// Most voices of a frame that are told apart.
+pub const VOICES: usize = 4;
+
+/// The steady tones of a frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Voices {
+    found: [Option<u16>; VOICES],
+    sole: bool,
+}
+
+impl Voices {
+    /// The one that carries most of it.
+    pub fn sole(&self) -> Option<u16> {
+        self.found[0].filter(|_| self.sole)
+    }
+
+    /// Every one that carries a good part of it, the lowest first, unless one of them carries most.
+    pub fn all(&self) -> impl Iterator<Item = u16> {
+        self.found.into_iter().flatten()
+    }
+}
+
+/// The steady tones that are added up in a frame, as multiples of 50 Hz up to 3.6 kHz.
+pub fn voices_of(payload: &[u8], law: Law) -> Voices {
     let samples: Vec<f64> = payload.iter().map(|b| f64::from(law.decode(*b))).collect();
     let energy: f64 = samples.iter().map(|s| s * s).sum();
+    let mut voices = Voices::default();
     if samples.len() < FRAME / 2 || energy / (samples.len() as f64) < 100.0 * 100.0 {
-        return None;
+        return voices;
     }
     // Goertzel; a pure tone gives |X|² = energy · n / 2.
     let share = |hz: u16| {
@@ -110,7 +138,18 @@ pub fn tone_of(payload: &[u8], law: Law) -> Option<u16> {
         let (a, b) = samples.iter().fold((0.0, 0.0), |(a, b), s| (s + k * a - b, a));
         (a * a + b * b - k * a * b) * 2.0 / (energy * samples.len() as f64)
     };
-    (2..=72).map(|n| n * TONE_STEP_HZ).find(|hz| share(*hz) > 0.6)
+    for hz in (2..=72).map(|n| n * TONE_STEP_HZ) {
+        let share = share(hz);
+        if share > 0.6 {
+            return Voices { found: [Some(hz), None, None, None], sole: true };
+        }
+        if share > 0.2
+            && let Some(free) = voices.found.iter_mut().find(|place| place.is_none())
+        {
+            *free = Some(hz);
+        }
+    }
+    voices
 }
 
 /// One RTP packet, borrowed.
@@ -180,6 +219,16 @@ mod tests {
                 assert_eq!(tone_of(&tone_frame(hz, law), law), Some(hz));
             }
             assert_eq!(tone_of(&tone_frame(0, law), law), None);
+        }
+    }
+
+    #[test]
+    fn voices_that_are_added_up_are_told_apart() {
+        for law in [Law::Mu, Law::A] {
+            let heard = |tones: &[u16]| voices_of(&chord_frame(tones, law), law);
+            assert_eq!(heard(&[1000, 1550]).all().collect::<Vec<_>>(), [1000, 1550]);
+            assert_eq!(heard(&[1550, 1000, 2050]).all().collect::<Vec<_>>(), [1000, 1550, 2050]);
+            assert_eq!((heard(&[1000, 2000]).sole(), heard(&[2000]).sole()), (None, Some(2000)));
         }
     }
 

@@ -1,6 +1,8 @@
 //! What a phone tells afterwards: each call's story as it was seen from outside, and the violations it saw. Owns only facts;
 //! whether they keep a promise is for the reader (simulator, bench, demo).
 
+use std::time::Duration;
+
 use crate::clock::Mono;
 
 /// One call as this phone lived it.
@@ -26,6 +28,8 @@ pub struct Story {
     pub rtp_port: Option<u16>,
     /// What was heard, in order.
     pub heard: Vec<Heard>,
+    /// Which voices were in it, also where several were added up, in the order of their beginnings.
+    pub voices: Vec<VoiceHeard>,
     /// RTP packets taken.
     pub rtp_received: u64,
     /// RTP packets that the sequence numbers say were lost.
@@ -101,6 +105,25 @@ pub struct Heard {
     pub packets: u32,
 }
 
+/// A stretch of one voice, a steady tone, alone or among others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct VoiceHeard {
+    /// The tone in Hz.
+    pub hz: u16,
+    /// Arrival of its first packet.
+    pub first: Mono,
+    /// Arrival of its last packet.
+    pub last: Mono,
+    /// Its packets.
+    pub packets: u32,
+}
+
+/// A voice that is away for longer than this begins anew.
+const GAP: Duration = Duration::from_millis(100);
+
+/// Most stretches of voices that are kept: speech has new ones with every frame.
+const MAX_VOICES: usize = 1_000;
+
 /// Something the peer did wrong.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Violation {
@@ -173,6 +196,7 @@ impl Story {
             ending: None,
             rtp_port: None,
             heard: Vec::new(),
+            voices: Vec::new(),
             rtp_received: 0,
             rtp_lost: 0,
             reports: 0,
@@ -204,6 +228,26 @@ impl Story {
     /// When this tone was first heard.
     pub fn first_heard(&self, tone: u16) -> Option<Mono> {
         self.heard.iter().find(|h| h.tone == Some(tone)).map(|h| h.first)
+    }
+
+    /// This voice is in a packet, alone or among others.
+    pub(super) fn hears_voice(&mut self, now: Mono, hz: u16) {
+        let room = self.voices.len() < MAX_VOICES;
+        match self.voices.iter_mut().rev().find(|voice| voice.hz == hz) {
+            Some(voice) if now.since(voice.last) <= GAP => {
+                voice.last = now;
+                voice.packets += 1;
+            }
+            _ if room => {
+                self.voices.push(VoiceHeard { hz, first: now, last: now, packets: 1 });
+            }
+            _ => {}
+        }
+    }
+
+    /// The stretches in which this voice was heard, alone or among others.
+    pub fn hears(&self, hz: u16) -> impl Iterator<Item = &VoiceHeard> {
+        self.voices.iter().filter(move |voice| voice.hz == hz)
     }
 
     /// When this tone was last heard.

@@ -11,7 +11,7 @@ use super::behaviour::Sound;
 use super::call::Call;
 use super::digits::Keypad;
 use super::session::{Flow, Session};
-use super::sound::{FRAME, Law, Packet, tone_frame, tone_of};
+use super::sound::{FRAME, Law, Packet, Voices, tone_frame, voices_of};
 use super::story::{Digit, Fault, Heard, Story};
 use super::{Desk, Due, PhoneMove, PhoneOutput};
 use crate::clock::Mono;
@@ -44,7 +44,7 @@ struct Ear {
     highest: u32,
     highest_timestamp: u32,
     last_payload: Vec<u8>,
-    last_tone: Option<u16>,
+    last_voices: Voices,
 }
 
 impl Voice {
@@ -265,9 +265,11 @@ impl Call {
         if ear.last_payload != payload {
             ear.last_payload.clear();
             ear.last_payload.extend_from_slice(payload);
-            ear.last_tone = tone_of(payload, voice.law);
+            ear.last_voices = voices_of(payload, voice.law);
         }
-        let (tone, now) = (ear.last_tone, desk.now);
+        let (voices, now) = (ear.last_voices, desk.now);
+        let tone = voices.sole();
+        voices.all().for_each(|hz| self.story.hears_voice(now, hz));
         match self.story.heard.last_mut() {
             Some(heard) if heard.tone == tone => {
                 heard.last = now;

@@ -3,6 +3,8 @@
 
 #[path = "sip.rs"]
 mod sip;
+#[path = "strangers.rs"]
+mod strangers;
 
 use callbridge::audio::codec::{Decoder, LONGEST_MS, Rate};
 use callbridge::clock::Wall;
@@ -13,6 +15,7 @@ use callbridge::sdp::{self, Codec, LocalMedia, LocalSrtp};
 use callbridge::{config, rtp};
 
 pub use sip::{sip_message, sip_stream};
+pub use strangers::{call_request, jwe, ports, srtp, tokens};
 
 /// Takes the bytes as an offer, and as an answer to ours.
 pub fn sdp(body: &[u8]) {

@@ -4,14 +4,16 @@
 use std::time::Duration;
 
 use callbridge::clock::Mono;
-use callbridge::model::{CallRecord, Outcome, RepresentativeGate};
+use callbridge::model::{CallRecord, Outcome, RepresentativeGate, Taping};
 use callbridge::phone::{Act, BEEP_HZ, Ending, Sound, Story};
 
+use crate::consent;
 use crate::gates;
 use crate::machines::{self, Seen};
-use crate::media::{GATE_HZ, MUSIC_HZ, PROMPTS, WHISPER_HZ};
+use crate::media::{CONSENT_HZ, GATE_HZ, MUSIC_HZ, PROMPTS, WHISPER_HZ};
 use crate::model;
 use crate::promises::{Blame, GRACE, Promise, crash_during, party};
+use crate::supervisors;
 use crate::world::{Who, World};
 
 /// A sound is heard within this.
@@ -26,6 +28,8 @@ pub struct Case<'w> {
     representatives: Vec<&'w Story>,
     /// To whom the customer was, or was to be, transferred.
     targets: Vec<&'w Story>,
+    /// Of supervisors.
+    visitors: Vec<&'w Story>,
     crashed: bool,
 }
 
@@ -44,11 +48,13 @@ pub fn cases(world: &World) -> Vec<Case<'_>> {
         let customers = of(|who| if let Who::Customer(w) = who { Some(w) } else { None });
         let representatives = of(|who| if let Who::Representative(w, _) = who { Some(w) } else { None });
         let targets = of(|who| if let Who::Target(w, _) = who { Some(w) } else { None });
-        let crashed = customers.iter().chain(&representatives).chain(&targets).any(|s| crash_during(world, s));
+        let visitors = of(|who| if let Who::Supervisor(w, _) = who { Some(w) } else { None });
+        let all = customers.iter().chain(&representatives).chain(&targets).chain(&visitors);
+        let crashed = all.copied().any(|s| crash_during(world, s));
         // What was said at a switch that was given up is not what became of the call.
         let lasts = |story: &&&Story| !world.roads.superseded(&story.call_id);
         let customer = customers.iter().rfind(lasts).or(customers.last()).copied();
-        cases.push(Case { world, wish, record, customer, representatives, targets, crashed });
+        cases.push(Case { world, wish, record, customer, representatives, targets, visitors, crashed });
     }
     cases
 }
@@ -67,6 +73,13 @@ impl Case<'_> {
             let (record, representatives) = (self.record, &self.representatives[..]);
             machines::check(&Seen { world: self.world, wish: self.plan(), record, customer, representatives }, blame);
         }
+        let others = self.representatives.iter().chain(&self.targets).copied().filter(|s| s.answered_at.is_some());
+        let (world, wish, record, customer) = (self.world, self.wish, self.record, self.customer);
+        let (others, visitors, crashed) = (others.collect(), &self.visitors[..], self.crashed);
+        supervisors::check(&supervisors::Seen { world, wish, record, customer, others, visitors, crashed }, blame);
+        let others = self.representatives.iter().chain(&self.targets).chain(&self.visitors).copied();
+        let others = others.filter(|story| story.answered_at.is_some()).collect();
+        consent::check(&consent::Seen { world, record, customer, others }, blame);
         if let Some(expected) = model::expected(&self.world.plan, self.plan()).filter(|_| self.predictable())
             && expected != self.record.outcome
         {
@@ -109,17 +122,18 @@ impl Case<'_> {
     }
 
     fn tone(&self, story: &Story) -> Option<u16> {
-        match party(self.world, story)?.behaviour.sound {
-            Sound::Tone(hz) => Some(hz),
-            Sound::Greets(greeting) => greeting.then,
-            Sound::Silence | Sound::Nothing => None,
-        }
+        tone(self.world, story)
     }
 
     /// A machine that nobody looks for is put through with its greeting: its beep is its own sound.
     fn beeps(&self, story: &Story, tone: u16) -> bool {
         let sound = party(self.world, story).map(|party| party.behaviour.sound);
         tone == BEEP_HZ && matches!(sound, Some(Sound::Greets(greeting)) if greeting.beeps)
+    }
+
+    /// A supervisor's voice; who may hear it is judged elsewhere.
+    fn visitor(&self, tone: u16) -> bool {
+        self.visitors.iter().any(|story| self.tone(story) == Some(tone))
     }
 
     fn sounds(&self, blame: Blame<'_>) {
@@ -138,27 +152,36 @@ impl Case<'_> {
                 blame(Promise::PromptNeverOverBridge, text);
             }
             talked |= voices.contains(&tone);
-            if !PROMPTS.contains(&tone) && !voices.contains(&tone) {
+            if !PROMPTS.contains(&tone) && !voices.contains(&tone) && !self.visitor(tone) {
                 blame(Promise::NoCrosstalk, format!("{} hears {tone} Hz, nobody's of this call", customer.user));
             }
         }
         let first = customer.heard.iter().find_map(|h| h.tone);
-        let expected = if gates.customer { GATE_HZ } else { machines::connecting(self.plan().language) };
+        let tells = self.world.plan.taping == Taping::Told;
+        let expected = match (gates.customer, tells) {
+            (true, _) => GATE_HZ,
+            (false, true) => CONSENT_HZ,
+            (false, false) => machines::connecting(self.plan().language),
+        };
         if talked && self.calm() && first != Some(expected) {
             blame(Promise::PromptFirst, format!("{} heard first {first:?}", customer.user));
         }
         for story in others() {
-            let mut at_gate = gates.representative != RepresentativeGate::Off;
+            let mut at_gate = gates.representative != RepresentativeGate::Off || tells;
             for heard in &story.heard {
                 let Some(tone) = heard.tone else { continue };
-                if tone == WHISPER_HZ && at_gate {
+                if (tone == WHISPER_HZ || tells && tone == CONSENT_HZ) && at_gate {
                     continue;
                 }
                 at_gate = false;
                 let held = tone == MUSIC_HZ && self.held_by(&[customer], heard.first);
                 if PROMPTS.contains(&tone) && !held {
                     blame(Promise::PromptNeverOverBridge, format!("{} hears {tone} Hz", story.user));
-                } else if !held && Some(tone) != self.tone(customer) && !self.beeps(customer, tone) {
+                } else if !(held
+                    || self.visitor(tone)
+                    || Some(tone) == self.tone(customer)
+                    || self.beeps(customer, tone))
+                {
                     blame(Promise::NoCrosstalk, format!("{} hears {tone} Hz, not the customer's", story.user));
                 }
             }
@@ -228,7 +251,7 @@ impl Case<'_> {
         if presses(customer) {
             return;
         }
-        for story in self.representatives.iter().chain(&self.targets) {
+        for story in self.representatives.iter().chain(&self.targets).chain(&self.visitors) {
             let Some(party) = party(self.world, story) else { continue };
             let (wanted, heard) = (party.extension.as_deref().unwrap_or_default(), story.dialled());
             let mut left = wanted.chars();
@@ -266,7 +289,7 @@ impl Case<'_> {
         let name =
             number(&self.record.representative.as_ref().filter(|_| self.record.bridged_at.is_some())?.to_string());
         // At a gate it is up to the representative.
-        if self.world.plan.gates.representative != RepresentativeGate::Off {
+        if self.world.plan.gates.representative != RepresentativeGate::Off || self.world.plan.taping == Taping::Told {
             return None;
         }
         // The last one: of those before, another switch took over.
@@ -292,7 +315,8 @@ impl Case<'_> {
             RepresentativeGate::Off => Duration::ZERO,
             RepresentativeGate::Whisper | RepresentativeGate::Accept => gates::WHISPER,
         };
-        let dialling = told + party(self.world, representative).map_or(Duration::ZERO, |p| p.dialling());
+        let consent = if self.world.plan.taping == Taping::Told { consent::CONSENT } else { Duration::ZERO };
+        let dialling = told + consent + party(self.world, representative).map_or(Duration::ZERO, |p| p.dialling());
         let long = end.min(customer_end).since(joined) > Duration::from_millis(200) + dialling;
         if !self.calm() || !bridged || !long || !plain(customer) || !plain(representative) {
             return;
@@ -301,7 +325,7 @@ impl Case<'_> {
             let begins = party(self.world, speaks).map(|p| machines::speaks_from(&p.behaviour)).unwrap_or_default();
             let begun = speaks.answered_at.is_some_and(|at| end.min(customer_end) > at + begins + WHILE);
             if let Some(tone) = self.tone(speaks).filter(|_| begins.is_zero() || begun)
-                && hears.first_heard(tone).is_none()
+                && hears.hears(tone).next().is_none()
             {
                 blame(Promise::VoicesCross, format!("{} never heard {} ({tone} Hz)", hears.user, speaks.user));
             }
@@ -367,8 +391,10 @@ impl Case<'_> {
         };
         let customers: Vec<&Story> = self.customer.into_iter().collect();
         let others: Vec<&Story> = self.representatives.iter().chain(&self.targets).copied().collect();
-        let most = [of(&customers), of(&others)];
-        let billed = [self.record.customer_billable_seconds, self.record.representative_billable_seconds];
+        let most = [of(&customers), of(&others), of(&self.visitors)];
+        let record = self.record;
+        let representatives = record.representative_billable_seconds;
+        let billed = [record.customer_billable_seconds, representatives, record.supervisor_billable_seconds];
         for (billed, most) in billed.into_iter().zip(most) {
             if billed > most {
                 blame(Promise::BilledAtMostTalked, format!("wish {}: {billed} s billed, at most {most} s", self.wish));
@@ -379,6 +405,15 @@ impl Case<'_> {
     fn rounded(&self, talked: Duration) -> u64 {
         let (increment, minimum) = self.world.plan.tariff;
         (talked.as_millis() as u64).div_ceil(1000).max(u64::from(minimum)).next_multiple_of(u64::from(increment))
+    }
+}
+
+/// What a phone sends when it has greeted.
+pub fn tone(world: &World, story: &Story) -> Option<u16> {
+    match party(world, story)?.behaviour.sound {
+        Sound::Tone(hz) => Some(hz),
+        Sound::Greets(greeting) => greeting.then,
+        Sound::Silence | Sound::Nothing => None,
     }
 }
 

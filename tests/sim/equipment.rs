@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use callbridge::engine::Engine;
-use callbridge::engine::api::{Input, Output, StoreOp};
+use callbridge::engine::api::{Input, Notice, Output, StoreOp};
 use callbridge::media::api::Command;
-use callbridge::model::{LegId, SipTransport, Tariff};
+use callbridge::model::{CallState, LegId, SipTransport, Tariff};
 use rand::rngs::StdRng;
 use rand::{Rng, RngCore, SeedableRng};
 
@@ -32,7 +32,7 @@ impl World {
             minimum_seconds: self.plan.tariff.1,
             ..Tariff::default()
         };
-        engine.handle(now, Input::Directory(Arc::new(directory(tariff, self.plan.gates))));
+        engine.handle(now, Input::Directory(Arc::new(directory(tariff, self.plan.gates, self.plan.taping))));
         let (mut open, mut last_alive) = self.store.restart();
         let began = |call: &callbridge::model::StoredCall| call.progress.started_at.is_some();
         self.dialled_before =
@@ -126,6 +126,7 @@ impl World {
                     self.roads.released(self.now, *leg, (&self.plan.topology, &self.present));
                     self.off_the_road();
                 }
+                self.judge_consent(&command);
                 answers.extend(self.media.command(self.now, command).map(Told::Media));
                 self.hear_media();
             }
@@ -139,7 +140,12 @@ impl World {
             }
             Output::Reply { to, reply } => self.reply(to, reply),
             Output::Prepare(_) | Output::Sources(_) | Output::Drained => {}
-            Output::Notice(notice) => self.note(|| format!("notice {notice:?}")),
+            Output::Notice(notice) => {
+                self.note(|| format!("notice {notice:?}"));
+                if let Notice::State { call, to: CallState::Bridged, .. } = notice {
+                    self.bridged(call);
+                }
+            }
         }
     }
 
@@ -185,6 +191,7 @@ impl World {
     }
 
     pub(crate) fn hear_media(&mut self) {
+        self.take_recordings();
         while let Some(event) = self.media.poll_event() {
             if self.planted.hears(&event) {
                 self.note(|| format!("media says {event:?}"));

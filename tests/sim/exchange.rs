@@ -61,7 +61,8 @@ impl World {
         if self.trace.is_some()
             && let PhoneMove::Hears(tone) = what
         {
-            let sound = crate::ladders::sound(tone);
+            let sound = self.phones[index].1.story(call).and_then(|story| crate::ladders::chorus(story, self.now));
+            let sound = sound.unwrap_or_else(|| crate::ladders::sound(tone));
             self.ladder_line(&format!("{:<14}   hears {sound}", crate::ladders::name(who)));
         }
         if what == PhoneMove::Invited {
@@ -77,6 +78,7 @@ impl World {
                 Some(Who::Customer(_)) => {}
                 Some(Who::Representative(wish, _)) => self.representative_dialled(wish, &user),
                 Some(Who::Target(wish, _)) => self.target_dialled(wish, &user),
+                Some(Who::Supervisor(wish, visit)) => self.supervisor_dialled(wish, visit, &user),
             }
         }
     }

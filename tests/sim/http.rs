@@ -67,6 +67,7 @@ impl World {
             }
             (Some(Asked::Delete(_)), Reply::Deleted(_) | Reply::AlreadyEnded) => {}
             (Some(Asked::Get(_)), Reply::Call(_)) => {}
+            (Some(Asked::Supervise(wish, visit, step)), reply) if self.supervised(wish, visit, step, &reply) => {}
             (asked, reply) => {
                 self.blame(Promise::RequestsAreAnswered, format!("{asked:?} was answered by {reply:?}"));
             }
@@ -78,6 +79,7 @@ impl World {
             return;
         }
         self.fates[wish].calls.push(call);
+        self.expect_visits(wish);
         if let Some(after) = self.plan.wishes[wish].delete {
             self.after(after, Event::Delete(wish, call));
         }

@@ -4,10 +4,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use callbridge::phone::{Act, AnswerWith, Behaviour, OnCancel, Then};
+use callbridge::clock::Mono;
+use callbridge::phone::{Act, AnswerWith, Behaviour, OnCancel, Story, Then, VoiceHeard};
 
 use crate::machines::LANGUAGES;
-use crate::media::{CONNECTING_HZ, GATE_HZ, MACHINE_HZ, MUSIC_HZ, STILL_HZ, UNAVAILABLE_HZ, WHISPER_HZ};
+use crate::media::{CONNECTING_HZ, CONSENT_HZ, GATE_HZ, MACHINE_HZ, MUSIC_HZ, STILL_HZ, UNAVAILABLE_HZ, WHISPER_HZ};
 use crate::plan::Plan;
 use crate::planted::Bug;
 use crate::promises;
@@ -19,6 +20,7 @@ pub fn name(who: Option<Who>) -> String {
         Some(Who::Customer(_)) => "customer".to_owned(),
         Some(Who::Representative(_, place)) => format!("rep {}", place + 1),
         Some(Who::Target(_, place)) => format!("new party {}", place + 1),
+        Some(Who::Supervisor(..)) => "supervisor".to_owned(),
         None => "stranger".to_owned(),
     }
 }
@@ -30,15 +32,26 @@ pub fn sound(tone: Option<u16>) -> String {
         Some(UNAVAILABLE_HZ) => "the second message".to_owned(),
         Some(MUSIC_HZ) => "hold music".to_owned(),
         Some(GATE_HZ) => "press 1".to_owned(),
+        Some(CONSENT_HZ) => "that it is recorded".to_owned(),
         Some(WHISPER_HZ) => "who calls".to_owned(),
         Some(MACHINE_HZ) => "the word to a machine".to_owned(),
         Some(STILL_HZ) => "still in line".to_owned(),
         Some(hz) if let Some((tag, _)) = LANGUAGES.iter().find(|(_, own)| *own == hz) => format!("the message ({tag})"),
         Some(hz) if hz >= 3000 => "the new party".to_owned(),
         Some(hz) if hz >= 2000 => "the representative".to_owned(),
+        Some(hz) if hz >= 1500 => "the supervisor".to_owned(),
         Some(_) => "the customer".to_owned(),
         None => "silence".to_owned(),
     }
+}
+
+/// The voices that are added up in what is heard now, where there are several.
+pub fn chorus(story: &Story, now: Mono) -> Option<String> {
+    let voice = |heard: &&VoiceHeard| heard.last == now && (1000..3400).contains(&heard.hz);
+    let mut voices: Vec<u16> = story.voices.iter().filter(voice).map(|heard| heard.hz).collect();
+    voices.sort_unstable();
+    let names: Vec<String> = voices.into_iter().map(|hz| sound(Some(hz))).collect();
+    (names.len() > 1).then(|| names.join(" and "))
 }
 
 fn ms(millis: u64) -> Duration {
@@ -140,6 +153,9 @@ pub fn ladder(plan: Plan) -> String {
         record.representative_billable_seconds,
         record.detail
     ));
+    if let Some(recording) = &record.recording {
+        text.push_str(&format!("recording {}\n", recording.state.as_str()));
+    }
     text
 }
 
@@ -149,6 +165,7 @@ pub fn compare() -> Vec<String> {
     let update = std::env::var_os("UPDATE_LADDERS").is_some();
     let mut wrong = Vec::new();
     let more = crate::stories::of_carriers().into_iter().chain(crate::gates::scenarios());
+    let more = more.chain(crate::supervisors::scenarios()).chain(crate::consent::scenarios());
     for (name, plan) in scenarios().into_iter().chain(more).chain(crate::machines::scenarios()) {
         let text = ladder(plan);
         let file = folder.join(format!("{name}.txt"));

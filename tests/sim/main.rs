@@ -6,6 +6,7 @@
 //! * `UPDATE_LADDERS=1` rewrites docs/ladders, the table of planted bugs in its README too.
 
 mod case;
+mod consent;
 mod equipment;
 mod exchange;
 mod gates;
@@ -25,6 +26,7 @@ mod setup;
 mod store;
 mod stories;
 mod streams;
+mod supervisors;
 mod table;
 mod topology;
 mod turns;
@@ -50,7 +52,9 @@ const BUG_SEEDS: u64 = 2_000;
 fn run(seed: u64, prompts: &Arc<dyn Prompts>, bug: Bug) -> Vec<Broken> {
     let mut world = World::new(Plan::draw(seed), Arc::clone(prompts), bug, false);
     let rested = world.run();
-    promises::check(&world, rested)
+    let mut broken = promises::check(&world, rested);
+    supervisors::unchanged(&world, bug, &mut broken);
+    broken
 }
 
 fn number(variable: &str) -> Option<u64> {
@@ -121,7 +125,8 @@ fn one_seed() {
     let seed = number("SIM_SEED").unwrap_or(1);
     let mut world = World::new(Plan::draw(seed), media::tones(), Bug::None, true);
     let rested = world.run();
-    let broken = promises::check(&world, rested);
+    let mut broken = promises::check(&world, rested);
+    supervisors::unchanged(&world, Bug::None, &mut broken);
     println!("{:#?}", world.plan);
     println!("{}", world.trace.take().unwrap_or_default().join("\n"));
     for (call, kept) in world.store.all_kept() {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use callbridge::audio::Prompt;
 use callbridge::clock::Mono;
 use callbridge::media::api::{Clip, Command, Event, OpenError, Prompts};
-use callbridge::media::{Half, Outgoing, Settings, Shard, Slot};
+use callbridge::media::{Half, Outgoing, Recorded, Settings, Shard, Slot};
 use callbridge::model::LegId;
 use callbridge::phone::{Law, tone_frame};
 
@@ -27,7 +27,7 @@ pub const WHISPER_HZ: u16 = 400;
 /// What a machine is told.
 pub const MACHINE_HZ: u16 = 500;
 /// Both are told that they are recorded.
-pub const CONSENT_HZ: u16 = 700;
+pub const CONSENT_HZ: u16 = 850;
 /// To whoever holds for long.
 pub const STILL_HZ: u16 = 600;
 /// Everything that the equipment says itself.
@@ -44,7 +44,7 @@ pub const PROMPTS: [u16; 10] = [
     machines::LANGUAGES[1].1,
 ];
 /// Frames of each.
-const FRAMES: usize = 30;
+pub const FRAMES: usize = 30;
 
 struct Tones(BTreeMap<u16, Arc<Prompt>>);
 
@@ -152,6 +152,11 @@ impl Media {
     /// What media has to say.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.shard.poll_event()
+    }
+
+    /// The next piece of a recording.
+    pub fn poll_recorded(&mut self) -> Option<Recorded> {
+        self.shard.poll_recorded()
     }
 
     /// Ports held.

@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
-use callbridge::model::{Outcome, RepresentativeGate};
+use callbridge::model::{Outcome, RepresentativeGate, Taping};
 use callbridge::phone::manners::ReliableFlaw;
 use callbridge::phone::{Act, AnswerWith, Behaviour, Ending, Sound, Story, Then};
 
+use crate::consent::CONSENT;
 use crate::gates;
 use crate::machines::{self, Met};
 use crate::manners::{Upset, upset};
@@ -181,6 +182,10 @@ fn reached(plan: &Plan, party: &Party) -> Gate {
         RepresentativeGate::Off => Gate::Opens(arrives),
         RepresentativeGate::Whisper => Gate::Opens(arrives + gates::WHISPER),
         RepresentativeGate::Accept => gate(plan, party, arrives),
+    };
+    let reached = match reached {
+        Gate::Opens(at) if plan.taping == Taping::Told => Gate::Opens(at + CONSENT),
+        other => other,
     };
     let (Gate::Opens(at) | Gate::Declines(at) | Gate::Closes(at)) = reached else { return reached };
     if leaves_before(party, at) { Gate::Unclear } else { reached }

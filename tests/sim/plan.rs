@@ -4,16 +4,18 @@
 use std::time::Duration;
 
 use callbridge::call::CallLimits;
-use callbridge::model::{self, Codec, Gates, Language, MachineTimes, Trunk};
+use callbridge::model::{self, Codec, Gates, Language, MachineTimes, Taping, Trunk};
 use callbridge::phone::{Act, AnswerWith, Behaviour, Codecs, OnCancel, Sound, Then};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use crate::consent;
 use crate::gates;
 use crate::machines;
 use crate::manners;
 use crate::network::Weather;
 use crate::streams;
+use crate::supervisors::{self, Visit};
 use crate::topology::{self, Topology};
 
 /// The equipment's SIP address.
@@ -90,12 +92,15 @@ pub struct Wish {
     pub again: Option<Duration>,
     /// In which language its parties are spoken to.
     pub language: Option<Language>,
+    /// Who is to listen to its talk, whisper or join.
+    pub supervisors: Vec<Visit>,
 }
 
 impl Wish {
     /// Everybody it may reach.
     pub fn parties(&self) -> impl Iterator<Item = &Party> {
-        [&self.customer].into_iter().chain(&self.elsewhere).chain(&self.representatives).chain(&self.targets)
+        let named = [&self.customer].into_iter().chain(&self.elsewhere).chain(&self.representatives);
+        named.chain(&self.targets).chain(self.supervisors.iter().map(|visit| &visit.party))
     }
 }
 
@@ -123,6 +128,8 @@ pub struct Plan {
     pub seed: u64,
     /// What the business wants its parties to be asked.
     pub gates: Gates,
+    /// Whether talks are recorded, and their parties told.
+    pub taping: Taping,
     /// RTP ports of the equipment.
     pub ports: u16,
     /// The switches.
@@ -182,10 +189,16 @@ impl Plan {
             gates = gates::draw(&mut StdRng::seed_from_u64(seed ^ 0x6a7e_0131), &mut wishes);
             let mut speech = StdRng::seed_from_u64(seed ^ 0x6d61_6368);
             machines::draw(&mut speech, &mut wishes, &mut gates, &mut limits);
+            supervisors::draw(&mut StdRng::seed_from_u64(seed ^ 0x7375_7065), &mut wishes);
         }
+        let taping = match long {
+            true => Taping::Off,
+            false => consent::draw(&mut StdRng::seed_from_u64(seed ^ 0x7461_7065)),
+        };
         Plan {
             seed,
             gates,
+            taping,
             ports,
             topology,
             limits,
@@ -212,11 +225,13 @@ impl Plan {
             get: None,
             again: None,
             language: None,
+            supervisors: Vec::new(),
         };
         let faults = Faults { store_delay: Duration::from_millis(1), ..Faults::default() };
         Plan {
             seed: 0,
             gates: Gates::default(),
+            taping: Taping::Off,
             ports: 64,
             topology: Topology::plain(true),
             limits: LIMITS,
@@ -294,6 +309,7 @@ pub fn draw_wish(rng: &mut StdRng, n: u16, until: Duration) -> Wish {
         get: some(rng, 0.2, 8_000),
         again: some(rng, 0.1, 3_000),
         language: None,
+        supervisors: Vec::new(),
     }
 }
 

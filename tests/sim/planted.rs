@@ -2,9 +2,11 @@
 //! the equipment would. Production code knows nothing of them. Each must be caught by a named promise.
 
 mod carrier;
+mod consent;
 mod lines;
 mod machines;
 mod roads;
+mod supervisors;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -179,6 +181,32 @@ pub enum Bug {
     AnotherInviteAfterALoss,
     /// A connection that could not be made is asked for again at once, and again.
     ConnectsInATightRow,
+    /// Nobody hangs a supervisor up.
+    SupervisorLeftBehind,
+    /// A supervisor is dialled and then left alone.
+    SupervisorNeverSeated,
+    /// Whoever listens is heard by both.
+    ListenerHeard,
+    /// A whisper goes to the customer.
+    WhisperToTheCustomer,
+    /// A supervisor's mode stays as it was.
+    ModeChangeLost,
+    /// A supervisor who goes ends the talk.
+    SupervisorEndsTheTalk,
+    /// A supervisor's leg is billed as a representative's.
+    SupervisorBilledAsRepresentative,
+    /// The consent message is not played, and taken for heard.
+    ConsentAssumed,
+    /// A representative is recorded while it is told that it will be.
+    RecordedFromTheAnswer,
+    /// A representative is joined with the customer before it was told.
+    BridgedUntold,
+    /// A talk that is to be recorded is not.
+    RecordLost,
+    /// The customer is recorded on the right.
+    SidesSwapped,
+    /// A talk that was not recorded is said to be kept.
+    SaidToBeKept,
     /// A registration is never refreshed.
     RegisteredOnce,
     /// A refused REGISTER is repeated after a second.
@@ -266,6 +294,19 @@ impl Bug {
         (Bug::AnswerOnAnotherConnection, Promise::AnswersFollowTheirConnection),
         (Bug::AnotherInviteAfterALoss, Promise::ProperSip),
         (Bug::ConnectsInATightRow, Promise::ConnectionsAreSpared),
+        (Bug::SupervisorLeftBehind, Promise::SupervisorsLeaveWithTheTalk),
+        (Bug::SupervisorNeverSeated, Promise::SupervisorsTakePart),
+        (Bug::ListenerHeard, Promise::OnlyWhoMayHears),
+        (Bug::WhisperToTheCustomer, Promise::OnlyWhoMayHears),
+        (Bug::ModeChangeLost, Promise::OnlyWhoMayHears),
+        (Bug::SupervisorEndsTheTalk, Promise::SupervisorsChangeNothing),
+        (Bug::SupervisorBilledAsRepresentative, Promise::SupervisorsAreBilledAsSuch),
+        (Bug::ConsentAssumed, Promise::NobodyIsRecordedUntold),
+        (Bug::RecordedFromTheAnswer, Promise::NobodyIsRecordedUntold),
+        (Bug::BridgedUntold, Promise::ToldBeforeTheTalk),
+        (Bug::RecordLost, Promise::TheRecordSaysWhatIsKept),
+        (Bug::SidesSwapped, Promise::TheRecordingHoldsTheTalk),
+        (Bug::SaidToBeKept, Promise::TheRecordSaysWhatIsKept),
         (Bug::RegisteredOnce, Promise::RegistrationsAreKept),
         (Bug::RegisterHammers, Promise::RegistrationsAreKept),
     ];
@@ -290,6 +331,7 @@ pub struct Planted {
     doubled: BTreeSet<CallId>,
     roads: roads::Memory,
     lines: lines::Memory,
+    supervisors: supervisors::Memory,
     /// What the engine puts out so much later, out of turn.
     pub later: Vec<(Duration, Output)>,
 }
@@ -307,6 +349,7 @@ impl Planted {
             doubled: BTreeSet::new(),
             roads: roads::Memory::default(),
             lines: lines::Memory::default(),
+            supervisors: supervisors::Memory::default(),
             later: Vec::new(),
         }
     }
@@ -323,6 +366,9 @@ impl Planted {
     }
 
     fn send(&mut self, output: Output) -> Vec<Output> {
+        if !supervisors::sends(self, &output) {
+            return vec![];
+        }
         let Output::Send { to, bytes, note } = &output else { return vec![output] };
         let request = note.way == Way::Out && note.status.is_none();
         let leg = note.leg;
@@ -374,6 +420,12 @@ impl Planted {
         let out = |commands: Vec<Command>| (commands.into_iter().map(Output::Media).collect(), vec![]);
         if let Some(instead) = machines::instead(self.bug, &command) {
             return out(instead);
+        }
+        if let Some(instead) = supervisors::instead(self, &command) {
+            return instead;
+        }
+        if let Some(instead) = consent::instead(self.bug, &command) {
+            return instead;
         }
         match (self.bug, command) {
             (Bug::LeakedPort, Command::Close { leg }) if leg.attempt > 0 => {
@@ -456,6 +508,13 @@ impl Planted {
                     other => other,
                 };
                 (keep(StoreOp::Finish { record, attempts }), vec![])
+            }
+            (Bug::SaidToBeKept, StoreOp::Finish { mut record, attempts }) => {
+                consent::said_to_be_kept(&mut record.recording);
+                (keep(StoreOp::Finish { record, attempts }), vec![])
+            }
+            (Bug::SupervisorBilledAsRepresentative, StoreOp::Finish { record, attempts }) => {
+                (keep(supervisors::mistaken(record, attempts)), vec![])
             }
             (_, op) => (keep(op), vec![]),
         }

@@ -99,6 +99,26 @@ pub enum Promise {
     MachinesAreLeftAMessage,
     /// Whoever holds for long is told so.
     WhoHoldsIsTold,
+    /// Nobody is dialled as a supervisor unasked, or where nobody talks.
+    SupervisorsOnlyToATalk,
+    /// A supervisor's leg never outlives the talk.
+    SupervisorsLeaveWithTheTalk,
+    /// Who listens is heard by nobody, who whispers by the representative only.
+    OnlyWhoMayHears,
+    /// A supervisor hears both, and is heard by whom it speaks to.
+    SupervisorsTakePart,
+    /// A supervisor's time is recorded and billed as a supervisor's.
+    SupervisorsAreBilledAsSuch,
+    /// Supervisors change nothing of a call but their own legs.
+    SupervisorsChangeNothing,
+    /// Both have heard the consent message whole before anything of their talk is recorded.
+    NobodyIsRecordedUntold,
+    /// Both are told that they are recorded before they talk.
+    ToldBeforeTheTalk,
+    /// The record says whether the talk is kept, and why not.
+    TheRecordSaysWhatIsKept,
+    /// A recording holds what both said to each other, each on its side, and nothing else.
+    TheRecordingHoldsTheTalk,
     /// In a calm world each call comes to what the model says.
     ModelAgrees,
 }
@@ -221,6 +241,10 @@ fn violations(world: &World, story: &Story, blame: Blame<'_>) {
         if !always && (crash_during(world, story) || crooked) {
             continue;
         }
+        // A call that was left before a word of it was heard is cancelled at its first word, and that word acknowledged behind it.
+        if violation.fault == Fault::Prack && world.roads.given_up(&story.call_id) {
+            continue;
+        }
         let promise = match violation.fault {
             Fault::RtpEarly | Fault::RtpLate | Fault::RtpBroken | Fault::RtpForeign => Promise::ProperRtp,
             Fault::Prack => Promise::PrackedOnce,
@@ -261,5 +285,6 @@ pub fn party<'w>(world: &'w World, story: &Story) -> Option<&'w Party> {
         }
         Who::Representative(wish, place) => world.plan.wishes.get(wish)?.representatives.get(place)?,
         Who::Target(wish, place) => world.plan.wishes.get(wish)?.targets.get(place)?,
+        Who::Supervisor(wish, place) => &world.plan.wishes.get(wish)?.supervisors.get(place)?.party,
     })
 }

@@ -115,6 +115,11 @@ impl Roads {
         leg.and_then(|tries| tries.last()).is_some_and(|last| last != call_id)
     }
 
+    /// The Call-ID of the last try of a leg.
+    pub fn call_id_of(&self, leg: LegId) -> Option<&str> {
+        self.legs.get(&leg)?.last().map(String::as_str)
+    }
+
     /// Nobody wants this call any more.
     pub fn over(&mut self, call: CallId) {
         self.over.insert(call);

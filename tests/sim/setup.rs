@@ -11,7 +11,8 @@ use callbridge::engine::EngineConfig;
 use callbridge::model::business::PasswordHash;
 use callbridge::model::trunk::Registration;
 use callbridge::model::{
-    Business, BusinessId, Directory, Gates, SipTransport, SwitchAddress, Tariff, Trunk, Webhook, WebhookSecret,
+    Business, BusinessId, Directory, Gates, Recording, SipTransport, SwitchAddress, Taping, Tariff, Trunk, Webhook,
+    WebhookSecret,
 };
 use callbridge::phone::{Phone, PhoneConfig, Registrar};
 use callbridge::routing::Switch;
@@ -40,10 +41,11 @@ pub fn business() -> BusinessId {
     "abc".parse().expect("a constant")
 }
 
-pub fn directory(tariff: Tariff, gates: Gates) -> Directory {
+pub fn directory(tariff: Tariff, gates: Gates, taping: Taping) -> Directory {
     let webhook = Webhook::new("https://example.com/".parse().expect("a URL"), WebhookSecret::new([1; 32]));
     let account = Business::new(business(), "ABC", PasswordHash(String::new()));
-    let business = Business { tariff, gates, webhook: Some(webhook), ..account };
+    let recording = if taping == Taping::Off { Recording::OnRequest } else { Recording::Always };
+    let business = Business { tariff, gates, recording, webhook: Some(webhook), ..account };
     Directory { businesses: [(business.id.clone(), Arc::new(business))].into() }
 }
 
@@ -89,7 +91,7 @@ pub fn engine_config(plan: &Plan, present: &Present) -> EngineConfig {
     EngineConfig {
         strays_per_second: 1_000,
         stir: None,
-        consent: false,
+        consent: plan.taping == Taping::Told,
         sip: locals(plan),
         user_agent: "callbridge".to_owned(),
         limits: plan.limits,
@@ -146,6 +148,9 @@ pub fn whose(plan: &Plan) -> BTreeMap<String, Who> {
         }
         for (t, party) in wish.targets.iter().enumerate() {
             whose.insert(party.number.clone(), Who::Target(w, t));
+        }
+        for (v, visit) in wish.supervisors.iter().enumerate() {
+            whose.insert(visit.party.number.clone(), Who::Supervisor(w, v));
         }
     }
     whose

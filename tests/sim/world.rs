@@ -17,6 +17,7 @@ use callbridge::sip::api::Loss;
 use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
 
+use crate::consent::Tapes;
 use crate::lines::{LineEvent, Lines};
 use crate::media::Media;
 use crate::plan::{EQUIPMENT, Plan};
@@ -25,6 +26,7 @@ use crate::promises::{Broken, Promise};
 use crate::roads::Roads;
 use crate::setup::{EPOCH, EQUIPMENT_RTP, address, business, phones, whose};
 use crate::store::Store;
+use crate::supervisors::{Step, Visits};
 use crate::turns::Present;
 
 /// What can happen.
@@ -47,6 +49,8 @@ pub(crate) enum Event {
     Delete(usize, CallId),
     /// GET for a wish.
     Get(usize, CallId),
+    /// Something is asked about a supervisor of a wish.
+    Supervise(usize, usize, Step),
     /// The equipment comes up again.
     Restart,
     /// A planted bug puts this out now.
@@ -67,6 +71,7 @@ pub(crate) enum Asked {
     Post(usize),
     Delete(usize),
     Get(usize),
+    Supervise(usize, usize, Step),
 }
 
 /// What became of a wish at the HTTP interface.
@@ -80,6 +85,8 @@ pub struct Fate {
     pub refused: Option<String>,
     /// A DELETE was sent.
     pub deleted: bool,
+    /// Its supervisors.
+    pub visits: Visits,
 }
 
 /// Whose phone rings at a number.
@@ -91,6 +98,8 @@ pub enum Who {
     Representative(usize, usize),
     /// Somebody whom the customer of a wish is to be transferred to, by place.
     Target(usize, usize),
+    /// A supervisor of a wish, by place.
+    Supervisor(usize, usize),
 }
 
 /// A running world.
@@ -133,6 +142,8 @@ pub struct World {
     events: BTreeMap<u64, Event>,
     pub(crate) rng: StdRng,
     pub(crate) prompts: Arc<dyn Prompts>,
+    /// What was recorded.
+    pub(crate) tapes: Tapes,
     pub(crate) planted: Planted,
     pub(crate) faulty: bool,
     shift: i64,
@@ -176,6 +187,7 @@ impl World {
             events: BTreeMap::new(),
             rng,
             prompts,
+            tapes: Tapes::new(),
             planted: Planted::new(bug),
             faulty,
             shift: 0,
@@ -327,6 +339,7 @@ impl World {
                 let reply = self.ask(Asked::Get(wish));
                 self.tell_engine(Input::Get { reply, business: business(), call });
             }
+            Event::Supervise(wish, visit, step) => self.supervise(wish, visit, step),
             Event::Late(output) => self.perform(*output, &mut VecDeque::new()),
             Event::Restart => self.start_engine(),
             Event::Resolved(switch) => self.resolved(switch),

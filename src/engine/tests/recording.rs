@@ -3,7 +3,7 @@
 use super::*;
 use crate::engine::api::Refusal;
 use crate::media::api::{Clip, Script};
-use crate::model::{LegId, Recording, RecordingState, Voice};
+use crate::model::{LegId, Recording, RecordingState, RecordingView, Voice};
 
 impl Rig {
     fn account(&mut self, recording: Recording) {
@@ -156,4 +156,36 @@ fn a_whisper_and_the_consent_message_are_one_script() {
     rig.talk_asking(true);
     rig.joined();
     assert!(matches!(rig.scripts(1)[0].once[..], [Clip::Whisper(_), Clip::Consent(_)]));
+}
+
+/// Both answer; the consent message is said to both, and each heard it or not.
+fn consented(rig: &mut Rig, heard: [bool; 2]) {
+    let leg = |rig: &Rig, attempt| LegId { call: rig.last.unwrap(), attempt };
+    for (attempt, heard) in (0..).zip(heard) {
+        let (to, invite) = rig.next("INVITE");
+        rig.accept(&to, &invite);
+        let leg = leg(rig, attempt);
+        rig.give(Input::Media(Event::ConsentSaid { leg, heard }));
+    }
+    let representative = leg(rig, 1);
+    rig.give(Input::Media(Event::PlayEnded { leg: representative }));
+}
+
+#[test]
+fn a_recording_that_was_asked_for_and_is_absent_is_explained_in_call_and_record() {
+    for heard in [[true, false], [false, true], [false, false]] {
+        let mut rig = Rig::of(EngineConfig { consent: true, ..config(vec![switch("ssp", 1)]) });
+        rig.talk_asking(true);
+        consented(&mut rig, heard);
+        let untold = RecordingView { name: None, seconds: None, state: RecordingState::Untold };
+        assert_eq!((rig.records(), rig.shown().recording), (0, Some(untold.clone())));
+        let call = rig.last.unwrap();
+        rig.give(Input::RecordingFailed(call));
+        rig.delete();
+        for _ in 0..2 {
+            let (to, bye) = rig.next("BYE");
+            rig.answer(&to, &bye, 200, "");
+        }
+        assert_eq!(rig.records[0].recording, Some(untold));
+    }
 }

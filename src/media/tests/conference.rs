@@ -8,7 +8,7 @@ const SUPERVISOR_HZ: f64 = 2500.0;
 
 impl Stage {
     /// A third phone, which is not in the talk yet.
-    fn third(&mut self, codec: Codec) {
+    pub(super) fn third(&mut self, codec: Codec) {
         let slot = self.shard.open(leg(2)).unwrap();
         let plan = plan(4010, codec);
         let from = plan.remote;

@@ -202,6 +202,42 @@ fn a_consent_message_to_somebody_who_holds_us_was_not_heard() {
 }
 
 #[test]
+fn a_consent_message_of_which_a_part_could_not_be_sent_was_not_heard() {
+    for (from, until) in [(0, 300), (100, 300), (300, 600)] {
+        let mut stage = Stage::new([Codec::Pcmu; 2]);
+        let direction = |send| MediaPlan { direction: Direction { send, receive: true }, ..plan(4000, Codec::Pcmu) };
+        stage.tell(Command::Agree { leg: leg(0), plan: direction(from > 0) });
+        stage.tell(Command::Play { leg: leg(0), script: consent_then(None) });
+        stage.run(from, &[]);
+        stage.tell(Command::Agree { leg: leg(0), plan: direction(false) });
+        stage.run(until - from, &[]);
+        stage.tell(Command::Agree { leg: leg(0), plan: direction(true) });
+        stage.run(1_000, &[]);
+        let said = |heard| stage.count(|event| *event == Event::ConsentSaid { leg: leg(0), heard });
+        assert_eq!((said(true), said(false)), (0, 1), "held from {from} to {until} ms");
+    }
+}
+
+#[test]
+fn a_talk_that_goes_to_somebody_else_is_recorded_only_once_that_is_said() {
+    let mut stage = Stage::new([Codec::Pcmu; 2]);
+    stage.third(Codec::Pcmu);
+    stage.record();
+    stage.run(1_000, &[0, 1]);
+    stage.tell(Command::Bridge { a: leg(0), b: leg(2) });
+    stage.run(1_000, &[0, 2]);
+    stage.tell(Command::Bridge { a: leg(0), b: leg(1) });
+    stage.tell(Command::Record { a: leg(0), b: leg(1) });
+    stage.run(1_000, &[0, 1]);
+    let tape = stage.hang_up();
+    let loud = |side: &[i16], from: usize, to: usize| side[from..to].iter().any(|sample| sample.abs() > 1_000);
+    for side in [&tape.left, &tape.right] {
+        assert!(loud(side, 400, 7_600) && loud(side, 16_800, 23_200));
+        assert!(!loud(side, 8_400, 15_600), "nobody was asked whether this may be kept");
+    }
+}
+
+#[test]
 fn a_consent_message_that_is_cut_was_not_said() {
     let mut stage = Stage::new([Codec::Pcmu; 2]);
     stage.tell(Command::Play { leg: leg(0), script: consent_then(None) });
