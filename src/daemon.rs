@@ -26,6 +26,7 @@ use crate::io::http::adapters::{ArchivePort, OutboxOf};
 use crate::io::http::door::Door;
 use crate::io::http::events::Followers;
 use crate::io::http::server::{Server, ServerLimits};
+use crate::io::http::token::Tokens;
 use crate::io::http::{App, Health, Patience, Phase, admin_router, router};
 use crate::io::jose::Encryption;
 use crate::io::logs::{self, CallLog};
@@ -176,6 +177,7 @@ impl Daemon {
         let health = Arc::new(Health::default());
         let tls = config.http.tls.as_ref().map(ServerTls::load).transpose().map_err(part)?;
         let encryption = Arc::new(ArcSwap::from_pointee(Encryption::load(&config.encryption).map_err(part)?));
+        let secret = store.secret().map_err(part)?;
         let app = App {
             engine: Arc::new(engine.clone()),
             store: Arc::new(ArchivePort(Arc::clone(&store) as Arc<dyn Archive>)),
@@ -184,11 +186,13 @@ impl Daemon {
             encryption: Arc::clone(&encryption),
             recordings: talks(&config),
             verifier: Verifier::new(VerifierLimits::default()).map_err(part)?,
+            tokens: Tokens::new(&secret),
+            sinks: Arc::new(webhooks.judge()),
             health: Arc::clone(&health),
             clock: wall,
             patience: Patience::default(),
             followers: Followers::default(),
-            door: Door::new(&store.secret().map_err(part)?, config.http.trusted_proxies.clone()).map_err(part)?,
+            door: Door::new(&secret, config.http.trusted_proxies.clone()).map_err(part)?,
         };
         let (stop_http, stopped) = watch::channel(false);
         let gauges = scrape(&metrics, &engine, &media);

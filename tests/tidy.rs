@@ -52,6 +52,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "routing::Failure",
             "access::direct",
             "access::follow",
+            "access::grant",
             "access::page_token",
             "access::work",
         ],

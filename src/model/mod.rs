@@ -2,6 +2,7 @@
 //! validation; refuses behaviour, time and I/O.
 
 pub mod business;
+pub mod click_to_dial;
 pub mod codec;
 pub mod digits;
 pub mod direct;
@@ -27,6 +28,7 @@ pub mod trunk;
 pub mod webhook;
 
 pub use business::{Business, Directory, Limits, Recording, Voice};
+pub use click_to_dial::{ClickToDial, Sink};
 pub use codec::{Codec, Codecs};
 pub use digits::{Digits, Key};
 pub use direct::{CallSource, Direct, DirectRequest};

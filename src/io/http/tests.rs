@@ -144,6 +144,8 @@ async fn world(replies: impl IntoIterator<Item = Reply>) -> World {
         encryption: Arc::default(),
         recordings: crate::io::recordings::Talks::new(std::path::Path::new("/nowhere")),
         verifier: Verifier::new(VerifierLimits { cost: CHEAP, ..VerifierLimits::default() }).unwrap(),
+        tokens: token::Tokens::new(&[7; 32]),
+        sinks: Arc::new(|_| Ok(())),
         health: health.clone(),
         clock: now,
         followers: Default::default(),
@@ -182,6 +184,7 @@ fn call(n: u8) -> CallView {
         source: Default::default(),
         web_page: None,
         note: None,
+        record: false,
         wait: None,
     }
 }

@@ -14,6 +14,7 @@ mod queue;
 mod reads;
 mod schema;
 mod seed;
+mod sinks;
 mod sqlite;
 #[cfg(test)]
 mod tests;
@@ -32,7 +33,8 @@ use crate::model::{AttemptRecord, Business, BusinessId, CallId, CallRecord, Call
 pub use bell::Bell;
 pub use error::StoreError;
 pub use outbox::{
-    Delivery, DeliveryFilter, DeliveryId, DeliveryState, Due, MAX_LISTED, OutboxOp, Settlement, TestEvent, Verdict,
+    Delivery, DeliveryFilter, DeliveryId, DeliveryState, Due, MAX_LISTED, OutboxOp, Outlet, Settlement, TestEvent,
+    Verdict, Way,
 };
 pub use seed::{SeedError, seed_businesses};
 pub use sqlite::{SqliteArchive, SqliteStore, WriterBounds};
