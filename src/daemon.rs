@@ -42,6 +42,7 @@ use crate::io::telemetry::{self, Metrics};
 use crate::io::tls::ServerTls;
 use crate::io::webhooks::{Means, Webhooks};
 use crate::media::api::Prompts;
+use crate::model::Directory;
 use crate::routing::Switch;
 use crate::sip::api::{Locals, RefusedWhy};
 
@@ -177,23 +178,7 @@ impl Daemon {
         let health = Arc::new(Health::default());
         let tls = config.http.tls.as_ref().map(ServerTls::load).transpose().map_err(part)?;
         let encryption = Arc::new(ArcSwap::from_pointee(Encryption::load(&config.encryption).map_err(part)?));
-        let secret = store.secret().map_err(part)?;
-        let app = App {
-            engine: Arc::new(engine.clone()),
-            store: Arc::new(ArchivePort(Arc::clone(&store) as Arc<dyn Archive>)),
-            outbox: Arc::new(OutboxOf(Arc::clone(&store))),
-            directory: accounts,
-            encryption: Arc::clone(&encryption),
-            recordings: talks(&config),
-            verifier: Verifier::new(VerifierLimits::default()).map_err(part)?,
-            tokens: Tokens::new(&secret),
-            sinks: Arc::new(webhooks.judge()),
-            health: Arc::clone(&health),
-            clock: wall,
-            patience: Patience::default(),
-            followers: Followers::default(),
-            door: Door::new(&secret, config.http.trusted_proxies.clone()).map_err(part)?,
-        };
+        let app = app(&config, &engine, &store, accounts, &encryption, &webhooks, &health)?;
         let (stop_http, stopped) = watch::channel(false);
         let gauges = scrape(&metrics, &engine, &media);
         let api = listen("HTTP", config.http.listen, tls.clone(), router(Arc::new(app))).await?;
@@ -297,6 +282,35 @@ impl Daemon {
         });
         let _ended = joined.await;
     }
+}
+
+/// What the API's handlers share.
+fn app(
+    config: &Config,
+    engine: &EngineHandle,
+    store: &Arc<SqliteStore>,
+    accounts: Arc<ArcSwap<Directory>>,
+    encryption: &Arc<ArcSwap<Encryption>>,
+    webhooks: &Webhooks,
+    health: &Arc<Health>,
+) -> Result<App, DaemonError> {
+    let secret = store.secret().map_err(part)?;
+    Ok(App {
+        engine: Arc::new(engine.clone()),
+        store: Arc::new(ArchivePort(Arc::clone(store) as Arc<dyn Archive>)),
+        outbox: Arc::new(OutboxOf(Arc::clone(store))),
+        directory: accounts,
+        encryption: Arc::clone(encryption),
+        recordings: talks(config),
+        verifier: Verifier::new(VerifierLimits::default()).map_err(part)?,
+        tokens: Tokens::new(&secret),
+        sinks: Arc::new(webhooks.judge()),
+        health: Arc::clone(health),
+        clock: wall,
+        patience: Patience::default(),
+        followers: Followers::default(),
+        door: Door::new(&secret, config.http.trusted_proxies.clone()).map_err(part)?,
+    })
 }
 
 /// Runs the daemon until SIGTERM or SIGINT; reloads at SIGHUP. The one `ready` line goes to stderr.

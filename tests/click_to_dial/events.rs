@@ -151,9 +151,8 @@ fn a_sink_that_is_down_is_told_everything_in_order_after_a_crash_too_and_a_fault
         (stage.ask("GET", &path, None).json()["status"] == "callingCaller").then_some(())
     });
     stage.daemon.kill();
-    stage.daemon.restart();
     let receiver = Receiver::start(address);
-    receiver.answers([Manner::status(500)]);
+    stage.daemon.restart();
     let told = until_over(&receiver, &stage.judge, &id, RETRIES);
     assert_eq!(states(&told), ["initiating", "callingCaller", "failed"]);
     assert_eq!(stage.ask("GET", &path, None).json()["status"], "failed");

@@ -215,10 +215,11 @@ struct Asked {
 }
 
 impl Asked {
-    /// Unknown parameters are ignored, and none may stand twice (RFC 6749 §3.2).
+    /// Unknown parameters are ignored, and none of the known ones may stand twice (RFC 6749 §3.2).
     fn read(body: &[u8]) -> Result<Asked, Denied> {
         let mut fields: BTreeMap<String, String> = BTreeMap::new();
-        for (name, value) in form_urlencoded::parse(body) {
+        let known = |name: &str| ["grant_type", "scope", "client_id", "client_secret"].contains(&name);
+        for (name, value) in form_urlencoded::parse(body).filter(|(name, _)| known(name)) {
             if fields.insert(name.into_owned(), value.into_owned()).is_some() {
                 return Err(Denied::request("a parameter is given twice"));
             }

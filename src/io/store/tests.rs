@@ -328,7 +328,8 @@ fn events_of_a_store_from_before_the_sinks_are_still_on_their_way_to_the_webhook
     let old = rusqlite::Connection::open(&path).unwrap();
     schema::MIGRATIONS.iter().take(4).for_each(|step| old.execute_batch(step).unwrap());
     old.pragma_update(None, "user_version", 4).unwrap();
-    let row = "INSERT INTO outbox (business_id, subject, sequence, kind, created_at, since, due_at, state, attempts, body)
+    let row =
+        "INSERT INTO outbox (business_id, subject, sequence, kind, created_at, since, due_at, state, attempts, body)
                VALUES ('abc', ?1, ?2, 'call.ended', 5, 5, 5, ?3, 2, '{}')";
     for (sequence, state) in [(2, 0), (6, 1)] {
         old.execute(row, rusqlite::params![[7u8; 16], sequence, state]).unwrap();
