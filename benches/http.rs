@@ -58,6 +58,7 @@ impl EnginePort for Instantly {
             source: Default::default(),
             web_page: None,
             note: None,
+            record: false,
             wait: None,
         };
         Box::pin(async move { Reply::Accepted(Box::new(view)) })

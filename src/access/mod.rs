@@ -3,6 +3,7 @@
 
 pub mod direct;
 pub mod follow;
+pub mod grant;
 pub mod guessing;
 pub mod page_token;
 pub mod session;

@@ -16,6 +16,7 @@ mod reads;
 mod schema;
 mod search;
 mod seed;
+mod sinks;
 mod sqlite;
 #[cfg(test)]
 mod tests;
@@ -35,7 +36,8 @@ pub use audit::{AuditFilter, MAX_AUDIT_LISTED, NumberedEntry};
 pub use bell::Bell;
 pub use error::StoreError;
 pub use outbox::{
-    Delivery, DeliveryFilter, DeliveryId, DeliveryState, Due, MAX_LISTED, OutboxOp, Settlement, TestEvent, Verdict,
+    Delivery, DeliveryFilter, DeliveryId, DeliveryState, Due, MAX_LISTED, OutboxOp, Outlet, Settlement, TestEvent,
+    Verdict, Way,
 };
 pub use search::{CallSearch, FoundEnded};
 pub use seed::{SeedError, seed_businesses};
