@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use zeroize::Zeroizing;
 
 use super::direct::{self, DirectArgs};
+use super::limits::LimitArgs;
 use super::webhook::{self, WebhookArgs};
 use super::{CliError, ConfigArgs, archive, store_folder};
 use crate::config::{self, Config};
@@ -17,7 +18,7 @@ use crate::io::store::Archive;
 use crate::model::business::PasswordHash;
 use crate::model::business::spoken_text;
 use crate::model::{
-    Business, BusinessId, Currency, Direct, Endpoint, Gates, Language, Limits, MachinePolicy, Recording,
+    Business, BusinessId, Currency, Direct, Endpoint, Gates, Guard, Language, Limits, MachinePolicy, Recording,
     RepresentativeGate, Tariff, Voice,
 };
 
@@ -91,15 +92,6 @@ struct PasswordArgs {
 /// What an account has besides its name and password.
 #[derive(Args, Debug)]
 struct AccountArgs {
-    /// Calls alive at once [new: 100]
-    #[arg(long, value_name = "N")]
-    max_concurrent: Option<u32>,
-    /// Messages a second [new: 50]
-    #[arg(long, value_name = "N")]
-    max_per_second: Option<u32>,
-    /// Calls waiting for their desired contact time [new: 10000]
-    #[arg(long, value_name = "N")]
-    max_scheduled: Option<u32>,
     /// A number it may show to customers and representatives; repeat for more, the first is its default
     #[arg(long, value_name = "NUMBER", value_parser = Endpoint::parse)]
     caller_id: Vec<Endpoint>,
@@ -169,20 +161,14 @@ struct AccountArgs {
     #[arg(long, value_name = "CODE")]
     currency: Option<Currency>,
     #[command(flatten)]
+    limits: LimitArgs,
+    #[command(flatten)]
     direct: DirectArgs,
     #[command(flatten)]
     webhook: WebhookArgs,
 }
 
 impl AccountArgs {
-    fn limits(&self, old: Limits) -> Limits {
-        Limits {
-            max_concurrent: self.max_concurrent.unwrap_or(old.max_concurrent),
-            max_per_second: self.max_per_second.unwrap_or(old.max_per_second),
-            max_scheduled: self.max_scheduled.unwrap_or(old.max_scheduled),
-        }
-    }
-
     fn gates(&self, old: Gates) -> Gates {
         Gates {
             customer: self.customer_gate.unwrap_or(old.customer),
@@ -259,7 +245,8 @@ fn add(args: &AddArgs) -> Result<(), CliError> {
     let (direct, secret) = args.account.direct.direct(Direct::default())?;
     let business = Business {
         direct,
-        limits: args.account.limits(Limits::default()),
+        limits: args.account.limits.limits(Limits::default()),
+        guard: args.account.limits.guard(Guard::default())?,
         tariff: args.account.tariff(Tariff::default()),
         caller_ids: args.account.caller_id.clone(),
         recording: args.account.recording.unwrap_or_default(),
@@ -306,7 +293,8 @@ fn change(args: &ChangeArgs) -> Result<(), CliError> {
     let business = Business {
         direct,
         name: args.name.as_deref().map_or_else(|| Ok(old.name.clone()), name)?,
-        limits: args.account.limits(old.limits),
+        limits: args.account.limits.limits(old.limits),
+        guard: args.account.limits.guard(old.guard.clone())?,
         tariff: args.account.tariff(old.tariff),
         caller_ids,
         recording: args.account.recording.unwrap_or(old.recording),
@@ -339,6 +327,8 @@ fn show(args: &OneArgs) -> Result<(), CliError> {
         "name": business.name,
         "enabled": business.enabled,
         "limits": business.limits,
+        "destinations": business.guard.destinations,
+        "quiet_hours": business.guard.quiet,
         "tariff": business.tariff,
         "caller_ids": business.caller_ids,
         "recording": business.recording,

@@ -10,6 +10,7 @@ mod cdr;
 mod check;
 mod direct;
 mod keys;
+mod limits;
 mod webhook;
 mod webhooks;
 

@@ -8,7 +8,7 @@ use super::reader::{At, Reader, Section};
 use super::{BusinessSeed, SeedPassword};
 use crate::model::business::PasswordHash;
 use crate::model::business::spoken_text;
-use crate::model::{BusinessId, Endpoint, Gates, Language, Limits, Recording, RepresentativeGate, Tariff, Voice};
+use crate::model::{BusinessId, Endpoint, Gates, Language, Recording, RepresentativeGate, Tariff, Voice};
 
 /// A price of a million units a minute: beyond it, something else was meant.
 const MAX_PRICE: i64 = 1_000_000_000_000;
@@ -70,7 +70,8 @@ fn business(reader: &mut Reader, mut section: Section<'_>, seen: &mut Seen) -> O
         seen.check(reader, &key, &At { place: place.clone(), value: value.to_string() });
     }
     let password = password(reader, &mut section);
-    let limits = limits(reader, &mut section);
+    let limits = super::limits::limits(reader, &mut section);
+    let guard = super::limits::guard(reader, &mut section);
     let tariff = tariff(reader, &mut section);
     let caller_ids = caller_ids(reader, &mut section);
     let gates = gates(reader, &mut section);
@@ -82,7 +83,20 @@ fn business(reader: &mut Reader, mut section: Section<'_>, seen: &mut Seen) -> O
     let webhook = super::webhooks::webhook(reader, &mut section);
     section.finish(reader);
     let (id, name, password) = (id?.value, name?.value, password?);
-    Some(BusinessSeed { id, name, password, limits, tariff, caller_ids, recording, gates, voice, direct, webhook })
+    Some(BusinessSeed {
+        id,
+        name,
+        password,
+        limits,
+        tariff,
+        caller_ids,
+        recording,
+        gates,
+        voice,
+        direct,
+        webhook,
+        guard,
+    })
 }
 
 fn password(reader: &mut Reader, section: &mut Section<'_>) -> Option<SeedPassword> {
@@ -99,16 +113,6 @@ fn password(reader: &mut Reader, section: &mut Section<'_>) -> Option<SeedPasswo
         _ => {}
     }
     hash.map(|at| SeedPassword::Hash(at.value)).or_else(|| file.map(|at| SeedPassword::File(at.value)))
-}
-
-fn limits(reader: &mut Reader, section: &mut Section<'_>) -> Limits {
-    let d = Limits::default();
-    let mut get = |key, default| section.integer(reader, key, 0..=1_000_000).unwrap_or(default);
-    Limits {
-        max_concurrent: get("max_concurrent", d.max_concurrent),
-        max_per_second: get("max_per_second", d.max_per_second),
-        max_scheduled: get("max_scheduled", d.max_scheduled),
-    }
 }
 
 fn tariff(reader: &mut Reader, section: &mut Section<'_>) -> Tariff {

@@ -5,6 +5,7 @@ mod direct;
 mod encryption;
 mod error;
 mod hep;
+mod limits;
 mod lists;
 mod load;
 mod reader;
@@ -35,8 +36,8 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 
 use crate::model::{
-    BusinessId, Codecs, Direct, Gates, Language, Limits, MachineTimes, Recording, SipTransport, SwitchAddress, Tariff,
-    Trunk, Voice, Webhook, business::PasswordHash,
+    BusinessId, Codecs, Direct, Gates, Guard, Language, Limits, MachineTimes, Recording, SipTransport, SwitchAddress,
+    Tariff, Trunk, Voice, Webhook, business::PasswordHash,
 };
 
 /// The whole file (contract.md). Every key has a default but `switch`.
@@ -367,6 +368,8 @@ pub struct BusinessSeed {
     pub direct: Direct,
     /// Where its events are told.
     pub webhook: Option<Webhook>,
+    /// Where and when it may call.
+    pub guard: Guard,
 }
 
 /// Where a seed's password comes from.

@@ -3,7 +3,7 @@
 
 use super::Engine;
 use super::api::Refusal;
-use crate::access::direct::{Held, Single, number_mark};
+use crate::access::direct::{Held, Single, number_mark, pair_mark};
 use crate::acd;
 use crate::clock::{Now, Wall};
 use crate::model::direct::RequestMarks;
@@ -47,6 +47,15 @@ impl Engine {
         let at = message.desired_contact_time.filter(|_| state == CallState::Scheduled);
         self.singles.hold(single(message, at))
     }
+}
+
+/// The pairs of a customer and a representative that a call holds.
+pub(super) fn pairs(message: &InitiationMessage, at: Option<Wall>) -> impl Iterator<Item = Single> {
+    message.representatives.iter().map(move |representative| Single {
+        business: message.business_id.clone(),
+        number: pair_mark(&message.customer, representative),
+        at,
+    })
 }
 
 /// The number that a call to this customer holds.

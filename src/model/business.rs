@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BusinessId, Direct, Endpoint, Gates, Language, Tariff, Webhook};
+use super::{BusinessId, Direct, Endpoint, Gates, Guard, Language, Limits, Tariff, Webhook};
 
 /// A business identifier 804 and all that hangs on it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -42,6 +42,9 @@ pub struct Business {
     /// Where its events are told.
     #[serde(default)]
     pub webhook: Option<Webhook>,
+    /// Where and when it may call.
+    #[serde(default)]
+    pub guard: Guard,
 }
 
 /// How a business is spoken for, where it wants it another way than the equipment's configuration has it.
@@ -93,6 +96,7 @@ impl Business {
             voice: Voice::default(),
             direct: Direct::default(),
             webhook: None,
+            guard: Guard::default(),
         }
     }
 
@@ -144,24 +148,6 @@ pub struct PasswordHash(pub String);
 impl fmt::Debug for PasswordHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PasswordHash(…)")
-    }
-}
-
-/// Bounds of one business.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Limits {
-    /// Calls alive at once (queued to bridged; scheduled ones count apart).
-    pub max_concurrent: u32,
-    /// Initiation messages a second, with a burst of the same size.
-    pub max_per_second: u32,
-    /// Calls waiting for their desired contact time.
-    pub max_scheduled: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits { max_concurrent: 100, max_per_second: 50, max_scheduled: 10_000 }
     }
 }
 

@@ -9,7 +9,9 @@ pub mod endpoint;
 pub mod gates;
 pub mod header_name;
 pub mod ids;
+pub mod kinds;
 pub mod language;
+pub mod limits;
 pub mod machine;
 pub mod message;
 pub mod money;
@@ -26,7 +28,7 @@ pub mod transport;
 pub mod trunk;
 pub mod webhook;
 
-pub use business::{Business, Directory, Limits, Recording, Voice};
+pub use business::{Business, Directory, Recording, Voice};
 pub use codec::{Codec, Codecs};
 pub use digits::{Digits, Key};
 pub use direct::{CallSource, Direct, DirectRequest};
@@ -34,6 +36,10 @@ pub use endpoint::{Endpoint, EndpointError};
 pub use gates::{Gates, RepresentativeGate};
 pub use ids::{BusinessId, BusinessIdError, CallId, LegId, TransferId};
 pub use language::Language;
+pub use limits::{
+    AtCeiling, Cost, DayUsage, Destinations, Duplicates, Guard, Limit, LimitReached, Limits, NumberKind, Prefix,
+    QuietHours, Quietly, TimeOfDay, Zone,
+};
 pub use machine::{AnsweredBy, MachinePolicy, MachineTimes};
 pub use message::{AnsweredMark, Idempotency, InitiationMessage, Progress, StoredCall, ViewedPage, WebPage};
 pub use money::{Currency, Money, Tariff};

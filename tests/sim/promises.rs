@@ -99,6 +99,10 @@ pub enum Promise {
     MachinesAreLeftAMessage,
     /// Whoever holds for long is told so.
     WhoHoldsIsTold,
+    /// No more calls are accepted than the account may have on its day, nor more spent than its ceiling, across crashes.
+    LimitsHold,
+    /// No message is refused for a bound that is not reached.
+    NotRefusedBelowTheLimit,
     /// In a calm world each call comes to what the model says.
     ModelAgrees,
 }
@@ -126,6 +130,7 @@ pub fn check(world: &World, rested: bool) -> Vec<Broken> {
         blame(Promise::EndsInTime, "something still goes on".to_owned());
     }
     nothing_leaks(world, &mut blame);
+    crate::limits::check(world, &mut blame);
     records(world, &mut blame);
     for story in world.stories() {
         hanging(world, story, &mut blame);

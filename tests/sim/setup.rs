@@ -11,7 +11,7 @@ use callbridge::engine::EngineConfig;
 use callbridge::model::business::PasswordHash;
 use callbridge::model::trunk::Registration;
 use callbridge::model::{
-    Business, BusinessId, Directory, Gates, SipTransport, SwitchAddress, Tariff, Trunk, Webhook, WebhookSecret,
+    Business, BusinessId, Directory, Gates, Limits, SipTransport, SwitchAddress, Tariff, Trunk, Webhook, WebhookSecret,
 };
 use callbridge::phone::{Phone, PhoneConfig, Registrar};
 use callbridge::routing::Switch;
@@ -40,10 +40,10 @@ pub fn business() -> BusinessId {
     "abc".parse().expect("a constant")
 }
 
-pub fn directory(tariff: Tariff, gates: Gates) -> Directory {
+pub fn directory(tariff: Tariff, gates: Gates, limits: Limits) -> Directory {
     let webhook = Webhook::new("https://example.com/".parse().expect("a URL"), WebhookSecret::new([1; 32]));
     let account = Business::new(business(), "ABC", PasswordHash(String::new()));
-    let business = Business { tariff, gates, webhook: Some(webhook), ..account };
+    let business = Business { tariff, gates, limits, webhook: Some(webhook), ..account };
     Directory { businesses: [(business.id.clone(), Arc::new(business))].into() }
 }
 

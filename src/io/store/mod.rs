@@ -17,6 +17,7 @@ mod seed;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod watch;
 mod writer;
 
@@ -27,7 +28,9 @@ use crate::engine::api::{StoreFailure, StoreOp, StoreToken};
 use crate::ladder::Ladder;
 use crate::model::business::PasswordHash;
 use crate::model::direct::RequestMarks;
-use crate::model::{AttemptRecord, Business, BusinessId, CallId, CallRecord, CallState, Directory, StoredCall};
+use crate::model::{
+    AttemptRecord, Business, BusinessId, CallId, CallRecord, CallState, DayUsage, Directory, Endpoint, StoredCall,
+};
 
 pub use bell::Bell;
 pub use error::StoreError;
@@ -104,6 +107,15 @@ pub trait Archive: Send + Sync {
 
     /// What direct call requests that still count are counted by, with when they were accepted, the oldest first.
     fn direct_requests(&self, now: Wall) -> Result<Vec<(Wall, RequestMarks)>, StoreError>;
+
+    /// What the records of calls come to that were wanted at or after `since`, by business and day of UTC.
+    fn usage(&self, since: Wall) -> Result<Vec<DayUsage>, StoreError>;
+
+    /// Whom businesses called by message since then, the oldest first; open calls are among them.
+    fn called(&self, since: Wall) -> Result<Vec<(BusinessId, Wall, Endpoint)>, StoreError>;
+
+    /// The call that has this `Idempotency-Key`, with the hash of its body.
+    fn key_of(&self, business: &BusinessId, key: &str) -> Result<Option<(CallId, String)>, StoreError>;
 
     /// Thirty-two random bytes of this store, drawn once: what the equipment signs with beyond a restart.
     fn secret(&self) -> Result<[u8; 32], StoreError>;

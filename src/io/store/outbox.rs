@@ -16,7 +16,7 @@ use super::writer::key;
 use crate::clock::Wall;
 use crate::engine::api::Watched;
 use crate::io::told;
-use crate::model::{BusinessId, CallId};
+use crate::model::{BusinessId, CallId, LimitReached};
 
 /// Rows forgotten at once: the writer is not to be held up by them.
 const FORGOTTEN_AT_ONCE: usize = 1_000;
@@ -239,6 +239,13 @@ pub(super) fn tell(connection: &Connection, told: &Watched) -> rusqlite::Result<
         insert(connection, &call.business_id, id, told::kind(event), &body, event.at)?;
     }
     Ok(())
+}
+
+/// Writes the event of a bound that was reached; one that is there changes nothing.
+pub(super) fn limit_reached(connection: &Connection, reached: &LimitReached) -> rusqlite::Result<()> {
+    let id = DeliveryId { subject: reached.id, sequence: 1 };
+    let body = told::limit(reached).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    insert(connection, &reached.business, id, told::LIMIT_REACHED, &body, reached.at).map(|_| ())
 }
 
 fn insert(

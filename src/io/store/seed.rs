@@ -67,6 +67,7 @@ pub fn seed_businesses(archive: &dyn Archive, seeds: &[BusinessSeed]) -> Result<
             voice: seed.voice.clone(),
             direct: seed.direct.clone(),
             webhook: seed.webhook.clone(),
+            guard: seed.guard.clone(),
             ..Business::new(seed.id.clone(), seed.name.clone(), password_hash)
         };
         added += usize::from(archive.add_business(&business)?);
