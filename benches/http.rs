@@ -61,7 +61,7 @@ impl EnginePort for Instantly {
             record: false,
             wait: None,
         };
-        Box::pin(async move { Reply::Accepted(Box::new(view)) })
+        Box::pin(async move { Reply::Accepted(Box::new(view), Default::default()) })
     }
     fn get(&self, _: BusinessId, _: CallId) -> Pending<'_, Reply> {
         Box::pin(async { Reply::Call(None) })
@@ -90,6 +90,10 @@ impl StorePort for Instantly {
     fn ladder(&self, _: BusinessId, _: CallId) -> Pending<'_, Result<Option<Ladder>, StoreUnreadable>> {
         Box::pin(async { Ok(None) })
     }
+    fn key_of(&self, _: BusinessId, _: String) -> Pending<'_, Result<Option<(CallId, String)>, StoreUnreadable>> {
+        Box::pin(async { Ok(None) })
+    }
+
     fn ended_calls(&self, _: BusinessId, _: CallFilter) -> Pending<'_, Result<Vec<CallView>, StoreUnreadable>> {
         Box::pin(async { Ok(Vec::new()) })
     }

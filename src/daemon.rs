@@ -139,6 +139,8 @@ impl Daemon {
         let metrics = telemetry::metrics();
         let starting = engine_thread::prepare()?;
         let engine = starting.handle();
+        // Its data takes a moment to load, and nobody waits for it here.
+        let _loads = std::thread::Builder::new().name("numbers".to_owned()).spawn(crate::model::kinds::load);
 
         let to_engine = engine.clone();
         let stored = Box::new(move |token, result| to_engine.stored(token, result));
@@ -170,6 +172,13 @@ impl Daemon {
         let open = store.open_calls().map_err(part)?;
         let now = clock.now();
         pure.recall_requests(now, &store.direct_requests(now.wall).map_err(part)?);
+        let now = clock.now();
+        let month = store.usage(Engine::usage_since(now.wall)).map_err(part)?;
+        let called = match directory.businesses.values().any(|business| business.limits.caps_numbers()) {
+            true => store.called(Engine::called_since(now.wall)).map_err(part)?,
+            false => Vec::new(),
+        };
+        pure.recall_usage(now, &month, &called);
         pure.restore(clock.now(), open, store.last_alive().map_err(part)?);
         prompts.businesses_changed(&directory);
 

@@ -93,6 +93,32 @@ fn a_variable_overrides_the_file() {
 }
 
 #[test]
+fn the_limits_of_a_business_are_given_shown_changed_and_taken_back() {
+    let place = Place::new(LEAST);
+    let add = "business add abc --name ABC --password-stdin --max-calls-per-day 5 --max-spend-per-day-micros 1000 \
+               --at-ceiling hang_up --allow-destinations +1,+4420 --quiet-hours 21:00-08:00 --quiet-calls defer --quiet-zone Europe/Berlin";
+    good(place.run(add, "correct horse\n"));
+    let shown = || serde_json::from_str::<serde_json::Value>(&good(place.run("business show abc", ""))).expect("JSON");
+    let first = shown();
+    assert_eq!((&first["limits"]["max_calls_per_day"], &first["limits"]["at_ceiling"]), (&5.into(), &"hang_up".into()));
+    assert_eq!(first["destinations"]["allow"], serde_json::json!(["+1", "+4420"]));
+    assert_eq!(first["destinations"]["deny_kinds"], serde_json::json!(["premium", "satellite"]));
+    let quiet = serde_json::json!({ "from": "21:00", "to": "08:00", "calls": "defer", "zone": "Europe/Berlin" });
+    assert_eq!(first["quiet_hours"], quiet);
+    good(place.run("business change abc --max-calls-per-day none --deny-kinds none --duplicates allow", ""));
+    let second = shown();
+    assert_eq!(second["limits"]["max_calls_per_day"], serde_json::Value::Null);
+    assert_eq!(second["limits"]["max_spend_per_day_micros"], 1000);
+    assert_eq!(second["destinations"]["deny_kinds"], serde_json::json!([]));
+    assert_eq!((&second["limits"]["duplicates"], &second["quiet_hours"]), (&"allow".into(), &quiet));
+    good(place.run("business change abc --quiet-hours none", ""));
+    assert_eq!(shown()["quiet_hours"], serde_json::Value::Null);
+    for wrong in ["--allow-destinations 44", "--quiet-hours 21:00", "--quiet-zone Nowhere", "--deny-kinds cheap"] {
+        assert_eq!(place.run(&format!("business change abc {wrong}"), "").code, Some(2), "{wrong}");
+    }
+}
+
+#[test]
 fn a_business_is_added_shown_changed_disabled_and_given_a_new_password() {
     let place = Place::new(LEAST);
     let add = "business add abc --name ABC --password-stdin --max-concurrent 7 --caller-id +12125550199 \

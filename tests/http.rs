@@ -14,6 +14,8 @@ mod described;
 mod direct;
 #[path = "http/following.rs"]
 mod following;
+#[path = "http/limits.rs"]
+mod limits;
 #[path = "http/sealed.rs"]
 mod sealed;
 #[path = "http/secure.rs"]

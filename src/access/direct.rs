@@ -87,6 +87,12 @@ pub fn number_mark(endpoint: &Endpoint) -> Mark {
     }
 }
 
+/// A customer and a representative, whichever is dialled how.
+pub fn pair_mark(customer: &Endpoint, representative: &Endpoint) -> Mark {
+    let [customer, representative] = [customer, representative].map(|party| number_mark(party).0.to_be_bytes());
+    mark("pair", &[&customer, &representative])
+}
+
 /// What is counted in the window.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Key {
@@ -144,6 +150,14 @@ impl Requests {
             Some((until, _)) => Err(TooMany::Full { retry_after: seconds(until.since(now)) }),
             None => Ok(()),
         }
+    }
+
+    /// How many more are taken from this source, and in how many seconds one leaves the window.
+    pub fn source_left(&self, now: Mono, marks: &RequestMarks, account: &Direct) -> (u32, u32) {
+        let counted = self.counts.get(&Key::Source(marks.source));
+        let used = u32::try_from(counted.map_or(0, VecDeque::len)).unwrap_or(u32::MAX);
+        let until = counted.and_then(VecDeque::front).map_or(0, |until| seconds(until.since(now)));
+        (account.max_per_source.saturating_sub(used), until)
     }
 
     /// A request was accepted.

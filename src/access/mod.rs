@@ -1,13 +1,19 @@
 //! Is this business allowed this call now: the account, its rate, its bounds. Pure; credentials are verified before, in `io`.
 //! Owns the permits that count live and scheduled calls; they return themselves when dropped (field.md 14).
 
+pub mod destinations;
 pub mod direct;
 pub mod follow;
 pub mod grant;
 pub mod guessing;
+pub mod ledger;
+pub mod often;
 pub mod page_token;
+pub mod page_token;
+pub mod quiet;
 pub mod session;
 pub mod work;
+mod zones;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -91,6 +97,11 @@ impl Access {
         }
         usage.tokens -= 1000;
         Ok(())
+    }
+
+    /// How many more messages are taken at this moment.
+    pub fn messages_left(&self, business: &BusinessId) -> u32 {
+        self.usage.get(business).map_or(0, |usage| u32::try_from(usage.tokens / 1000).unwrap_or(u32::MAX))
     }
 
     /// A place among the live calls.

@@ -9,7 +9,7 @@ mod listing;
 pub use listing::{attempt_csv, attempt_csv_header, attempt_json, record_csv, record_csv_header, record_json};
 
 use crate::clock::Wall;
-use crate::model::{Money, Role, Tariff};
+use crate::model::{Cost, Money, Role, Tariff};
 
 /// What one leg costs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -29,6 +29,21 @@ pub fn rate_leg(answered: Option<Wall>, ended: Wall, tariff: &Tariff, role: Role
     let increment = u64::from(tariff.increment_seconds.max(1));
     let rounded = begun_seconds.max(u64::from(tariff.minimum_seconds)).div_ceil(increment).saturating_mul(increment);
     RatedLeg { billable_seconds: rounded, price: price(rounded, per_minute(tariff, role)) }
+}
+
+/// What both legs of a call cost that are answered at once and last so long.
+pub fn both_legs(seconds: u32, tariff: &Tariff) -> Cost {
+    let end = Wall(i64::from(seconds) * 1000);
+    let [customer, representative] =
+        [Role::Customer, Role::Representative].map(|role| rate_leg(Some(Wall(0)), end, tariff, role).cost());
+    customer.plus(representative)
+}
+
+impl RatedLeg {
+    /// The same, as it is counted against an account's bounds.
+    pub fn cost(self) -> Cost {
+        Cost { seconds: self.billable_seconds, price: self.price }
+    }
 }
 
 fn per_minute(tariff: &Tariff, role: Role) -> i64 {

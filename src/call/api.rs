@@ -103,6 +103,8 @@ pub enum Event {
     Timer(Timer),
     /// `DELETE`.
     Cancel,
+    /// Its account has no minutes or no money left for it.
+    CeilingReached,
     /// The equipment stops.
     Shutdown,
 }

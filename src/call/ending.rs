@@ -34,9 +34,9 @@ impl Call {
     }
 
     /// A call that waited too long for its turn.
-    pub fn expire(&mut self, now: Now) {
+    pub fn expire(&mut self, now: Now, why: &str) {
         if let State::Waiting { .. } = self.state {
-            self.note("its time passed before it could be placed");
+            self.note(why);
             self.close(now, Outcome::Expired);
         }
     }

@@ -189,6 +189,7 @@ impl Call {
             }
             Event::Timer(timer) => self.on_timer(now, timer),
             Event::Cancel => self.on_stop(now, Outcome::Cancelled, "ended through the API"),
+            Event::CeilingReached => self.on_stop(now, Outcome::Cancelled, "the account's ceiling was reached"),
             Event::Shutdown => self.on_stop(now, Outcome::Interrupted, "the equipment was stopped"),
         }
     }
@@ -316,7 +317,8 @@ impl Call {
         }
     }
 
-    fn wall(&self, now: Now) -> Wall {
+    /// The moment on the clock that this call goes by.
+    pub fn wall(&self, now: Now) -> Wall {
         self.anchor.map_or(now.wall, |anchor| anchor.wall + now.mono.since(anchor.mono))
     }
 

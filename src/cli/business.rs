@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 use zeroize::Zeroizing;
 
 use super::direct::{self, DirectArgs};
+use super::limits::LimitArgs;
 use super::webhook::{self, WebhookArgs};
 use super::who::who;
 use super::{CliError, ConfigArgs, archive, store_folder};
@@ -20,7 +21,7 @@ use crate::model::account::{self, MAX_OVERLAP};
 use crate::model::business::{PasswordHash, spoken_text};
 use crate::model::{
     AuditAction, AuditEntry, Business, BusinessId, ClientCertificate, Currency, Endpoint, FieldChange, Gates, Language,
-    Limits, MachinePolicy, Network, Recording, RepresentativeGate, Tariff, Voice, WebhookSecret,
+    MachinePolicy, Network, Recording, RepresentativeGate, Tariff, Voice, WebhookSecret,
 };
 
 /// Keep accounts.
@@ -119,15 +120,6 @@ fn overlap(text: &str) -> Result<Duration, String> {
 /// What an account has besides its name and password.
 #[derive(Args, Debug)]
 struct AccountArgs {
-    /// Calls alive at once [new: 100]
-    #[arg(long, value_name = "N")]
-    max_concurrent: Option<u32>,
-    /// Messages a second [new: 50]
-    #[arg(long, value_name = "N")]
-    max_per_second: Option<u32>,
-    /// Calls waiting for their desired contact time [new: 10000]
-    #[arg(long, value_name = "N")]
-    max_scheduled: Option<u32>,
     /// A number it may show to customers and representatives; repeat for more, the first is its default
     #[arg(long, value_name = "NUMBER", value_parser = Endpoint::parse)]
     caller_id: Vec<Endpoint>,
@@ -210,6 +202,8 @@ struct AccountArgs {
     #[arg(long, value_name = "CODE")]
     currency: Option<Currency>,
     #[command(flatten)]
+    limits: LimitArgs,
+    #[command(flatten)]
     direct: DirectArgs,
     #[command(flatten)]
     webhook: WebhookArgs,
@@ -240,14 +234,6 @@ impl Made {
 }
 
 impl AccountArgs {
-    fn limits(&self, old: Limits) -> Limits {
-        Limits {
-            max_concurrent: self.max_concurrent.unwrap_or(old.max_concurrent),
-            max_per_second: self.max_per_second.unwrap_or(old.max_per_second),
-            max_scheduled: self.max_scheduled.unwrap_or(old.max_scheduled),
-        }
-    }
-
     fn gates(&self, old: Gates) -> Gates {
         Gates {
             customer: self.customer_gate.unwrap_or(old.customer),
@@ -288,7 +274,8 @@ impl AccountArgs {
         let (direct, page_key) = self.direct.direct(old.direct.clone())?;
         let business = Business {
             direct,
-            limits: self.limits(old.limits),
+            limits: self.limits.limits(old.limits),
+            guard: self.limits.guard(old.guard)?,
             tariff: self.tariff(old.tariff),
             caller_ids: listed(&self.caller_id, false, old.caller_ids),
             sources: listed(&self.source, self.any_source, old.sources),

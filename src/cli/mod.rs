@@ -11,6 +11,7 @@ mod cdr;
 mod check;
 mod direct;
 mod keys;
+mod limits;
 mod webhook;
 mod webhooks;
 mod who;

@@ -9,7 +9,7 @@ use super::{BusinessSeed, SeedPassword};
 use crate::model::account::MAX_PRICE;
 use crate::model::business::PasswordHash;
 use crate::model::business::spoken_text;
-use crate::model::{BusinessId, Endpoint, Gates, Language, Limits, Recording, RepresentativeGate, Tariff, Voice};
+use crate::model::{BusinessId, Endpoint, Gates, Language, Recording, RepresentativeGate, Tariff, Voice};
 
 /// Names seen so far and where, to refuse the second.
 #[derive(Default)]
@@ -70,7 +70,8 @@ fn business(reader: &mut Reader, mut section: Section<'_>, seen: &mut Seen) -> O
     let password = password(reader, &mut section, PASSWORD);
     let sources = listed(reader, &mut section, "sources", SOURCES);
     let certificates = listed(reader, &mut section, "certificates", CERTIFICATES);
-    let limits = limits(reader, &mut section);
+    let limits = super::limits::limits(reader, &mut section);
+    let guard = super::limits::guard(reader, &mut section);
     let tariff = tariff(reader, &mut section);
     let caller_ids = caller_ids(reader, &mut section);
     let gates = gates(reader, &mut section);
@@ -96,6 +97,7 @@ fn business(reader: &mut Reader, mut section: Section<'_>, seen: &mut Seen) -> O
         voice,
         direct,
         webhook,
+        guard,
     })
 }
 
@@ -135,16 +137,6 @@ pub(super) fn password(reader: &mut Reader, section: &mut Section<'_>, mend: &st
         _ => {}
     }
     hash.map(|at| SeedPassword::Hash(at.value)).or_else(|| file.map(|at| SeedPassword::File(at.value)))
-}
-
-fn limits(reader: &mut Reader, section: &mut Section<'_>) -> Limits {
-    let d = Limits::default();
-    let mut get = |key, default| section.integer(reader, key, 0..=1_000_000).unwrap_or(default);
-    Limits {
-        max_concurrent: get("max_concurrent", d.max_concurrent),
-        max_per_second: get("max_per_second", d.max_per_second),
-        max_scheduled: get("max_scheduled", d.max_scheduled),
-    }
 }
 
 fn tariff(reader: &mut Reader, section: &mut Section<'_>) -> Tariff {

@@ -6,6 +6,7 @@ mod direct;
 mod encryption;
 mod error;
 mod hep;
+mod limits;
 mod lists;
 mod load;
 mod reader;
@@ -38,7 +39,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 
 use crate::model::{
-    BusinessId, ClientCertificate, Codecs, Direct, Gates, Language, Limits, MachineTimes, Network, Recording,
+    BusinessId, ClientCertificate, Codecs, Direct, Gates, Guard, Language, Limits, MachineTimes, Network, Recording,
     SipTransport, SwitchAddress, Tariff, Trunk, Voice, Webhook, business::PasswordHash,
 };
 
@@ -416,6 +417,8 @@ pub struct BusinessSeed {
     pub direct: Direct,
     /// Where its events are told.
     pub webhook: Option<Webhook>,
+    /// Where and when it may call.
+    pub guard: Guard,
 }
 
 /// Where a seed's password comes from.

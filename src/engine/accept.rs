@@ -8,6 +8,7 @@ use rand::RngCore;
 
 use super::api::{Notice, Refusal, Reply, ReplyTo, StoreFailure, StoreOp};
 use super::events::{FIRST, Moments};
+use super::limits::Share;
 use super::lineup::Wants;
 use super::{Drain, Engine, HEARTBEAT, Live, OFFER, Pending, Standing, TURN, TimerKey, direct, taped};
 use crate::access::{Barred, Permit};
@@ -17,12 +18,17 @@ use crate::model::business::PasswordHash;
 use crate::model::{Business, CallId, CallState, Endpoint, InitiationMessage, Progress, Recording, StoredCall};
 use crate::routing::{Routing, Short};
 
+/// Why a call expires: in our words, in its record.
+const LATE: &str = "its time passed before it could be placed";
+const QUIET: &str = "quiet hours began before it could be placed";
+
 impl Engine {
     pub(super) fn initiate(&mut self, now: Now, reply: ReplyTo, mut message: InitiationMessage) {
-        let admitted = self.admit_direct(now, &mut message).and_then(|()| self.admit(now, &message));
+        let admitted = self.admit_direct(now, &mut message).and_then(|()| self.admit(now, &mut message));
         match admitted {
             Ok((business, permit)) => {
                 self.count_direct(now, &message);
+                let share = self.take_share(now, &business, &message);
                 let id = self.new_call_id(now);
                 let due = Engine::wall_in_future(now, message.desired_contact_time).is_none();
                 let stored =
@@ -32,7 +38,7 @@ impl Engine {
                 moments.enter(now.wall, call.public_state());
                 let (op, _) = moments.telling(&business, StoreOp::Accept(Box::new(stored)), || call.view());
                 self.see_asked(now, id, &business.id);
-                self.insert(now, call, business, Standing::Accepting { permit }, moments);
+                self.insert(now, call, business, Standing::Accepting { permit }, moments, share);
                 self.store(op, Pending::Accept { call: id, reply });
             }
             Err(refusal) => self.refuse(reply, refusal),
@@ -44,13 +50,14 @@ impl Engine {
         self.reply(reply, Reply::Refused(refusal));
     }
 
-    fn admit(&mut self, now: Now, message: &InitiationMessage) -> Result<(Arc<Business>, Permit), Refusal> {
+    fn admit(&mut self, now: Now, message: &mut InitiationMessage) -> Result<(Arc<Business>, Permit), Refusal> {
         if self.drain != Drain::No {
             return Err(Refusal::Unavailable { retry_after: 30, why: "the equipment is being stopped" });
         }
         let business = self.directory.get(&message.business_id).cloned().ok_or(Refusal::UnknownBusiness)?;
         self.access.admit(now.mono, &business).map_err(refusal_of)?;
         self.check_destinations(message)?;
+        Engine::check_account_destinations(&business, message)?;
         if message.caller_id.as_ref().is_some_and(|id| !business.caller_ids.contains(id)) {
             return Err(Refusal::CallerIdBarred);
         }
@@ -68,12 +75,17 @@ impl Engine {
         if live >= self.config.max_calls {
             return Err(Refusal::Unavailable { retry_after: 5, why: "every line is in use" });
         }
+        Engine::mind_quiet_hours(now, &business, message)?;
         let at = Engine::wall_in_future(now, message.desired_contact_time);
         if self.media_full && at.is_none() {
             return Err(Refusal::MediaFull { retry_after: 2 });
         }
+        if at.is_some_and(|at| at > now.wall + self.config.max_ahead) {
+            return Err(Refusal::TooFar);
+        }
+        self.check_duplicates(&business, message, at)?;
+        self.check_limits(now, &business, message)?;
         let permit = match at {
-            Some(at) if at > now.wall + self.config.max_ahead => return Err(Refusal::TooFar),
             Some(_) => self.access.scheduled(now.mono, &business),
             None => self.access.live(now.mono, &business),
         };
@@ -115,7 +127,8 @@ impl Engine {
                 let other = live.call.message();
                 other.business_id == message.business_id && other.idempotency.as_ref().is_some_and(|i| i.key == *key)
             }),
-            Pending::Progress { .. } | Pending::Finish { .. } | Pending::Ladder { .. } | Pending::Alive => false,
+            Pending::Progress { .. } | Pending::Finish { .. } | Pending::Ladder { .. } => false,
+            Pending::Alive | Pending::Limit(_) => false,
         })
     }
 
@@ -125,12 +138,18 @@ impl Engine {
         CallId::new(now.wall, random)
     }
 
-    fn insert(&mut self, now: Now, call: Call, business: Arc<Business>, standing: Standing, moments: Moments) {
+    fn insert(
+        &mut self,
+        now: Now,
+        call: Call,
+        business: Arc<Business>,
+        standing: Standing,
+        moments: Moments,
+        share: Share,
+    ) {
         let single = self.hold(call.message(), call.public_state());
-        let pair = self.hold_pair(call.message());
         let live = Live {
             single,
-            _pair: pair,
             business,
             standing,
             legs: Default::default(),
@@ -142,6 +161,7 @@ impl Engine {
             asked: None,
             referral: None,
             moments,
+            share,
             call,
         };
         self.calls.insert(live.call.id(), Box::new(live));
@@ -150,7 +170,9 @@ impl Engine {
     /// The message is durable, or it never was.
     pub(super) fn accepted(&mut self, now: Now, id: CallId, reply: ReplyTo, result: Result<(), StoreFailure>) {
         if let Err(failure) = result {
-            self.calls.remove(&id);
+            if let Some(live) = self.calls.remove(&id) {
+                self.give_share_back(&live.business.id, live.share);
+            }
             self.seen.forget(id);
             return match failure {
                 StoreFailure::KeyReplayed(call) => self.reply(reply, Reply::Replayed(call)),
@@ -166,7 +188,8 @@ impl Engine {
         let state = live.call.public_state();
         self.notice(Notice::State { call: id, from: None, to: state });
         live.moments.are_kept(FIRST);
-        self.reply(reply, Reply::Accepted(Box::new(live.call.view())));
+        let quotas = self.quotas(now, live.call.message(), &live.business);
+        self.reply(reply, Reply::Accepted(Box::new(live.call.view()), quotas));
         live.due_at = now.mono;
         let Standing::Accepting { permit } = live.standing else { return };
         let at = live.call.message().desired_contact_time;
@@ -191,6 +214,8 @@ impl Engine {
                 live.due_at = now.mono;
                 live.call.enqueue();
                 live.single = self.singles.hold(direct::single(live.call.message(), None));
+                let pairs = direct::pairs(live.call.message(), None);
+                live.share.pairs = pairs.map(|pair| self.singles.hold(pair)).collect();
                 self.drive(now, id);
                 self.first_turn(now, id);
             }
@@ -228,9 +253,10 @@ impl Engine {
     fn give_turn(&mut self, now: Now, id: CallId, taken: &mut BTreeSet<Wants>) {
         let Some(live) = self.calls.get_mut(&id) else { return self.queued.leave(id) };
         let due: Wall = live.call.message().desired_contact_time.unwrap_or(live.call.created_at());
-        if now.wall > due + self.config.late {
+        let quiet = Engine::is_quiet_now(now, live);
+        if quiet || now.wall > due + self.config.late {
             self.queued.leave(id);
-            live.call.expire(now);
+            live.call.expire(now, if quiet { QUIET } else { LATE });
             return self.drive(now, id);
         }
         let held = match &mut live.standing {
@@ -292,6 +318,7 @@ impl Engine {
             let waits = at > now.wall;
             let state = if waits { CallState::Scheduled } else { CallState::Queued };
             let moments = Moments::restored(&stored, now.wall, state);
+            let share = self.share_again(&business, &stored, Some(at).filter(|_| waits));
             let call = Call::new(stored.id, stored.created_at, stored.message, self.config.limits, !waits);
             let id = call.id();
             let permit = self.access.scheduled(now.mono, &business).ok();
@@ -299,7 +326,7 @@ impl Engine {
                 Some(permit) if waits => Standing::Scheduled { _permit: permit },
                 _ => Standing::Queued { permit: None },
             };
-            self.insert(now, call, business, standing, moments);
+            self.insert(now, call, business, standing, moments, share);
             self.notice(Notice::State { call: id, from: None, to: state });
             self.tell_webhook(id);
             if waits {

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+pub use crate::access::destinations::Denied;
 pub use crate::access::direct::TooMany;
 pub use crate::call::SupervisorRefusal;
 use crate::call::TransferRefusal;
@@ -15,7 +16,7 @@ pub use crate::routing::SwitchView;
 
 use crate::model::{
     Alarm, AttemptRecord, BusinessId, CallId, CallRecord, CallState, CallView, Directory, Endpoint, Hop,
-    InitiationMessage, Progress, Sample, StoredCall, SupervisorMode, SupervisorView, Target,
+    InitiationMessage, Limit, LimitReached, Progress, Sample, StoredCall, SupervisorMode, SupervisorView, Target,
 };
 use crate::routing::Failure;
 use crate::sip::api::{Loss, Note, RefusedWhy, Sources};
@@ -177,6 +178,8 @@ pub enum StoreOp {
     Alive { at: Wall },
     /// The ladder of a call whose record is durable. Storing it twice changes nothing.
     Ladder(Arc<Ladder>),
+    /// A bound of a business was reached, for its webhook. Storing it twice changes nothing.
+    LimitReached(Box<LimitReached>),
     /// `op`, and in the same commit the events that it tells to those who want them. Those that are there already change nothing.
     Telling {
         /// [`StoreOp::Accept`], [`StoreOp::Progress`] or [`StoreOp::Finish`].
@@ -224,8 +227,8 @@ pub enum StoreFailure {
 /// An answer to a waiting request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
-    /// Durable: 202.
-    Accepted(Box<CallView>),
+    /// Durable: 202. With what is left of some bounds.
+    Accepted(Box<CallView>, Quotas),
     /// Same key, same body: the call of the first request.
     Replayed(CallId),
     /// Not accepted.
@@ -248,6 +251,17 @@ pub enum Reply {
     Supervised(Option<Box<SupervisorView>>),
     /// `Supervise`: the call does not grant it.
     NotSupervised(SupervisorRefusal),
+}
+
+/// What is left of a sender's bounds, and in how many seconds there is more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Quotas {
+    /// Messages that the business may send at once.
+    pub rate: Option<(u32, u32)>,
+    /// Calls of the day that the call is wanted on, where they are bounded.
+    pub calls: Option<(u64, u32)>,
+    /// Direct requests from one source.
+    pub source: Option<(u32, u32)>,
 }
 
 /// A state that a call entered.
@@ -310,6 +324,39 @@ pub enum Refusal {
     DestinationBarred {
         /// JSON pointer of the field.
         pointer: String,
+    },
+    /// The account does not call there. `pointer` names the field.
+    #[error("{pointer}: {why}")]
+    DestinationDenied {
+        /// JSON pointer of the field.
+        pointer: String,
+        /// Why not.
+        why: Denied,
+    },
+    /// It is quiet now where the customer is.
+    #[error("these are quiet hours where the customer is")]
+    QuietNow {
+        /// Seconds until they end.
+        retry_after: u32,
+    },
+    /// It will be quiet at the desired contact time where the customer is.
+    #[error("these will be quiet hours where the customer is")]
+    QuietThen,
+    /// The customer and a representative are in a call with each other already, or wait for the same moment.
+    #[error("this customer and this representative are in a call already")]
+    PairInCall {
+        /// As the account wants it to be told: too many, else a conflict.
+        too_many: bool,
+    },
+    /// A bound of the account is reached.
+    #[error("{}", limit.words())]
+    Limit {
+        /// Which.
+        limit: Limit,
+        /// How much it allows: calls, minutes or micro-units.
+        quota: u64,
+        /// Seconds.
+        retry_after: u32,
     },
     /// The caller id is not one of the business's verified numbers.
     #[error("this caller id is not verified for this business")]
@@ -391,6 +438,10 @@ impl Refusal {
             Refusal::UnknownBusiness => "unknown_business",
             Refusal::Disabled => "disabled",
             Refusal::DestinationBarred { .. } => "destination_barred",
+            Refusal::DestinationDenied { .. } => "destination",
+            Refusal::QuietNow { .. } | Refusal::QuietThen => "quiet_hours",
+            Refusal::PairInCall { .. } => "duplicate_pair",
+            Refusal::Limit { limit, .. } => limit.as_str(),
             Refusal::CallerIdBarred => "caller_id_barred",
             Refusal::RecordingBarred => "recording_barred",
             Refusal::HeaderBarred { .. } => "header_barred",
@@ -426,6 +477,8 @@ pub enum Notice {
     SipRefused(RefusedWhy),
     /// An initiation message was refused.
     Refused(Refusal),
+    /// A bound of a business was reached, for the first time in its period.
+    LimitReached { business: BusinessId, limit: Limit },
     /// A call entered a state (also its first); `from` is what it left.
     State { call: CallId, from: Option<CallState>, to: CallState },
     /// Ended, its record durable: counted once per call.

@@ -3,7 +3,7 @@
 
 use super::Engine;
 use super::api::Refusal;
-use crate::access::direct::{Held, Single, mark, number_mark};
+use crate::access::direct::{Held, Single, number_mark, pair_mark};
 use crate::acd;
 use crate::clock::{Now, Wall};
 use crate::model::direct::RequestMarks;
@@ -42,6 +42,11 @@ impl Engine {
         }
     }
 
+    /// Whether a call of Click to Dial would join two that a live call joins already: never allowed, whatever the account says of duplicates.
+    pub(super) fn joins_a_pair(&self, message: &InitiationMessage) -> bool {
+        message.click_to_dial.is_some() && pairs(message, None).any(|pair| self.singles.is_held(&pair))
+    }
+
     /// What a call holds from now on: its customer's number, for as long as it waits for its time with that time.
     pub(super) fn hold(&mut self, message: &InitiationMessage, state: CallState) -> Held {
         let at = message.desired_contact_time.filter(|_| state == CallState::Scheduled);
@@ -49,24 +54,13 @@ impl Engine {
     }
 }
 
-impl Engine {
-    /// Whether a live call of Click to Dial joins these two already.
-    pub(super) fn joins_a_pair(&self, message: &InitiationMessage) -> bool {
-        pair(message).is_some_and(|pair| self.singles.is_held(&pair))
-    }
-
-    /// What a call of Click to Dial holds for as long as it lives: its two parties together.
-    pub(super) fn hold_pair(&mut self, message: &InitiationMessage) -> Option<Held> {
-        pair(message).map(|pair| self.singles.hold(pair))
-    }
-}
-
-/// The two parties of a call of Click to Dial.
-fn pair(message: &InitiationMessage) -> Option<Single> {
-    message.click_to_dial.as_ref()?;
-    let (caller, callee) = (message.customer.to_string(), message.representatives.first()?.to_string());
-    let number = mark("pair", &[caller.as_bytes(), callee.as_bytes()]);
-    Some(Single { business: message.business_id.clone(), number, at: None })
+/// The pairs of a customer and a representative that a call holds.
+pub(super) fn pairs(message: &InitiationMessage, at: Option<Wall>) -> impl Iterator<Item = Single> {
+    message.representatives.iter().map(move |representative| Single {
+        business: message.business_id.clone(),
+        number: pair_mark(&message.customer, representative),
+        at,
+    })
 }
 
 /// The number that a call to this customer holds.

@@ -34,7 +34,8 @@ impl Engine {
                     recorded.moments.are_kept(told);
                 }
             }
-            (Pending::Alive, _) => {}
+            (Pending::Limit(event), Err(_)) => self.limit_untold(*event),
+            (Pending::Alive, _) | (Pending::Limit(_), Ok(())) => {}
         }
     }
 
@@ -85,6 +86,7 @@ impl Engine {
         let (record, attempts) = record::finished(&live.call, &live.business, outcome, ended_at);
         let mut record = record;
         record.recording = taped::ended(&live);
+        self.settle(&record, &live.share);
         let mut view = live.call.view();
         view.recording = record.recording.clone();
         view.billable_seconds = Some(record.billable_seconds());
@@ -102,6 +104,7 @@ impl Engine {
     ) {
         self.see_restored(now, stored);
         let (record, attempts) = record::interrupted(stored, &business, last_alive, now.wall);
+        self.settle_interrupted(&record);
         let view = CallView::from_record(&record, &attempts);
         let moments = Moments::of(&stored.message);
         self.recording.insert(stored.id, Box::new(Recorded { record, attempts, view, moments, business }));

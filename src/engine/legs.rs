@@ -96,7 +96,10 @@ impl Engine {
                 self.notice(Notice::State { call: id, from: Some(from), to });
                 self.entered(now, id, to);
             }
-            Action::SaveProgress => self.save_progress(id),
+            Action::SaveProgress => {
+                self.save_progress(id);
+                self.mind_ceiling(now, id, false);
+            }
             Action::OneWayAudio => self.notice(Notice::OneWayAudio { call: id }),
             Action::Finish(outcome) => {
                 let ended_at = self.calls.get(&id).and_then(|live| live.call.ended()).map(|(_, at)| at);

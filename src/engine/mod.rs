@@ -16,6 +16,7 @@ mod failure;
 mod identity;
 mod keep;
 mod legs;
+mod limits;
 mod lineup;
 mod look;
 mod offers;
@@ -95,6 +96,7 @@ pub struct Engine {
     drain: Drain,
     media_full: bool,
     waits: waits::Waits,
+    books: limits::Books,
 }
 
 /// A call that is not over.
@@ -120,8 +122,8 @@ struct Live {
     moments: events::Moments,
     /// While it lives, no direct request calls its customer.
     single: Held,
-    /// While it lives, nobody joins its two parties by Click to Dial again.
-    _pair: Option<Held>,
+    /// What it holds of its account's bounds.
+    share: limits::Share,
 }
 
 /// How far the equipment has let a call come.
@@ -192,6 +194,7 @@ enum Pending {
     Finish { call: CallId },
     Ladder { call: CallId },
     Alive,
+    Limit(Box<crate::model::LimitReached>),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -228,6 +231,8 @@ pub enum TimerKey {
     Keys(LegId),
     /// A call's ladder is stored.
     Ladder(CallId),
+    /// What is reserved for a call soon ends.
+    Ceiling(CallId),
 }
 
 /// Why `poll_timeout` names a moment.
@@ -299,6 +304,7 @@ impl Engine {
             drain: Drain::No,
             media_full: false,
             waits: waits::Waits::default(),
+            books: limits::Books::default(),
         };
         engine.watch_switches();
         engine.watch_registrations();
@@ -329,7 +335,10 @@ impl Engine {
             Input::Stored { token, result } => self.stored(now, token, result),
             Input::MediaFull(full) => self.media_full = full,
             Input::RecordingFailed(call) => self.recording_failed(call),
-            Input::Directory(directory) => self.replace_directory(directory),
+            Input::Directory(directory) => {
+                self.replace_directory(directory);
+                self.mind_ceilings(now);
+            }
             Input::Resolved { switch, targets } => self.resolved(&switch, targets),
             Input::Drain => {
                 self.drain = if self.drain == Drain::No { Drain::Asked } else { self.drain };
@@ -400,6 +409,7 @@ impl Engine {
                 TimerKey::Registration => self.registrations_due(now),
                 TimerKey::Keys(leg) => self.next_key(now, leg),
                 TimerKey::Ladder(call) => self.look_at_ladder(now, call),
+                TimerKey::Ceiling(call) => self.mind_ceiling(now, call, true),
             }
         }
     }
@@ -453,6 +463,7 @@ impl Engine {
                 live.business = Arc::clone(business);
             }
         }
+        self.forget_gone(&directory);
         self.directory = directory;
     }
 

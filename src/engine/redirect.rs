@@ -2,9 +2,11 @@
 //! dial of its own accord. Owns these refusals; the tries themselves are `dial`'s.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::Engine;
 use super::dial::Next;
+use crate::access::destinations::judge;
 use crate::call::{Event, FailureKind};
 use crate::clock::Now;
 use crate::model::{Cause, Endpoint, LegId};
@@ -27,6 +29,8 @@ impl Engine {
     fn follow(&mut self, now: Now, leg: LegId, contacts: &[String]) -> Result<(), &'static str> {
         // Nothing is dialled for a call that is over (field.md 2).
         self.wanted(leg).ok_or("redirected when nobody wanted it any more")?;
+        let account = self.calls.get(&leg.call).map(|live| Arc::clone(&live.business));
+        let account = account.ok_or("redirected without a call")?;
         let live = self.calls.get_mut(&leg.call);
         let leg_media = live.and_then(|live| live.legs.get_mut(&leg.attempt)).ok_or("redirected without a port")?;
         let tries = &mut leg_media.tries;
@@ -37,7 +41,9 @@ impl Engine {
         let mut rest = VecDeque::new();
         let mut why = "redirected to where no switch may dial";
         for contact in contacts {
-            let Some(address) = destination(&self.routing, contact) else { continue };
+            let address = destination(&self.routing, contact);
+            let calls = |address: &Endpoint| judge(&account.guard.destinations, address).is_ok();
+            let Some(address) = address.filter(calls) else { continue };
             if tries.asked.iter().any(|asked| same_place(asked, &address)) {
                 why = "redirected in a loop";
                 continue;

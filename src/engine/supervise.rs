@@ -58,6 +58,9 @@ impl Engine {
         if !self.routing.covers(&address) {
             return Err(Refusal::DestinationBarred { pointer: "/supervisor".to_owned() });
         }
+        if let Err(why) = crate::access::destinations::judge(&live.business.guard.destinations, &address) {
+            return Err(Refusal::DestinationDenied { pointer: "/supervisor".to_owned(), why });
+        }
         if self.media_full {
             return Err(Refusal::MediaFull { retry_after: 2 });
         }

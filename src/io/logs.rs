@@ -79,6 +79,9 @@ impl CallLog {
             Notice::Refused(refusal) => {
                 tracing::debug!(target: "callbridge::call", reason = refusal.reason(), "message refused");
             }
+            Notice::LimitReached { business, limit } => {
+                tracing::warn!(target: "callbridge::call", %business, limit = limit.as_str(), "a limit was reached");
+            }
             Notice::SipRefused(why) => {
                 tracing::trace!(target: "callbridge::sip", reason = why.as_str(), "SIP message refused");
             }

@@ -117,6 +117,9 @@ impl Metrics {
             Notice::Alarm { alarm, .. } => {
                 counter!("callbridge_audio_alarms_total", "alarm" => alarm.as_str()).increment(1);
             }
+            Notice::LimitReached { limit, .. } => {
+                counter!("callbridge_limits_reached_total", "limit" => limit.as_str()).increment(1);
+            }
             Notice::OneWayAudio { .. } | Notice::Failover { .. } => {}
             Notice::LadderLost { .. } | Notice::StoreRetry { .. } => {}
             Notice::SwitchFailed { switch, reason } => switch_metrics::failed(switch, *reason),

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::clock::Wall;
 use crate::engine::api::CallEvent;
 use crate::model::click_to_dial::{RecordingResult, Status};
-use crate::model::{CallId, CallState, CallView};
+use crate::model::{BusinessId, CallId, CallState, CallView, LimitReached};
 
 #[derive(Serialize)]
 struct Told<'a, T> {
@@ -16,6 +16,37 @@ struct Told<'a, T> {
     state: CallState,
     /// The call as it is now, which may be later than the event.
     data: &'a T,
+}
+
+/// The type of the event of a bound that was reached.
+pub const LIMIT_REACHED: &str = "business.limit_reached";
+
+#[derive(Serialize)]
+struct ToldLimit<'a> {
+    r#type: &'static str,
+    timestamp: Wall,
+    data: LimitData<'a>,
+}
+
+#[derive(Serialize)]
+struct LimitData<'a> {
+    business_id: &'a BusinessId,
+    limit: &'static str,
+    quota: u64,
+    period_begins: Wall,
+    period_ends: Wall,
+}
+
+/// The whole event of a bound that was reached.
+pub fn limit(reached: &LimitReached) -> serde_json::Result<String> {
+    let data = LimitData {
+        business_id: &reached.business,
+        limit: reached.limit.as_str(),
+        quota: reached.quota,
+        period_begins: reached.since,
+        period_ends: reached.until,
+    };
+    serde_json::to_string(&ToldLimit { r#type: LIMIT_REACHED, timestamp: reached.at, data })
 }
 
 /// The type of an event.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::business::spoken_text;
+use super::limits::{MAX_PREFIXES, MAX_SPEND_MICROS, RESERVE_SECONDS};
 use super::origin::{MAX_CERTIFICATES, MAX_SOURCES};
 use super::{Business, Direct, Tariff, Webhook};
 use crate::clock::Wall;
@@ -78,6 +79,14 @@ pub fn judge(business: &Business) -> Result<(), Problems> {
     for (field, count) in counts {
         wrong(count > MAX_COUNT, field, "0 to 1000000");
     }
+    let money = |spend: Option<i64>| spend.is_some_and(|spend| !(0..=MAX_SPEND_MICROS).contains(&spend));
+    wrong(money(limits.max_spend_per_day_micros), "limits.max_spend_per_day_micros", "0 to 1000000000000000000");
+    wrong(money(limits.max_spend_per_month_micros), "limits.max_spend_per_month_micros", "0 to 1000000000000000000");
+    let reserve = RESERVE_SECONDS.contains(&i64::from(limits.reserve_seconds));
+    wrong(!reserve, "limits.reserve_seconds", "5 to 3600 seconds");
+    let destinations = &business.guard.destinations;
+    wrong(destinations.allow.len() > MAX_PREFIXES, "destinations.allow", "at most 256 prefixes");
+    wrong(destinations.deny.len() > MAX_PREFIXES, "destinations.deny", "at most 256 prefixes");
     wrong(business.caller_ids.len() > MAX_CALLER_IDS, "caller_ids", "at most 64 numbers");
     wrong(business.sources.len() > MAX_SOURCES, "sources", "at most 64 networks");
     wrong(business.certificates.len() > MAX_CERTIFICATES, "certificates", "at most 16 certificates");
@@ -122,6 +131,8 @@ pub fn shown(business: &Business, now: Wall) -> Value {
         "name": business.name,
         "enabled": business.enabled,
         "limits": business.limits,
+        "destinations": business.guard.destinations,
+        "quiet_hours": business.guard.quiet,
         "tariff": business.tariff,
         "caller_ids": business.caller_ids,
         "recording": business.recording,

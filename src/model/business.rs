@@ -8,7 +8,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{BusinessId, ClientCertificate, Direct, Endpoint, Gates, Language, Network, Tariff, Webhook};
+use super::{
+    BusinessId, ClientCertificate, Direct, Endpoint, Gates, Guard, Language, Limits, Network, Tariff, Webhook,
+};
 use crate::clock::Wall;
 
 /// A business identifier 804 and all that hangs on it.
@@ -53,6 +55,9 @@ pub struct Business {
     /// Where its events are told.
     #[serde(default)]
     pub webhook: Option<Webhook>,
+    /// Where and when it may call.
+    #[serde(default)]
+    pub guard: Guard,
 }
 
 /// How a business is spoken for, where it wants it another way than the equipment's configuration has it.
@@ -108,6 +113,7 @@ impl Business {
             voice: Voice::default(),
             direct: Direct::default(),
             webhook: None,
+            guard: Guard::default(),
         }
     }
 
@@ -186,24 +192,6 @@ pub struct FormerPassword {
     pub hash: PasswordHash,
     /// From then on it is wrong.
     pub until: Wall,
-}
-
-/// Bounds of one business.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Limits {
-    /// Calls alive at once (queued to bridged; scheduled ones count apart).
-    pub max_concurrent: u32,
-    /// Initiation messages a second, with a burst of the same size.
-    pub max_per_second: u32,
-    /// Calls waiting for their desired contact time.
-    pub max_scheduled: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits { max_concurrent: 100, max_per_second: 50, max_scheduled: 10_000 }
-    }
 }
 
 /// Every business the equipment knows, replaced whole when the store changes.

@@ -12,7 +12,9 @@ pub mod endpoint;
 pub mod gates;
 pub mod header_name;
 pub mod ids;
+pub mod kinds;
 pub mod language;
+pub mod limits;
 pub mod machine;
 pub mod message;
 pub mod money;
@@ -31,7 +33,7 @@ pub mod trunk;
 pub mod webhook;
 
 pub use audit::{Actor, AuditAction, AuditEntry, FieldChange, Who};
-pub use business::{Business, Directory, Limits, Recording, Voice};
+pub use business::{Business, Directory, Recording, Voice};
 pub use click_to_dial::{ClickToDial, Sink};
 pub use codec::{Codec, Codecs};
 pub use digits::{Digits, Key};
@@ -40,6 +42,10 @@ pub use endpoint::{Endpoint, EndpointError};
 pub use gates::{Gates, RepresentativeGate};
 pub use ids::{BusinessId, BusinessIdError, CallId, LegId, TransferId};
 pub use language::Language;
+pub use limits::{
+    AtCeiling, Cost, DayUsage, Destinations, Duplicates, Guard, Limit, LimitReached, Limits, NumberKind, Prefix,
+    QuietHours, Quietly, TimeOfDay, Zone,
+};
 pub use machine::{AnsweredBy, MachinePolicy, MachineTimes};
 pub use message::{AnsweredMark, Idempotency, InitiationMessage, Progress, StoredCall, ViewedPage, WebPage};
 pub use money::{Currency, Money, Tariff};

@@ -352,7 +352,8 @@ impl Case<'_> {
         if outcome == Outcome::Interrupted && self.world.crashed.is_empty() {
             disagree("interrupted, and nothing crashed".to_owned());
         }
-        if outcome == Outcome::Cancelled && !self.world.fates[self.wish].deleted {
+        let cut = crate::limits::cut(&self.world.plan.account);
+        if outcome == Outcome::Cancelled && !self.world.fates[self.wish].deleted && !cut {
             disagree("cancelled, and nobody asked for it".to_owned());
         }
         if outcome == Outcome::Failed && self.world.plan.ports > 12 {

@@ -12,6 +12,7 @@ use callbridge::model::{CallState, LegId, SipTransport, Tariff};
 use rand::rngs::StdRng;
 use rand::{Rng, RngCore, SeedableRng};
 
+use crate::limits;
 use crate::media::Media;
 use crate::plan::EQUIPMENT;
 use crate::planted::Told;
@@ -32,12 +33,16 @@ impl World {
             minimum_seconds: self.plan.tariff.1,
             ..Tariff::default()
         };
-        engine.handle(now, Input::Directory(Arc::new(directory(tariff, self.plan.gates, self.plan.taping))));
+        let account = directory(tariff, self.plan.gates, self.plan.taping, self.plan.account);
+        engine.handle(now, Input::Directory(Arc::new(account)));
         let (mut open, mut last_alive) = self.store.restart();
         let began = |call: &callbridge::model::StoredCall| call.progress.started_at.is_some();
         self.dialled_before =
             open.iter().filter(|call| began(call)).filter_map(|call| self.wish_of(&call.message)).collect();
         self.planted.restore(&mut open, &mut last_alive);
+        let mut usage = limits::usage(self.store.all_kept().flat_map(|(_, kept)| kept.records.last()));
+        self.planted.usage(&mut usage);
+        engine.recall_usage(now, &usage, &[]);
         engine.restore(now, open, last_alive);
         self.engine = Some(engine);
         self.look_up_all();

@@ -55,16 +55,21 @@ impl World {
         let asked = self.asked.remove(&to);
         self.note(|| format!("reply to {asked:?}: {}", format!("{reply:?}").chars().take(90).collect::<String>()));
         match (asked, reply) {
-            (Some(Asked::Post(wish)), Reply::Accepted(view)) => {
+            (Some(Asked::Post(wish)), Reply::Accepted(view, _)) => {
                 if !self.store.holds(view.id) {
                     self.blame(Promise::AcceptedIsDurable, format!("call {} was answered 202", view.id));
                 }
                 self.know(wish, view.id);
             }
             (Some(Asked::Post(wish)), Reply::Replayed(call)) => self.know(wish, call),
-            (Some(Asked::Post(wish)), Reply::Refused(refusal)) => {
-                self.fates[wish].refused = Some(refusal.to_string());
-            }
+            (Some(Asked::Post(wish)), Reply::Refused(refusal)) => match self.store.has_key(&format!("key-{wish}")) {
+                // As the API does: a repeated message is no call more.
+                Some(call) => self.know(wish, call),
+                None => {
+                    self.refused(&refusal);
+                    self.fates[wish].refused = Some(refusal.to_string());
+                }
+            },
             (Some(Asked::Delete(_)), Reply::Deleted(_) | Reply::AlreadyEnded) => {}
             (Some(Asked::Get(_)), Reply::Call(_)) => {}
             (Some(Asked::Supervise(wish, visit, step)), reply) if self.supervised(wish, visit, step, &reply) => {}

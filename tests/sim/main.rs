@@ -12,6 +12,7 @@ mod exchange;
 mod gates;
 mod http;
 mod ladders;
+mod limits;
 mod lines;
 mod machines;
 mod manners;

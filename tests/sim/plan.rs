@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use callbridge::call::CallLimits;
-use callbridge::model::{self, Codec, Gates, Language, MachineTimes, Taping, Trunk};
+use callbridge::model::{self, Codec, Gates, Language, Limits, MachineTimes, Taping, Trunk};
 use callbridge::phone::{Act, AnswerWith, Behaviour, Codecs, OnCancel, Sound, Then};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::consent;
 use crate::gates;
+use crate::limits;
 use crate::machines;
 use crate::manners;
 use crate::network::Weather;
@@ -144,6 +145,8 @@ pub struct Plan {
     pub faults: Faults,
     /// The tariff's increment and minimum in seconds.
     pub tariff: (u32, u32),
+    /// The account's bounds.
+    pub account: Limits,
 }
 
 impl Plan {
@@ -206,6 +209,7 @@ impl Plan {
             wishes,
             faults,
             tariff: [(1, 0), (1, 30), (6, 6), (60, 60)][rng.random_range(0..4)],
+            account: limits::draw(&mut StdRng::seed_from_u64(seed ^ 0x6c69_6d69)),
         }
     }
 
@@ -239,13 +243,14 @@ impl Plan {
             wishes: vec![wish],
             faults,
             tariff: (1, 0),
+            account: Limits::default(),
         }
     }
 
     /// True when nothing goes wrong outside of the phones: then the model's expectations are exact.
     pub fn calm(&self) -> bool {
         let f = &self.faults;
-        let whole = self.topology.streams.calm() && self.ports > 12;
+        let whole = self.topology.streams.calm() && self.ports > 12 && !limits::cut(&self.account);
         f.weather.is_none() && f.crashes.is_empty() && f.jumps.is_empty() && f.store_failure == 0.0 && whole
     }
 }

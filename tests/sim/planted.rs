@@ -15,7 +15,7 @@ use std::time::Duration;
 use callbridge::clock::Wall;
 use callbridge::engine::api::{Output, StoreOp, StoreToken};
 use callbridge::media::api::{Clip, Command, Event, Script, Spoken, Whisper};
-use callbridge::model::{CallId, Hop, Key, LegId, Outcome, StoredCall};
+use callbridge::model::{CallId, DayUsage, Hop, Key, LegId, Outcome, StoredCall};
 use callbridge::sip::api::Way;
 
 use crate::promises::Promise;
@@ -207,6 +207,10 @@ pub enum Bug {
     SidesSwapped,
     /// A talk that was not recorded is said to be kept.
     SaidToBeKept,
+    /// A restart forgets what the account has used.
+    UsageForgotten,
+    /// A restart counts what the account has used twice.
+    UsageCountedTwice,
     /// A registration is never refreshed.
     RegisteredOnce,
     /// A refused REGISTER is repeated after a second.
@@ -307,6 +311,8 @@ impl Bug {
         (Bug::RecordLost, Promise::TheRecordSaysWhatIsKept),
         (Bug::SidesSwapped, Promise::TheRecordingHoldsTheTalk),
         (Bug::SaidToBeKept, Promise::TheRecordSaysWhatIsKept),
+        (Bug::UsageForgotten, Promise::LimitsHold),
+        (Bug::UsageCountedTwice, Promise::NotRefusedBelowTheLimit),
         (Bug::RegisteredOnce, Promise::RegistrationsAreKept),
         (Bug::RegisterHammers, Promise::RegistrationsAreKept),
     ];
@@ -539,6 +545,15 @@ impl Planted {
             Bug::LostScheduledOnRestart => open.retain(|call| call.message.desired_contact_time.is_none()),
             Bug::DialledAgainOnRestart => open.iter_mut().for_each(|call| call.progress = Default::default()),
             Bug::BilledAfterCrash => *last_alive = Some(Wall(i64::MAX)),
+            _ => {}
+        }
+    }
+
+    /// What a restart reads of the account's records.
+    pub fn usage(&self, usage: &mut Vec<DayUsage>) {
+        match self.bug {
+            Bug::UsageForgotten => usage.clear(),
+            Bug::UsageCountedTwice => usage.extend(usage.clone()),
             _ => {}
         }
     }

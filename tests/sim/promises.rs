@@ -119,6 +119,10 @@ pub enum Promise {
     TheRecordSaysWhatIsKept,
     /// A recording holds what both said to each other, each on its side, and nothing else.
     TheRecordingHoldsTheTalk,
+    /// No more calls are accepted than the account may have on its day, nor more spent than its ceiling, across crashes.
+    LimitsHold,
+    /// No message is refused for a bound that is not reached.
+    NotRefusedBelowTheLimit,
     /// In a calm world each call comes to what the model says.
     ModelAgrees,
 }
@@ -146,6 +150,7 @@ pub fn check(world: &World, rested: bool) -> Vec<Broken> {
         blame(Promise::EndsInTime, "something still goes on".to_owned());
     }
     nothing_leaks(world, &mut blame);
+    crate::limits::check(world, &mut blame);
     records(world, &mut blame);
     for story in world.stories() {
         hanging(world, story, &mut blame);

@@ -125,7 +125,7 @@ impl Store {
                 }
                 kept.attempts = attempts;
             }
-            StoreOp::Ladder(_) => {}
+            StoreOp::Ladder(_) | StoreOp::LimitReached(_) => {}
             StoreOp::Telling { .. } => self.faults.push("what is told comes beside its operation".to_owned()),
             StoreOp::Alive { at } => self.last_alive = self.last_alive.max(Some(at)),
         }
@@ -140,6 +140,18 @@ impl Store {
     /// True once this call's acceptance is durable.
     pub fn holds(&self, call: CallId) -> bool {
         self.accepted.contains_key(&call)
+    }
+
+    /// The call that has this `Idempotency-Key`.
+    pub fn has_key(&self, key: &str) -> Option<CallId> {
+        let its = |call: &&StoredCall| call.message.idempotency.as_ref().is_some_and(|i| i.key == key);
+        self.accepted.values().find(its).map(|call| call.id)
+    }
+
+    /// Calls that are on their way to be durable.
+    pub fn accepting(&self) -> usize {
+        let accepts = |(_, op): &&(StoreToken, StoreOp)| matches!(op, StoreOp::Accept(_));
+        self.waiting.iter().chain(&self.committing).filter(accepts).count()
     }
 
     /// Every accepted call.

@@ -278,7 +278,7 @@ fn configuration(folder: &Path, setup: &Setup, [http, admin, sip]: [SocketAddr; 
     }
     text.push_str(&format!(
         "[[business]]\nid = \"abc\"\nname = \"ABC\"\npassword_file = \"{folder}/password\"\n\
-         max_concurrent = 200\nmax_per_second = 200\n"
+         max_concurrent = 200\nmax_per_second = 200\nduplicates = \"allow\"\n"
     ));
     text.push_str(&setup.more);
     text

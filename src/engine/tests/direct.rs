@@ -52,7 +52,7 @@ impl Rig {
         self.replies += 1;
         self.give(Input::Initiate { reply: ReplyTo(self.replies), message: Box::new(message) });
         match self.replied.pop() {
-            Some((_, Reply::Accepted(view))) => Ok(view.id),
+            Some((_, Reply::Accepted(view, _))) => Ok(view.id),
             Some((_, Reply::Refused(refusal))) => Err(refusal),
             other => panic!("{other:?}"),
         }

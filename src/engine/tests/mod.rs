@@ -7,6 +7,7 @@ mod direct;
 mod following;
 mod forms;
 mod full;
+mod limits;
 mod look;
 mod quality;
 mod recording;
@@ -25,13 +26,16 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde_json::json;
 
-use super::api::{Input, Notice, Output, Reply, ReplyTo, StoreFailure, StoreOp, Watched};
+use super::api::{Input, Notice, Output, Refusal, Reply, ReplyTo, StoreFailure, StoreOp, Watched};
 use super::{Census, Engine, EngineConfig};
 use crate::call::CallLimits;
 use crate::clock::{Mono, Now, Wall};
 use crate::media::api::{Command, Event};
 use crate::model::business::PasswordHash;
-use crate::model::{AttemptRecord, Business, CallId, CallRecord, Directory, Hop, MachineTimes, Outcome, Quality};
+use crate::model::{
+    AttemptRecord, Business, BusinessId, CallId, CallRecord, Directory, Duplicates, Endpoint, Hop, InitiationMessage,
+    LimitReached, Limits, MachineTimes, Outcome, Progress, Quality, StoredCall,
+};
 use crate::routing::Switch;
 use crate::sip::api::Locals;
 
@@ -57,6 +61,8 @@ pub struct Rig {
     pub told: Vec<(ReplyTo, Option<Watched>)>,
     /// What the store was asked to keep for the webhook.
     pub webhook: Vec<Watched>,
+    /// And of bounds that were reached.
+    pub limits_told: Vec<LimitReached>,
     pub store_fails: bool,
 }
 
@@ -118,9 +124,13 @@ impl Rig {
             replies: 0,
             told: Vec::new(),
             webhook: Vec::new(),
+            limits_told: Vec::new(),
             store_fails: false,
         };
-        let business = Business::new("abc".parse().unwrap(), "ABC", PasswordHash(String::new()));
+        // Most tests call one pair again and again.
+        let limits = Limits { duplicates: Duplicates::Allow, ..Limits::default() };
+        let account = Business::new("abc".parse().unwrap(), "ABC", PasswordHash(String::new()));
+        let business = Business { limits, ..account };
         let directory = Directory { businesses: [(business.id.clone(), Arc::new(business))].into() };
         rig.give(Input::Directory(Arc::new(directory)));
         rig
@@ -155,9 +165,13 @@ impl Rig {
                         }
                         op => op,
                     };
-                    if let StoreOp::Finish { record, attempts } = op {
-                        self.records.push(*record);
-                        self.attempts = attempts;
+                    match op {
+                        StoreOp::Finish { record, attempts } => {
+                            self.records.push(*record);
+                            self.attempts = attempts;
+                        }
+                        StoreOp::LimitReached(reached) => self.limits_told.push(*reached),
+                        _ => {}
                     }
                     let failed = StoreFailure::Unavailable("full".to_owned());
                     let result = if self.store_fails { Err(failed) } else { Ok(()) };

@@ -89,6 +89,14 @@ impl StorePort for ArchivePort {
         self.read(move |archive| archive.ladder(&business, call))
     }
 
+    fn key_of(
+        &self,
+        business: BusinessId,
+        key: String,
+    ) -> Pending<'_, Result<Option<(CallId, String)>, StoreUnreadable>> {
+        self.read(move |archive| archive.key_of(&business, &key))
+    }
+
     fn ended_calls(
         &self,
         business: BusinessId,

@@ -16,7 +16,7 @@ use super::port::{CallFilter, StoreUnreadable};
 use super::problem::Problem;
 use super::sealed::{self, Opener};
 use super::sender::Sender;
-use super::{credentials, query};
+use super::{credentials, query, quota};
 use crate::engine::api::{Refusal, Reply};
 use crate::model::{BusinessId, CallId, CallRecord, CallState, CallView, Idempotency};
 
@@ -36,12 +36,17 @@ pub(super) type Answer = Result<Response, Problem>;
     responses(
         (status = 202, description = "Durable: the customer is called at once, or when its time has come", body = CallView, headers(
             ("Location" = String, description = "The call"),
-            ("Idempotency-Replayed" = Option<String>, description = "`true`: this is the call of an earlier request")
+            ("Idempotency-Replayed" = Option<String>, description = "`true`: this is the call of an earlier request"),
+            ("RateLimit" = Option<String>, description = "What is left of the account's bounds: a list of strings with `r` and `t` (draft-ietf-httpapi-ratelimit-headers-10)"),
+            ("RateLimit-Policy" = Option<String>, description = "The bounds: a list of strings with `q` and `w`")
         )),
-        (status = 409, description = "A request with this `Idempotency-Key` is in progress",
+        (status = 409, description = "A request with this `Idempotency-Key` is in progress; `duplicate`: the customer and a representative are in a call already",
             content_type = "application/problem+json", body = super::problem::ProblemDocument<'static>),
-        (status = 429, description = "Too many messages a second, or calls at once; see `Retry-After`",
-            content_type = "application/problem+json", body = super::problem::ProblemDocument<'static>),
+        (status = 429, description = "Too many messages a second, or calls at once; `limit`: a bound of the account; see `Retry-After`",
+            content_type = "application/problem+json", body = super::problem::ProblemDocument<'static>, headers(
+            ("RateLimit" = Option<String>, description = "What is left of the account's bounds: a list of strings with `r` and `t` (draft-ietf-httpapi-ratelimit-headers-10)"),
+            ("RateLimit-Policy" = Option<String>, description = "The bounds: a list of strings with `q` and `w`")
+        )),
         Asking, WithBody
     )
 )]
@@ -57,19 +62,52 @@ pub async fn create(State(app): State<Arc<App>>, uri: Uri, headers: Sender, body
     let business = app.verified(&headers, given).await?;
     let idempotency = key.map(|key| Idempotency { key, body_hash: raw.body_hash() });
     let mut message = raw.judge(business.clone(), (app.clock)())?;
-    message.idempotency = idempotency;
+    message.idempotency.clone_from(&idempotency);
     message.once = opener.names();
     match app.answer(app.engine.initiate(message)).await? {
-        Reply::Accepted(view) => Ok(accepted(&view)),
-        Reply::Replayed(id) => {
-            let view = current(&app, &business, id).await?;
-            let view = view.ok_or_else(|| Problem::unavailable(1, "this call is just being stored"))?;
+        Reply::Accepted(view, quotas) => {
             let mut response = accepted(&view);
-            response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+            response.headers_mut().extend(quota::of(policies(&app, &business), quotas));
             Ok(response)
         }
-        Reply::Refused(refusal) => Err(Problem::from(refusal)),
+        Reply::Replayed(id) => replayed(&app, &business, id).await,
+        Reply::Refused(refusal) => match known(&app, &business, idempotency).await? {
+            Some(id) => replayed(&app, &business, id).await,
+            None => Err(refused(&app, &business, refusal)),
+        },
         _ => Err(mismatch()),
+    }
+}
+
+/// The call of an earlier request with this key: a repeated message is no call more, whatever stands against one more.
+async fn known(app: &App, business: &BusinessId, idempotency: Option<Idempotency>) -> Result<Option<CallId>, Problem> {
+    let Some(Idempotency { key, body_hash }) = idempotency else { return Ok(None) };
+    match app.answer(app.store.key_of(business.clone(), key)).await?.map_err(unreadable)? {
+        Some((id, hash)) if hash == body_hash => Ok(Some(id)),
+        Some(_) => Err(Problem::from(Refusal::KeyReused)),
+        None => Ok(None),
+    }
+}
+
+async fn replayed(app: &App, business: &BusinessId, id: CallId) -> Answer {
+    let view = current(app, business, id).await?;
+    let view = view.ok_or_else(|| Problem::unavailable(1, "this call is just being stored"))?;
+    let mut response = accepted(&view);
+    response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+    Ok(response)
+}
+
+fn policies(app: &App, business: &BusinessId) -> HeaderValue {
+    let limits = app.directory.load().get(business).map(|account| account.limits);
+    quota::policies(&limits.unwrap_or_default())
+}
+
+/// With 429 go the bounds that there are.
+fn refused(app: &App, business: &BusinessId, refusal: Refusal) -> Problem {
+    let problem = Problem::from(refusal);
+    match problem.status() {
+        StatusCode::TOO_MANY_REQUESTS => problem.with_header(quota::RATE_LIMIT_POLICY, policies(app, business)),
+        _ => problem,
     }
 }
 

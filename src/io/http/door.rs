@@ -16,6 +16,7 @@ use ring::hmac;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::app::App;
+use super::quota;
 use super::source::{Peer, source, subscriber};
 use crate::access::direct::mark;
 use crate::access::follow;
@@ -127,6 +128,6 @@ pub(super) fn cors(app: &Arc<App>, methods: &[Method], headers: &[HeaderName]) -
         .allow_origin(AllowOrigin::predicate(known))
         .allow_methods(methods.to_vec())
         .allow_headers(headers.to_vec())
-        .expose_headers([header::LOCATION, header::RETRY_AFTER])
+        .expose_headers([header::LOCATION, header::RETRY_AFTER, quota::RATE_LIMIT, quota::RATE_LIMIT_POLICY])
         .max_age(MAX_AGE)
 }

@@ -21,6 +21,7 @@ pub mod openapi;
 pub mod port;
 pub mod problem;
 pub mod query;
+mod quota;
 pub mod recording;
 pub mod request_form;
 pub mod requests;

@@ -41,6 +41,12 @@ pub struct StoreUnreadable(pub String);
 pub trait StorePort: Send + Sync + 'static {
     /// An ended call.
     fn find_call(&self, business: BusinessId, call: CallId) -> Pending<'_, Result<Option<CallView>, StoreUnreadable>>;
+    /// The call that has this `Idempotency-Key`, with the hash of its body.
+    fn key_of(
+        &self,
+        business: BusinessId,
+        key: String,
+    ) -> Pending<'_, Result<Option<(CallId, String)>, StoreUnreadable>>;
     /// The ladder of an ended call.
     fn ladder(&self, business: BusinessId, call: CallId) -> Pending<'_, Result<Option<Ladder>, StoreUnreadable>>;
     /// Ended calls, the newest first.

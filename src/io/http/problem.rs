@@ -8,7 +8,11 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::quota::{self, Left};
 use crate::engine::api::{Refusal, TooMany};
+
+/// A pair that is in a call is asked for again after so many seconds at the earliest.
+const PAIR_RETRY: u32 = 10;
 
 /// One field that is wrong.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
@@ -98,6 +102,23 @@ impl Problem {
     pub fn of(status: StatusCode, detail: impl Into<String>) -> Problem {
         let (kind, title) = words(status);
         Problem { status, kind, title, detail: detail.into(), errors: Vec::new(), headers: Vec::new(), members: None }
+    }
+
+    /// A problem with a type and a title of its own.
+    fn kind(status: StatusCode, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Problem {
+        Problem { kind, title, ..Problem::of(status, detail) }
+    }
+
+    /// It is, or will be, quiet where the customer is.
+    fn quiet(status: StatusCode, detail: String) -> Problem {
+        Problem::kind(status, "quiet-hours", "Quiet hours where the customer is", detail)
+    }
+
+    /// Which bound it was, in the header fields and the member that the draft of the IETF has for it, and `Retry-After`.
+    fn violates(self, left: Left) -> Problem {
+        let value = quota::left([left]);
+        let (name, seconds) = (left.policy, left.reset.max(1));
+        self.with_member("violated-policies", vec![name]).with_header(quota::RATE_LIMIT, value).retry_after(seconds)
     }
 
     /// 400: not what the contract describes.
@@ -247,6 +268,26 @@ impl From<Refusal> for Problem {
             Refusal::DestinationBarred { pointer } => {
                 Problem::of(StatusCode::FORBIDDEN, "no switch serves this destination").at(pointer)
             }
+            Refusal::DestinationDenied { pointer, why } => {
+                Problem::kind(StatusCode::FORBIDDEN, "destination", "The account does not call there", why.to_string())
+                    .at(pointer)
+            }
+            Refusal::QuietNow { retry_after } => Problem::quiet(StatusCode::FORBIDDEN, detail).retry_after(retry_after),
+            Refusal::QuietThen => Problem::quiet(StatusCode::UNPROCESSABLE_ENTITY, detail).at("/desired_contact_time"),
+            Refusal::PairInCall { too_many: false } => {
+                Problem::kind(StatusCode::CONFLICT, "duplicate", "These two are in a call already", detail)
+            }
+            Refusal::PairInCall { too_many: true } => {
+                Problem::kind(StatusCode::TOO_MANY_REQUESTS, "duplicate", "These two are in a call already", detail)
+                    .retry_after(PAIR_RETRY)
+            }
+            Refusal::Limit { limit, quota, retry_after } => {
+                let left = Left { policy: limit.as_str(), remaining: 0, reset: retry_after };
+                Problem::kind(StatusCode::TOO_MANY_REQUESTS, "limit", "A limit of the account is reached", detail)
+                    .with_member("limit", limit.as_str())
+                    .with_member("quota", quota)
+                    .violates(left)
+            }
             Refusal::RecordingBarred => Problem::of(StatusCode::FORBIDDEN, detail).at("/record"),
             Refusal::CallerIdBarred => Problem::of(StatusCode::FORBIDDEN, detail).at("/caller_id"),
             Refusal::HeaderBarred { pointer } => {
@@ -254,11 +295,9 @@ impl From<Refusal> for Problem {
             }
             Refusal::NoRepresentative => Problem::of(StatusCode::UNPROCESSABLE_ENTITY, detail).at("/representative"),
             Refusal::TooFar => Problem::of(StatusCode::UNPROCESSABLE_ENTITY, detail).at("/desired_contact_time"),
-            Refusal::RateExceeded { retry_after }
-            | Refusal::ConcurrencyExceeded { retry_after }
-            | Refusal::ScheduledExceeded { retry_after } => {
-                Problem::of(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(retry_after)
-            }
+            Refusal::RateExceeded { retry_after } => too_many_of(quota::RATE, retry_after, detail),
+            Refusal::ConcurrencyExceeded { retry_after } => too_many_of(quota::CONCURRENT, retry_after, detail),
+            Refusal::ScheduledExceeded { retry_after } => too_many_of(quota::SCHEDULED, retry_after, detail),
             Refusal::NotOpen => Problem::of(StatusCode::FORBIDDEN, detail),
             Refusal::UnknownRepresentative => {
                 Problem::of(StatusCode::UNPROCESSABLE_ENTITY, detail).at("/representative_information")
@@ -275,9 +314,16 @@ impl From<Refusal> for Problem {
     }
 }
 
+/// 429 of a bound that has a name.
+fn too_many_of(policy: &'static str, reset: u32, detail: String) -> Problem {
+    Problem::of(StatusCode::TOO_MANY_REQUESTS, detail).violates(Left { policy, remaining: 0, reset })
+}
+
 fn too_many(why: TooMany, detail: String) -> Problem {
     match why {
-        TooMany::Number { retry_after } | TooMany::Source { retry_after } | TooMany::Business { retry_after } => {
+        TooMany::Number { retry_after } => too_many_of(quota::NUMBER, retry_after, detail),
+        TooMany::Source { retry_after } => too_many_of(quota::SOURCE, retry_after, detail),
+        TooMany::Business { retry_after } => {
             Problem::of(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(retry_after)
         }
         TooMany::Full { retry_after } => Problem::unavailable(retry_after, detail),

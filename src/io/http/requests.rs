@@ -20,6 +20,7 @@ use super::message::{RawMessage, RequestMessage};
 use super::openapi::{FromBrowser, WithBody};
 use super::problem::Problem;
 use super::query;
+use super::quota;
 use super::request_form::RequestForm;
 use super::source::Peer;
 use super::token::bearer;
@@ -39,10 +40,14 @@ type From = Option<Extension<Peer>>;
 #[utoipa::path(post, operation_id = "askForCall", path = "/v1/call-requests", tag = "call requests", security(()), request_body = RequestForm,
     responses(
         (status = 202, description = "Durable: the customer is called at once, or when its time has come", body = Accepted<'static>,
-            headers(("Location" = String, description = "The call, for who has its token"))),
+            headers(("Location" = String, description = "The call, for who has its token"),
+            ("RateLimit" = Option<String>, description = "What is left of the account's bounds: a list of strings with `r` and `t` (draft-ietf-httpapi-ratelimit-headers-10)"),
+            ("RateLimit-Policy" = Option<String>, description = "The bounds: a list of strings with `q` and `w`"))),
         (status = 403, description = "Not from this page, or no switch serves the number", content_type = "application/problem+json", body = super::problem::ProblemDocument<'static>),
         (status = 409, description = "A call to this number is under way, or waits for the same time", content_type = "application/problem+json", body = super::problem::ProblemDocument<'static>),
-        (status = 429, description = "Too many; see `Retry-After`", content_type = "application/problem+json", body = super::problem::ProblemDocument<'static>),
+        (status = 429, description = "Too many; see `Retry-After`", content_type = "application/problem+json", body = super::problem::ProblemDocument<'static>, headers(
+            ("RateLimit" = Option<String>, description = "What is left of the account's bounds: a list of strings with `r` and `t` (draft-ietf-httpapi-ratelimit-headers-10)"),
+            ("RateLimit-Policy" = Option<String>, description = "The bounds: a list of strings with `q` and `w`"))),
         FromBrowser, WithBody
     )
 )]
@@ -66,11 +71,18 @@ pub async fn create(State(app): State<Arc<App>>, peer: From, uri: Uri, headers: 
     let message = request.into_message(account.id.clone(), direct);
     let until = message.desired_contact_time.map_or(now, |at| at.max(now)) + follow::LIFE;
     match app.answer(app.engine.initiate(message)).await? {
-        Reply::Accepted(view) => {
+        Reply::Accepted(view, quotas) => {
             let token = app.door.follow_token(view.id, &account.id, until);
-            Ok(accepted(&view, &token, until))
+            let mut response = accepted(&view, &token, until);
+            response.headers_mut().extend(quota::of(quota::direct_policies(&account.direct), quotas));
+            Ok(response)
         }
-        Reply::Refused(refusal) => Err(to_stranger(refusal)),
+        Reply::Refused(refusal) => {
+            let counted = matches!(refusal, Refusal::TooMany(TooMany::Number { .. } | TooMany::Source { .. }));
+            let problem = to_stranger(refusal);
+            let policies = (quota::RATE_LIMIT_POLICY, quota::direct_policies(&account.direct));
+            Err(if counted { problem.with_header(policies.0, policies.1) } else { problem })
+        }
         _ => Err(mismatch()),
     }
 }
@@ -173,7 +185,19 @@ fn to_stranger(refusal: Refusal) -> Problem {
         Refusal::DestinationBarred { pointer } if pointer == "/customer" => {
             Problem::from(Refusal::DestinationBarred { pointer })
         }
-        Refusal::DestinationBarred { .. } | Refusal::NoRepresentative => {
+        Refusal::DestinationDenied { pointer, .. } if pointer == "/customer" => {
+            Problem::from(Refusal::DestinationBarred { pointer })
+        }
+        Refusal::Limit { retry_after, .. } => {
+            Problem::of(StatusCode::TOO_MANY_REQUESTS, "too many call requests for now").retry_after(retry_after)
+        }
+        Refusal::RateExceeded { retry_after }
+        | Refusal::ConcurrencyExceeded { retry_after }
+        | Refusal::ScheduledExceeded { retry_after } => {
+            Problem::of(StatusCode::TOO_MANY_REQUESTS, refusal.to_string()).retry_after(retry_after)
+        }
+        Refusal::PairInCall { .. } => Problem::from(Refusal::Duplicate),
+        Refusal::DestinationBarred { .. } | Refusal::DestinationDenied { .. } | Refusal::NoRepresentative => {
             Problem::unavailable(60, "nobody can be called for this business now")
         }
         Refusal::UnknownBusiness | Refusal::Disabled => not_open(),

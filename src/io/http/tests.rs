@@ -89,6 +89,10 @@ impl StorePort for Scripted {
     fn ladder(&self, _: BusinessId, _: CallId) -> Pending<'_, Result<Option<Ladder>, StoreUnreadable>> {
         self.read(None)
     }
+    fn key_of(&self, _: BusinessId, _: String) -> Pending<'_, Result<Option<(CallId, String)>, StoreUnreadable>> {
+        Box::pin(async { Ok(None) })
+    }
+
     fn ended_calls(&self, _: BusinessId, filter: CallFilter) -> Pending<'_, Result<Vec<CallView>, StoreUnreadable>> {
         let mut calls: Vec<_> = self.ended.lock().unwrap().iter().filter(|view| filter.takes(view)).cloned().collect();
         calls.sort_by_key(|call| std::cmp::Reverse(call.id));
@@ -259,7 +263,7 @@ fn basic(id: &str, password: &str) -> String {
 
 #[tokio::test]
 async fn an_accepted_message_is_answered_202_with_the_call_and_its_place() {
-    let world = world([Reply::Accepted(Box::new(call(1)))]).await;
+    let world = world([Reply::Accepted(Box::new(call(1)), Default::default())]).await;
     let answer = world.post(GOOD).await;
     assert_eq!(answer.status, 202, "{}", answer.body);
     let id = call(1).id;
@@ -354,7 +358,8 @@ async fn bad_bodies_are_told_apart() {
 #[tokio::test]
 async fn a_repeated_key_is_answered_with_the_call_as_it_is_now() {
     let id = ended(1).id;
-    let world = world([Reply::Accepted(Box::new(call(1))), Reply::Replayed(id), Reply::Call(None)]).await;
+    let world =
+        world([Reply::Accepted(Box::new(call(1)), Default::default()), Reply::Replayed(id), Reply::Call(None)]).await;
     world.script.ended.lock().unwrap().push(ended(1));
     let headers = "Content-Type: application/json\r\nIdempotency-Key: order-7\r\n";
     let first = world.send("POST", "/v1/calls", headers, GOOD).await;

@@ -20,6 +20,7 @@ mod sinks;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod watch;
 mod writer;
 
@@ -29,7 +30,9 @@ use crate::clock::Wall;
 use crate::engine::api::{StoreFailure, StoreOp, StoreToken};
 use crate::ladder::Ladder;
 use crate::model::direct::RequestMarks;
-use crate::model::{AttemptRecord, Business, BusinessId, CallId, CallRecord, CallState, Directory, StoredCall};
+use crate::model::{
+    AttemptRecord, Business, BusinessId, CallId, CallRecord, CallState, DayUsage, Directory, Endpoint, StoredCall,
+};
 
 pub use accounts::{AccountError, Versioned};
 pub use audit::{AuditFilter, MAX_AUDIT_LISTED, NumberedEntry};
@@ -110,6 +113,15 @@ pub trait Archive: Send + Sync {
 
     /// What direct call requests that still count are counted by, with when they were accepted, the oldest first.
     fn direct_requests(&self, now: Wall) -> Result<Vec<(Wall, RequestMarks)>, StoreError>;
+
+    /// What the records of calls come to that were wanted at or after `since`, by business and day of UTC.
+    fn usage(&self, since: Wall) -> Result<Vec<DayUsage>, StoreError>;
+
+    /// Whom businesses called by message since then, the oldest first; open calls are among them.
+    fn called(&self, since: Wall) -> Result<Vec<(BusinessId, Wall, Endpoint)>, StoreError>;
+
+    /// The call that has this `Idempotency-Key`, with the hash of its body.
+    fn key_of(&self, business: &BusinessId, key: &str) -> Result<Option<(CallId, String)>, StoreError>;
 
     /// Thirty-two random bytes of this store, drawn once: what the equipment signs with beyond a restart.
     fn secret(&self) -> Result<[u8; 32], StoreError>;

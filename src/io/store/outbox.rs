@@ -17,7 +17,7 @@ use super::writer::key;
 use crate::clock::Wall;
 use crate::engine::api::{Hearers, Watched};
 use crate::io::told;
-use crate::model::{BusinessId, CallId, Sink};
+use crate::model::{BusinessId, CallId, LimitReached, Sink};
 
 /// Rows forgotten at once: the writer is not to be held up by them.
 const FORGOTTEN_AT_ONCE: usize = 1_000;
@@ -285,6 +285,14 @@ pub(super) fn tell(connection: &Connection, told: &Watched, hearers: Hearers) ->
         }
     }
     Ok(())
+}
+
+/// Writes the event of a bound that was reached; one that is there changes nothing.
+pub(super) fn limit_reached(connection: &Connection, reached: &LimitReached) -> rusqlite::Result<()> {
+    let id = DeliveryId { subject: reached.id, sequence: 1 };
+    let body = told::limit(reached).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    let row = Written { id, kind: told::LIMIT_REACHED, body: &body, at: reached.at };
+    insert(connection, &reached.business, Way::Webhook, &row).map(|_| ())
 }
 
 /// A new row.

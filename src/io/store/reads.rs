@@ -11,7 +11,9 @@ use super::{Archive, CallFilter, FoundCall, Page, RecordFilter, SqliteArchive, S
 use crate::clock::Wall;
 use crate::ladder::Ladder;
 use crate::model::direct::RequestMarks;
-use crate::model::{AttemptRecord, Business, BusinessId, CallId, CallRecord, CallState, Directory, StoredCall};
+use crate::model::{
+    AttemptRecord, Business, BusinessId, CallId, CallRecord, CallState, DayUsage, Directory, Endpoint, StoredCall,
+};
 
 /// Longest part of a listing.
 const MAX_PAGE: usize = 1000;
@@ -40,6 +42,18 @@ impl Archive for SqliteArchive {
 
     fn direct_requests(&self, now: Wall) -> Result<Vec<(Wall, RequestMarks)>, StoreError> {
         self.read_direct_requests(now)
+    }
+
+    fn usage(&self, since: Wall) -> Result<Vec<DayUsage>, StoreError> {
+        self.read_usage(since)
+    }
+
+    fn called(&self, since: Wall) -> Result<Vec<(BusinessId, Wall, Endpoint)>, StoreError> {
+        self.read_called(since)
+    }
+
+    fn key_of(&self, business: &BusinessId, key: &str) -> Result<Option<(CallId, String)>, StoreError> {
+        self.read_key(business, key)
     }
 
     fn secret(&self) -> Result<[u8; 32], StoreError> {
@@ -223,6 +237,18 @@ impl Archive for SqliteStore {
 
     fn direct_requests(&self, now: Wall) -> Result<Vec<(Wall, RequestMarks)>, StoreError> {
         self.archive().direct_requests(now)
+    }
+
+    fn usage(&self, since: Wall) -> Result<Vec<DayUsage>, StoreError> {
+        self.archive().usage(since)
+    }
+
+    fn called(&self, since: Wall) -> Result<Vec<(BusinessId, Wall, Endpoint)>, StoreError> {
+        self.archive().called(since)
+    }
+
+    fn key_of(&self, business: &BusinessId, key: &str) -> Result<Option<(CallId, String)>, StoreError> {
+        self.archive().key_of(business, key)
     }
 
     fn secret(&self) -> Result<[u8; 32], StoreError> {

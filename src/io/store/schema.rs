@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use super::error::StoreError;
 
 /// One step each; a step is never edited once it was released.
-pub(super) const MIGRATIONS: [&str; 6] = [
+pub(super) const MIGRATIONS: [&str; 7] = [
     "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     INSERT INTO meta (key, value) VALUES ('generation', 1);
@@ -142,6 +142,19 @@ pub(super) const MIGRATIONS: [&str; 6] = [
         token TEXT,
         expires_at INTEGER
     ) WITHOUT ROWID;
+",
+    "
+    -- What records are summed by: when the call was wanted, billed seconds of all its legs, its price.
+    ALTER TABLE records ADD COLUMN due_at INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE records ADD COLUMN billed_seconds INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE records ADD COLUMN price_micros INTEGER NOT NULL DEFAULT 0;
+    UPDATE records SET
+        due_at = max(created_at, coalesce(unixepoch(json_extract(record, '$.desired_contact_time')) * 1000, created_at)),
+        billed_seconds = coalesce(json_extract(record, '$.customer_billable_seconds'), 0)
+            + coalesce(json_extract(record, '$.representative_billable_seconds'), 0)
+            + coalesce(json_extract(record, '$.supervisor_billable_seconds'), 0),
+        price_micros = coalesce(json_extract(record, '$.price_micros'), 0);
+    CREATE INDEX records_by_day ON records (due_at, business_id, billed_seconds, price_micros);
 ",
 ];
 

@@ -78,6 +78,7 @@ pub fn seed_businesses(archive: &SqliteArchive, seeds: &[BusinessSeed], at: Wall
             webhook: seed.webhook.clone(),
             sources: seed.sources.clone(),
             certificates: seed.certificates.clone(),
+            guard: seed.guard.clone(),
             ..Business::new(seed.id.clone(), seed.name.clone(), password_hash)
         };
         let who = Who { actor: Actor::Configuration, source: None, at };

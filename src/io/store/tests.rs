@@ -1,5 +1,7 @@
 //! The store as the engine, the API and an operator meet it.
 
+mod limits;
+
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};

@@ -13,7 +13,7 @@ use super::bell::Bell;
 use super::outbox::{self, OutboxOp, Outlet, TestEvent, Way};
 use super::queue::{Queue, Refused, Taker, queue};
 use super::sqlite::WriterBounds;
-use super::{OnStored, StoreError, audit, direct, ladders, sinks};
+use super::{OnStored, StoreError, audit, direct, ladders, sinks, usage};
 use crate::clock::Wall;
 use crate::engine::api::{StoreFailure, StoreOp, StoreToken};
 use crate::model::{AttemptRecord, BusinessId, CallId, CallRecord, Idempotency, StoredCall};
@@ -180,6 +180,7 @@ impl Work {
                 let business = &told.call.business_id;
                 [hearers.webhook.then_some(business), hearers.sink.then_some(business)]
             }
+            Work::Engine(_, StoreOp::LimitReached(reached)) => [Some(&reached.business), None],
             Work::Outbox(OutboxOp::Test(TestEvent { business, .. }) | OutboxOp::Replay(business, ..), _) => {
                 [Some(business), None]
             }
@@ -221,6 +222,7 @@ fn apply(connection: &Connection, op: &StoreOp) -> rusqlite::Result<Result<(), S
         }
         StoreOp::Finish { record, attempts } => finish(connection, record, attempts).map(Ok),
         StoreOp::Ladder(ladder) => ladders::insert(connection, ladder).map(Ok),
+        StoreOp::LimitReached(reached) => outbox::limit_reached(connection, reached).map(Ok),
         StoreOp::Telling { op, told, hearers } => match apply(connection, op)? {
             Ok(()) => outbox::tell(connection, told, *hearers).map(Ok),
             Err(verdict) => Ok(Err(verdict)),
@@ -296,9 +298,13 @@ fn take_key(
 /// The record is written once; whoever comes second changes nothing.
 fn finish(connection: &Connection, record: &CallRecord, attempts: &[AttemptRecord]) -> rusqlite::Result<()> {
     let id = key(record.call_id);
-    let sql = "INSERT INTO records (id, business_id, created_at, reference, record) VALUES (?1, ?2, ?3, ?4, ?5)
+    let sql =
+        "INSERT INTO records (id, business_id, created_at, reference, record, due_at, billed_seconds, price_micros)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
                ON CONFLICT (id) DO NOTHING";
-    let values = params![id, record.business_id.as_str(), record.created_at.0, record.reference, json(record)?];
+    let (due_at, seconds, price) = usage::summed(record);
+    let (business, created_at) = (record.business_id.as_str(), record.created_at.0);
+    let values = params![id, business, created_at, record.reference, json(record)?, due_at, seconds, price];
     if connection.prepare_cached(sql)?.execute(values)? == 1 {
         let mut insert = connection.prepare_cached(
             "INSERT INTO attempts (call_id, attempt, record) VALUES (?1, ?2, ?3) ON CONFLICT (call_id, attempt) DO NOTHING",

@@ -9,7 +9,10 @@ use utoipa::ToSchema;
 use crate::io::http::problem::FieldError;
 use crate::model::direct::Direct;
 use crate::model::webhook::WebhookState;
-use crate::model::{Business, BusinessId, Gates, Limits, Recording, Tariff, Voice, Webhook, WebhookSecret, WebhookUrl};
+use crate::model::{
+    Business, BusinessId, Destinations, Gates, Limits, QuietHours, Recording, Tariff, Voice, Webhook, WebhookSecret,
+    WebhookUrl,
+};
 
 /// Fields of an account that are shown and not set here, and where they are.
 const ELSEWHERE: [(&str, &str); 4] = [
@@ -34,6 +37,12 @@ macro_rules! account_form {
             /// Its bounds; those that are not given stay.
             #[schema(required = false)]
             limits: Limits,
+            /// Where it may call; what is not given stays.
+            #[schema(required = false)]
+            destinations: Destinations,
+            /// When nobody is called; null takes it away.
+            #[schema(required = false)]
+            quiet_hours: Option<QuietHours>,
             /// What it pays; what is not given stays.
             #[schema(required = false)]
             tariff: Tariff,
@@ -141,6 +150,8 @@ pub fn apply(
             "name" => reader.whole(key, value, &mut business.name),
             "enabled" => reader.whole(key, value, &mut business.enabled),
             "limits" => reader.merged(key, value, &mut business.limits),
+            "destinations" => reader.merged(key, value, &mut business.guard.destinations),
+            "quiet_hours" => reader.whole(key, value, &mut business.guard.quiet),
             "tariff" => reader.merged(key, value, &mut business.tariff),
             "caller_ids" => reader.whole(key, value, &mut business.caller_ids),
             "recording" => reader.whole(key, value, &mut business.recording),

@@ -14,7 +14,10 @@ use crate::io::http::problem::Problem;
 use crate::io::store::{NumberedEntry, Versioned};
 use crate::model::direct::Centre;
 use crate::model::webhook::WebhookState;
-use crate::model::{Actor, AuditAction, BusinessId, FieldChange, Gates, Limits, Recording, Tariff, Voice, account};
+use crate::model::{
+    Actor, AuditAction, BusinessId, Destinations, FieldChange, Gates, Limits, QuietHours, Recording, Tariff, Voice,
+    account,
+};
 
 /// An account, without its secrets.
 #[derive(Serialize, ToSchema)]
@@ -28,6 +31,11 @@ pub struct Account {
     enabled: bool,
     /// Its bounds.
     limits: Limits,
+    /// Where it may call.
+    destinations: Destinations,
+    /// When nobody is called; null: there are no such hours.
+    #[schema(required = true)]
+    quiet_hours: Option<QuietHours>,
     /// What it pays.
     tariff: Tariff,
     /// Verified numbers, the first is its default.

@@ -54,7 +54,7 @@ async fn what_is_told_of_a_call_has_neither_numbers_nor_prices() {
     view.representative = Some(leg);
     view.reference = Some("order 7".to_owned());
     view.wait = Some(WaitView { position: None, estimated_minutes: Some(2) });
-    let (world, answer) = asked(Reply::Accepted(Box::new(view))).await;
+    let (world, answer) = asked(Reply::Accepted(Box::new(view), Default::default())).await;
     assert_eq!(answer.status, 202, "{}", answer.body);
     let told = answer.json();
     let mut names: Vec<&str> = told.as_object().unwrap().keys().map(String::as_str).collect();
