@@ -1,6 +1,7 @@
 //! The media thread under bridged calls on loopback: CPU per relayed packet, beside W (performance.md), and the delay that
-//! the relay adds. `cargo bench --bench relay_load -- [CALLS… ] [tick=MS…] [seconds=N]
-//! [io=portable|one-socket…]`; one table row per pair.
+//! the relay adds. `cargo bench --bench relay_load -- [CALLS… ] [tick=MS|auto…] [seconds=N]
+//! [io=portable|one-socket…] [turns=N]`; one table row each. The ticks take turns for each number of calls, so that rows
+//! beside each other may be compared on a machine that others use.
 //!
 //! The media thread is bound to core 0, the phones to core 1. W here is a hot loop of `sendmmsg(64)` and 64 `recv`:
 //! `recvmmsg` has no safe interface among our crates, so our W is a little above the true one.
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use callbridge::audio::Prompt;
 use callbridge::clock::Wall;
-use callbridge::config::MediaIo;
+use callbridge::config::{MediaIo, Tick};
 use callbridge::io::media_thread::{Alarms, MediaCounters, MediaHandle, MediaSettings, Sinks};
 use callbridge::media::api::{Clip, Command, Event, Prompts};
 use callbridge::model::{CallId, LegId};
@@ -42,10 +43,14 @@ fn main() {
     if calls.is_empty() {
         calls = vec![25, 100, 400, 1000];
     }
-    let mut ticks = option("tick");
-    if ticks.is_empty() {
-        ticks = vec![5];
+    let mut ticks: Vec<Tick> = Vec::new();
+    for value in arguments.iter().filter_map(|a| a.strip_prefix("tick=")) {
+        ticks.push(value.parse().map_or(Tick::Adaptive, Tick::Fixed));
     }
+    if ticks.is_empty() {
+        ticks = vec![Tick::Adaptive];
+    }
+    let turns = option("turns").first().copied().unwrap_or(1);
     let seconds = option("seconds").first().copied().unwrap_or(4);
     let mut ways: Vec<MediaIo> = Vec::new();
     ways.extend(arguments.iter().any(|a| a == "io=portable").then_some(MediaIo::Portable));
@@ -55,16 +60,16 @@ fn main() {
     }
     println!("| io | tick ms | calls | relayed/s | core % | µs/packet | W µs | in W | lost | delay p50 ms | p99 ms |");
     println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
-    for tick in ticks {
-        for calls in &calls {
-            for way in &ways {
-                row(*way, *calls, tick as u16, Duration::from_secs(seconds));
+    for calls in &calls {
+        for way in &ways {
+            for tick in ticks.iter().cycle().take(ticks.len() * turns as usize) {
+                row(*way, *calls, *tick, Duration::from_secs(seconds));
             }
         }
     }
 }
 
-fn row(io: MediaIo, calls: usize, tick_ms: u16, span: Duration) {
+fn row(io: MediaIo, calls: usize, tick: Tick, span: Duration) {
     let wall = wall_nanos();
     pin(0);
     let relayed_first = Arc::new(AtomicU64::new(0));
@@ -78,7 +83,7 @@ fn row(io: MediaIo, calls: usize, tick_ms: u16, span: Duration) {
         address: [127, 0, 0, 1].into(),
         ports: (20_000, 31_999),
         threads: 1,
-        tick_ms,
+        tick,
         io,
         full_percent: 100,
         alarms: Alarms::default(),
@@ -100,12 +105,12 @@ fn row(io: MediaIo, calls: usize, tick_ms: u16, span: Duration) {
     load.run(&media, span);
     let (after, seconds) = (media.counters(), began.elapsed().as_secs_f64());
     print!("| {} ", media.back_end().as_str());
-    print_row(calls, tick_ms, seconds, wall, (before, after), load.sent, &mut load.delays);
+    print_row(calls, tick, seconds, wall, (before, after), load.sent, &mut load.delays);
 }
 
 fn print_row(
     calls: usize,
-    tick_ms: u16,
+    tick: Tick,
     seconds: f64,
     wall: f64,
     (before, after): (MediaCounters, MediaCounters),
@@ -120,8 +125,12 @@ fn print_row(
         let index = (delays.len() as f64 * share) as usize;
         delays.get(index.min(delays.len().saturating_sub(1))).map_or(f64::NAN, |micros| f64::from(*micros) / 1000.0)
     };
+    let tick = match tick {
+        Tick::Adaptive => "auto".to_owned(),
+        Tick::Fixed(ms) => ms.to_string(),
+    };
     println!(
-        "| {tick_ms} | {calls} | {:.0} | {:.1} | {each:.2} | {:.2} | {:.2} | {} | {:.2} | {:.2} |",
+        "| {tick} | {calls} | {:.0} | {:.1} | {each:.2} | {:.2} | {:.2} | {} | {:.2} | {:.2} |",
         relayed / seconds,
         cpu / seconds * 100.0,
         wall / 1000.0,

@@ -550,11 +550,11 @@ fn talks(config: &Config) -> Talks {
 
 fn media_settings(config: &Config) -> MediaSettings {
     let media = &config.media;
-    let (address, ports, threads, tick_ms) = (media.address, media.ports, media.threads, media.tick_ms);
+    let (address, ports, threads, tick) = (media.address, media.ports, media.threads, media.tick);
     let seconds = |seconds: u16| std::time::Duration::from_secs(seconds.into());
     let alarms =
         Alarms { quiet: seconds(media.quiet_seconds), bad_mos: media.bad_mos, bad_for: seconds(media.bad_seconds) };
-    MediaSettings { address, ports, threads, tick_ms, io: media.io, full_percent: media.full_percent, alarms }
+    MediaSettings { address, ports, threads, tick, io: media.io, full_percent: media.full_percent, alarms }
 }
 
 fn stir(config: &Config) -> Result<Option<Stir>, StirError> {

@@ -5,6 +5,10 @@
 mod likeness;
 #[path = "codecs/line.rs"]
 mod line;
+#[path = "codecs/messages.rs"]
+mod messages;
+#[path = "codecs/pesq.rs"]
+mod pesq;
 #[path = "codecs/turns.rs"]
 mod turns;
 
@@ -48,14 +52,18 @@ fn speech_crosses_every_pair_of_codecs() {
     for codecs in pairs() {
         let arrived = cross(codecs.map(|codec| side(codec, 20)), CALM, Rate::Hz8000, &said);
         let score = compare(&said, &arrived.heard, Rate::Hz8000, false);
+        let quality = pesq::listening_quality(&said, &arrived.heard, Rate::Hz8000);
         println!(
-            "{:>5} to {:>5}: {:.2} dB, {:.1} ms",
+            "{:>5} to {:>5}: {:.2} dB, {:.1} ms, PESQ {}",
             codecs[0].name(),
             codecs[1].name(),
             score.distance_db,
-            score.late_ms
+            score.late_ms,
+            quality.map_or("not asked".to_owned(), |quality| format!("{quality:.2}"))
         );
         assert!(score.distance_db < bound(codecs), "{codecs:?}: {score:?}");
+        // Fair on the scale of P.800 is 3; two codecs in a row may cost half a point of good.
+        assert!(quality.is_none_or(|quality| quality > 3.2), "{codecs:?}: {quality:?}");
         assert!(arrived.kinds.iter().all(|kind| *kind == SEND), "{codecs:?}: the second side's own payload type");
         assert!(arrived.first_ms <= 25, "{codecs:?}: {} ms", arrived.first_ms);
         assert!(score.late_ms < 15.0, "{codecs:?}: {score:?}");

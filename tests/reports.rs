@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use callbridge::audio::Prompt;
 use callbridge::clock::Wall;
-use callbridge::config::MediaIo;
+use callbridge::config::{MediaIo, Tick};
 use callbridge::io::media_thread::{Alarms, MediaHandle, MediaSettings, Sinks};
 use callbridge::media::api::{Clip, Command, Event, Prompts};
 use callbridge::model::{CallId, LegId};
@@ -130,7 +130,7 @@ fn tshark_reads_every_report_and_the_goodbye_without_a_warning() {
         address: [127, 0, 0, 1].into(),
         ports: (32_700, 32_709),
         threads: 1,
-        tick_ms: 5,
+        tick: Tick::Fixed(5),
         io: MediaIo::Portable,
         full_percent: 100,
         alarms: Alarms::default(),

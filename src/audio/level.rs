@@ -2,8 +2,10 @@
 //!
 //! Owns what "speech is heard" means here. Refuses to tell words: it measures energy over time.
 
-use super::{SAMPLE_RATE, SAMPLES_PER_FRAME};
+use super::codec::Rate;
 
+/// The frames that a recording is judged by, in milliseconds.
+const FRAME_MS: usize = 20;
 /// Full scale of a 16-bit sample.
 const FULL: f64 = 32_768.0;
 /// The loudness recordings are brought to, over their active parts, in dBFS.
@@ -29,7 +31,7 @@ pub fn dbfs(amplitude: f64) -> f64 {
     if amplitude <= 0.0 { -120.0 } else { (20.0 * (amplitude / FULL).log10()).max(-120.0) }
 }
 
-/// What a recording sounds like, measured in 20 ms frames.
+/// What a recording sounds like, measured frame by frame.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Loudness {
     /// Loudness of the active frames together, in dBFS.
@@ -49,12 +51,18 @@ impl Loudness {
     }
 }
 
-/// Measures a recording.
+/// Measures a recording of 8 kHz.
 pub fn measure(samples: &[i16]) -> Loudness {
-    let threshold = silence_threshold(samples);
+    measure_at(samples, Rate::Hz8000)
+}
+
+/// Measures a recording.
+fn measure_at(samples: &[i16], rate: Rate) -> Loudness {
+    let frame_samples = rate.samples(FRAME_MS);
+    let threshold = silence_threshold(samples, frame_samples);
     let (mut energy, mut active, mut bursts, mut was_loud) = (0.0, 0usize, 0usize, false);
     let mut loudest: f64 = 0.0;
-    for frame in samples.chunks(SAMPLES_PER_FRAME) {
+    for frame in samples.chunks(frame_samples) {
         let level = rms(frame);
         if level > threshold {
             energy += level * level;
@@ -66,18 +74,18 @@ pub fn measure(samples: &[i16]) -> Loudness {
         bursts += usize::from(loud && !was_loud);
         was_loud = loud;
     }
-    let seconds = samples.len() as f64 / f64::from(SAMPLE_RATE);
+    let seconds = samples.len() as f64 / f64::from(rate.hertz());
     Loudness {
         active_dbfs: if active == 0 { -120.0 } else { dbfs((energy / active as f64).sqrt()) },
         peak_dbfs: dbfs(samples.iter().map(|s| f64::from(*s).abs()).fold(0.0, f64::max)),
-        active_seconds: active as f64 * SAMPLES_PER_FRAME as f64 / f64::from(SAMPLE_RATE),
+        active_seconds: active as f64 * FRAME_MS as f64 / 1000.0,
         bursts_per_second: if seconds > 0.0 { bursts as f64 / seconds } else { 0.0 },
     }
 }
 
 /// Brings the active parts to [`TARGET_DBFS`], less where a peak would pass [`PEAK_DBFS`]. Silence stays as it is.
-pub fn normalise(samples: &mut [i16]) {
-    let loudness = measure(samples);
+pub fn normalise(samples: &mut [i16], rate: Rate) {
+    let loudness = measure_at(samples, rate);
     if loudness.active_seconds <= 0.0 {
         return;
     }
@@ -90,21 +98,22 @@ pub fn normalise(samples: &mut [i16]) {
 
 /// The recording without the silence before and after it; `keep` samples of it stay on both sides, so that soft beginnings
 /// and endings of words are not cut. All silence: nothing.
-pub fn trim(samples: &[i16], keep: usize) -> &[i16] {
-    let threshold = silence_threshold(samples);
+pub fn trim(samples: &[i16], keep: usize, rate: Rate) -> &[i16] {
+    let frame_samples = rate.samples(FRAME_MS);
+    let threshold = silence_threshold(samples, frame_samples);
     let active = |frame: &[i16]| rms(frame) > threshold;
-    let frames = || samples.chunks(SAMPLES_PER_FRAME);
+    let frames = || samples.chunks(frame_samples);
     let (Some(first), Some(last)) = (frames().position(active), frames().rposition(active)) else {
         return &[];
     };
-    let start = (first * SAMPLES_PER_FRAME).saturating_sub(keep);
-    let end = ((last + 1) * SAMPLES_PER_FRAME + keep).min(samples.len());
+    let start = (first * frame_samples).saturating_sub(keep);
+    let end = ((last + 1) * frame_samples + keep).min(samples.len());
     samples.get(start..end).unwrap_or(samples)
 }
 
 /// The level under which a frame of this recording is silence.
-fn silence_threshold(samples: &[i16]) -> f64 {
-    let loudest = samples.chunks(SAMPLES_PER_FRAME).map(rms).fold(0.0, f64::max);
+fn silence_threshold(samples: &[i16], frame_samples: usize) -> f64 {
+    let loudest = samples.chunks(frame_samples).map(rms).fold(0.0, f64::max);
     let below_loudest = loudest * 10f64.powf(-SPEECH_RANGE_DB / 20.0);
     below_loudest.max(FULL * 10f64.powf(SILENCE_DBFS / 20.0)).min(loudest / 2.0).max(1.0)
 }
@@ -117,7 +126,7 @@ mod tests {
     #[test]
     fn a_quiet_recording_comes_to_the_target() {
         let mut quiet = sine(440.0, 300, 8000);
-        normalise(&mut quiet);
+        normalise(&mut quiet, Rate::Hz8000);
         assert!((measure(&quiet).active_dbfs - TARGET_DBFS).abs() < 0.2);
     }
 
@@ -127,7 +136,7 @@ mod tests {
         for at in (0..spiky.len()).step_by(1600) {
             spiky[at] = 20_000;
         }
-        normalise(&mut spiky);
+        normalise(&mut spiky, Rate::Hz8000);
         let after = measure(&spiky);
         assert!(after.peak_dbfs <= PEAK_DBFS + 0.1, "{after:?}");
     }
@@ -135,9 +144,9 @@ mod tests {
     #[test]
     fn silence_stays_silence() {
         let mut silence = vec![0; 800];
-        normalise(&mut silence);
+        normalise(&mut silence, Rate::Hz8000);
         assert_eq!(silence, vec![0; 800]);
-        assert!(trim(&silence, 80).is_empty());
+        assert!(trim(&silence, 80, Rate::Hz8000).is_empty());
         assert!(measure(&[]).active_seconds == 0.0);
     }
 
@@ -146,8 +155,8 @@ mod tests {
         let mut recording = vec![0; 1600];
         recording.extend(sine(440.0, 8000, 1600));
         recording.extend(vec![0; 3200]);
-        assert_eq!(trim(&recording, 0).len(), 1600);
-        assert_eq!(trim(&recording, 160).len(), 1920);
+        assert_eq!(trim(&recording, 0, Rate::Hz8000).len(), 1600);
+        assert_eq!(trim(&recording, 160, Rate::Hz8000).len(), 1920);
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub mod splice;
 pub mod tone;
 pub mod wav;
 
-pub use prompt::{Prompt, duration};
+pub use prompt::{Prompt, Wide, duration};
 
 /// Samples a second.
 pub const SAMPLE_RATE: u32 = 8_000;

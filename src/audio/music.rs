@@ -4,6 +4,7 @@
 
 use std::f64::consts::TAU;
 
+use super::codec::Rate;
 use super::{SAMPLE_RATE, level};
 
 /// Samples of an eighth note: 2,500 at 8 kHz, that is 96 crotchets a minute.
@@ -84,7 +85,7 @@ fn pluck(mix: &mut [f64], start: usize, hertz: f64, strength: f64) {
 fn to_line(mix: &[f64]) -> Vec<i16> {
     let peak = mix.iter().fold(1e-9f64, |peak, s| peak.max(s.abs()));
     let mut samples: Vec<i16> = mix.iter().map(|s| (s / peak * 20_000.0).round() as i16).collect();
-    level::normalise(&mut samples);
+    level::normalise(&mut samples, Rate::Hz8000);
     let softer = 10f64.powf(UNDER_SPEECH_DB / 20.0);
     samples.iter_mut().for_each(|s| *s = (f64::from(*s) * softer).round() as i16);
     samples

@@ -2,20 +2,21 @@
 //!
 //! Owns how a message sounds as a whole. Refuses to choose the pieces (that is the prompt library's, in `io`).
 
+use super::codec::Rate;
 use super::{SAMPLE_RATE, level};
 
-/// Silence kept around a trimmed piece, in samples (30 ms): soft beginnings of words live there.
-const KEEP: usize = 240;
+/// Silence kept around a trimmed piece, in milliseconds: soft beginnings of words live there.
+const KEEP_MS: usize = 30;
 /// Silence between two joined pieces, in samples (90 ms): the rest of a natural pause of 150 ms is in the pieces' edges.
 const GAP: usize = 720;
-/// Pieces fade in and out over so many samples (5 ms), so that none begins with a click.
-const FADE: usize = 40;
+/// Pieces fade in and out over so many milliseconds, so that none begins with a click.
+const FADE_MS: usize = 5;
 
 /// Makes a recording ready for the line: silence around it trimmed, loudness to the common target, edges faded.
-pub fn ready(samples: &[i16]) -> Vec<i16> {
-    let mut piece = level::trim(samples, KEEP).to_vec();
-    level::normalise(&mut piece);
-    fade(&mut piece);
+pub fn ready(samples: &[i16], rate: Rate) -> Vec<i16> {
+    let mut piece = level::trim(samples, rate.samples(KEEP_MS), rate).to_vec();
+    level::normalise(&mut piece, rate);
+    fade(&mut piece, rate.samples(FADE_MS));
     piece
 }
 
@@ -36,8 +37,8 @@ pub fn silence(millis: u32) -> Vec<i16> {
     vec![0; (u64::from(SAMPLE_RATE) * u64::from(millis) / 1000) as usize]
 }
 
-fn fade(samples: &mut [i16]) {
-    let length = FADE.min(samples.len() / 2);
+fn fade(samples: &mut [i16], over: usize) {
+    let length = over.min(samples.len() / 2);
     let scaled = |sample: i16, n: usize| (i32::from(sample) * n as i32 / length as i32) as i16;
     for (n, sample) in samples.iter_mut().take(length).enumerate() {
         *sample = scaled(*sample, n);
@@ -52,9 +53,22 @@ mod tests {
     use super::*;
     use crate::audio::tone::sine;
 
+    fn narrow(samples: &[i16]) -> Vec<i16> {
+        ready(samples, Rate::Hz8000)
+    }
+
+    #[test]
+    fn a_recording_is_made_ready_alike_at_either_rate() {
+        // At 16 kHz the same numbers are a tone of twice the pitch that lasts half as long.
+        let (slow, fast) = (sine(440.0, 400, 4000), sine(220.0, 400, 8000));
+        let (slow, fast) = (narrow(&slow), ready(&fast, Rate::Hz16000));
+        assert_eq!(fast.len(), 2 * slow.len());
+        assert!((level::rms(&slow) / level::rms(&fast) - 1.0).abs() < 0.02);
+    }
+
     #[test]
     fn a_loud_piece_and_a_quiet_piece_are_joined_at_one_level() {
-        let (loud, quiet) = (ready(&sine(440.0, 20_000, 4000)), ready(&sine(440.0, 400, 4000)));
+        let (loud, quiet) = (narrow(&sine(440.0, 20_000, 4000)), narrow(&sine(440.0, 400, 4000)));
         let message = join(&[&loud, &[], &quiet]);
         assert_eq!(message.len(), loud.len() + GAP + quiet.len());
         let (first, second) = message.split_at(loud.len() + GAP);
@@ -64,9 +78,9 @@ mod tests {
 
     #[test]
     fn a_piece_begins_and_ends_in_silence() {
-        let piece = ready(&sine(1000.0, 8000, 1600).split_off(3));
+        let piece = narrow(&sine(1000.0, 8000, 1600).split_off(3));
         assert_eq!((piece.first(), piece.last()), (Some(&0), Some(&0)));
-        assert!(ready(&[0; 1000]).is_empty());
+        assert!(narrow(&[0; 1000]).is_empty());
         assert_eq!(silence(20).len(), 160);
     }
 }

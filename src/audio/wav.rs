@@ -1,4 +1,4 @@
-//! WAV: any usual recording to 8 kHz mono, and what we heard back to a file. Bytes in, bytes out: the files are `io`'s.
+//! WAV: any usual recording to mono samples of a line, 8 or 16 kHz, and what we heard back to a file. Bytes in, bytes out: the files are `io`'s.
 //!
 //! Reads integers of 8, 16, 24 and 32 bits and 32-bit floats, mono or stereo, 4 to 192 kHz. Refuses what is larger than the
 //! bounds below before it costs memory.
@@ -10,6 +10,7 @@ use rubato::audioadapter_buffers::owned::InterleavedOwned;
 use rubato::{Fft, FixedSync, Resampler};
 
 use super::SAMPLE_RATE;
+use super::codec::Rate;
 
 /// The longest recording that is taken, in seconds.
 pub const MAX_SECONDS: u32 = 120;
@@ -49,6 +50,16 @@ impl From<hound::Error> for WavError {
 
 /// Reads a WAV file's bytes as 8 kHz mono samples.
 pub fn read(bytes: &[u8]) -> Result<Vec<i16>, WavError> {
+    read_at(bytes, Rate::Hz8000)
+}
+
+/// True for a recording that has more in it than a telephone line of 8 kHz carries.
+pub fn is_wide(bytes: &[u8]) -> bool {
+    WavReader::new(Cursor::new(bytes)).is_ok_and(|reader| reader.spec().sample_rate > SAMPLE_RATE)
+}
+
+/// Reads a WAV file's bytes as mono samples of this rate.
+pub fn read_at(bytes: &[u8], rate: Rate) -> Result<Vec<i16>, WavError> {
     if bytes.len() > MAX_BYTES {
         return Err(WavError::TooLarge);
     }
@@ -68,32 +79,37 @@ pub fn read(bytes: &[u8]) -> Result<Vec<i16>, WavError> {
     if mono.is_empty() {
         return Err(WavError::Empty);
     }
-    let line = resample(mono, spec.sample_rate)?;
+    let line = resample(mono, spec.sample_rate, rate.hertz())?;
     Ok(line.into_iter().map(|s| (s * 32_768.0).round().clamp(-32_768.0, 32_767.0) as i16).collect())
 }
 
 /// Writes 8 kHz mono samples as a 16-bit WAV file.
 pub fn write_mono(samples: &[i16]) -> Vec<u8> {
-    write(1, samples.len(), samples.iter().copied())
+    write_mono_at(samples, Rate::Hz8000)
+}
+
+/// Writes mono samples of this rate as a 16-bit WAV file.
+pub fn write_mono_at(samples: &[i16], rate: Rate) -> Vec<u8> {
+    write((1, rate), samples.len(), samples.iter().copied())
 }
 
 /// Writes two sides as a stereo WAV file; the shorter one is filled up with silence.
 pub fn write_stereo(left: &[i16], right: &[i16]) -> Vec<u8> {
     let length = left.len().max(right.len());
     let at = |side: &[i16], n: usize| side.get(n).copied().unwrap_or(0);
-    write(2, length, (0..length).flat_map(|n| [at(left, n), at(right, n)]))
+    write((2, Rate::Hz8000), length, (0..length).flat_map(|n| [at(left, n), at(right, n)]))
 }
 
 /// A 16-bit PCM file by hand: 44 bytes of header, so that writing cannot fail.
-fn write(channels: u16, frames: usize, samples: impl Iterator<Item = i16>) -> Vec<u8> {
+fn write((channels, rate): (u16, Rate), frames: usize, samples: impl Iterator<Item = i16>) -> Vec<u8> {
     let data = u32::try_from(frames * usize::from(channels) * 2).unwrap_or(u32::MAX - 36);
     let mut bytes = Vec::with_capacity(44 + data as usize);
     bytes.extend_from_slice(b"RIFF");
     bytes.extend_from_slice(&(36 + data).to_le_bytes());
     bytes.extend_from_slice(b"WAVEfmt \x10\0\0\0\x01\0");
     bytes.extend_from_slice(&channels.to_le_bytes());
-    bytes.extend_from_slice(&SAMPLE_RATE.to_le_bytes());
-    bytes.extend_from_slice(&(SAMPLE_RATE * u32::from(channels) * 2).to_le_bytes());
+    bytes.extend_from_slice(&rate.hertz().to_le_bytes());
+    bytes.extend_from_slice(&(rate.hertz() * u32::from(channels) * 2).to_le_bytes());
     bytes.extend_from_slice(&(channels * 2).to_le_bytes());
     bytes.extend_from_slice(b"\x10\0data");
     bytes.extend_from_slice(&data.to_le_bytes());
@@ -120,15 +136,15 @@ fn mix_down(stereo: &[f32]) -> Vec<f32> {
     stereo.chunks_exact(2).map(|pair| pair.iter().sum::<f32>() / 2.0).collect()
 }
 
-/// To 8 kHz, band-limited before the rate falls (rubato's FFT resampler), with its delay taken off.
-fn resample(samples: Vec<f32>, rate: u32) -> Result<Vec<f32>, WavError> {
-    if rate == SAMPLE_RATE {
+/// From one rate to another, band-limited before it falls (rubato's FFT resampler), with its delay taken off.
+fn resample(samples: Vec<f32>, from: u32, to: u32) -> Result<Vec<f32>, WavError> {
+    if from == to {
         return Ok(samples);
     }
     let failed = |error: &dyn std::fmt::Display| WavError::Malformed(error.to_string());
     let frames = samples.len();
     let mut resampler =
-        Fft::<f32>::new(rate as usize, SAMPLE_RATE as usize, 1024, 1, FixedSync::Both).map_err(|e| failed(&e))?;
+        Fft::<f32>::new(from as usize, to as usize, 1024, 1, FixedSync::Both).map_err(|e| failed(&e))?;
     let input = InterleavedOwned::new_from(samples, 1, frames).map_err(|e| failed(&e))?;
     let output = resampler.process_all(&input, frames, None).map_err(|e| failed(&e))?;
     Ok(output.take_data())
@@ -187,6 +203,19 @@ mod tests {
                 assert!((level - 0.3535).abs() < 0.01, "{rate} Hz, {bits} bits: {level}");
             }
         }
+    }
+
+    #[test]
+    fn what_only_a_wide_band_line_carries_is_there_where_that_is_asked_for() {
+        for rate in [11_025, 16_000, 22_050, 44_100, 48_000] {
+            let file = write_as(spec(1, rate, 16, SampleFormat::Int), tone(5_000.0, rate, 0.5));
+            let line = read_at(&file, Rate::Hz16000).unwrap();
+            assert!(is_wide(&file) && (7980..=8020).contains(&line.len()), "{rate} Hz: {} samples", line.len());
+            // At 16 kHz the detector's hertz count double.
+            assert!(share_at(&line[1600..6400], 2_500.0) > 0.99, "{rate} Hz");
+            assert_eq!(read_at(&write_mono_at(&line, Rate::Hz16000), Rate::Hz16000), Ok(line));
+        }
+        assert!(!is_wide(&write_mono(&[0; 100])) && !is_wide(b"RIFF"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The businesses' side of the load: initiation messages over HTTP at a steady rate. Owns the connections and the pacing.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -48,7 +49,7 @@ async fn place_all(target: &Target, first: u32, calls: u32, rate: u32) -> Result
     let login = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(login));
     let mut senders = Vec::new();
     for _ in 0..CONNECTIONS {
-        senders.push(Arc::new(Turn::new(connect(target).await?)));
+        senders.push(Arc::new(Turn::new(connect(target.http).await?)));
     }
     // The first verification of a password is slow on purpose; it is none of what is measured.
     let warm = Arc::clone(&senders[0]);
@@ -57,6 +58,8 @@ async fn place_all(target: &Target, first: u32, calls: u32, rate: u32) -> Result
     let begin = Instant::now();
     let mut tasks = tokio::task::JoinSet::new();
     for n in 0..calls {
+        // A soak has more of them than are worth keeping.
+        while tasks.try_join_next().is_some() {}
         let at = begin + Duration::from_secs_f64(f64::from(n) / f64::from(rate.max(1)));
         tokio::time::sleep_until(at.into()).await;
         let sender = Arc::clone(&senders[n as usize % CONNECTIONS]);
@@ -84,11 +87,26 @@ fn message(call: u32) -> String {
     format!(r#"{{"customer":"+1212{call:07}","representative":"+1646{call:07}","reference":"{call}"}}"#)
 }
 
-async fn connect(target: &Target) -> Result<SendRequest<Full<Bytes>>, BenchError> {
-    let http = |error: hyper::Error| BenchError::Http(error.to_string());
-    let stream = TcpStream::connect(target.http).await?;
+/// The metrics that a daemon shows there.
+pub fn metrics(admin: SocketAddr) -> Result<String, BenchError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut sender = connect(admin).await?;
+        let request = Request::get("/metrics").header("host", "127.0.0.1").body(Full::default()).unwrap_or_default();
+        let response = sender.send_request(request).await.map_err(broken)?;
+        let body = response.into_body().collect().await.map_err(broken)?;
+        Ok(String::from_utf8_lossy(&body.to_bytes()).into_owned())
+    })
+}
+
+fn broken(error: hyper::Error) -> BenchError {
+    BenchError::Http(error.to_string())
+}
+
+async fn connect(to: SocketAddr) -> Result<SendRequest<Full<Bytes>>, BenchError> {
+    let stream = TcpStream::connect(to).await?;
     stream.set_nodelay(true)?;
-    let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(http)?;
+    let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(broken)?;
     tokio::spawn(connection);
     Ok(sender)
 }

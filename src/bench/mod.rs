@@ -1,5 +1,6 @@
 //! `callbridge bench`: simulated phones and load against a daemon, printed as JSON. Owns the plan of a measurement and its
-//! report. Measures CPU of the daemon from outside (`/proc`), delay by time stamps inside the voice, and the wall W beside.
+//! report. Measures CPU of the daemon from outside (`/proc`), delay by time stamps inside the voice or by its sound, and the
+//! wall W beside.
 //!
 //! The daemon is started on core 0 and the phones and the load run on core 1, as performance.md does. With `--url` a daemon
 //! that runs already is measured; its `[[switch]]` must then point at `--sip`.
@@ -7,7 +8,9 @@
 mod client;
 mod phones;
 mod report;
+mod soak;
 mod talk;
+mod tape;
 mod target;
 mod voice;
 mod wall;
@@ -38,18 +41,24 @@ pub struct BenchArgs {
     /// Seconds of relaying that are measured
     #[arg(long, default_value_t = 8)]
     pub relay_seconds: u32,
-    /// Media tick of the daemon that is started, in milliseconds
-    #[arg(long, default_value_t = 5)]
-    pub tick_ms: u16,
+    /// Media tick of the daemon that is started, in milliseconds; by default it follows the load
+    #[arg(long)]
+    pub tick_ms: Option<u16>,
     /// `[media] io` of the daemon that is started: auto, portable or one-socket
     #[arg(long, default_value = "auto", value_parser = ["auto", "portable", "one-socket"])]
     pub io: String,
     /// What the talks are like
     #[command(flatten)]
     pub talk: talk::Talk,
+    /// Many calls, to see that nothing grows
+    #[command(flatten)]
+    pub soak: soak::SoakArgs,
     /// Measure a running daemon instead of starting one; needs --pid, --sip, --business and --password-file
     #[arg(long, requires_all = ["pid", "sip", "business", "password_file"])]
     pub url: Option<SocketAddr>,
+    /// Address of the running daemon's metrics; without it a soak does not tell the ports in use
+    #[arg(long, requires = "url")]
+    pub admin: Option<SocketAddr>,
     /// Process id of the running daemon
     #[arg(long)]
     pub pid: Option<u32>,
@@ -117,7 +126,15 @@ fn measure(args: &BenchArgs) -> Result<Report, BenchError> {
     }
     for rate in args.rates.iter().filter(|rate| **rate > 0) {
         eprintln!("bench: {rate} calls/s for {} s", args.seconds);
-        report.rates.push(rate_of(args, &phones, &target, &mut first, *rate)?);
+        report.rates.push(rate_of(args, &phones, &target, &mut first, (*rate, rate * args.seconds))?);
+    }
+    let soak::SoakArgs { soak: calls, soak_rate: rate, .. } = args.soak;
+    if calls > 0 {
+        eprintln!("bench: {calls} calls at {rate} calls/s");
+        // Whoever is counted is counted from here on.
+        phones.begin(Duration::ZERO);
+        let load = || rate_of(args, &phones, &target, &mut first, (rate, calls));
+        report.soak = Some(soak::run(&args.soak, &phones, &target, load)?);
     }
     Ok(report)
 }
@@ -128,11 +145,10 @@ fn rate_of(
     phones: &phones::Phones,
     target: &target::Target,
     first: &mut u32,
-    rate: u32,
+    (rate, calls): (u32, u32),
 ) -> Result<report::Rate, BenchError> {
     let talk = Duration::from_secs(u64::from(args.talk_seconds));
     phones.begin(talk);
-    let calls = rate * args.seconds;
     let before = target.cpu()?;
     let placed = client::place(target, *first, calls, rate)?;
     *first += calls;

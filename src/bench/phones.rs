@@ -14,6 +14,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::micros;
 use super::talk::{self, Described, Speech, Srtp, Talk};
+use super::tape;
 use super::voice::{Window, send_all};
 use crate::io::batch::Batch;
 use crate::phone::message::{Message, Start, finish, parameter, user_of};
@@ -25,6 +26,7 @@ const RINGS: u64 = 200_000;
 /// The thread of phones.
 pub struct Phones {
     shared: Arc<Shared>,
+    speech: Arc<Speech>,
     address: SocketAddr,
     thread: Option<std::thread::JoinHandle<()>>,
 }
@@ -33,6 +35,8 @@ pub struct Phones {
 struct Shared {
     window: Mutex<Window>,
     talk_micros: AtomicU64,
+    /// Counts measurements: each keeps the sound of its own first calls.
+    measurement: AtomicU32,
     bridged: AtomicU32,
     ended: AtomicU32,
     hang_up_all: AtomicBool,
@@ -44,14 +48,14 @@ impl Phones {
     pub fn start(listen: Option<SocketAddr>, talk: &Talk) -> io::Result<Phones> {
         let sip = UdpSocket::bind(listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0))))?;
         let address = sip.local_addr()?;
-        let shared = Arc::new(Shared::default());
+        let (shared, speech) = (Arc::new(Shared::default()), Arc::new(Speech::new(talk)));
         let ([one, one_reports], [other, other_reports]) = (pair(address)?, pair(address)?);
         let work = Work {
             sip: sized(sip)?,
             address,
             rtp: [one, other],
             reports: [one_reports, other_reports],
-            speech: Speech::new(talk),
+            speech: Arc::clone(&speech),
             talk: talk.clone(),
             legs: Vec::new(),
             by_call_id: HashMap::new(),
@@ -60,6 +64,7 @@ impl Phones {
             resend: BTreeMap::new(),
             hang_up: BTreeMap::new(),
             answered: HashMap::new(),
+            taped: (0, Vec::new()),
             window: Window::default(),
             published: 0,
             shared: Arc::clone(&shared),
@@ -69,7 +74,7 @@ impl Phones {
             let _pinned = super::target::pin(1);
             work.run();
         })?;
-        Ok(Phones { shared, address, thread: Some(thread) })
+        Ok(Phones { shared, speech, address, thread: Some(thread) })
     }
 
     /// Where the daemon's switch must point.
@@ -83,11 +88,18 @@ impl Phones {
         self.shared.talk_micros.store(talk, Ordering::Relaxed);
         self.shared.bridged.store(0, Ordering::Relaxed);
         self.shared.ended.store(0, Ordering::Relaxed);
-        drop(self.take());
+        self.shared.measurement.fetch_add(1, Ordering::Relaxed);
+        drop(self.look());
     }
 
     /// What was heard since the last look.
     pub fn take(&self) -> Window {
+        let mut window = self.look();
+        window.listen(&self.speech);
+        window
+    }
+
+    fn look(&self) -> Window {
         std::mem::take(&mut *self.shared.window.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -99,6 +111,11 @@ impl Phones {
     /// Waits until so many calls are bridged; how many are.
     pub fn wait_bridged(&self, calls: u32, longest: Duration) -> u32 {
         wait(&self.shared.bridged, calls, longest)
+    }
+
+    /// Calls of which both legs have ended.
+    pub fn ended(&self) -> u32 {
+        self.shared.ended.load(Ordering::Relaxed) / 2
     }
 
     /// Waits until both legs of so many calls have ended; how many have.
@@ -169,7 +186,7 @@ struct Leg {
     sequence: u32,
     expected: Option<u32>,
     lifted: bool,
-    over: bool,
+    taped: bool,
 }
 
 struct Work {
@@ -178,8 +195,9 @@ struct Work {
     rtp: [UdpSocket; 2],
     reports: [UdpSocket; 2],
     talk: Talk,
-    speech: Speech,
-    legs: Vec<Leg>,
+    speech: Arc<Speech>,
+    /// By number; those that are over are gone.
+    legs: Vec<Option<Box<Leg>>>,
     by_call_id: HashMap<String, usize>,
     by_port: [HashMap<u16, usize>; 2],
     slots: Vec<Vec<usize>>,
@@ -188,6 +206,8 @@ struct Work {
     hang_up: BTreeMap<(u64, usize), ()>,
     /// When each call's representative sent its 200.
     answered: HashMap<u32, u64>,
+    /// In which measurement, and the calls of it whose sound is kept.
+    taped: (u32, Vec<u32>),
     window: Window,
     published: u64,
     shared: Arc<Shared>,
@@ -235,14 +255,15 @@ impl Work {
     }
 
     fn hear(&mut self, side: usize, port: u16, bytes: &[u8], now: u64) {
-        let Some(leg) = self.by_port[side].get(&port).and_then(|at| self.legs.get_mut(*at)) else { return };
+        let Some(leg) = self.by_port[side].get(&port).and_then(|at| self.legs.get_mut(*at)?.as_mut()) else { return };
         let opened = leg.srtp.as_mut().map(|srtp| srtp.open(bytes));
         if opened == Some(None) {
             self.window.strange += 1;
             return;
         }
         let clear = opened.flatten();
-        let said = self.speech.heard(clear.as_deref().unwrap_or(bytes), self.answered.contains_key(&leg.number));
+        let clear = clear.as_deref().unwrap_or(bytes);
+        let said = self.speech.heard(clear, self.answered.contains_key(&leg.number));
         if !leg.first_heard {
             leg.first_heard = true;
             if let (0, Some(acked)) = (leg.side, leg.acked_at) {
@@ -254,8 +275,10 @@ impl Work {
             return;
         };
         self.window.relayed += 1;
-        if let Some(said_at) = said_at {
-            self.window.delay(now.saturating_sub(said_at));
+        match said_at {
+            Some(said_at) => self.window.delay(now.saturating_sub(said_at)),
+            None if leg.taped => self.window.tape.heard(leg.number, side, clear, now),
+            None => {}
         }
         if let Some(expected) = leg.expected {
             self.window.lost += u64::from(sequence.saturating_sub(expected));
@@ -304,7 +327,7 @@ impl Work {
     fn invited(&mut self, from: SocketAddr, uri: &str, message: &Message<'_>) {
         let now = micros();
         let call_id = message.get("Call-ID").unwrap_or_default().to_owned();
-        if let Some(leg) = self.by_call_id.get(&call_id).and_then(|at| self.legs.get(*at)) {
+        if let Some(leg) = self.by_call_id.get(&call_id).and_then(|at| self.legs.get(*at)?.as_ref()) {
             let _again = self.sip.send_to(&leg.answer, from);
             return;
         }
@@ -334,7 +357,8 @@ impl Work {
         // The 200 goes out with the deadlines of this very round, or after the ringing.
         let lifts_at = if side == 0 { now } else { now + RINGS };
         self.resend.insert((lifts_at, at), answer.clone());
-        self.legs.push(Leg {
+        let taped = self.is_taped(number);
+        self.legs.push(Some(Box::new(Leg {
             number,
             side,
             peer: from,
@@ -350,13 +374,26 @@ impl Work {
             sequence: 0,
             expected: None,
             lifted: false,
-            over: false,
-        });
+            taped,
+        })));
+    }
+
+    /// Whether the sound of this call is kept: of the first ones of a measurement, where packets carry no mark.
+    fn is_taped(&mut self, call: u32) -> bool {
+        let measurement = self.shared.measurement.load(Ordering::Relaxed);
+        let (of, calls) = &mut self.taped;
+        if *of != measurement {
+            (*of, *calls) = (measurement, Vec::new());
+        }
+        if !calls.contains(&call) && calls.len() < tape::CALLS && !self.speech.is_marked() {
+            calls.push(call);
+        }
+        calls.contains(&call)
     }
 
     /// The handset is lifted with the first 200: from the next millisecond on its owner talks.
     fn lift(&mut self, at: usize, now: u64) {
-        let Some(leg) = self.legs.get_mut(at).filter(|leg| !leg.lifted) else { return };
+        let Some(leg) = self.legs.get_mut(at).and_then(Option::as_mut).filter(|leg| !leg.lifted) else { return };
         leg.lifted = true;
         if leg.side == 1 {
             self.answered.insert(leg.number, now);
@@ -384,7 +421,8 @@ impl Work {
     fn acked(&mut self, message: &Message<'_>) {
         let now = micros();
         let Some(at) = self.by_call_id.get(message.get("Call-ID").unwrap_or_default()).copied() else { return };
-        let Some(leg) = self.legs.get_mut(at).filter(|leg| leg.acked_at.is_none()) else { return };
+        let leg = self.legs.get_mut(at).and_then(Option::as_mut);
+        let Some(leg) = leg.filter(|leg| leg.acked_at.is_none()) else { return };
         leg.acked_at = Some(now);
         self.resend.retain(|(_, leg), _| *leg != at);
         if leg.side == 1 {
@@ -395,8 +433,7 @@ impl Work {
 
     fn end(&mut self, call_id: &str) {
         let Some(at) = self.by_call_id.remove(call_id) else { return };
-        let Some(leg) = self.legs.get_mut(at) else { return };
-        leg.over = true;
+        let Some(leg) = self.legs.get_mut(at).and_then(Option::take) else { return };
         self.by_port[leg.side].remove(&leg.remote_rtp.port());
         self.slots.iter_mut().for_each(|slot| slot.retain(|l| *l != at));
         self.resend.retain(|(_, leg), _| *leg != at);
@@ -409,12 +446,15 @@ impl Work {
         let now = micros();
         let mut said: [Vec<(SocketAddr, Vec<u8>)>; 2] = Default::default();
         for at in &self.slots[slot] {
-            if let Some(leg) = self.legs.get_mut(*at) {
+            if let Some(leg) = self.legs.get_mut(*at).and_then(Option::as_mut) {
                 let mut bytes = self.speech.packet(leg.side, leg.described, *at as u32, leg.sequence, now);
                 if let Some(srtp) = &mut leg.srtp {
                     bytes = srtp.seal(&bytes);
                 }
                 said[leg.side].push((leg.remote_rtp, bytes));
+                if leg.taped {
+                    self.window.tape.said(leg.number, leg.side, leg.sequence, now);
+                }
                 leg.sequence = leg.sequence.wrapping_add(1);
             }
         }
@@ -436,7 +476,7 @@ impl Work {
                 self.resend.insert((due, at), bytes);
                 break;
             }
-            if let Some(leg) = self.legs.get(at).filter(|leg| !leg.over) {
+            if let Some(leg) = self.legs.get(at).and_then(Option::as_ref) {
                 let _again = self.sip.send_to(&bytes, leg.peer);
                 self.resend.insert((now + RESEND, at), bytes);
                 self.lift(at, now);
@@ -447,7 +487,7 @@ impl Work {
                 self.hang_up.insert((due, at), ());
                 break;
             }
-            let Some(leg) = self.legs.get(at).filter(|leg| !leg.over) else { continue };
+            let Some(leg) = self.legs.get(at).and_then(Option::as_ref) else { continue };
             let bye = bye(leg, self.address, at);
             let _sent = self.sip.send_to(&bye, leg.peer);
             self.resend.insert((now + RESEND, at), bye);

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::BenchArgs;
 use super::client::Placed;
+use super::soak::Soak;
 use super::talk::Talk;
 use super::target::Idle;
 use super::voice::{Window, percentile_ms};
@@ -15,8 +16,8 @@ use super::voice::{Window, percentile_ms};
 pub struct Report {
     /// W: CPU of one packet received and sent, nothing in between.
     pub wall_micros_per_packet: f64,
-    /// Media tick.
-    pub tick_ms: u16,
+    /// Media tick; none: it followed the load.
+    pub tick_ms: Option<u16>,
     /// `[media] io`.
     pub io: String,
     /// What the talks were like.
@@ -27,13 +28,16 @@ pub struct Report {
     pub bridged: Vec<Bridged>,
     /// Calls per second.
     pub rates: Vec<Rate>,
+    /// Many calls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub soak: Option<Soak>,
 }
 
 impl Report {
     /// A report without measurements yet.
     pub fn new(wall_micros_per_packet: f64, args: &BenchArgs, idle: Idle) -> Report {
         let (tick_ms, io, talk) = (args.tick_ms, args.io.clone(), args.talk.clone());
-        Report { wall_micros_per_packet, tick_ms, io, talk, idle, bridged: Vec::new(), rates: Vec::new() }
+        Report { wall_micros_per_packet, tick_ms, io, talk, idle, bridged: Vec::new(), rates: Vec::new(), soak: None }
     }
 }
 
@@ -60,6 +64,8 @@ pub struct Bridged {
     cpu_micros_per_packet: f64,
     cpu_in_walls: f64,
     cpu_core_share: f64,
+    /// Packets whose delay is known: all where they are marked, those of some calls where they are transcoded.
+    delays_measured: u64,
     delay_p50_ms: f64,
     delay_p99_ms: f64,
     memory_kilobytes_per_call: f64,
@@ -89,6 +95,7 @@ impl Bridged {
             cpu_micros_per_packet: per_packet,
             cpu_in_walls: per_packet / wall,
             cpu_core_share: cpu.as_secs_f64() / seconds.max(0.001),
+            delays_measured: window.delays_known(),
             delay_p50_ms: window.delay_ms(0.5),
             delay_p99_ms: window.delay_ms(0.99),
             memory_kilobytes_per_call: memory_kilobytes as f64 / f64::from(calls_bridged.max(1)),

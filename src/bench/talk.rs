@@ -2,7 +2,7 @@
 //! recorded. Owns the phones' side of each: their session description, their frames, their SRTP; refuses to measure.
 //!
 //! Where both speak G.711 each packet says who spoke and when (`voice`), so that loss and delay are told by the voice itself. What is
-//! transcoded carries no such mark: then packets are counted by their numbers, and delay is not measured.
+//! transcoded carries no such mark: then packets are counted by their numbers, and delay is told by the sound of some talks (`tape`).
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -38,7 +38,8 @@ pub struct Talk {
     /// The phones agree to telephone-event, as most do; else keys are listened for in the sound of each talk
     #[arg(long)]
     pub telephone_event: bool,
-    /// The representatives answer in this codec, the customers in PCMU: PCMU, G722 or opus, of which the latter two are transcoded
+    /// The representatives answer in this codec, the customers in PCMU: PCMU, G722 or opus, of which the latter two are transcoded;
+    /// their delay is told by the sound of eight talks, less what the speaker's codec costs in a direct call
     #[arg(long, default_value = "PCMU", value_parser = codec)]
     #[serde(serialize_with = "codec_name")]
     pub representative_codec: Codec,
@@ -88,14 +89,42 @@ impl Talk {
 /// What all phones of a side say, packet by packet.
 pub struct Speech {
     marked: bool,
+    codecs: [Codec; 2],
+    /// What is encoded in the frames, 8 kHz; nothing where packets are marked.
+    samples: Vec<f32>,
     frames: [Vec<Vec<u8>>; 2],
 }
 
 impl Speech {
     /// Made once, for both sides.
     pub fn new(talk: &Talk) -> Speech {
-        let speak = |side| if talk.is_marked() { Vec::new() } else { frames(talk.codec(side)) };
-        Speech { marked: talk.is_marked(), frames: [speak(0), speak(1)] }
+        let codecs = [talk.codec(0), talk.codec(1)];
+        let samples = if talk.is_marked() { Vec::new() } else { wav::read(SPEECH).unwrap_or_default() };
+        let whole = samples.len() - samples.len() % Rate::Hz8000.samples(FRAME_MS);
+        let samples = samples.get(..whole).unwrap_or_default();
+        let frames = codecs.map(|codec| frames(codec, samples));
+        let samples = samples.iter().map(|sample| f32::from(*sample)).collect();
+        Speech { marked: talk.is_marked(), codecs, samples, frames }
+    }
+
+    /// Packets say when they were said; else it is to be told by their sound.
+    pub fn is_marked(&self) -> bool {
+        self.marked
+    }
+
+    /// What a side speaks: 0 the customer, 1 the representative.
+    pub fn codec(&self, side: usize) -> Codec {
+        self.codecs[side.min(1)]
+    }
+
+    /// The speech that both say over and over: packet `n` begins with its sample 160 × `n`.
+    pub fn samples(&self) -> &[f32] {
+        &self.samples
+    }
+
+    /// The same, as a side says it.
+    pub fn frames(&self, side: usize) -> &[Vec<u8>] {
+        &self.frames[side.min(1)]
     }
 
     /// The next packet of a phone.
@@ -122,15 +151,14 @@ impl Speech {
     }
 }
 
-fn frames(codec: Codec) -> Vec<Vec<u8>> {
-    let samples = wav::read(SPEECH).unwrap_or_default();
+fn frames(codec: Codec, samples: &[i16]) -> Vec<Vec<u8>> {
     let mut encoder = Encoder::new(codec, Rate::Hz8000);
     let encode = |frame: &[i16]| {
         let mut payload = Vec::new();
         encoder.encode(frame, &mut payload);
         payload
     };
-    samples.chunks_exact(Rate::Hz8000.samples(FRAME_MS)).map(encode).filter(|payload| !payload.is_empty()).collect()
+    samples.chunks_exact(Rate::Hz8000.samples(FRAME_MS)).map(encode).collect()
 }
 
 /// What a phone answered with.

@@ -22,6 +22,7 @@ pub struct Target {
     pub business: String,
     /// With what password.
     pub password: String,
+    admin: Option<SocketAddr>,
     pid: u32,
     child: Option<(Child, std::path::PathBuf)>,
 }
@@ -40,7 +41,7 @@ impl Target {
             (Some(url), Some(pid), Some(business), Some(file)) => {
                 let text = std::fs::read_to_string(file)?;
                 let password = text.lines().next().unwrap_or_default().to_owned();
-                Ok(Target { http: *url, business: business.clone(), password, pid, child: None })
+                Ok(Target { http: *url, business: business.clone(), password, admin: args.admin, pid, child: None })
             }
             _ => Target::spawn(args, phones),
         }
@@ -57,12 +58,12 @@ impl Target {
         write!(
             file,
             "[http]\nlisten = \"{http}\"\n[admin]\nlisten = \"{admin}\"\n[sip]\nlisten = [\"udp:{sip}\"]\n\
-             [media]\nports = \"10000-32000\"\ntick_ms = {}\nio = \"{}\"\n[call]\nmax_calls = 20000\nmax_call_seconds = 3600\n\
+             [media]\nports = \"10000-32000\"\n{}io = \"{}\"\n[call]\nmax_calls = 20000\nmax_call_seconds = 3600\n\
              [store]\nurl = \"sqlite:bench.db\"\n[log]\nfilter = \"warn,ready=info\"\n\
              [[switch]]\nname = \"bench\"\naddress = \"sip:{phones};transport=udp\"\nprefixes = [\"+1\"]\n{}\
              [[business]]\nid = \"bench\"\nname = \"Bench\"\npassword_file = \"password\"\n\
              max_concurrent = 100000\nmax_per_second = 100000\n{}",
-            args.tick_ms,
+            args.tick_ms.map(|ms| format!("tick_ms = {ms}\n")).unwrap_or_default(),
             args.io,
             args.talk.switch_lines(),
             args.talk.business_lines()
@@ -76,7 +77,8 @@ impl Target {
             .spawn()?;
         let pid = child.id();
         let errors = child.stderr.take();
-        let target = Target { http, business: "bench".to_owned(), password, pid, child: Some((child, folder)) };
+        let business = "bench".to_owned();
+        let target = Target { http, business, password, admin: Some(admin), pid, child: Some((child, folder)) };
         let mut seen = String::new();
         let mut lines = errors.map(BufReader::new).into_iter().flat_map(BufRead::lines);
         for line in lines.by_ref().map_while(Result::ok) {
@@ -104,6 +106,19 @@ impl Target {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid))?;
         let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap_or_default();
         Ok(line.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or(0))
+    }
+
+    /// Open file descriptors.
+    pub fn descriptors(&self) -> io::Result<u64> {
+        Ok(std::fs::read_dir(format!("/proc/{}/fd", self.pid))?.count() as u64)
+    }
+
+    /// A metric without labels; none where the metrics are not to be had.
+    pub fn metric(&self, name: &str) -> Result<Option<u64>, BenchError> {
+        let Some(admin) = self.admin else { return Ok(None) };
+        let text = super::client::metrics(admin)?;
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        Ok(value.and_then(|value| value.trim().parse::<f64>().ok()).map(|value| value as u64))
     }
 
     /// What it costs with no call.

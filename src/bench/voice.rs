@@ -6,6 +6,9 @@ use std::net::{SocketAddr, UdpSocket};
 
 use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, SocketAddrAny, sendmmsg};
 
+use super::talk::Speech;
+use super::tape::Tape;
+
 /// An RTP header and 20 ms of G.711.
 pub const PACKET: usize = 172;
 /// What marks a payload as a phone's, not the prompt's.
@@ -66,6 +69,8 @@ pub struct Window {
     pub prompt: u64,
     /// Gaps in the other phone's sequence.
     pub lost: u64,
+    /// What some phones said and heard, where packets carry no mark.
+    pub tape: Tape,
     /// Delay through the equipment.
     delays: Vec<u64>,
     /// Microseconds: the customer's ACK → its first prompt packet.
@@ -89,6 +94,7 @@ impl Default for Window {
             relayed: 0,
             prompt: 0,
             lost: 0,
+            tape: Tape::default(),
             delays: vec![0; STEPS],
             first_prompt: Vec::new(),
             first_at_customer: Vec::new(),
@@ -121,15 +127,25 @@ impl Window {
         self.first_at_customer.append(&mut other.first_at_customer);
         self.first_at_representative.append(&mut other.first_at_representative);
         self.invites.append(&mut other.invites);
+        self.tape.absorb(&mut other.tape);
         for (mine, theirs) in self.delays.iter_mut().zip(&mut other.delays) {
             *mine += std::mem::take(theirs);
         }
     }
 
-    /// The delay below which this share of marked packets stayed, in milliseconds; 0 where none was marked.
+    /// Tells from the tape how late packets without a mark came.
+    pub fn listen(&mut self, speech: &Speech) {
+        std::mem::take(&mut self.tape).delays(speech).into_iter().for_each(|delay| self.delay(delay));
+    }
+
+    /// Packets whose delay is known.
+    pub fn delays_known(&self) -> u64 {
+        self.delays.iter().sum()
+    }
+
+    /// The delay below which this share of packets stayed, in milliseconds; 0 where none is known.
     pub fn delay_ms(&self, share: f64) -> f64 {
-        let marked: u64 = self.delays.iter().sum();
-        let wanted = (marked as f64 * share) as u64;
+        let wanted = (self.delays_known() as f64 * share) as u64;
         let mut seen = 0;
         for (step, count) in self.delays.iter().enumerate() {
             seen += count;

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::CliError;
-use crate::config::{self, Config, ConfigError, ConfigErrors, Place, SeedPassword, SwitchConfig};
+use crate::config::{self, Config, ConfigError, ConfigErrors, Place, SeedPassword, SwitchConfig, Tick};
 use crate::io::jose::Encryption;
 use crate::io::media_thread::{BackEnd, would_take};
 use crate::io::tls::ServerTls;
@@ -97,8 +97,10 @@ fn plan(config: &Config) -> Vec<String> {
         },
         format!("SIP              {}", sip.join(", ")),
         format!(
-            "RTP              {} ports {first}-{last}, threads {}, tick {} ms",
-            config.media.address, config.media.threads, config.media.tick_ms
+            "RTP              {} ports {first}-{last}, threads {}, {}",
+            config.media.address,
+            config.media.threads,
+            beat(config.media.tick)
         ),
         format!("                 {}", way_of_rtp(config)),
         format!("store            {}", config.store.path.display()),
@@ -118,6 +120,13 @@ fn plan(config: &Config) -> Vec<String> {
         None => format!("message          {:?}", config.prompt.texts.connecting),
     });
     lines
+}
+
+fn beat(tick: Tick) -> String {
+    match tick {
+        Tick::Adaptive => "tick 1 ms, 5 ms when busy".to_owned(),
+        Tick::Fixed(ms) => format!("tick {ms} ms"),
+    }
 }
 
 /// How RTP would get in and out if the daemon were started here and now, by this user.

@@ -185,8 +185,8 @@ pub struct MediaConfig {
     pub ports: (u16, u16),
     /// Media threads.
     pub threads: usize,
-    /// Tick in milliseconds: 1, 2, 4, 5 or 10.
-    pub tick_ms: u16,
+    /// From tick to tick of a media thread.
+    pub tick: Tick,
     /// What a leg is offered, in order of preference, where its switch says nothing else.
     pub codecs: Codecs,
     /// How datagrams get in and out.
@@ -199,6 +199,15 @@ pub struct MediaConfig {
     pub bad_mos: u16,
     /// A leg whose score is bad for so long is told.
     pub bad_seconds: u16,
+}
+
+/// `[media] tick_ms`
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tick {
+    /// 1 ms while a thread has time, 5 ms while it is busy: when nothing is said.
+    Adaptive,
+    /// Always so many milliseconds: 1, 2, 4, 5 or 10.
+    Fixed(u16),
 }
 
 /// `[media] io`

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::reader::{At, Reader, Section};
 use super::texts::{self, Texts};
 use super::{
-    CallConfig, HttpConfig, LogConfig, MediaConfig, MediaIo, PromptConfig, SpeechConfig, StoreConfig, TlsConfig,
+    CallConfig, HttpConfig, LogConfig, MediaConfig, MediaIo, PromptConfig, SpeechConfig, StoreConfig, Tick, TlsConfig,
 };
 use crate::model::{Codecs, Language, MachineTimes};
 
@@ -133,7 +133,7 @@ pub(super) fn media(reader: &mut Reader, mut section: Section<'_>) -> MediaConfi
         address: address.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |at| at.value),
         ports: ports.map_or((20_000, 29_999), |at| at.value),
         threads: threads.unwrap_or(1),
-        tick_ms: tick.map_or(1, |at| at.value),
+        tick: tick.map_or(Tick::Adaptive, |at| Tick::Fixed(at.value)),
         io: io.map_or(MediaIo::Auto, |at| at.value),
         full_percent: full_percent.unwrap_or(85),
         quiet_seconds: quiet_seconds.unwrap_or(5),

@@ -160,7 +160,7 @@ impl Drop for PromptLibrary {
 fn read_configured(key: &'static str, path: &Path) -> Result<Arc<Prompt>, PromptError> {
     let bytes = uploads::read_bounded(path).map_err(|error| PromptError::Read { key, path: path.to_owned(), error })?;
     let samples = wav::read(&bytes).map_err(|error| PromptError::Wav { key, path: path.to_owned(), error })?;
-    Ok(Arc::new(Prompt::from_pcm(&samples)))
+    Ok(Arc::new(uploads::prompt(&samples, &bytes, path.to_owned())))
 }
 
 #[cfg(test)]

@@ -17,8 +17,9 @@ use std::{fs, io, thread};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use crate::audio::codec::Rate;
+use crate::audio::render;
 use crate::audio::wav::{self, WavError};
-use crate::audio::{SAMPLE_RATE, render};
 use crate::config::SpeechConfig;
 
 /// The longest text that is spoken, in characters.
@@ -75,6 +76,8 @@ pub enum SpeechError {
     Folder(#[from] io::Error),
 }
 
+/// What was kept in another form is not found again, and forgotten in time.
+const FORM: &str = "16 kHz";
 /// The placeholder of a voice's name in a command.
 const VOICE: &str = "{voice}";
 /// What speaks languages other than English where no command is configured that can be told which.
@@ -89,6 +92,15 @@ pub struct Voice<'a> {
     pub usual: bool,
     /// It is English, which a program that was found speaks by itself.
     pub english: bool,
+}
+
+/// A text that was spoken.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Said {
+    /// 8 kHz, at the common loudness.
+    pub samples: Vec<i16>,
+    /// The same at 16 kHz, where the program has so much; it may be forgotten some day.
+    pub file: PathBuf,
 }
 
 /// A speech program and the folder that remembers what it said.
@@ -154,24 +166,25 @@ impl Speaker {
 
     /// [`Speaker::speak_as`] the program does it of its own accord.
     pub fn speak(&self, text: &str) -> Result<Vec<i16>, SpeechError> {
-        self.speak_as(text, Voice { name: "en", usual: true, english: true })
+        self.speak_as(text, Voice { name: "en", usual: true, english: true }).map(|said| said.samples)
     }
 
-    /// The text as 8 kHz samples at the common loudness. Blocks while the program runs (a fraction of a second).
-    pub fn speak_as(&self, text: &str, voice: Voice<'_>) -> Result<Vec<i16>, SpeechError> {
+    /// The text at the common loudness. Blocks while the program runs (a fraction of a second).
+    pub fn speak_as(&self, text: &str, voice: Voice<'_>) -> Result<Said, SpeechError> {
         let command = self.command_for(voice).ok_or_else(|| SpeechError::NoVoice(voice.name.to_owned()))?;
         let text = clean(text)?;
         let key = key(&command, &text);
         let _turn = self.take_turn(&key);
-        let path = self.folder.join(format!("{key}.wav"));
-        if let Some(samples) = read_cached(&path) {
-            return Ok(samples);
+        let file = self.folder.join(format!("{key}.wav"));
+        if let Some(samples) = read_cached(&file) {
+            return Ok(Said { samples, file });
         }
         fs::create_dir_all(&self.folder)?;
-        let samples = self.run(&command, &text, &key)?;
-        write_atomically(&path, &wav::write_mono(&samples))?;
+        let recording = self.run(&command, &text, &key)?;
+        let samples = wav::read(&recording)?;
+        write_atomically(&file, &recording)?;
         self.forget_oldest();
-        Ok(samples)
+        Ok(Said { samples, file })
     }
 
     /// The command that speaks so, with its `{voice}` filled in.
@@ -195,7 +208,8 @@ impl Speaker {
         self.rendering.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn run(&self, command: &[String], text: &str, key: &str) -> Result<Vec<i16>, SpeechError> {
+    /// A WAV file of what the program says, made ready.
+    fn run(&self, command: &[String], text: &str, key: &str) -> Result<Vec<u8>, SpeechError> {
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
         let output = Leftover(self.folder.join(format!(".{key}.{}.{serial}.wav", std::process::id())));
         self.runs.fetch_add(1, Ordering::Relaxed);
@@ -209,11 +223,12 @@ impl Speaker {
             return Err(SpeechError::Failed(status));
         }
         let recording = fs::read(&output.0).map_err(|error| SpeechError::NoRecording(error.to_string()))?;
-        let samples = render::ready(&wav::read(&recording)?);
+        let rate = if wav::is_wide(&recording) { Rate::Hz16000 } else { Rate::Hz8000 };
+        let samples = render::ready(&wav::read_at(&recording, rate)?, rate);
         if samples.is_empty() {
             return Err(SpeechError::NoRecording("it is silent".to_owned()));
         }
-        Ok(samples)
+        Ok(wav::write_mono_at(&samples, rate))
     }
 
     fn spawn(&self, command: &[String], text: &str, output: &Path) -> Result<Child, SpeechError> {
@@ -330,10 +345,10 @@ fn fill(word: &str, text: &str, output: &Path) -> OsString {
     filled
 }
 
-/// SHA-256 of command and text, in hexadecimal.
+/// SHA-256 of command, text and the form in which it is kept, in hexadecimal.
 fn key(command: &[String], text: &str) -> String {
     let mut context = ring::digest::Context::new(&ring::digest::SHA256);
-    for part in command.iter().map(String::as_str).chain([text]) {
+    for part in command.iter().map(String::as_str).chain([text, FORM]) {
         context.update(&(part.len() as u64).to_be_bytes());
         context.update(part.as_bytes());
     }
@@ -366,8 +381,7 @@ fn kill_with_children(child: &mut Child) {
 /// A rendered text, if it is there and whole; using it makes it young.
 fn read_cached(path: &Path) -> Option<Vec<i16>> {
     let bytes = fs::read(path).ok()?;
-    let rate = hound::WavReader::new(bytes.as_slice()).ok()?.spec().sample_rate;
-    let samples = wav::read(&bytes).ok().filter(|_| rate == SAMPLE_RATE)?;
+    let samples = wav::read(&bytes).ok()?;
     let touched = fs::File::options().append(true).open(path).and_then(|file| file.set_modified(SystemTime::now()));
     if let Err(error) = touched {
         tracing::debug!(%error, "a cached prompt's age could not be set");

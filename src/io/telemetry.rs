@@ -164,6 +164,7 @@ impl Metrics {
         self.0.ports_in_use.set(counters.ports_in_use as f64);
         gauge!("callbridge_media_busy_ratio").set(counters.busy_permille as f64 / 1000.0);
         gauge!("callbridge_media_late_seconds").set(seconds(counters.late_micros));
+        gauge!("callbridge_media_tick_seconds").set(seconds(counters.tick_micros));
         gauge!("callbridge_media_full").set(f64::from(u8::from(counters.full)));
         for back_end in BackEnd::ALL {
             let taken = counters.back_end == Some(back_end);
@@ -217,6 +218,11 @@ fn describe() {
         Unit::Seconds,
         "How late the ticks of a media thread began in its last second, on average."
     );
+    describe_gauge!(
+        "callbridge_media_tick_seconds",
+        Unit::Seconds,
+        "How often a media thread looks at its packets: the longest tick of all threads."
+    );
     describe_gauge!("callbridge_media_full", "1 while new calls are refused because a media thread is full.");
     describe_gauge!("callbridge_rtp_io", "1 for the way that RTP gets in and out.");
     describe_counter!(
@@ -267,6 +273,7 @@ mod tests {
             "callbridge_rtp_ports_in_use 4",
             "callbridge_rtp_io{way=\"one-socket\"} 1",
             "callbridge_rtp_io{way=\"portable\"} 0",
+            "callbridge_media_tick_seconds 0",
             "callbridge_media_full 0",
             "# HELP callbridge_setup_seconds ",
         ] {

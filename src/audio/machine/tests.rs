@@ -6,6 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::audio::codec::Rate;
 use crate::audio::g711::{ulaw_decode_all, ulaw_encode_all};
 use crate::audio::tone::sine;
 use crate::audio::{render, wav};
@@ -49,7 +50,7 @@ fn spoken(voice: &[&str], words: &str) -> Vec<i16> {
         _ => Command::new("espeak-ng").args(&voice[1..]).arg("-w").arg(&output).arg(words).status(),
     };
     assert!(ran.expect("the Debian packages flite and espeak-ng are needed").success());
-    render::ready(&wav::read(&std::fs::read(output).unwrap()).unwrap())
+    render::ready(&wav::read(&std::fs::read(output).unwrap()).unwrap(), Rate::Hz8000)
 }
 
 /// An answered line: a moment, the words, and whoever it is waits.

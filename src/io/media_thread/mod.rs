@@ -11,6 +11,7 @@ mod bpf;
 mod choice;
 mod claim;
 mod one_socket;
+mod pace;
 mod portable;
 mod ports;
 mod pressure;
@@ -29,7 +30,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use rand::TryRngCore;
 use rand::rngs::OsRng;
@@ -39,13 +39,14 @@ use self::choice::{Choice, choose};
 use self::claim::Claim;
 pub use self::claim::ClaimError;
 use self::one_socket::{OneSocket, OneSocketParts};
+use self::pace::Pace;
 use self::portable::{Portable, PortableParts};
 use self::ports::Pool;
 use self::pressure::{Fullness, Pressure};
 pub use self::stats::MediaCounters;
 use self::stats::ShardStats;
 use self::worker::{Beat, Order, Worker};
-use crate::config::MediaIo;
+use crate::config::{MediaIo, Tick};
 use crate::io::clock::SystemClock;
 pub use crate::media::Alarms;
 use crate::media::api::{Command, Event, OpenError, Prompts};
@@ -81,8 +82,8 @@ pub struct MediaSettings {
     pub ports: (u16, u16),
     /// Media threads; at least one is started.
     pub threads: usize,
-    /// Milliseconds from tick to tick: a divisor of 20.
-    pub tick_ms: u16,
+    /// From tick to tick.
+    pub tick: Tick,
     /// How datagrams get in and out.
     pub io: MediaIo,
     /// A thread that uses so many percent of a core is full.
@@ -120,7 +121,6 @@ enum Parts {
 impl MediaHandle {
     /// Starts the threads.
     pub fn start(settings: MediaSettings, prompts: Arc<dyn Prompts>, sinks: Sinks) -> Result<MediaHandle, MediaError> {
-        let tick = Duration::from_millis(u64::from(settings.tick_ms.clamp(1, 20)));
         let threads = settings.threads.max(1);
         let Choice { steered, claim, why } = choose(settings.io, settings.address, settings.ports, threads)?;
         let back_end = if steered.is_some() { BackEnd::OneSocket } else { BackEnd::Portable };
@@ -144,7 +144,7 @@ impl MediaHandle {
                 let pressure = Pressure::new(settings.full_percent, Arc::clone(&full));
                 ShardHandle::start(
                     index,
-                    (tick, settings.alarms),
+                    (settings.tick, settings.alarms),
                     (parts, wake),
                     Arc::clone(&prompts),
                     (sinks.clone(), pressure),
@@ -217,7 +217,7 @@ impl MediaHandle {
 impl ShardHandle {
     fn start(
         index: usize,
-        (tick, alarms): (Duration, Alarms),
+        (tick, alarms): (Tick, Alarms),
         (parts, wake): (Parts, Arc<OwnedFd>),
         prompts: Arc<dyn Prompts>,
         (sinks, pressure): (Sinks, Pressure),
@@ -228,7 +228,7 @@ impl ShardHandle {
         let asleep = Arc::new(AtomicBool::new(false));
         let stats = Arc::new(ShardStats::default());
         let (asleep_too, figures) = (Arc::clone(&asleep), Arc::clone(&stats));
-        let beat = Beat { orders: ring, asleep: asleep_too, sinks, stats: figures, tick, pressure };
+        let beat = Beat { orders: ring, asleep: asleep_too, sinks, stats: figures, pace: Pace::new(tick), pressure };
         let run = move || {
             // The thread's clock begins now.
             let settings = Settings { wall_at_zero: SystemClock::start().now().wall, alarms, ..Settings::default() };

@@ -19,6 +19,7 @@ pub(super) struct ShardStats {
     cpu_nanos: AtomicU64,
     busy_permille: AtomicU64,
     late_micros: AtomicU64,
+    tick_micros: AtomicU64,
     full: AtomicBool,
 }
 
@@ -37,6 +38,8 @@ pub struct MediaCounters {
     pub busy_permille: u64,
     /// How late the ticks of the latest thread began in its last second, on average, in microseconds.
     pub late_micros: u64,
+    /// The longest tick that a thread goes by now, in microseconds.
+    pub tick_micros: u64,
     /// Some thread wants no more calls.
     pub full: bool,
     /// CPU time of the media threads since their start.
@@ -66,8 +69,9 @@ impl ShardStats {
         Duration::from_nanos(nanos)
     }
 
-    /// What the last second was like.
-    pub(super) fn store_load(&self, load: Load) {
+    /// What the last second was like, and the tick that follows from it.
+    pub(super) fn store_load(&self, load: Load, tick: Duration) {
+        self.tick_micros.store(u64::try_from(tick.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
         self.busy_permille.store((load.busy * 1000.0) as u64, Ordering::Relaxed);
         self.late_micros.store(u64::try_from(load.late.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
         self.full.store(load.full, Ordering::Relaxed);
@@ -83,6 +87,7 @@ impl ShardStats {
         sum.legs += read(&self.legs);
         sum.busy_permille = sum.busy_permille.max(read(&self.busy_permille));
         sum.late_micros = sum.late_micros.max(read(&self.late_micros));
+        sum.tick_micros = sum.tick_micros.max(read(&self.tick_micros));
         sum.full |= self.full.load(Ordering::Relaxed);
         sum.cpu += Duration::from_nanos(read(&self.cpu_nanos));
     }

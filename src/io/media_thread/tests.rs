@@ -59,7 +59,7 @@ fn try_start(
         address: address.parse().unwrap(),
         ports,
         threads,
-        tick_ms: 5,
+        tick: Tick::Fixed(5),
         io,
         full_percent: 100,
         alarms: Alarms::default(),

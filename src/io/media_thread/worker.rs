@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use super::Sinks;
 use super::backend::Batch;
+use super::pace::Pace;
 use super::ports::LegPort;
-use super::pressure::Pressure;
+use super::pressure::{Load, Pressure};
 use super::stats::ShardStats;
 use crate::clock::Mono;
 use crate::media::Shard;
@@ -40,8 +41,16 @@ pub(super) struct Beat {
     pub(super) asleep: Arc<AtomicBool>,
     pub(super) sinks: Sinks,
     pub(super) stats: Arc<ShardStats>,
-    pub(super) tick: Duration,
+    pub(super) pace: Pace,
     pub(super) pressure: Pressure,
+}
+
+impl Beat {
+    /// The last second was like this.
+    fn follow(&mut self, load: Load) {
+        self.pace.follow(load.busy);
+        self.stats.store_load(load, self.pace.tick());
+    }
 }
 
 impl<B: Batch> Worker<B> {
@@ -61,7 +70,7 @@ impl<B: Batch> Worker<B> {
             self.report();
             if self.beat.pressure.is_due(began.elapsed()) {
                 let load = self.beat.pressure.judge(began.elapsed(), self.beat.stats.store_cpu());
-                self.beat.stats.store_load(load);
+                self.beat.follow(load);
             }
             ticks = ticks.wrapping_add(1);
             if ticks.is_multiple_of(CPU_EVERY) {
@@ -72,7 +81,7 @@ impl<B: Batch> Worker<B> {
             }
             if self.shard.is_empty() {
                 let load = self.beat.pressure.rest(began.elapsed(), self.beat.stats.store_cpu());
-                self.beat.stats.store_load(load);
+                self.beat.follow(load);
                 self.sleep_while_empty(moment(began));
                 due = began.elapsed();
             } else {
@@ -133,12 +142,12 @@ impl<B: Batch> Worker<B> {
 
     /// Sleeps to the next beat. Beats that were missed are left out.
     fn wait(&mut self, began: Instant, last: Duration) -> Duration {
-        let elapsed = began.elapsed();
-        let mut due = last + self.beat.tick;
+        let (elapsed, tick) = (began.elapsed(), self.beat.pace.tick());
+        let mut due = last + tick;
         let missed_by = elapsed.saturating_sub(due);
         if due < elapsed {
-            let missed = (elapsed - due).as_nanos() / self.beat.tick.as_nanos().max(1);
-            due += self.beat.tick * (u32::try_from(missed).unwrap_or(u32::MAX - 1) + 1);
+            let missed = (elapsed - due).as_nanos() / tick.as_nanos().max(1);
+            due += tick * (u32::try_from(missed).unwrap_or(u32::MAX - 1) + 1);
         }
         std::thread::sleep(due - elapsed);
         self.beat.pressure.tick(missed_by + began.elapsed().saturating_sub(due));

@@ -89,7 +89,7 @@ mod tests {
         let output = folder.path().join("spoken.wav");
         let ran = Command::new("flite").args(["-voice", "slt", "-t", words, "-o"]).arg(&output).status();
         assert!(ran.expect("the Debian package flite is needed").success());
-        render::ready(&wav::read(&std::fs::read(output).unwrap()).unwrap())
+        render::ready(&wav::read(&std::fs::read(output).unwrap()).unwrap(), crate::audio::codec::Rate::Hz8000)
     }
 
     /// With `CALLBRIDGE_WRITE_ASSETS` set it also writes them: this is how the files came to be.

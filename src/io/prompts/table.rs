@@ -12,7 +12,7 @@ use crate::audio::{Prompt, SAMPLE_RATE, music};
 use crate::media::api::{Clip, Spoken, Still, Whisper, Worded};
 use crate::model::{BusinessId, Language};
 
-/// Memory for rendered messages, in bytes: some 400 messages of 5 s. Those unused for longest go first.
+/// Memory for rendered messages, in bytes: some 240 messages of 5 s. Those unused for longest go first.
 const RENDERED_BYTES: usize = 32 * 1024 * 1024;
 
 /// Between two sayings of what to press: two seconds.
@@ -223,12 +223,14 @@ impl Shelf {
         })
     }
 
-    /// Adds a rendered message; the ones unused for longest go when memory is full. Called by the worker only.
-    pub fn add_rendered(&self, key: Key, prompt: Prompt) {
+    /// Adds a rendered message, and gives it as it is shared; the ones unused for longest go when memory is full. Called by the
+    /// worker only.
+    pub fn add_rendered(&self, key: Key, prompt: Prompt) -> Arc<Prompt> {
         let mut table = Table::clone(&self.table.load());
         table.bytes += prompt.bytes();
         let used = AtomicU64::new(self.clock.fetch_add(1, Ordering::Relaxed));
-        let added = Arc::new(Rendered { prompt: Arc::new(prompt), used });
+        let prompt = Arc::new(prompt);
+        let added = Arc::new(Rendered { prompt: Arc::clone(&prompt), used });
         if let Some(old) = table.rendered.insert(key, added) {
             table.bytes -= old.prompt.bytes();
         }
@@ -239,6 +241,7 @@ impl Shelf {
             table.bytes -= gone.prompt.bytes();
         }
         self.table.store(Arc::new(table));
+        prompt
     }
 
     /// Replaces every business's own recordings. Called by the worker only.

@@ -10,8 +10,9 @@ use std::time::SystemTime;
 
 use super::shipped;
 use super::table::{Own, with_pause};
+use crate::audio::codec::Rate;
 use crate::audio::wav::{self, WavError};
-use crate::audio::{Prompt, render};
+use crate::audio::{Prompt, Wide, render};
 use crate::io::speech::write_atomically;
 use crate::media::api::Spoken;
 use crate::model::BusinessId;
@@ -100,7 +101,7 @@ pub enum RecordingError {
     Write(io::Error),
 }
 
-/// Checks a WAV file and installs it for a business: 8 kHz mono, silence trimmed, at the common loudness. A running daemon
+/// Checks a WAV file and installs it for a business: mono of 16 kHz (8 where it has no more), silence trimmed, at the common loudness. A running daemon
 /// hears of it within a second. Answers where it is now.
 pub fn install_recording(
     store_folder: &Path,
@@ -121,13 +122,14 @@ pub fn install_bytes(
     name: &Path,
 ) -> Result<PathBuf, RecordingError> {
     let path = || name.to_owned();
-    let samples = wav::read(bytes).map_err(|error| RecordingError::Wav { path: path(), error })?;
-    let ready = render::ready(&samples);
+    let rate = if wav::is_wide(bytes) { Rate::Hz16000 } else { Rate::Hz8000 };
+    let samples = wav::read_at(bytes, rate).map_err(|error| RecordingError::Wav { path: path(), error })?;
+    let ready = render::ready(&samples, rate);
     if ready.is_empty() {
         return Err(RecordingError::Silent { path: path() });
     }
     let installed = folder(store_folder).join(business.as_str()).join(kind.file_name());
-    write_atomically(&installed, &wav::write_mono(&ready)).map_err(RecordingError::Write)?;
+    write_atomically(&installed, &wav::write_mono_at(&ready, rate)).map_err(RecordingError::Write)?;
     write_atomically(&mark(store_folder), business.as_str().as_bytes()).map_err(RecordingError::Write)?;
     Ok(installed)
 }
@@ -148,6 +150,16 @@ pub fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// A recording, and the file to read it from again for those who hear more of it than a telephone line carries.
+pub fn prompt(samples: &[i16], bytes: &[u8], path: PathBuf) -> Prompt {
+    Prompt::from_pcm(samples).with_wide(wav::is_wide(bytes).then(|| wide(path)))
+}
+
+/// This file once more, whenever that is asked for.
+pub fn wide(path: PathBuf) -> Wide {
+    Wide::new(move || wav::read_at(&read_bounded(&path).ok()?, Rate::Hz16000).ok())
+}
+
 /// When a recording was last installed; changes whenever one is.
 pub fn last_installed(store_folder: &Path) -> Option<SystemTime> {
     fs::metadata(mark(store_folder)).and_then(|meta| meta.modified()).ok()
@@ -164,15 +176,19 @@ fn load_one(store_folder: &Path, id: &BusinessId, name: &Spoken) -> Own {
     let read = |kind: RecordingKind| {
         let path = folder(store_folder).join(id.as_str()).join(kind.file_name());
         let bytes = read_bounded(&path).ok()?;
-        wav::read(&bytes)
+        let samples = wav::read(&bytes)
             .inspect_err(|error| tracing::warn!(path = %path.display(), %error, "a recording is left out"))
-            .ok()
+            .ok()?;
+        let wide = wav::is_wide(&bytes).then(|| wide(path));
+        Some((samples, wide))
     };
-    let prompt = |samples: Vec<i16>| Arc::new(Prompt::from_pcm(&samples));
+    let prompt = |(samples, wide): (Vec<i16>, Option<Wide>)| Arc::new(Prompt::from_pcm(&samples).with_wide(wide));
+    let with_pause = |(samples, wide)| (with_pause(samples), wide);
     let whisper = read(RecordingKind::Whisper);
     Own {
         message: read(RecordingKind::Message).map(prompt),
-        named: read(RecordingKind::SpokenName).map(|name| prompt(shipped::connecting_with(&name))),
+        // The words around the name are of 8 kHz, and so is all of it.
+        named: read(RecordingKind::SpokenName).map(|(name, _)| prompt((shipped::connecting_with(&name), None))),
         unavailable: read(RecordingKind::Unavailable).map(prompt),
         gate: read(RecordingKind::Gate).map(with_pause).map(prompt),
         machine: read(RecordingKind::Machine).map(prompt),

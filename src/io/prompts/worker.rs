@@ -2,7 +2,7 @@
 //! the registered names rendered ahead. Refuses to hold anything up: a text that cannot be rendered is said in the log, and the
 //! next best recording is heard.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
@@ -12,7 +12,7 @@ use super::table::{self, Message, Shelf, with_pause};
 use super::uploads;
 use crate::audio::Prompt;
 use crate::config::{PromptConfig, Texts};
-use crate::io::speech::{Speaker, SpeechError, Voice};
+use crate::io::speech::{Said, Speaker, SpeechError, Voice};
 use crate::media::api::{Clip, Spoken, Still, Worded};
 use crate::model::{BusinessId, Codec, Language};
 
@@ -46,6 +46,8 @@ pub struct Worker {
     ahead: VecDeque<Clip>,
     names: BTreeMap<BusinessId, Spoken>,
     settling: Vec<SyncSender<()>>,
+    /// Codecs that somebody hears recordings in: what is rendered from now on is made in them before anybody asks.
+    heard: BTreeSet<Codec>,
     installed_seen: Option<SystemTime>,
     looked: Instant,
 }
@@ -68,6 +70,7 @@ impl Worker {
             ahead: VecDeque::new(),
             names: BTreeMap::new(),
             settling: Vec::new(),
+            heard: BTreeSet::new(),
             installed_seen: uploads::last_installed(store_folder),
             looked: Instant::now(),
         }
@@ -101,7 +104,10 @@ impl Worker {
     fn take(&mut self, job: Job) {
         match job {
             Job::Prepare(clip) => self.render(&clip),
-            Job::Make(prompt, codec) => prompt.make(codec),
+            Job::Make(prompt, codec) => {
+                self.heard.insert(codec);
+                prompt.make(codec);
+            }
             Job::Settle(done) => self.settling.push(done),
             Job::Businesses(names) => {
                 let new = names.iter().filter(|(id, name)| self.names.get(*id) != Some(*name));
@@ -139,10 +145,12 @@ impl Worker {
         let english = language.unwrap_or(self.texts.language).without_region() == Language::ENGLISH;
         let voice = Voice { name: &texts.voice, usual, english };
         match speaker.speak_as(&text_of(texts, clip, message, spoken), voice) {
-            Ok(samples) => {
+            Ok(Said { samples, file }) => {
                 let repeated = matches!(message, Message::Gate | Message::Accept);
                 let samples = if repeated { with_pause(samples) } else { samples };
-                self.shelf.add_rendered((message, language, words), Prompt::from_pcm(&samples));
+                let prompt = Prompt::from_pcm(&samples).with_wide(Some(uploads::wide(file)));
+                let prompt = self.shelf.add_rendered((message, language, words), prompt);
+                self.heard.iter().for_each(|codec| prompt.make(*codec));
             }
             Err(SpeechError::Stopped) => {}
             Err(error) => {
