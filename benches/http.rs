@@ -128,6 +128,8 @@ fn app() -> App {
         guard: Arc::new(PasswordGuard::new(Box::new(|_| {}))),
         verifier: Verifier::new(VerifierLimits::default()).expect("a verifier"),
         health: Arc::new(Health::default()),
+        tokens: callbridge::io::http::token::Tokens::new(&[7; 32]),
+        sinks: Arc::new(|_| Ok(())),
         clock: || Wall(0),
         patience: Patience::default(),
         followers: Default::default(),

@@ -4,6 +4,8 @@
 //! Start: store → prompts → media → engine (restored) → HTTP. Stop: no new calls → live ones end or the time is over → HTTP →
 //! engine → media → store. What is accepted is durable at every moment, so an abrupt end loses nothing.
 
+mod settings;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,10 +17,11 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::sync::{Notify, watch};
 
-use crate::call::CallLimits;
-use crate::config::{self, Config, ConfigErrors, RecordingConfig, SwitchConfig};
+use self::settings::{engine_config, media_settings, stir, talks, writer_bounds};
+
+use crate::config::{self, Config, ConfigErrors};
+use crate::engine::Engine;
 use crate::engine::api::{Input, Notice};
-use crate::engine::{Engine, EngineConfig, Stir};
 use crate::io::clock::SystemClock;
 use crate::io::engine_thread::{self, EngineHandle, Hands};
 use crate::io::hep::Hep;
@@ -34,21 +37,20 @@ use crate::io::http::token::Tokens;
 use crate::io::http::{App, Health, Patience, Phase, admin_router, router};
 use crate::io::jose::Encryption;
 use crate::io::logs::{self, CallLog};
-use crate::io::media_thread::{Alarms, MediaHandle, MediaSettings, Sinks};
+use crate::io::media_thread::{MediaHandle, Sinks};
 use crate::io::passwords::{Verifier, VerifierLimits};
 use crate::io::prompts::PromptLibrary;
-use crate::io::recordings::{RecordingKey, Recordings, Talks};
+use crate::io::recordings::Recordings;
 use crate::io::resolver::{Found, Resolver};
 use crate::io::sip_listen::{Bound, ListenError, SipSide};
 use crate::io::stir::StirError;
-use crate::io::store::{Archive, DirectoryWatch, SqliteStore, Store, WriterBounds, seed_businesses, watch_directory};
+use crate::io::store::{Archive, DirectoryWatch, SqliteStore, Store, seed_businesses, watch_directory};
 use crate::io::telemetry::{self, Metrics};
 use crate::io::tls::ServerTls;
 use crate::io::traces::{TraceSink, Traces};
 use crate::io::webhooks::{Means, Webhooks};
 use crate::media::api::Prompts;
 use crate::model::Directory;
-use crate::routing::Switch;
 use crate::sip::api::{Locals, RefusedWhy};
 
 /// How often the store is asked whether the accounts changed.
@@ -169,17 +171,7 @@ impl Daemon {
         let eyes = Eyes::open(&config, &metrics, settings.sip.clone(), traces.as_ref().map(Traces::sink))?;
         let mut pure = Engine::new(settings, StdRng::from_os_rng());
         pure.handle(clock.now(), Input::Directory(Arc::clone(&directory)));
-        let open = store.open_calls().map_err(part)?;
-        let now = clock.now();
-        pure.recall_requests(now, &store.direct_requests(now.wall).map_err(part)?);
-        let now = clock.now();
-        let month = store.usage(Engine::usage_since(now.wall)).map_err(part)?;
-        let called = match directory.businesses.values().any(|business| business.limits.caps_numbers()) {
-            true => store.called(Engine::called_since(now.wall)).map_err(part)?,
-            false => Vec::new(),
-        };
-        pure.recall_usage(now, &month, &called);
-        pure.restore(clock.now(), open, store.last_alive().map_err(part)?);
+        take_back(&mut pure, &store, &directory, &clock)?;
         prompts.businesses_changed(&directory);
 
         let drained = Arc::new(Notify::new());
@@ -202,7 +194,7 @@ impl Daemon {
         let gauges = scrape(&metrics, &engine, &media);
         let api = listen("HTTP", config.http.listen, tls.clone(), router(Arc::new(app))).await?;
         let admin_tls = config.admin.tls.as_ref().map(ServerTls::load).transpose().map_err(part)?;
-        let app = Arc::new(admin_app(&config, &store, &operators)?);
+        let app = Arc::new(AdminApp::new(&store, folder, Arc::clone(&operators), wall).map_err(part)?);
         let console = Console::new(app, engine.clone(), Arc::clone(&gauges), admin_tls.is_some());
         let routes = admin_router(Some(Arc::new(console)), Arc::clone(&health), gauges);
         let admin = listen("admin", config.admin.listen, admin_tls.clone(), routes).await?;
@@ -341,7 +333,7 @@ fn app(
         encryption: Arc::clone(encryption),
         recordings: talks(config),
         verifier: Verifier::new(VerifierLimits::default()).map_err(part)?,
-        guard: password_guard(store),
+        guard: Arc::new(PasswordGuard::with_trail(store)),
         tokens: Tokens::new(&secret),
         sinks: Arc::new(webhooks.judge()),
         health: Arc::clone(health),
@@ -392,6 +384,26 @@ fn reload(daemon: &mut Daemon, path: &Path) {
 
 fn part(error: impl std::error::Error + Send + Sync + 'static) -> DaemonError {
     DaemonError::Part(Box::new(error))
+}
+
+/// Tells the engine what the store knows: what counts against limits, and the calls that were not over.
+fn take_back(
+    pure: &mut Engine,
+    store: &SqliteStore,
+    directory: &crate::model::Directory,
+    clock: &SystemClock,
+) -> Result<(), DaemonError> {
+    let open = store.open_calls().map_err(part)?;
+    let now = clock.now();
+    pure.recall_requests(now, &store.direct_requests(now.wall).map_err(part)?);
+    let days = store.usage(Engine::usage_since(now.wall)).map_err(part)?;
+    let called = match directory.businesses.values().any(|business| business.limits.caps_numbers()) {
+        true => store.called(Engine::called_since(now.wall)).map_err(part)?,
+        false => Vec::new(),
+    };
+    pure.recall_usage(now, &days, &called);
+    pure.restore(clock.now(), open, store.last_alive().map_err(part)?);
+    Ok(())
 }
 
 fn wall() -> crate::clock::Wall {
@@ -458,35 +470,6 @@ fn operators(config: &Config, store: &Arc<SqliteStore>) -> Result<Operators, Dae
     Operators::load(&config.admin.operators, &secret).map_err(part)
 }
 
-fn admin_app(
-    config: &Config,
-    store: &Arc<SqliteStore>,
-    operators: &Arc<ArcSwap<Operators>>,
-) -> Result<AdminApp, DaemonError> {
-    Ok(AdminApp {
-        store: Arc::clone(store),
-        folder: config.store.path.parent().map(Path::to_path_buf).unwrap_or_default(),
-        operators: Arc::clone(operators),
-        verifier: Verifier::new(VerifierLimits::default()).map_err(part)?,
-        guard: password_guard(store),
-        clock: wall,
-        patience: Patience::default(),
-    })
-}
-
-/// Locks go to the audit trail, off the threads that serve.
-fn password_guard(store: &Arc<SqliteStore>) -> Arc<PasswordGuard> {
-    let store = Arc::clone(store);
-    Arc::new(PasswordGuard::new(Box::new(move |entry| {
-        let store = Arc::clone(&store);
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) = store.archive().note(&entry) {
-                tracing::error!(%error, "a lock is missing in the audit trail");
-            }
-        });
-    })))
-}
-
 fn watch_accounts(
     store: &Arc<SqliteStore>,
     accounts: &Arc<ArcSwap<crate::model::Directory>>,
@@ -529,86 +512,6 @@ fn not_listening(error: ListenError) -> DaemonError {
         ListenError::Bind { address, error } => DaemonError::Listen { what: "SIP", address, error },
         ListenError::System(error) => DaemonError::System(error),
         ListenError::None | ListenError::Tls(_) => part(error),
-    }
-}
-
-fn writer_bounds(config: &Config) -> WriterBounds {
-    let days = |days: u32| Duration::from_secs(u64::from(days) * 86_400);
-    let (ladders_kept, events_kept) = (days(config.store.ladder_days), days(config.webhooks.keep_days));
-    WriterBounds { ladders_kept, events_kept, audit_kept: days(config.admin.audit_days), ..WriterBounds::default() }
-}
-
-/// Where talks are kept, and how.
-fn talks(config: &Config) -> Talks {
-    let RecordingConfig { folder, key, keep_days, .. } = &config.recording;
-    Talks {
-        folder: folder.clone(),
-        key: key.map(|key| RecordingKey::new(key.0)),
-        keep: keep_days.map(|days| Duration::from_secs(u64::from(days) * 86_400)),
-    }
-}
-
-fn media_settings(config: &Config) -> MediaSettings {
-    let media = &config.media;
-    let (address, ports, threads, tick) = (media.address, media.ports, media.threads, media.tick);
-    let seconds = |seconds: u16| std::time::Duration::from_secs(seconds.into());
-    let alarms =
-        Alarms { quiet: seconds(media.quiet_seconds), bad_mos: media.bad_mos, bad_for: seconds(media.bad_seconds) };
-    MediaSettings { address, ports, threads, tick, io: media.io, full_percent: media.full_percent, alarms }
-}
-
-fn stir(config: &Config) -> Result<Option<Stir>, StirError> {
-    let Some(stir) = &config.stir else { return Ok(None) };
-    let default_attestation = stir.default_attestation;
-    Ok(Some(Stir { signer: crate::io::stir::load(stir)?, default_attestation, required: stir.required }))
-}
-
-fn engine_config(config: &Config, locals: &Locals, stir: Option<Stir>) -> EngineConfig {
-    let seconds = |s: u32| Duration::from_secs(u64::from(s));
-    let call = &config.call;
-    EngineConfig {
-        sip: locals.clone(),
-        user_agent: concat!("callbridge/", env!("CARGO_PKG_VERSION")).to_owned(),
-        limits: CallLimits {
-            customer_ring: seconds(call.customer_ring_seconds),
-            representative_ring: seconds(call.representative_ring_seconds),
-            max_hold: seconds(call.max_hold_seconds),
-            max_call: seconds(call.max_call_seconds),
-            silence: seconds(call.silence_seconds),
-            farewell: Duration::from_secs(20),
-            audio_proof: Duration::from_secs(5),
-            gate: seconds(call.gate_seconds),
-            machine: call.machine,
-            greeting: seconds(call.machine_greeting_seconds),
-            still: seconds(config.prompt.hold_repeat_seconds),
-        },
-        late: seconds(call.late_seconds),
-        max_ahead: seconds(call.max_ahead_seconds),
-        max_calls: usize::try_from(call.max_calls).unwrap_or(usize::MAX),
-        strays_per_second: config.sip.max_strays_per_second,
-        consent: config.recording.consent,
-        switches: config.switches.iter().map(switch).collect(),
-        stir,
-    }
-}
-
-fn switch(config: &SwitchConfig) -> Switch {
-    Switch {
-        name: config.name.clone(),
-        address: config.address.clone(),
-        tls_name: config.tls_name.clone(),
-        prefixes: config.prefixes.clone(),
-        weight: config.weight,
-        allow: config.allow.clone(),
-        sources: config.sources.clone(),
-        caller_id: config.caller_id.clone(),
-        max_channels: config.max_channels,
-        max_calls_per_second: config.max_calls_per_second,
-        drain: config.drain,
-        answer: Duration::from_secs(u64::from(config.answer_seconds)),
-        trying: Duration::from_secs(u64::from(config.trying_seconds)),
-        options: (config.options_seconds > 0).then(|| Duration::from_secs(u64::from(config.options_seconds))),
-        trunk: Arc::new(config.trunk.clone()),
     }
 }
 

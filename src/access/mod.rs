@@ -9,7 +9,6 @@ pub mod guessing;
 pub mod ledger;
 pub mod often;
 pub mod page_token;
-pub mod page_token;
 pub mod quiet;
 pub mod session;
 pub mod work;

@@ -224,7 +224,7 @@ impl RecordingResult {
     pub fn of(call: &CallView) -> Option<RecordingResult> {
         call.record.then(|| match call.recording.as_ref().map(|recording| recording.state) {
             Some(RecordingState::Made) => RecordingResult::Success,
-            Some(RecordingState::Making | RecordingState::Incomplete) => RecordingResult::Fail,
+            Some(RecordingState::Making | RecordingState::Incomplete | RecordingState::Untold) => RecordingResult::Fail,
             None if call.outcome == Some(Outcome::Interrupted) && call.bridged_at.is_some() => RecordingResult::Fail,
             None => RecordingResult::NoRecord,
         })

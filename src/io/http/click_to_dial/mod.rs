@@ -246,7 +246,7 @@ async fn create(State(app): State<Arc<App>>, uri: Uri, sender: Sender, body: Bod
     let account = granted(&app, &sender, Scope::CallsCreate)?;
     query::none(&uri)?;
     let typed = json_content(&sender);
-    if headers.contains_key(header::CONTENT_TYPE) {
+    if sender.contains_key(header::CONTENT_TYPE) {
         typed.clone()?;
     }
     let body = app.body(&sender, body).await?;
@@ -262,12 +262,12 @@ async fn create(State(app): State<Arc<App>>, uri: Uri, sender: Sender, body: Bod
     let record = asked.recording || account.recording == Recording::Always;
     let message = asked.into_message(account.id.clone(), record);
     match app.answer(app.engine.initiate(message)).await? {
-        Reply::Accepted(view) => {
+        Reply::Accepted(view, _) => {
             let mut response = json(&Call::of(&view));
             *response.status_mut() = StatusCode::CREATED;
             Ok(response)
         }
-        Reply::Refused(Refusal::Duplicate) => {
+        Reply::Refused(Refusal::Duplicate | Refusal::PairInCall { .. }) => {
             Err(Refused::conflict("an active call already exists for the given caller and callee"))
         }
         Reply::Refused(refusal) => Err(Problem::from(refusal).into()),
