@@ -158,17 +158,7 @@ impl Daemon {
         let eyes = Eyes::open(&config, &metrics, settings.sip.clone())?;
         let mut pure = Engine::new(settings, StdRng::from_os_rng());
         pure.handle(clock.now(), Input::Directory(Arc::clone(&directory)));
-        let open = store.open_calls().map_err(part)?;
-        let now = clock.now();
-        pure.recall_requests(now, &store.direct_requests(now.wall).map_err(part)?);
-        let now = clock.now();
-        let month = store.usage(Engine::usage_since(now.wall)).map_err(part)?;
-        let called = match directory.businesses.values().any(|business| business.limits.caps_numbers()) {
-            true => store.called(Engine::called_since(now.wall)).map_err(part)?,
-            false => Vec::new(),
-        };
-        pure.recall_usage(now, &month, &called);
-        pure.restore(clock.now(), open, store.last_alive().map_err(part)?);
+        take_back(&mut pure, &store, &directory, &clock)?;
         prompts.businesses_changed(&directory);
 
         let drained = Arc::new(Notify::new());
@@ -344,6 +334,26 @@ fn reload(daemon: &mut Daemon, path: &Path) {
 
 fn part(error: impl std::error::Error + Send + Sync + 'static) -> DaemonError {
     DaemonError::Part(Box::new(error))
+}
+
+/// Tells the engine what the store knows: what counts against limits, and the calls that were not over.
+fn take_back(
+    pure: &mut Engine,
+    store: &SqliteStore,
+    directory: &crate::model::Directory,
+    clock: &SystemClock,
+) -> Result<(), DaemonError> {
+    let open = store.open_calls().map_err(part)?;
+    let now = clock.now();
+    pure.recall_requests(now, &store.direct_requests(now.wall).map_err(part)?);
+    let days = store.usage(Engine::usage_since(now.wall)).map_err(part)?;
+    let called = match directory.businesses.values().any(|business| business.limits.caps_numbers()) {
+        true => store.called(Engine::called_since(now.wall)).map_err(part)?,
+        false => Vec::new(),
+    };
+    pure.recall_usage(now, &days, &called);
+    pure.restore(clock.now(), open, store.last_alive().map_err(part)?);
+    Ok(())
 }
 
 fn wall() -> crate::clock::Wall {
