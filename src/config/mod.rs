@@ -17,6 +17,7 @@ mod switch;
 #[cfg(test)]
 mod tests;
 pub mod texts;
+mod traces;
 mod trunk;
 mod webhooks;
 
@@ -26,6 +27,7 @@ pub use load::{load, notes, parse, parse_with};
 pub use recording::RecordingSecret;
 pub use stir::StirConfig;
 pub use texts::Texts;
+pub use traces::TracesConfig;
 pub use webhooks::WebhooksConfig;
 
 use std::collections::BTreeMap;
@@ -69,6 +71,8 @@ pub struct Config {
     pub log: LogConfig,
     /// `[hep]`; absent: nothing is captured.
     pub hep: Option<HepConfig>,
+    /// `[traces]`; absent: no call is traced.
+    pub traces: Option<TracesConfig>,
     /// `[webhooks]`
     pub webhooks: WebhooksConfig,
     /// `[[switch]]`

@@ -8,6 +8,7 @@ mod following;
 mod forms;
 mod full;
 mod limits;
+mod look;
 mod quality;
 mod recording;
 mod redirects;
