@@ -314,7 +314,9 @@ mod tests {
     }
 
     /// A call of the property below: its day, what was held for it, and what it came to, if it has ended.
-    fn calls() -> impl Strategy<Value = Vec<(i64, u64, i64, Option<(u64, i64)>)>> {
+    type Past = (i64, u64, i64, Option<(u64, i64)>);
+
+    fn calls() -> impl Strategy<Value = Vec<Past>> {
         let end = proptest::option::of((0u64..10_000, 0i64..10_000));
         proptest::collection::vec((20_400i64..20_470, 0u64..600, 0i64..600, end), 0..40)
     }

@@ -61,7 +61,7 @@ fn end_in(hours: &QuietHours, zone: &TimeZone, at: Timestamp) -> Option<Timestam
         let local = day.to_datetime(time(hours.to)?);
         // A time that comes twice is its first and its second: the end of quiet hours may be either.
         let ambiguous = zone.to_ambiguous_timestamp(local);
-        candidates.extend(ambiguous.clone().earlier().ok());
+        candidates.extend(ambiguous.earlier().ok());
         candidates.extend(ambiguous.later().ok());
     }
     candidates.extend(zone.following(at).take(2).map(|transition| transition.timestamp()));
