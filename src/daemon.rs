@@ -39,6 +39,7 @@ use crate::io::stir::StirError;
 use crate::io::store::{Archive, DirectoryWatch, SqliteStore, Store, WriterBounds, seed_businesses, watch_directory};
 use crate::io::telemetry::{self, Metrics};
 use crate::io::tls::ServerTls;
+use crate::io::traces::{TraceSink, Traces};
 use crate::io::webhooks::{Means, Webhooks};
 use crate::media::api::Prompts;
 use crate::routing::Switch;
@@ -118,6 +119,7 @@ pub struct Daemon {
     stop_http: watch::Sender<bool>,
     servers: Vec<tokio::task::JoinHandle<()>>,
     webhooks: Webhooks,
+    traces: Option<Traces>,
     directory: DirectoryWatch,
 }
 
@@ -153,7 +155,8 @@ impl Daemon {
         let locals = bound.locals().clone();
         let directory = Arc::new(store.directory().map_err(part)?);
         let settings = engine_config(&config, &locals, stir(&config)?);
-        let eyes = Eyes::open(&config, &metrics, settings.sip.clone())?;
+        let traces = config.traces.as_ref().map(Traces::start).transpose().map_err(part)?;
+        let eyes = Eyes::open(&config, &metrics, settings.sip.clone(), traces.as_ref().map(Traces::sink))?;
         let mut pure = Engine::new(settings, StdRng::from_os_rng());
         pure.handle(clock.now(), Input::Directory(Arc::clone(&directory)));
         let open = store.open_calls().map_err(part)?;
@@ -220,6 +223,7 @@ impl Daemon {
             stop_http,
             servers,
             webhooks,
+            traces,
             directory: watch,
         })
     }
@@ -258,6 +262,7 @@ impl Daemon {
             ("[store] url", old.store.path != new.store.path),
             ("[recording]", old.recording != new.recording),
             ("[hep]", old.hep != new.hep),
+            ("[traces]", old.traces != new.traces),
             ("[webhooks] keep_days", old.webhooks.keep_days != new.webhooks.keep_days),
         ];
         self.config.call = new.call;
@@ -281,6 +286,9 @@ impl Daemon {
         self.engine.stop();
         let (engine_thread, sip) = (self.engine_thread, self.sip);
         let _ended = tokio::task::spawn_blocking(move || engine_thread.join()).await;
+        if let Some(traces) = self.traces {
+            traces.stop().await;
+        }
         sip.stop().await;
         // The last calls have told their end; what is not taken by now is sent at the next start.
         self.webhooks.stop().await;
@@ -346,12 +354,18 @@ struct Eyes {
     metrics: Metrics,
     log: CallLog,
     hep: Option<Hep>,
+    traces: Option<TraceSink>,
 }
 
 impl Eyes {
-    fn open(config: &Config, metrics: &Metrics, locals: Locals) -> Result<Eyes, DaemonError> {
+    fn open(
+        config: &Config,
+        metrics: &Metrics,
+        locals: Locals,
+        traces: Option<TraceSink>,
+    ) -> Result<Eyes, DaemonError> {
         let hep = config.hep.as_ref().map(|hep| Hep::start(hep, locals)).transpose()?;
-        Ok(Eyes { metrics: metrics.clone(), log: CallLog::new(&config.log), hep })
+        Ok(Eyes { metrics: metrics.clone(), log: CallLog::new(&config.log), hep, traces })
     }
 }
 
@@ -364,7 +378,7 @@ fn hands(
 ) -> Hands {
     let (media, store, prompts, drained) =
         (Arc::clone(media), Arc::clone(store), Arc::clone(prompts), Arc::clone(drained));
-    let Eyes { metrics, log, hep } = eyes;
+    let Eyes { metrics, log, hep, traces } = eyes;
     let counts = metrics.clone();
     Hands {
         media: Box::new(move |command| media.command(command)),
@@ -374,6 +388,9 @@ fn hands(
         notice: Box::new(move |notice| {
             counts.observe(notice);
             log.notice(notice);
+            if let Some(traces) = &traces {
+                traces.notice(notice);
+            }
         }),
         sip: Box::new(move |message| {
             metrics.sip(message.note);

@@ -18,3 +18,5 @@ mod metrics;
 mod moments;
 #[path = "seeing/quality.rs"]
 mod quality;
+#[path = "seeing/traces.rs"]
+mod traces;

@@ -315,3 +315,20 @@ fn the_scan_itself_sees_through_comments_and_literals() {
     assert!(!source.shipped.contains("unwrap") && source.code.contains("unwrap"));
     assert_eq!(source.room(), Some("media"));
 }
+
+#[test]
+fn the_dashboard_asks_for_metrics_that_exist() {
+    let dashboard = fs::read_to_string("docs/grafana/callbridge.json").expect("the dashboard");
+    let parsed: serde_json::Value = serde_json::from_str(&dashboard).expect("JSON");
+    let asked = parsed["panels"].as_array().into_iter().flatten().flat_map(|panel| panel["targets"].as_array());
+    let asked: Vec<&str> = asked.flatten().filter_map(|target| target["expr"].as_str()).collect();
+    assert!(asked.len() > 20, "{} queries", asked.len());
+    let text: String = sources().map(|source| source.text.as_str()).collect();
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    for query in asked {
+        for name in query.split(|c| !word(c)).filter(|name| name.starts_with("callbridge_")) {
+            let name = name.trim_end_matches("_bucket");
+            assert!(text.contains(&format!("\"{name}\"")), "{name} is in the dashboard and nowhere in src");
+        }
+    }
+}

@@ -90,6 +90,7 @@ pub fn parse_with(
             speech: open(r, root, "speech", sections::speech),
             log: open(r, root, "log", sections::log),
             hep: open(r, root, "hep", hep::hep),
+            traces: open(r, root, "traces", super::traces::traces),
             webhooks: open(r, root, "webhooks", super::webhooks::webhooks),
             switches: list(r, root, "switch", |r, sections| switch::switches(r, sections, codecs)),
             businesses: list(r, root, "business", lists::businesses),

@@ -16,6 +16,7 @@ mod switch;
 #[cfg(test)]
 mod tests;
 pub mod texts;
+mod traces;
 mod trunk;
 mod webhooks;
 
@@ -25,6 +26,7 @@ pub use load::{load, notes, parse, parse_with};
 pub use recording::RecordingSecret;
 pub use stir::StirConfig;
 pub use texts::Texts;
+pub use traces::TracesConfig;
 pub use webhooks::WebhooksConfig;
 
 use std::collections::BTreeMap;
@@ -68,6 +70,8 @@ pub struct Config {
     pub log: LogConfig,
     /// `[hep]`; absent: nothing is captured.
     pub hep: Option<HepConfig>,
+    /// `[traces]`; absent: no call is traced.
+    pub traces: Option<TracesConfig>,
     /// `[webhooks]`
     pub webhooks: WebhooksConfig,
     /// `[[switch]]`

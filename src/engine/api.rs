@@ -11,6 +11,7 @@ use crate::call::TransferRefusal;
 use crate::clock::Wall;
 use crate::ladder::Ladder;
 use crate::media::api as media;
+pub use crate::routing::SwitchView;
 
 use crate::model::{
     Alarm, AttemptRecord, BusinessId, CallId, CallRecord, CallState, CallView, Directory, Endpoint, Hop,
@@ -45,6 +46,8 @@ pub enum Input<'a> {
     List { reply: ReplyTo, business: BusinessId },
     /// What happened to a call of this business after what is known already: answered when there is something.
     Watch { reply: ReplyTo, business: BusinessId, call: CallId, after: After },
+    /// An operator looks at the whole equipment.
+    Look { reply: ReplyTo, look: Look },
     /// Cancel or hang up.
     Delete { reply: ReplyTo, business: BusinessId, call: CallId },
     /// A third party at a talk: comes, changes, goes.
@@ -67,6 +70,52 @@ pub enum Input<'a> {
     HangUpAll,
     /// The moment that `poll_timeout` named has come.
     Timeout,
+}
+
+/// What an operator wants to see.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Look {
+    /// Live calls of every business: [`Looked::Live`].
+    Live(LookFilter),
+    /// One of them, with its samples: [`Looked::Call`].
+    Call(CallId),
+    /// Its ladder: [`Reply::Ladder`], or [`Looked::Call`] of nothing.
+    Ladder(CallId),
+    /// How the switches fare: [`Looked::Switches`].
+    Switches,
+}
+
+/// Which live calls.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct LookFilter {
+    /// A part of a number, an identifier, a business or its reference.
+    pub text: Option<String>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// What an operator sees.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Looked {
+    /// Live calls.
+    Live(Live),
+    /// A live call, or none.
+    Call(Option<Box<CallView>>),
+    /// Every switch of the configuration.
+    Switches(Vec<SwitchView>),
+}
+
+/// Live calls of every business.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Live {
+    /// Those that were asked for, the newest first.
+    pub calls: Vec<CallView>,
+    /// How many there are in each state.
+    pub states: Vec<(CallState, usize)>,
+    /// Calls that wait for their time.
+    pub scheduled: usize,
+    /// There are more than one look goes through.
+    pub cut: bool,
 }
 
 /// What a business wants of a supervisor.
@@ -171,6 +220,8 @@ pub enum Reply {
     Ladder(Option<Arc<Ladder>>),
     /// `Watch`: what happened, or that the call does not live (look in the store). An empty list: ask again, if you still want to know.
     Events(Option<Box<Watched>>),
+    /// `Look`: what there is.
+    Looked(Looked),
     /// `Delete`: the call as it is now, or none that lives.
     Deleted(Option<Box<CallView>>),
     /// `Delete`, `Supervise`: it is already ended, its record being stored.
@@ -360,7 +411,7 @@ pub enum Notice {
     /// A call entered a state (also its first); `from` is what it left.
     State { call: CallId, from: Option<CallState>, to: CallState },
     /// Ended, its record durable: counted once per call.
-    Ended(Box<CallRecord>),
+    Ended(Box<CallRecord>, Vec<AttemptRecord>),
     /// Microseconds from the durable acceptance (or due time) to the customer's INVITE.
     Setup { call: CallId, micros: u64 },
     /// Microseconds from the representative's 200 to the first packet relayed.

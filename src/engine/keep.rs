@@ -16,9 +16,9 @@ impl Engine {
             (Pending::Accept { call, reply }, result) => self.accepted(now, call, reply, result),
             (Pending::Finish { call }, Ok(())) => {
                 if let Some(recorded) = self.recording.remove(&call) {
-                    let Recorded { record, view, moments, .. } = *recorded;
+                    let Recorded { record, attempts, view, moments, .. } = *recorded;
                     self.told_end(moments, &view);
-                    self.notice(Notice::Ended(Box::new(record)));
+                    self.notice(Notice::Ended(Box::new(record), attempts));
                     self.see_recorded(now, call);
                 }
             }

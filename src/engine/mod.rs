@@ -17,6 +17,7 @@ mod identity;
 mod keep;
 mod legs;
 mod lineup;
+mod look;
 mod offers;
 mod record;
 mod redirect;
@@ -319,6 +320,7 @@ impl Engine {
             Input::Ladder { reply, business, call } => self.show_ladder(reply, &business, call),
             Input::Watch { reply, business, call, after } => self.watch(now, reply, &business, call, after),
             Input::List { reply, business } => self.list(reply, &business),
+            Input::Look { reply, look } => self.look(now, reply, &look),
             Input::Delete { reply, business, call } => self.delete(now, reply, &business, call),
             Input::Supervise { reply, business, call, wish } => self.wish(now, reply, &business, call, wish),
             Input::Media(event) => self.media_event(now, event),

@@ -24,7 +24,7 @@ use super::clock::SystemClock;
 use super::sip_stream::{Connections, Heard, Lost};
 use super::sip_udp::UdpSockets;
 use crate::engine::api::{
-    After, Input, Notice, Output, Refusal, Reply, ReplyTo, StoreFailure, StoreOp, StoreToken, SupervisorWish,
+    After, Input, Look, Notice, Output, Refusal, Reply, ReplyTo, StoreFailure, StoreOp, StoreToken, SupervisorWish,
 };
 use crate::engine::{Engine, EngineConfig};
 use crate::media::api::{Clip, Command, Event};
@@ -93,6 +93,7 @@ enum Request {
     Ladder(BusinessId, CallId, oneshot::Sender<Reply>),
     Watch(BusinessId, CallId, After, oneshot::Sender<Reply>),
     List(BusinessId, oneshot::Sender<Reply>),
+    Look(Look, oneshot::Sender<Reply>),
     Delete(BusinessId, CallId, oneshot::Sender<Reply>),
     Supervise(BusinessId, CallId, SupervisorWish, oneshot::Sender<Reply>),
 }
@@ -160,6 +161,11 @@ impl EngineHandle {
     /// Asks for every live call of a business.
     pub async fn list(&self, business: BusinessId) -> Reply {
         self.ask(|reply| Request::List(business, reply)).await
+    }
+
+    /// Looks at the whole equipment.
+    pub async fn look(&self, look: Look) -> Reply {
+        self.ask(|reply| Request::Look(look, reply)).await
     }
 
     /// Asks for a call to be ended.
@@ -431,6 +437,7 @@ impl Runner {
             Request::Ladder(business, call, sender) => (Input::Ladder { reply, business, call }, sender),
             Request::Watch(business, call, after, sender) => (Input::Watch { reply, business, call, after }, sender),
             Request::List(business, sender) => (Input::List { reply, business }, sender),
+            Request::Look(look, sender) => (Input::Look { reply, look }, sender),
             Request::Delete(business, call, sender) => (Input::Delete { reply, business, call }, sender),
             Request::Supervise(business, call, wish, sender) => {
                 (Input::Supervise { reply, business, call, wish }, sender)

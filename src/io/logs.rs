@@ -53,7 +53,7 @@ impl CallLog {
                 let from = from.map_or("", |state| state.as_str());
                 tracing::debug!(target: "callbridge::call", %call, from, state = to.as_str(), "call state");
             }
-            Notice::Ended(record) => self.ended(record),
+            Notice::Ended(record, _) => self.ended(record),
             Notice::OneWayAudio { call } => {
                 tracing::warn!(target: "callbridge::call", %call, "audio flows in one direction only");
             }

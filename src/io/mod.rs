@@ -24,4 +24,5 @@ mod switch_metrics;
 pub mod telemetry;
 pub mod tls;
 mod told;
+pub mod traces;
 pub mod webhooks;

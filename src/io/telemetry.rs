@@ -107,7 +107,7 @@ impl Metrics {
                 from.and_then(|state| inner.active.get(&state)).inspect(|gauge| gauge.decrement(1.0));
                 inner.active.get(to).inspect(|gauge| gauge.increment(1.0));
             }
-            Notice::Ended(record) => {
+            Notice::Ended(record, _) => {
                 inner.ended.get(&record.outcome).inspect(|counter| counter.increment(1));
             }
             Notice::Setup { micros, .. } => inner.setup.record(seconds(*micros)),
@@ -246,7 +246,7 @@ mod tests {
         for (from, to) in states.into_iter().zip([CallState::Queued, CallState::CallingCustomer, CallState::Ended]) {
             metrics.observe(&Notice::State { call, from, to });
         }
-        metrics.observe(&Notice::Ended(Box::new(crate::io::logs::tests::record(Outcome::CustomerBusy))));
+        metrics.observe(&Notice::Ended(Box::new(crate::io::logs::tests::record(Outcome::CustomerBusy)), Vec::new()));
         metrics.observe(&Notice::Setup { call, micros: 1_500 });
         metrics.observe(&Notice::FirstRelay { call, micros: 1_500 });
         metrics.observe(&Notice::SipReceived(Note::new(Way::In, "INVITE", Some(486), None)));

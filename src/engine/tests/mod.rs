@@ -7,6 +7,7 @@ mod direct;
 mod following;
 mod forms;
 mod full;
+mod look;
 mod quality;
 mod recording;
 mod redirects;

@@ -1,0 +1,71 @@
+//! What an operator sees of the whole equipment: live calls of every business, one of them, its ladder, how the switches fare. Owns
+//! the bound of one look; refuses to change anything, and to show what is not durable.
+
+use std::collections::BTreeMap;
+
+use super::api::{Live, Look, LookFilter, Looked, Reply, ReplyTo};
+use super::{Engine, Standing};
+use crate::clock::Now;
+use crate::model::{CallId, CallState, CallView};
+
+/// One look goes through so many calls, the newest first: a million that wait for their time must not hold the engine up.
+const MAX_VISITED: usize = 20_000;
+
+impl Engine {
+    pub(super) fn look(&mut self, now: Now, reply: ReplyTo, look: &Look) {
+        let looked = match look {
+            Look::Live(filter) => Looked::Live(self.live(filter)),
+            Look::Call(id) => {
+                let view = self.business_of(*id).and_then(|business| self.view(&business, *id));
+                Looked::Call(view.map(|view| Box::new(self.with_wait(now, view))))
+            }
+            Look::Ladder(id) => match self.business_of(*id) {
+                Some(business) => return self.show_ladder(reply, &business, *id),
+                None => Looked::Call(None),
+            },
+            Look::Switches => Looked::Switches(self.switches(now)),
+        };
+        self.reply(reply, Reply::Looked(looked));
+    }
+
+    fn business_of(&self, id: CallId) -> Option<crate::model::BusinessId> {
+        let live = self.calls.get(&id).map(|live| live.business.id.clone());
+        live.or_else(|| self.recording.get(&id).map(|recorded| recorded.view.business_id.clone()))
+    }
+
+    /// Calls that are placed or about to be, and how many there are in each state.
+    fn live(&self, filter: &LookFilter) -> Live {
+        let mut seen = Live { scheduled: self.schedule.len(), ..Live::default() };
+        let mut states = BTreeMap::<CallState, usize>::new();
+        for (visited, (id, live)) in self.calls.iter().rev().enumerate() {
+            if visited == MAX_VISITED {
+                seen.cut = true;
+                break;
+            }
+            if matches!(live.standing, Standing::Accepting { .. } | Standing::Scheduled { .. }) {
+                continue;
+            }
+            let Some(mut view) = self.view(&live.business.id, *id) else { continue };
+            *states.entry(view.state).or_default() += 1;
+            if seen.calls.len() < filter.limit && takes(filter, &view) {
+                view.without_samples();
+                seen.calls.push(view);
+            }
+        }
+        seen.states = states.into_iter().collect();
+        seen
+    }
+}
+
+/// A part of a number, of an identifier, of a business, of its own reference.
+fn takes(filter: &LookFilter, view: &CallView) -> bool {
+    let Some(text) = filter.text.as_deref() else { return true };
+    let text = text.to_ascii_lowercase();
+    let has = |whole: &str| whole.to_ascii_lowercase().contains(&text);
+    let representative = view.representative.as_ref().map(|leg| leg.address.to_string());
+    has(&view.customer.address.to_string())
+        || representative.is_some_and(|address| has(&address))
+        || has(view.business_id.as_str())
+        || view.reference.as_deref().is_some_and(has)
+        || has(&view.id.to_string())
+}
