@@ -154,7 +154,8 @@ fn rate_of(
     *first += calls;
     let settled = phones.wait_ended(placed.accepted, talk + Duration::from_secs(15));
     let cpu = target.cpu()?.saturating_sub(before);
-    let window = phones.take();
+    let mut window = phones.take();
+    phones.listen(&mut window);
     Ok(report::Rate::new(rate, calls, &placed, settled, cpu, &window))
 }
 
@@ -178,9 +179,10 @@ fn relay(
     let before = target.cpu()?;
     std::thread::sleep(Duration::from_secs(u64::from(args.relay_seconds)));
     let cpu = target.cpu()?.saturating_sub(before);
-    let window = phones.take();
+    let mut window = phones.take();
     phones.hang_up_all();
     phones.wait_ended(up, Duration::from_secs(20));
+    phones.listen(&mut window);
     let memory = rss.saturating_sub(rss_before);
     Ok(report::Bridged::new(calls, up, memory, cpu, wall_micros, &setup, &window))
 }

@@ -89,18 +89,17 @@ impl Phones {
         self.shared.bridged.store(0, Ordering::Relaxed);
         self.shared.ended.store(0, Ordering::Relaxed);
         self.shared.measurement.fetch_add(1, Ordering::Relaxed);
-        drop(self.look());
+        drop(self.take());
     }
 
     /// What was heard since the last look.
     pub fn take(&self) -> Window {
-        let mut window = self.look();
-        window.listen(&self.speech);
-        window
+        std::mem::take(&mut *self.shared.window.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn look(&self) -> Window {
-        std::mem::take(&mut *self.shared.window.lock().unwrap_or_else(PoisonError::into_inner))
+    /// What the phones of transcoded talks said and heard becomes delay. Takes a while of the phones' core: after the load.
+    pub fn listen(&self, window: &mut Window) {
+        window.listen(&self.speech);
     }
 
     /// Every representative hangs up.
