@@ -3,8 +3,6 @@
 
 #[path = "sip.rs"]
 mod sip;
-#[path = "strangers.rs"]
-mod strangers;
 
 use callbridge::audio::codec::{Decoder, LONGEST_MS, Rate};
 use callbridge::clock::Wall;
@@ -15,7 +13,6 @@ use callbridge::sdp::{self, Codec, LocalMedia, LocalSrtp};
 use callbridge::{config, rtp};
 
 pub use sip::{sip_message, sip_stream};
-pub use strangers::{call_request, jwe, ports, srtp, tokens};
 
 /// Takes the bytes as an offer, and as an answer to ours.
 pub fn sdp(body: &[u8]) {

@@ -61,8 +61,7 @@ impl World {
         if self.trace.is_some()
             && let PhoneMove::Hears(tone) = what
         {
-            let sound = self.phones[index].1.story(call).and_then(|story| crate::ladders::chorus(story, self.now));
-            let sound = sound.unwrap_or_else(|| crate::ladders::sound(tone));
+            let sound = crate::ladders::sound(tone);
             self.ladder_line(&format!("{:<14}   hears {sound}", crate::ladders::name(who)));
         }
         if what == PhoneMove::Invited {

@@ -4,8 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use callbridge::clock::Mono;
-use callbridge::phone::{Act, AnswerWith, Behaviour, OnCancel, Story, Then, VoiceHeard};
+use callbridge::phone::{Act, AnswerWith, Behaviour, OnCancel, Then};
 
 use crate::machines::LANGUAGES;
 use crate::media::{CONNECTING_HZ, CONSENT_HZ, GATE_HZ, MACHINE_HZ, MUSIC_HZ, STILL_HZ, UNAVAILABLE_HZ, WHISPER_HZ};
@@ -43,15 +42,6 @@ pub fn sound(tone: Option<u16>) -> String {
         Some(_) => "the customer".to_owned(),
         None => "silence".to_owned(),
     }
-}
-
-/// The voices that are added up in what is heard now, where there are several.
-pub fn chorus(story: &Story, now: Mono) -> Option<String> {
-    let voice = |heard: &&VoiceHeard| heard.last == now && (1000..3400).contains(&heard.hz);
-    let mut voices: Vec<u16> = story.voices.iter().filter(voice).map(|heard| heard.hz).collect();
-    voices.sort_unstable();
-    let names: Vec<String> = voices.into_iter().map(|hz| sound(Some(hz))).collect();
-    (names.len() > 1).then(|| names.join(" and "))
 }
 
 fn ms(millis: u64) -> Duration {
