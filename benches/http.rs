@@ -122,6 +122,8 @@ fn app() -> App {
         recordings: callbridge::io::recordings::Talks::new(std::path::Path::new("/nowhere")),
         verifier: Verifier::new(VerifierLimits::default()).expect("a verifier"),
         health: Arc::new(Health::default()),
+        tokens: callbridge::io::http::token::Tokens::new(&[7; 32]),
+        sinks: Arc::new(|_| Ok(())),
         clock: || Wall(0),
         patience: Patience::default(),
         followers: Default::default(),
