@@ -193,7 +193,7 @@ impl Daemon {
             encryption: Arc::clone(&encryption),
             recordings: talks(&config),
             verifier: Verifier::new(VerifierLimits::default()).map_err(part)?,
-            guard: password_guard(&store),
+            guard: Arc::new(PasswordGuard::with_trail(&store)),
             health: Arc::clone(&health),
             clock: wall,
             patience: Patience::default(),
@@ -204,7 +204,8 @@ impl Daemon {
         let gauges = scrape(&metrics, &engine, &media);
         let api = listen("HTTP", config.http.listen, tls.clone(), router(Arc::new(app))).await?;
         let admin_tls = config.admin.tls.as_ref().map(ServerTls::load).transpose().map_err(part)?;
-        let routes = admin_router(Some(Arc::new(admin_app(&config, &store, &operators)?)), Arc::clone(&health), gauges);
+        let app = AdminApp::new(&store, folder, Arc::clone(&operators), wall).map_err(part)?;
+        let routes = admin_router(Some(Arc::new(app)), Arc::clone(&health), gauges);
         let admin = listen("admin", config.admin.listen, admin_tls.clone(), routes).await?;
         let addresses = Addresses { http: api.address()?, admin: admin.address()?, sip: locals.first() };
         let servers = [api, admin].map(|server| tokio::spawn(server.serve(stopped.clone()))).into();
@@ -426,35 +427,6 @@ fn operators(config: &Config, store: &Arc<SqliteStore>) -> Result<Operators, Dae
     // The same secret as for followers' tokens: what is signed begins with what it is for.
     let secret = store.secret().map_err(part)?;
     Operators::load(&config.admin.operators, &secret).map_err(part)
-}
-
-fn admin_app(
-    config: &Config,
-    store: &Arc<SqliteStore>,
-    operators: &Arc<ArcSwap<Operators>>,
-) -> Result<AdminApp, DaemonError> {
-    Ok(AdminApp {
-        store: Arc::clone(store),
-        folder: config.store.path.parent().map(Path::to_path_buf).unwrap_or_default(),
-        operators: Arc::clone(operators),
-        verifier: Verifier::new(VerifierLimits::default()).map_err(part)?,
-        guard: password_guard(store),
-        clock: wall,
-        patience: Patience::default(),
-    })
-}
-
-/// Locks go to the audit trail, off the threads that serve.
-fn password_guard(store: &Arc<SqliteStore>) -> Arc<PasswordGuard> {
-    let store = Arc::clone(store);
-    Arc::new(PasswordGuard::new(Box::new(move |entry| {
-        let store = Arc::clone(&store);
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) = store.archive().note(&entry) {
-                tracing::error!(%error, "a lock is missing in the audit trail");
-            }
-        });
-    })))
 }
 
 fn watch_accounts(

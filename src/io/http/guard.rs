@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::problem::Problem;
@@ -11,6 +11,7 @@ use super::source::subscriber;
 use crate::access::guessing::{Admission, Guard, Locked, Penalty, Trier};
 use crate::clock::{Mono, Wall};
 use crate::io::clock::SystemClock;
+use crate::io::store::SqliteStore;
 use crate::model::{Actor, AuditAction, AuditEntry, BusinessId, FieldChange};
 
 /// Entries of the audit trail that locks may make in an hour: whoever has many addresses must not fill it.
@@ -60,6 +61,19 @@ impl PasswordGuard {
     /// `tell` gets the entry of each lock, bounded in number.
     pub fn new(tell: Tell) -> PasswordGuard {
         PasswordGuard { state: Mutex::default(), clock: SystemClock::start(), tell }
+    }
+
+    /// Locks go to the store's audit trail, off the threads that serve.
+    pub fn with_trail(store: &Arc<SqliteStore>) -> PasswordGuard {
+        let store = Arc::clone(store);
+        PasswordGuard::new(Box::new(move |entry| {
+            let store = Arc::clone(&store);
+            tokio::task::spawn_blocking(move || {
+                if let Err(error) = store.archive().note(&entry) {
+                    tracing::error!(%error, "a lock is missing in the audit trail");
+                }
+            });
+        }))
     }
 
     fn lock(&self) -> (MutexGuard<'_, State>, Mono) {
@@ -145,8 +159,6 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
-
     use super::*;
 
     #[test]

@@ -94,7 +94,7 @@ pub async fn create(State(app): State<Arc<AdminApp>>, uri: Uri, sender: Sender, 
 #[utoipa::path(patch, operation_id = "changeBusiness", path = "/admin/v1/businesses/{id}", tag = "businesses",
     security(("operator" = []), ("session" = [])), request_body = AccountChange,
     params(("id" = BusinessId, Path, description = "The business"),
-        ("If-Match" = Option<String>, Header, description = "Only the version with this `ETag` is changed")),
+        ("If-Match" = Option<String>, Header, pattern = r#"^(\*|"[0-9]{1,15}")$"#, description = "Only the version with this `ETag` is changed")),
     responses((status = 200, description = "The account; `secrets` has what was made for it, this once", body = Account,
             headers(("ETag" = String, description = "Its version"))),
         Administering, OfOneAccount, WithVersion, WithBody))]
@@ -129,7 +129,7 @@ pub async fn change(
 #[utoipa::path(post, operation_id = "enableBusiness", path = "/admin/v1/businesses/{id}/enable", tag = "businesses",
     security(("operator" = []), ("session" = [])),
     params(("id" = BusinessId, Path, description = "The business"),
-        ("If-Match" = Option<String>, Header, description = "Only the version with this `ETag` is changed")),
+        ("If-Match" = Option<String>, Header, pattern = r#"^(\*|"[0-9]{1,15}")$"#, description = "Only the version with this `ETag` is changed")),
     responses((status = 200, description = "The account", body = Account, headers(("ETag" = String, description = "Its version"))),
         Administering, OfOneAccount, WithVersion, Bodiless))]
 pub async fn enable(
@@ -146,7 +146,7 @@ pub async fn enable(
 #[utoipa::path(post, operation_id = "disableBusiness", path = "/admin/v1/businesses/{id}/disable", tag = "businesses",
     security(("operator" = []), ("session" = [])),
     params(("id" = BusinessId, Path, description = "The business"),
-        ("If-Match" = Option<String>, Header, description = "Only the version with this `ETag` is changed")),
+        ("If-Match" = Option<String>, Header, pattern = r#"^(\*|"[0-9]{1,15}")$"#, description = "Only the version with this `ETag` is changed")),
     responses((status = 200, description = "The account", body = Account, headers(("ETag" = String, description = "Its version"))),
         Administering, OfOneAccount, WithVersion, Bodiless))]
 pub async fn disable(

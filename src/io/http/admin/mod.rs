@@ -33,7 +33,7 @@ use super::problem::{FieldError, Problem};
 use super::sender::Sender;
 use crate::clock::Wall;
 use crate::config::OperatorRole;
-use crate::io::passwords::{Stored, Verdict, Verifier};
+use crate::io::passwords::{PasswordError, Stored, Verdict, Verifier, VerifierLimits};
 use crate::io::store::{AccountError, SqliteStore, StoreError};
 use crate::model::{Actor, Who};
 
@@ -113,6 +113,24 @@ pub fn document() -> utoipa::openapi::OpenApi {
 }
 
 impl AdminApp {
+    /// Over this store, whose folder is `folder`, with a verifier and a guard of its own.
+    pub fn new(
+        store: &Arc<SqliteStore>,
+        folder: PathBuf,
+        operators: Arc<ArcSwap<Operators>>,
+        clock: fn() -> Wall,
+    ) -> Result<AdminApp, PasswordError> {
+        Ok(AdminApp {
+            store: Arc::clone(store),
+            folder,
+            operators,
+            verifier: Verifier::new(VerifierLimits::default())?,
+            guard: Arc::new(PasswordGuard::with_trail(store)),
+            clock,
+            patience: Patience::default(),
+        })
+    }
+
     /// Who asks, verified, and able to do this: 401, 403 for one who may only read, 429 for a source that guesses.
     pub async fn operator(&self, sender: &Sender, needs: OperatorRole) -> Result<Operator, Problem> {
         let operator = self.verified(sender).await?;

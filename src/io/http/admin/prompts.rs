@@ -23,15 +23,15 @@ use crate::model::{AuditAction, AuditEntry, BusinessId, FieldChange, Who};
 /// Largest recording: a minute and a half of 48 kHz mono.
 const MAX_WAV_BYTES: usize = 8 << 20;
 
-/// Puts in a recording: a WAV file, which is brought to 8 kHz mono, without silence around it, at the common loudness.
+/// Puts in a recording: a WAV file (as `audio/wav` too), which is brought to 8 kHz mono, without silence around it, at the common loudness.
 #[utoipa::path(put, operation_id = "putPrompt", path = "/admin/v1/businesses/{id}/prompts/{kind}", tag = "businesses",
-    security(("operator" = []), ("session" = [])), request_body(content = Vec<u8>, content_type = "audio/wav"),
+    security(("operator" = []), ("session" = [])), request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     params(("id" = BusinessId, Path, description = "The business"),
         ("kind" = String, Path, description = "spoken-name, message, unavailable, gate, machine, consent, hold or whisper")),
     responses((status = 204, description = "It is heard from now on"),
         (status = 408, description = "The body came too slowly", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 413, description = "The recording is larger than 8 MiB", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 415, description = "Not `audio/wav`", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 415, description = "Neither `audio/wav` nor `application/octet-stream`", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 422, description = "No recording that can be used", body = ProblemDocument, content_type = "application/problem+json"),
         Administering, OfOneAccount))]
 pub async fn put(
@@ -110,7 +110,7 @@ fn kind_of(text: &str) -> Result<RecordingKind, Problem> {
 fn wav(headers: &HeaderMap) -> Result<(), Problem> {
     let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if matches!(essence.as_str(), "audio/wav" | "audio/x-wav" | "audio/vnd.wave") {
+    if matches!(essence.as_str(), "audio/wav" | "audio/x-wav" | "audio/vnd.wave" | "application/octet-stream") {
         return Ok(());
     }
     let accept = HeaderValue::from_static("audio/wav");

@@ -70,7 +70,7 @@ pub struct NewPageKey {
 #[utoipa::path(post, operation_id = "setPassword", path = "/admin/v1/businesses/{id}/password", tag = "secrets",
     security(("operator" = []), ("session" = [])), request_body = PasswordChange,
     params(("id" = BusinessId, Path, description = "The business"),
-        ("If-Match" = Option<String>, Header, description = "Only the version with this `ETag` is changed")),
+        ("If-Match" = Option<String>, Header, pattern = r#"^(\*|"[0-9]{1,15}")$"#, description = "Only the version with this `ETag` is changed")),
     responses((status = 200, description = "The account; `secrets.password` where it was made", body = Account,
             headers(("ETag" = String, description = "Its version"))),
         Administering, OfOneAccount, WithVersion, WithBody))]
@@ -108,7 +108,7 @@ pub async fn password(
 #[utoipa::path(post, operation_id = "setWebhookSecret", path = "/admin/v1/businesses/{id}/webhook/secret", tag = "secrets",
     security(("operator" = []), ("session" = [])), request_body = WebhookSecretChange,
     params(("id" = BusinessId, Path, description = "The business"),
-        ("If-Match" = Option<String>, Header, description = "Only the version with this `ETag` is changed")),
+        ("If-Match" = Option<String>, Header, pattern = r#"^(\*|"[0-9]{1,15}")$"#, description = "Only the version with this `ETag` is changed")),
     responses((status = 200, description = "The account; `secrets.webhook_secret` where it was made", body = Account,
             headers(("ETag" = String, description = "Its version"))),
         Administering, OfOneAccount, WithVersion, WithBody))]
@@ -152,7 +152,7 @@ pub async fn webhook_secret(
 #[utoipa::path(post, operation_id = "addPageKey", path = "/admin/v1/businesses/{id}/page-keys", tag = "secrets",
     security(("operator" = []), ("session" = [])), request_body = NewPageKey,
     params(("id" = BusinessId, Path, description = "The business"),
-        ("If-Match" = Option<String>, Header, description = "Only the version with this `ETag` is changed")),
+        ("If-Match" = Option<String>, Header, pattern = r#"^(\*|"[0-9]{1,15}")$"#, description = "Only the version with this `ETag` is changed")),
     responses((status = 201, description = "The account; `secrets.page_key` is the key's secret", body = Account,
             headers(("ETag" = String, description = "Its version"))),
         Administering, OfOneAccount, WithVersion, WithBody))]
@@ -185,7 +185,7 @@ pub async fn new_page_key(
 #[utoipa::path(delete, operation_id = "removePageKey", path = "/admin/v1/businesses/{id}/page-keys/{key}", tag = "secrets",
     security(("operator" = []), ("session" = [])),
     params(("id" = BusinessId, Path, description = "The business"), ("key" = String, Path, description = "The key's name"),
-        ("If-Match" = Option<String>, Header, description = "Only the version with this `ETag` is changed")),
+        ("If-Match" = Option<String>, Header, pattern = r#"^(\*|"[0-9]{1,15}")$"#, description = "Only the version with this `ETag` is changed")),
     responses((status = 200, description = "The account", body = Account, headers(("ETag" = String, description = "Its version"))),
         (status = 422, description = "The account cannot be without it: page tokens are required",
             body = crate::io::http::problem::ProblemDocument, content_type = "application/problem+json"),
