@@ -58,6 +58,7 @@ impl EnginePort for Instantly {
             source: Default::default(),
             web_page: None,
             note: None,
+            record: false,
             wait: None,
         };
         Box::pin(async move { Reply::Accepted(Box::new(view)) })
@@ -123,6 +124,8 @@ fn app() -> App {
         guard: Arc::new(PasswordGuard::new(Box::new(|_| {}))),
         verifier: Verifier::new(VerifierLimits::default()).expect("a verifier"),
         health: Arc::new(Health::default()),
+        tokens: callbridge::io::http::token::Tokens::new(&[7; 32]),
+        sinks: Arc::new(|_| Ok(())),
         clock: || Wall(0),
         patience: Patience::default(),
         followers: Default::default(),

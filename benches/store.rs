@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use callbridge::clock::Wall;
-use callbridge::engine::api::{CallEvent, StoreFailure, StoreOp, StoreToken, Watched};
+use callbridge::engine::api::{CallEvent, Hearers, StoreFailure, StoreOp, StoreToken, Watched};
 use callbridge::io::store::{SqliteStore, Store, WriterBounds};
 use callbridge::model::{CallId, CallState, CallView, Endpoint, InitiationMessage, LegView, Progress, StoredCall};
 
@@ -63,13 +63,14 @@ fn life(number: u64, told: bool) -> Vec<StoreOp> {
         source: Default::default(),
         web_page: None,
         note: None,
+        record: false,
     };
     let progress = || StoreOp::Progress { call: id, progress: Box::default() };
     let ops = std::iter::once(accept).chain((0..4).map(|_| progress()));
     let tell = |(sequence, op): (u32, StoreOp)| {
         let events = vec![CallEvent { sequence, at: created_at, state: CallState::Bridged }];
         let told = Box::new(Watched { events, alarms: Vec::new(), call: call.clone() });
-        StoreOp::Telling { op: Box::new(op), told }
+        StoreOp::Telling { op: Box::new(op), told, hearers: Hearers { webhook: true, sink: false } }
     };
     if told { (1..).zip(ops).map(tell).collect() } else { ops.collect() }
 }

@@ -29,6 +29,7 @@ use crate::io::http::door::Door;
 use crate::io::http::events::Followers;
 use crate::io::http::guard::PasswordGuard;
 use crate::io::http::server::{Server, ServerLimits};
+use crate::io::http::token::Tokens;
 use crate::io::http::{App, Health, Patience, Phase, admin_router, router};
 use crate::io::jose::Encryption;
 use crate::io::logs::{self, CallLog};
@@ -45,6 +46,7 @@ use crate::io::tls::ServerTls;
 use crate::io::traces::{TraceSink, Traces};
 use crate::io::webhooks::{Means, Webhooks};
 use crate::media::api::Prompts;
+use crate::model::Directory;
 use crate::routing::Switch;
 use crate::sip::api::{Locals, RefusedWhy};
 
@@ -185,21 +187,7 @@ impl Daemon {
         let tls = config.http.tls.as_ref().map(ServerTls::load).transpose().map_err(part)?;
         let operators = Arc::new(ArcSwap::from_pointee(operators(&config, &store)?));
         let encryption = Arc::new(ArcSwap::from_pointee(Encryption::load(&config.encryption).map_err(part)?));
-        let app = App {
-            engine: Arc::new(engine.clone()),
-            store: Arc::new(ArchivePort(Arc::clone(&store) as Arc<dyn Archive>)),
-            outbox: Arc::new(OutboxOf(Arc::clone(&store))),
-            directory: accounts,
-            encryption: Arc::clone(&encryption),
-            recordings: talks(&config),
-            verifier: Verifier::new(VerifierLimits::default()).map_err(part)?,
-            guard: Arc::new(PasswordGuard::with_trail(&store)),
-            health: Arc::clone(&health),
-            clock: wall,
-            patience: Patience::default(),
-            followers: Followers::default(),
-            door: Door::new(&store.secret().map_err(part)?, config.http.trusted_proxies.clone()).map_err(part)?,
-        };
+        let app = app(&config, &engine, &store, accounts, &encryption, &webhooks, &health)?;
         let (stop_http, stopped) = watch::channel(false);
         let gauges = scrape(&metrics, &engine, &media);
         let api = listen("HTTP", config.http.listen, tls.clone(), router(Arc::new(app))).await?;
@@ -321,6 +309,36 @@ impl Daemon {
         });
         let _ended = joined.await;
     }
+}
+
+/// What the API's handlers share.
+fn app(
+    config: &Config,
+    engine: &EngineHandle,
+    store: &Arc<SqliteStore>,
+    accounts: Arc<ArcSwap<Directory>>,
+    encryption: &Arc<ArcSwap<Encryption>>,
+    webhooks: &Webhooks,
+    health: &Arc<Health>,
+) -> Result<App, DaemonError> {
+    let secret = store.secret().map_err(part)?;
+    Ok(App {
+        engine: Arc::new(engine.clone()),
+        store: Arc::new(ArchivePort(Arc::clone(store) as Arc<dyn Archive>)),
+        outbox: Arc::new(OutboxOf(Arc::clone(store))),
+        directory: accounts,
+        encryption: Arc::clone(encryption),
+        recordings: talks(config),
+        verifier: Verifier::new(VerifierLimits::default()).map_err(part)?,
+        guard: Arc::new(PasswordGuard::with_trail(store)),
+        tokens: Tokens::new(&secret),
+        sinks: Arc::new(webhooks.judge()),
+        health: Arc::clone(health),
+        clock: wall,
+        patience: Patience::default(),
+        followers: Followers::default(),
+        door: Door::new(&secret, config.http.trusted_proxies.clone()).map_err(part)?,
+    })
 }
 
 /// Runs the daemon until SIGTERM or SIGINT; reloads at SIGHUP. The one `ready` line goes to stderr.

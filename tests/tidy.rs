@@ -53,6 +53,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "access::direct",
             "access::follow",
             "access::guessing",
+            "access::grant",
             "access::page_token",
             "access::session",
             "access::work",

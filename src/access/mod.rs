@@ -4,6 +4,7 @@
 pub mod direct;
 pub mod follow;
 pub mod guessing;
+pub mod grant;
 pub mod page_token;
 pub mod session;
 pub mod work;

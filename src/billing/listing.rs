@@ -248,6 +248,7 @@ mod tests {
             source: Default::default(),
             web_page: None,
             note: None,
+            record: false,
         }
     }
 

@@ -231,6 +231,7 @@ impl Call {
             source: self.message.source(),
             web_page: self.message.web_page.clone(),
             note: self.message.note.clone(),
+            record: self.message.record,
             wait: None,
         }
     }

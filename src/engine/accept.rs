@@ -27,8 +27,8 @@ impl Engine {
                 let due = Engine::wall_in_future(now, message.desired_contact_time).is_none();
                 let stored =
                     StoredCall { id, created_at: now.wall, message: message.clone(), progress: Progress::default() };
+                let mut moments = Moments::of(&message);
                 let call = Call::new(id, now.wall, message, self.config.limits, due);
-                let mut moments = Moments::default();
                 moments.enter(now.wall, call.public_state());
                 let (op, _) = moments.telling(&business, StoreOp::Accept(Box::new(stored)), || call.view());
                 self.see_asked(now, id, &business.id);
@@ -58,6 +58,9 @@ impl Engine {
             return Err(Refusal::RecordingBarred);
         }
         self.check_headers(message)?;
+        if self.joins_a_pair(message) {
+            return Err(Refusal::Duplicate);
+        }
         if self.key_in_flight(message) {
             return Err(Refusal::KeyInFlight);
         }
@@ -124,8 +127,10 @@ impl Engine {
 
     fn insert(&mut self, now: Now, call: Call, business: Arc<Business>, standing: Standing, moments: Moments) {
         let single = self.hold(call.message(), call.public_state());
+        let pair = self.hold_pair(call.message());
         let live = Live {
             single,
+            _pair: pair,
             business,
             standing,
             legs: Default::default(),

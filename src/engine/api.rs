@@ -177,13 +177,31 @@ pub enum StoreOp {
     Alive { at: Wall },
     /// The ladder of a call whose record is durable. Storing it twice changes nothing.
     Ladder(Arc<Ladder>),
-    /// `op`, and in the same commit the events that it tells to the business's webhook. Those that are there already change nothing.
+    /// `op`, and in the same commit the events that it tells to those who want them. Those that are there already change nothing.
     Telling {
         /// [`StoreOp::Accept`], [`StoreOp::Progress`] or [`StoreOp::Finish`].
         op: Box<StoreOp>,
         /// The events (no alarms), and the call as it is now.
         told: Box<Watched>,
+        /// Who wants them.
+        hearers: Hearers,
     },
+}
+
+/// Who is sent the events of a call, whether or not anybody follows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Hearers {
+    /// The business's webhook.
+    pub webhook: bool,
+    /// The sink that the call itself came with.
+    pub sink: bool,
+}
+
+impl Hearers {
+    /// True when somebody is.
+    pub fn any(self) -> bool {
+        self.webhook || self.sink
+    }
 }
 
 /// Why an operation is not durable.
@@ -311,7 +329,7 @@ pub enum Refusal {
     /// The account names nobody for what a page says of the representative.
     #[error("this business has no such representative, service centre or skill")]
     UnknownRepresentative,
-    /// A live call goes to this number already.
+    /// A live call goes to this number, or joins these two, already.
     #[error("a call to this number is under way")]
     Duplicate,
     /// A direct request beyond its bounds.

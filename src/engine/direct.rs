@@ -1,9 +1,9 @@
 //! A direct call request on its way in: is the account open, is it within its bounds, whom does it mean. Owns the order of these
-//! questions; the verdicts are `access`'s, the choice is `acd`'s.
+//! questions, and what a call holds so that it is not placed twice; the verdicts are `access`'s, the choice is `acd`'s.
 
 use super::Engine;
 use super::api::Refusal;
-use crate::access::direct::{Held, Single, number_mark};
+use crate::access::direct::{Held, Single, mark, number_mark};
 use crate::acd;
 use crate::clock::{Now, Wall};
 use crate::model::direct::RequestMarks;
@@ -47,6 +47,26 @@ impl Engine {
         let at = message.desired_contact_time.filter(|_| state == CallState::Scheduled);
         self.singles.hold(single(message, at))
     }
+}
+
+impl Engine {
+    /// Whether a live call of Click to Dial joins these two already.
+    pub(super) fn joins_a_pair(&self, message: &InitiationMessage) -> bool {
+        pair(message).is_some_and(|pair| self.singles.is_held(&pair))
+    }
+
+    /// What a call of Click to Dial holds for as long as it lives: its two parties together.
+    pub(super) fn hold_pair(&mut self, message: &InitiationMessage) -> Option<Held> {
+        pair(message).map(|pair| self.singles.hold(pair))
+    }
+}
+
+/// The two parties of a call of Click to Dial.
+fn pair(message: &InitiationMessage) -> Option<Single> {
+    message.click_to_dial.as_ref()?;
+    let (caller, callee) = (message.customer.to_string(), message.representatives.first()?.to_string());
+    let number = mark("pair", &[caller.as_bytes(), callee.as_bytes()]);
+    Some(Single { business: message.business_id.clone(), number, at: None })
 }
 
 /// The number that a call to this customer holds.

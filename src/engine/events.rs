@@ -7,10 +7,10 @@
 
 use std::collections::VecDeque;
 
-use super::api::{After, AlarmEvent, CallEvent, Reply, ReplyTo, StoreOp, Watched};
+use super::api::{After, AlarmEvent, CallEvent, Hearers, Reply, ReplyTo, StoreOp, Watched};
 use super::{Engine, taped};
 use crate::clock::{Now, Wall};
-use crate::model::{Alarm, Business, BusinessId, CallId, CallState, CallView, LegId, StoredCall};
+use crate::model::{Alarm, Business, BusinessId, CallId, CallState, CallView, InitiationMessage, LegId, StoredCall};
 
 /// Followers that wait at one call. One more, and the one who waited longest is answered with nothing: it asks again if it is
 /// still there.
@@ -26,16 +26,28 @@ pub(super) struct Moments {
     /// The newest last, at most [`MAX_ALARMS`].
     alarms: VecDeque<AlarmEvent>,
     waiting: Vec<ReplyTo>,
-    /// The number of the last one that went into an operation of the store, for the webhook.
+    /// The number of the last one that went into an operation of the store, for the webhook or the sink.
     told: u32,
-    /// The number of the last one that is durable there, or that no webhook was there for.
+    /// The number of the last one that is durable there, or that nobody was there for.
     kept: u32,
+    /// The call came with a sink for its events.
+    sink: bool,
 }
 
 impl Moments {
+    /// Those of a call that was asked for like this, before its first.
+    pub(super) fn of(message: &InitiationMessage) -> Moments {
+        Moments { sink: message.has_sink(), ..Moments::default() }
+    }
+
+    /// Who is sent them.
+    pub(super) fn hearers(&self, business: &Business) -> Hearers {
+        Hearers { webhook: business.is_told(), sink: self.sink }
+    }
+
     /// Those of a call that a restart found waiting, as they were numbered when it was accepted.
     pub(super) fn restored(stored: &StoredCall, now: Wall, state: CallState) -> Moments {
-        let mut moments = Moments::default();
+        let mut moments = Moments::of(&stored.message);
         let first = match stored.message.desired_contact_time {
             Some(at) if at > stored.created_at => CallState::Scheduled,
             _ => CallState::Queued,
@@ -59,7 +71,7 @@ impl Moments {
         self.told < self.last()
     }
 
-    /// What `op` has to tell to this business's webhook: all that is not known to be durable, so that no event is there without those
+    /// What `op` has to tell to this business's webhook and the call's sink: all that is not known to be durable, so that no event is there without those
     /// before it. Gives the number up to which it tells.
     pub(super) fn telling(
         &mut self,
@@ -68,11 +80,12 @@ impl Moments {
         call: impl FnOnce() -> CallView,
     ) -> (StoreOp, u32) {
         self.told = self.last();
-        if !business.is_told() {
+        let hearers = self.hearers(business);
+        if !hearers.any() {
             self.kept = self.told;
         }
         let events = self.unkept();
-        (with(op, events, call), self.told)
+        (with(op, hearers, events, call), self.told)
     }
 
     fn unkept(&self) -> Vec<CallEvent> {
@@ -86,12 +99,13 @@ impl Moments {
 
     /// The same for the record, which tells the end as well.
     pub(super) fn telling_end(&self, business: &Business, op: StoreOp, call: &CallView) -> StoreOp {
-        if !business.is_told() {
+        let hearers = self.hearers(business);
+        if !hearers.any() {
             return op;
         }
         let mut events = self.unkept();
         events.push(end_of(call));
-        with(op, events, || call.clone())
+        with(op, hearers, events, || call.clone())
     }
 
     /// The call entered a state. Its end is told by [`Engine::told_end`], when it is durable.
@@ -131,13 +145,14 @@ impl Moments {
     }
 }
 
-fn with(op: StoreOp, events: Vec<CallEvent>, call: impl FnOnce() -> CallView) -> StoreOp {
+fn with(op: StoreOp, hearers: Hearers, events: Vec<CallEvent>, call: impl FnOnce() -> CallView) -> StoreOp {
     if events.is_empty() {
         return op;
     }
     let mut call = call();
     call.without_samples();
-    StoreOp::Telling { op: Box::new(op), told: Box::new(Watched { events, alarms: Vec::new(), call }) }
+    let told = Box::new(Watched { events, alarms: Vec::new(), call });
+    StoreOp::Telling { op: Box::new(op), told, hearers }
 }
 
 /// The number of every call's first event: its acceptance.

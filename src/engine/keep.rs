@@ -56,10 +56,10 @@ impl Engine {
         self.store(op, Pending::Progress { call: id, told });
     }
 
-    /// What no mark has told to the webhook is told by one of its own.
+    /// What no mark has told to the webhook or the sink is told by one of its own.
     pub(super) fn tell_webhook(&mut self, id: CallId) {
         let Some(live) = self.calls.get_mut(&id).filter(|live| live.moments.are_untold()) else { return };
-        if live.business.is_told() {
+        if live.moments.hearers(&live.business).any() {
             self.save_progress(id);
         }
     }
@@ -103,7 +103,7 @@ impl Engine {
         self.see_restored(now, stored);
         let (record, attempts) = record::interrupted(stored, &business, last_alive, now.wall);
         let view = CallView::from_record(&record, &attempts);
-        let moments = Moments::default();
+        let moments = Moments::of(&stored.message);
         self.recording.insert(stored.id, Box::new(Recorded { record, attempts, view, moments, business }));
         self.store_record(stored.id);
     }

@@ -120,6 +120,8 @@ struct Live {
     moments: events::Moments,
     /// While it lives, no direct request calls its customer.
     single: Held,
+    /// While it lives, nobody joins its two parties by Click to Dial again.
+    _pair: Option<Held>,
 }
 
 /// How far the equipment has let a call come.

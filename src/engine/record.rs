@@ -205,6 +205,7 @@ fn blank(
         source: message.source(),
         web_page: message.web_page.clone(),
         note: message.note.clone(),
+        record: message.record,
     }
 }
 

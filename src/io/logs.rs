@@ -208,6 +208,7 @@ pub(crate) mod tests {
             source: Default::default(),
             web_page: None,
             note: None,
+            record: false,
         }
     }
 

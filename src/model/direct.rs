@@ -330,6 +330,8 @@ pub enum CallSource {
     Message,
     /// By a customer's browser (Fig. 9).
     DirectRequest,
+    /// By its business, through Click to Dial (CAMARA).
+    ClickToDial,
 }
 
 impl CallSource {
@@ -338,6 +340,7 @@ impl CallSource {
         match self {
             CallSource::Message => "message",
             CallSource::DirectRequest => "direct_request",
+            CallSource::ClickToDial => "click_to_dial",
         }
     }
 }

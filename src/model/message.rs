@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{BusinessId, CallId, CallSource, DirectRequest, Endpoint, Language, Role};
+use super::{BusinessId, CallId, CallSource, ClickToDial, DirectRequest, Endpoint, Language, Role};
 use crate::clock::Wall;
 
 /// Fig. 8, without its password.
@@ -50,12 +50,24 @@ pub struct InitiationMessage {
     /// It was a customer's browser that asked (Fig. 9), not the business.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direct: Option<Box<DirectRequest>>,
+    /// It was asked for through Click to Dial.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub click_to_dial: Option<Box<ClickToDial>>,
 }
 
 impl InitiationMessage {
     /// How it came to the equipment.
     pub fn source(&self) -> CallSource {
-        if self.direct.is_some() { CallSource::DirectRequest } else { CallSource::Message }
+        match (&self.direct, &self.click_to_dial) {
+            (Some(_), _) => CallSource::DirectRequest,
+            (None, Some(_)) => CallSource::ClickToDial,
+            (None, None) => CallSource::Message,
+        }
+    }
+
+    /// True when its events go to a sink of its own.
+    pub fn has_sink(&self) -> bool {
+        self.click_to_dial.as_ref().is_some_and(|asked| asked.sink.is_some())
     }
 
     /// Who calls whom, and nothing else: as soon as possible, nothing said about it.
@@ -77,6 +89,7 @@ impl InitiationMessage {
             idempotency: None,
             once: Vec::new(),
             direct: None,
+            click_to_dial: None,
         }
     }
 }

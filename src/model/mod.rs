@@ -4,6 +4,7 @@
 pub mod account;
 pub mod audit;
 pub mod business;
+pub mod click_to_dial;
 pub mod codec;
 pub mod digits;
 pub mod direct;
@@ -31,6 +32,7 @@ pub mod webhook;
 
 pub use audit::{Actor, AuditAction, AuditEntry, FieldChange, Who};
 pub use business::{Business, Directory, Limits, Recording, Voice};
+pub use click_to_dial::{ClickToDial, Sink};
 pub use codec::{Codec, Codecs};
 pub use digits::{Digits, Key};
 pub use direct::{CallSource, Direct, DirectRequest};

@@ -107,6 +107,9 @@ pub struct CallRecord {
     /// 710: the customer's note.
     #[serde(default)]
     pub note: Option<String>,
+    /// Its message asked that the talk be recorded.
+    #[serde(default)]
+    pub record: bool,
 }
 
 /// One leg attempt: the second listing.
@@ -252,6 +255,9 @@ pub struct CallView {
     /// 710: the customer's note, for the representative.
     #[serde(default)]
     pub note: Option<String>,
+    /// Its message asked that the talk be recorded.
+    #[serde(default)]
+    pub record: bool,
     /// How long the customer still waits, as far as it waits and that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<WaitView>,
@@ -329,6 +335,7 @@ impl CallView {
             source: record.source,
             web_page: record.web_page.clone(),
             note: record.note.clone(),
+            record: record.record,
             wait: None,
         }
     }

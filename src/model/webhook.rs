@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use crate::clock::Wall;
 
 /// Longest address.
-const MAX_URL_BYTES: usize = 2000;
+const MAX_URL_BYTES: usize = 2048;
 /// What a secret's text begins with.
 const PREFIX: &str = "whsec_";
 /// Bytes of a secret: 192 to 512 bits.
@@ -103,7 +103,7 @@ pub enum WebhookUrlError {
     #[error("a URL with a fragment, which is never sent")]
     Fragment,
     /// It is too long.
-    #[error("longer than 2000 bytes")]
+    #[error("longer than 2048 bytes")]
     Long,
 }
 
@@ -278,7 +278,7 @@ mod tests {
             assert_eq!(bad.parse::<WebhookUrl>().unwrap_err(), why, "{bad}");
         }
         assert_eq!(
-            format!("https://example.com/{}", "a".repeat(2000)).parse::<WebhookUrl>(),
+            format!("https://example.com/{}", "a".repeat(2048)).parse::<WebhookUrl>(),
             Err(WebhookUrlError::Long)
         );
     }

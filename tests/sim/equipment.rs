@@ -88,7 +88,7 @@ impl World {
     /// What is told to the webhook goes to the store beside its operation: nobody else asks for it.
     fn untold(&mut self, output: Output) -> Output {
         match output {
-            Output::Store { token, op: StoreOp::Telling { op, told } } => {
+            Output::Store { token, op: StoreOp::Telling { op, told, .. } } => {
                 self.store.tells(token, *told);
                 Output::Store { token, op: *op }
             }

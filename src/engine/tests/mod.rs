@@ -149,7 +149,7 @@ impl Rig {
                 Output::Media(command) => self.media.push(command),
                 Output::Store { token, op } => {
                     let op = match op {
-                        StoreOp::Telling { op, told } => {
+                        StoreOp::Telling { op, told, .. } => {
                             self.webhook.push(*told);
                             *op
                         }

@@ -2,6 +2,7 @@
 //! is no webhook.
 
 use super::*;
+use crate::engine::api::Refusal;
 use crate::model::{CallState, InitiationMessage, Progress, StoredCall, Webhook, WebhookSecret};
 
 impl Rig {
@@ -129,4 +130,51 @@ fn a_restart_numbers_a_waiting_call_as_before_and_tells_no_state_twice_under_ano
     assert_eq!(of(at_once.id)[..1], [(2, CallState::CallingCustomer)]);
     let queued = [(2, CallState::Queued), (3, CallState::CallingCustomer)];
     assert_eq!((&of(meanwhile.id)[..2], &of(later.id)[..2]), (&queued[..], &queued[..]));
+}
+
+/// A message of Click to Dial.
+fn dialled(callee: &str, sink: bool) -> InitiationMessage {
+    let endpoint = |text| crate::model::Endpoint::parse(text).unwrap();
+    let sink = sink.then(|| crate::model::Sink { url: "https://example.com/".parse().unwrap(), credential: None });
+    InitiationMessage {
+        click_to_dial: Some(Box::new(crate::model::ClickToDial { sink })),
+        ..InitiationMessage::new("abc".parse().unwrap(), endpoint(CUSTOMER), vec![endpoint(callee)])
+    }
+}
+
+#[test]
+fn a_call_with_a_sink_is_told_though_its_business_has_no_webhook() {
+    let mut rig = Rig::new(vec![switch("first", 1)]);
+    let give = |rig: &mut Rig, sink| {
+        let message = Box::new(dialled("+12125550101", sink));
+        rig.give(Input::Initiate { reply: ReplyTo(70), message });
+        let (to, invite) = rig.next("INVITE");
+        rig.answer(&to, &invite, 486, "");
+        rig.pass(40_000);
+    };
+    give(&mut rig, false);
+    assert_eq!(rig.written(), Vec::<Vec<_>>::new());
+    give(&mut rig, true);
+    let each = [vec![(1, CallState::Queued)], vec![(2, CallState::CallingCustomer)], vec![(6, CallState::Ended)]];
+    assert_eq!(rig.written(), each);
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn a_pair_of_click_to_dial_is_joined_by_one_live_call() {
+    let mut rig = Rig::new(vec![switch("first", 1)]);
+    let ask = |rig: &mut Rig, reply, callee| {
+        rig.give(Input::Initiate { reply: ReplyTo(reply), message: Box::new(dialled(callee, false)) });
+        let (_, reply) = rig.replied.pop().unwrap();
+        !matches!(reply, Reply::Refused(Refusal::Duplicate))
+    };
+    assert!(ask(&mut rig, 71, "+12125550101"));
+    assert!(!ask(&mut rig, 72, "+12125550101"));
+    assert!(ask(&mut rig, 73, "+12125550102"), "another pair");
+    for _ in 0..2 {
+        let (to, invite) = rig.next("INVITE");
+        rig.answer(&to, &invite, 486, "");
+    }
+    rig.pass(40_000);
+    assert!(ask(&mut rig, 74, "+12125550101"), "it has ended");
 }

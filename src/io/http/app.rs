@@ -18,12 +18,13 @@ use super::guard::{Attempt, PasswordGuard};
 use super::port::{EnginePort, Health, StorePort};
 use super::problem::Problem;
 use super::sender::Sender;
+use super::token::Tokens;
 use super::webhooks::OutboxPort;
 use crate::clock::Wall;
 use crate::io::jose::Encryption;
 use crate::io::passwords::{Stored, Verdict, Verifier};
 use crate::io::recordings::Talks;
-use crate::model::{Business, BusinessId, Directory};
+use crate::model::{Business, BusinessId, Directory, WebhookUrl};
 
 /// Largest body in bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -42,6 +43,9 @@ impl Default for Patience {
         Patience { body: Duration::from_secs(10), answer: Duration::from_secs(15) }
     }
 }
+
+/// See [`App::sinks`].
+pub type SinkJudge = Arc<dyn Fn(&WebhookUrl) -> Result<(), String> + Send + Sync>;
 
 /// What the handlers share.
 pub struct App {
@@ -65,6 +69,10 @@ pub struct App {
     pub verifier: Verifier,
     /// Stands before it.
     pub guard: Arc<PasswordGuard>,
+    /// Signs and judges access tokens.
+    pub tokens: Tokens,
+    /// Whether events may be sent to an address that a business names for one call; why not, in words.
+    pub sinks: SinkJudge,
     /// Whether calls are taken.
     pub health: Arc<Health>,
     /// Reads the wall clock.

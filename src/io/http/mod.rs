@@ -7,6 +7,7 @@ pub mod adapters;
 pub mod admin;
 pub mod app;
 pub mod calls;
+pub mod click_to_dial;
 pub mod credentials;
 pub mod docs;
 pub mod door;
@@ -29,6 +30,7 @@ pub mod source;
 pub mod supervisors;
 #[cfg(test)]
 mod tests;
+pub mod token;
 pub mod webhooks;
 
 use std::any::Any;
@@ -46,6 +48,7 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterE
 use utoipa_axum::routes;
 
 pub use app::{App, Patience};
+use click_to_dial::Correlator;
 pub use port::{CallFilter, EnginePort, Health, Pending, Phase, RecordFilter, StorePort, StoreUnreadable};
 use problem::Problem;
 
@@ -54,7 +57,11 @@ pub fn router(app: Arc<App>) -> Router {
     let health = app.health.clone();
     let (api, document) = described(Some(&app)).split_for_parts();
     let document = openapi::without_null_parameters(document);
-    surround(api.with_state(app).merge(health_routes(health)).merge(openapi::routes(&document)))
+    let (dialling, its_document) = click_to_dial::described().split_for_parts();
+    let its_document = openapi::without_null_parameters(its_document);
+    let api = api.merge(dialling).with_state(app).merge(health_routes(health));
+    let documents = openapi::routes(&document).merge(openapi::route("/click-to-dial/v0.1/openapi.json", &its_document));
+    surround(api.merge(documents))
 }
 
 /// The API's description, as `/openapi.json` has it.
@@ -78,6 +85,7 @@ fn described(app: Option<&Arc<App>>) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(webhooks::replay))
         .routes(routes!(webhooks::test))
         .routes(routes!(sealed::keys))
+        .routes(routes!(token::create))
         .routes(across(routes!(requests::create), cors(&[Method::POST], &[header::CONTENT_TYPE])))
         .routes(across(routes!(requests::challenge), cors(&[Method::GET], &[])))
         .routes(across(
@@ -147,15 +155,23 @@ fn panicked(_: Box<dyn Any + Send>) -> Response {
     Problem::of(StatusCode::INTERNAL_SERVER_ERROR, "a fault of the equipment").into_response()
 }
 
-/// RFC 9112 §3.2: exactly one Host in HTTP/1.1. Every answer is counted, and none is cached.
+/// RFC 9112 §3.2: exactly one Host in HTTP/1.1. Every answer is counted, and none is cached. What Click to Dial answers, an error of the
+/// router's own too, is in that interface's form.
 async fn every_request(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let hosts = request.headers().get_all(header::HOST).iter().count();
+    let correlator = Correlator::of(&request);
     let mut response = match hosts {
+        _ if matches!(correlator, Some(Correlator::Malformed)) => {
+            Problem::malformed("x-correlator: at most 256 of A-Z a-z 0-9 - _ : ; . / < > { }").into_response()
+        }
         1 => next.run(request).await,
         0 if request.version() < Version::HTTP_11 => next.run(request).await,
         _ => Problem::malformed("exactly one Host header is needed").into_response(),
     };
+    if let Some(correlator) = correlator {
+        response = correlator.dress(response);
+    }
     let headers = response.headers_mut();
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

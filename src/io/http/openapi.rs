@@ -32,6 +32,7 @@ use crate::model::{BusinessId, SupervisorMode};
         (name = "records", description = "What is left of a call: its record, its ladder, its recording"),
         (name = "supervisors", description = "A third party at a talk"),
         (name = "webhooks", description = "Events of calls, sent to the business: what became of them"),
+        (name = "tokens", description = "Access tokens for Click to Dial (`/click-to-dial/v0.1/openapi.json`)"),
         (name = "call requests", description = "What customers' browsers ask for"),
         (name = "equipment", description = "Whether it lives")
     ),
@@ -324,19 +325,24 @@ pub fn without_null_parameters(document: utoipa::openapi::OpenApi) -> utoipa::op
     serde_json::from_value(json).unwrap_or(document)
 }
 
-/// The description's own routes: for programs, and for people.
-pub fn routes(document: &utoipa::openapi::OpenApi) -> Router {
+/// A description for programs, at a path.
+pub fn route(path: &str, document: &utoipa::openapi::OpenApi) -> Router {
     let json = Bytes::from(document.to_json().unwrap_or_default());
-    let page = Bytes::from(docs::page(document));
     let description = get(move || {
         let json = json.clone();
         async move { ([(header::CONTENT_TYPE, "application/json")], json) }
     });
+    Router::new().route(path, description)
+}
+
+/// The description's own routes: for programs, and for people.
+pub fn routes(document: &utoipa::openapi::OpenApi) -> Router {
+    let page = Bytes::from(docs::page(document));
     let readable = get(move || {
         let page = page.clone();
         async move { (docs::HEADERS, page) }
     });
-    Router::new().route("/openapi.json", description).route("/docs", readable)
+    route("/openapi.json", document).route("/docs", readable)
 }
 
 #[cfg(test)]

@@ -32,6 +32,19 @@ pub struct Problem {
     members: Option<Box<Members>>,
 }
 
+/// What a problem says, without its form.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Told {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// What is wrong.
+    pub detail: String,
+    /// The fields that are wrong.
+    pub pointers: Vec<String>,
+    /// Headers of its own.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+}
+
 /// Members of a problem's own (RFC 9457 §3.2).
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 #[serde(transparent)]
@@ -162,6 +175,28 @@ impl Problem {
         self
     }
 
+    /// 401 for who has no access token that holds, the same for every reason (RFC 6750).
+    pub fn no_token() -> Problem {
+        let challenge = HeaderValue::from_static("Bearer realm=\"callbridge\", error=\"invalid_token\"");
+        let title = "An access token is needed";
+        Problem {
+            title,
+            ..Problem::of(StatusCode::UNAUTHORIZED, "give an access token of /oauth2/token that has not expired")
+        }
+        .with_header(header::WWW_AUTHENTICATE, challenge)
+    }
+
+    /// 403: the access token does not allow this (RFC 6750).
+    pub fn scope(scope: &'static str) -> Problem {
+        let problem = Problem::of(StatusCode::FORBIDDEN, format!("the access token lacks the scope {scope}"));
+        match HeaderValue::from_str(&format!(
+            "Bearer realm=\"callbridge\", error=\"insufficient_scope\", scope=\"{scope}\""
+        )) {
+            Ok(challenge) => problem.with_header(header::WWW_AUTHENTICATE, challenge),
+            Err(_) => problem,
+        }
+    }
+
     /// The wrong fields.
     pub fn with_errors(mut self, errors: Vec<FieldError>) -> Problem {
         self.errors = errors;
@@ -194,6 +229,12 @@ impl Problem {
     /// The status it will answer with.
     pub fn status(&self) -> StatusCode {
         self.status
+    }
+
+    /// What it says, for an interface whose errors have another form.
+    pub fn told(self) -> Told {
+        let pointers = self.errors.into_iter().map(|error| error.pointer).collect();
+        Told { status: self.status, detail: self.detail, pointers, headers: self.headers }
     }
 }
 
@@ -256,7 +297,9 @@ impl IntoResponse for Problem {
         };
         let json = serde_json::to_vec(&body).unwrap_or_default();
         let mut response = (self.status, [(header::CONTENT_TYPE, "application/problem+json")], json).into_response();
-        response.headers_mut().extend(self.headers);
+        response.headers_mut().extend(self.headers.iter().cloned());
+        // For who says it in another form (`click_to_dial`).
+        response.extensions_mut().insert(self);
         response
     }
 }

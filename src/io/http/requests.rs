@@ -22,6 +22,7 @@ use super::problem::Problem;
 use super::query;
 use super::request_form::RequestForm;
 use super::source::Peer;
+use super::token::bearer;
 use crate::access::direct::{TooMany, mark, number_mark};
 use crate::access::follow;
 use crate::access::page_token;
@@ -270,11 +271,6 @@ fn follower(app: &App, id: &str, headers: &HeaderMap, query: Option<&str>) -> Re
     let token = header.or(query).ok_or_else(unauthorized)?;
     let business = app.door.follower(id, token, (app.clock)()).ok_or_else(unauthorized)?;
     Ok((business, id))
-}
-
-fn bearer(value: &str) -> Option<&str> {
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 /// Its token is right, but nothing is kept of the call.

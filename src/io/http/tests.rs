@@ -145,6 +145,8 @@ async fn world(replies: impl IntoIterator<Item = Reply>) -> World {
         recordings: crate::io::recordings::Talks::new(std::path::Path::new("/nowhere")),
         verifier: Verifier::new(VerifierLimits { cost: CHEAP, ..VerifierLimits::default() }).unwrap(),
         guard: Arc::new(guard::PasswordGuard::new(Box::new(|_| {}))),
+        tokens: token::Tokens::new(&[7; 32]),
+        sinks: Arc::new(|_| Ok(())),
         health: health.clone(),
         clock: now,
         followers: Default::default(),
@@ -183,6 +185,7 @@ fn call(n: u8) -> CallView {
         source: Default::default(),
         web_page: None,
         note: None,
+        record: false,
         wait: None,
     }
 }

@@ -6,27 +6,27 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::model::BusinessId;
+use super::outbox::Outlet;
 
 /// Rung by the writer, listened to by the sender.
 #[derive(Debug, Default)]
 pub struct Bell {
-    rung: Mutex<BTreeSet<BusinessId>>,
+    rung: Mutex<BTreeSet<Outlet>>,
     notify: Notify,
 }
 
 impl Bell {
-    /// Something of these businesses is to be sent.
-    pub fn ring(&self, businesses: BTreeSet<BusinessId>) {
-        if businesses.is_empty() {
+    /// Something is to be sent there.
+    pub fn ring(&self, outlets: BTreeSet<Outlet>) {
+        if outlets.is_empty() {
             return;
         }
-        self.rung.lock().unwrap_or_else(PoisonError::into_inner).extend(businesses);
+        self.rung.lock().unwrap_or_else(PoisonError::into_inner).extend(outlets);
         self.notify.notify_one();
     }
 
     /// Waits until there is something, and takes it.
-    pub async fn heard(&self) -> BTreeSet<BusinessId> {
+    pub async fn heard(&self) -> BTreeSet<Outlet> {
         loop {
             let rung = std::mem::take(&mut *self.rung.lock().unwrap_or_else(PoisonError::into_inner));
             if !rung.is_empty() {

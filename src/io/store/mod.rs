@@ -15,6 +15,7 @@ mod queue;
 mod reads;
 mod schema;
 mod seed;
+mod sinks;
 mod sqlite;
 #[cfg(test)]
 mod tests;
@@ -34,7 +35,8 @@ pub use audit::{AuditFilter, MAX_AUDIT_LISTED, NumberedEntry};
 pub use bell::Bell;
 pub use error::StoreError;
 pub use outbox::{
-    Delivery, DeliveryFilter, DeliveryId, DeliveryState, Due, MAX_LISTED, OutboxOp, Settlement, TestEvent, Verdict,
+    Delivery, DeliveryFilter, DeliveryId, DeliveryState, Due, MAX_LISTED, OutboxOp, Outlet, Settlement, TestEvent,
+    Verdict, Way,
 };
 pub use seed::{SeedError, seed_businesses};
 pub use sqlite::{SqliteArchive, SqliteStore, WriterBounds};

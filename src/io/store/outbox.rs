@@ -1,8 +1,8 @@
-//! The outbox: events of calls on their way to webhooks, and what became of them. Owns its rows, their order and the words for them;
-//! refuses to send, and to decide when one is tried again (`io/webhooks`).
+//! The outbox: events of calls on their way to webhooks and sinks, and what became of them. Owns its rows, their order and the words for
+//! them; refuses to send, and to decide when one is tried again (`io/webhooks`).
 //!
-//! Of one call only the first event that is neither taken nor given up can be due; those after it stand behind it until it is settled.
-//! So order is kept by what is stored, whoever sends.
+//! Of one call, on one way, only the first event that is neither taken nor given up can be due; those after it stand behind it until it is
+//! settled. So order is kept by what is stored, whoever sends.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,12 +11,13 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::StoreError;
+use super::sinks;
 use super::sqlite::SqliteArchive;
 use super::writer::key;
 use crate::clock::Wall;
-use crate::engine::api::Watched;
+use crate::engine::api::{Hearers, Watched};
 use crate::io::told;
-use crate::model::{BusinessId, CallId};
+use crate::model::{BusinessId, CallId, Sink};
 
 /// Rows forgotten at once: the writer is not to be held up by them.
 const FORGOTTEN_AT_ONCE: usize = 1_000;
@@ -29,6 +30,35 @@ const WAITING: i64 = 0;
 const DELIVERED: i64 = 2;
 /// Given up.
 const DEAD: i64 = 3;
+
+/// The status of who wants no more.
+const GONE: u16 = 410;
+
+/// Where an event goes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Way {
+    /// To the business's webhook.
+    Webhook,
+    /// To the sink that its call came with.
+    Sink,
+}
+
+/// Events of one business that go one way.
+pub type Outlet = (BusinessId, Way);
+
+impl Way {
+    /// The column `way`.
+    fn number(self) -> i64 {
+        match self {
+            Way::Webhook => 0,
+            Way::Sink => 1,
+        }
+    }
+
+    fn of(number: i64) -> Way {
+        if number == 1 { Way::Sink } else { Way::Webhook }
+    }
+}
 
 /// Names an event for good, also to its receiver (`webhook-id`): `msg_`, the call, `_`, the sequence.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -127,6 +157,8 @@ pub struct Due {
     pub since: Wall,
     /// The JSON.
     pub body: String,
+    /// Where it goes, on its way to a sink; absent: that one is known no more.
+    pub sink: Option<Sink>,
 }
 
 /// An event as it is listed: everything but its body.
@@ -154,7 +186,7 @@ pub struct Delivery {
     pub problem: Option<String>,
 }
 
-/// Which events are listed, the newest call first.
+/// Which events of webhooks are listed, the newest call first.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct DeliveryFilter {
     /// Of one business only.
@@ -225,36 +257,52 @@ pub enum OutboxOp {
 pub(super) fn apply(connection: &Connection, op: &OutboxOp) -> rusqlite::Result<bool> {
     match op {
         OutboxOp::Settle(settlement) => settle(connection, settlement),
-        OutboxOp::Test(test) => insert(connection, &test.business, test.id, test.kind, &test.body, test.at),
+        OutboxOp::Test(test) => {
+            let row = Written { id: test.id, kind: test.kind, body: &test.body, at: test.at };
+            insert(connection, &test.business, Way::Webhook, &row)
+        }
         OutboxOp::Replay(business, id, at) => replay(connection, business, *id, *at),
     }
 }
 
-/// Writes events of a call; those that are there change nothing.
-pub(super) fn tell(connection: &Connection, told: &Watched) -> rusqlite::Result<()> {
+/// Writes events of a call for those who want them; what is there changes nothing.
+pub(super) fn tell(connection: &Connection, told: &Watched, hearers: Hearers) -> rusqlite::Result<()> {
     let Watched { events, call, .. } = told;
+    let text = |json: serde_json::Result<String>| {
+        json.map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+    };
     for event in events {
         let id = DeliveryId { subject: call.id, sequence: event.sequence };
-        let body = told::json(event, call).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-        insert(connection, &call.business_id, id, told::kind(event), &body, event.at)?;
+        if hearers.webhook {
+            let body = text(told::json(event, call))?;
+            let row = Written { id, kind: told::kind(event), body: &body, at: event.at };
+            insert(connection, &call.business_id, Way::Webhook, &row)?;
+        }
+        if hearers.sink {
+            let body = text(told::cloud_event(&id.to_string(), event, call))?;
+            let row = Written { id, kind: told::STATUS_CHANGED, body: &body, at: event.at };
+            insert(connection, &call.business_id, Way::Sink, &row)?;
+        }
     }
     Ok(())
 }
 
-fn insert(
-    connection: &Connection,
-    business: &BusinessId,
+/// A new row.
+struct Written<'a> {
     id: DeliveryId,
-    kind: &str,
-    body: &str,
+    kind: &'a str,
+    body: &'a str,
     at: Wall,
-) -> rusqlite::Result<bool> {
+}
+
+fn insert(connection: &Connection, business: &BusinessId, way: Way, row: &Written<'_>) -> rusqlite::Result<bool> {
+    let Written { id, kind, body, at } = row;
     let sql =
-        "INSERT INTO outbox (business_id, subject, sequence, kind, body, created_at, since, due_at, state, attempts)
-               SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?6, ?6,
-                   EXISTS (SELECT 1 FROM outbox WHERE business_id = ?1 AND subject = ?2 AND +state < 2), 0
-               WHERE true ON CONFLICT (business_id, subject, sequence) DO NOTHING";
-    let values = params![business.as_str(), key(id.subject), id.sequence, kind, body, at.0];
+        "INSERT INTO outbox (business_id, way, subject, sequence, kind, body, created_at, since, due_at, state, attempts)
+               SELECT ?1, ?7, ?2, ?3, ?4, ?5, ?6, ?6, ?6,
+                   EXISTS (SELECT 1 FROM outbox WHERE business_id = ?1 AND way = ?7 AND subject = ?2 AND +state < 2), 0
+               WHERE true ON CONFLICT (business_id, way, subject, sequence) DO NOTHING";
+    let values = params![business.as_str(), key(id.subject), id.sequence, kind, body, at.0, way.number()];
     connection.prepare_cached(sql)?.execute(values).map(|written| written > 0)
 }
 
@@ -268,28 +316,35 @@ fn settle(connection: &Connection, settlement: &Settlement) -> rusqlite::Result<
     }
     let state = if *verdict == Verdict::Delivered { DELIVERED } else { DEAD };
     let sql = "UPDATE outbox SET state = ?2, attempts = ?3, settled_at = ?4, status = ?5, problem = ?6
-               WHERE number = ?1 AND state = 0 RETURNING business_id, subject";
+               WHERE number = ?1 AND state = 0 RETURNING business_id, way, subject";
     let values = params![number, state, attempts, at.0, status, problem];
-    let settled: Option<(String, [u8; 16])> =
-        connection.prepare_cached(sql)?.query_row(values, |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    let Some((business, subject)) = settled else { return Ok(false) };
-    promote(connection, &business, subject, *at)?;
+    let settled: Option<(String, i64, [u8; 16])> = connection
+        .prepare_cached(sql)?
+        .query_row(values, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    let Some((business, way, subject)) = settled else { return Ok(false) };
+    promote(connection, &business, way, subject, *at)?;
+    if Way::of(way) == Way::Sink {
+        sinks::settled(connection, &business, subject, *status == Some(GONE))?;
+    }
     Ok(true)
 }
 
 /// The next event of a call is due, where none is.
-fn promote(connection: &Connection, business: &str, subject: [u8; 16], at: Wall) -> rusqlite::Result<()> {
-    let sql = "UPDATE outbox SET state = 0, due_at = ?3 WHERE number =
-                   (SELECT number FROM outbox WHERE business_id = ?1 AND subject = ?2 AND state = 1 ORDER BY sequence LIMIT 1)
-               AND NOT EXISTS (SELECT 1 FROM outbox WHERE business_id = ?1 AND subject = ?2 AND state = 0)";
-    connection.prepare_cached(sql)?.execute(params![business, subject, at.0]).map(|_| ())
+fn promote(connection: &Connection, business: &str, way: i64, subject: [u8; 16], at: Wall) -> rusqlite::Result<()> {
+    let sql = "UPDATE outbox SET state = 0, due_at = ?4 WHERE number =
+                   (SELECT number FROM outbox WHERE business_id = ?1 AND way = ?2 AND subject = ?3 AND state = 1
+                    ORDER BY sequence LIMIT 1)
+               AND NOT EXISTS (SELECT 1 FROM outbox WHERE business_id = ?1 AND way = ?2 AND subject = ?3 AND state = 0)";
+    connection.prepare_cached(sql)?.execute(params![business, way, subject, at.0]).map(|_| ())
 }
 
 /// A settled event is to be sent again: alone, or behind those of its call that are on their way before it.
 fn replay(connection: &Connection, business: &BusinessId, id: DeliveryId, at: Wall) -> rusqlite::Result<bool> {
     let sql = "UPDATE outbox SET attempts = 0, since = ?4, due_at = ?4, settled_at = NULL, problem = NULL, status = NULL,
-                   state = EXISTS (SELECT 1 FROM outbox WHERE business_id = ?1 AND subject = ?2 AND +state < 2 AND sequence < ?3)
-               WHERE business_id = ?1 AND subject = ?2 AND sequence = ?3 AND state >= 2";
+                   state = EXISTS (SELECT 1 FROM outbox WHERE business_id = ?1 AND way = 0 AND subject = ?2 AND +state < 2
+                                   AND sequence < ?3)
+               WHERE business_id = ?1 AND way = 0 AND subject = ?2 AND sequence = ?3 AND state >= 2";
     let values = params![business.as_str(), key(id.subject), id.sequence, at.0];
     connection.prepare_cached(sql)?.execute(values).map(|changed| changed > 0)
 }
@@ -310,44 +365,51 @@ pub(super) fn forget(connection: &Connection, kept: Duration, now: Wall) -> bool
 }
 
 impl SqliteArchive {
-    /// Events of this business that can be sent now, those that wait longest first, and when the next one is due after these.
-    pub fn due(&self, business: &BusinessId, now: Wall, limit: usize) -> Result<(Vec<Due>, Option<Wall>), StoreError> {
+    /// Events that can be sent now, those that wait longest first, and when the next one is due after these.
+    pub fn due(&self, outlet: &Outlet, now: Wall, limit: usize) -> Result<(Vec<Due>, Option<Wall>), StoreError> {
+        let (business, way) = outlet;
         self.read(|connection| {
             let fail = |error: rusqlite::Error| self.fail(&error);
-            let sql = "SELECT number, subject, sequence, attempts, since, body FROM outbox
-                       WHERE business_id = ?1 AND state < 2 AND state = 0 AND due_at <= ?2 ORDER BY due_at LIMIT ?3";
+            let sql = "SELECT number, subject, sequence, attempts, since, body, url, token, expires_at
+                       FROM outbox LEFT JOIN sinks ON way = 1 AND call_id = subject
+                       WHERE business_id = ?1 AND way = ?4 AND state < 2 AND state = 0 AND due_at <= ?2
+                       ORDER BY due_at LIMIT ?3";
             let mut statement = connection.prepare_cached(sql).map_err(fail)?;
-            let rows = statement.query_map(params![business.as_str(), now.0, limit], |row| {
+            let rows = statement.query_map(params![business.as_str(), now.0, limit, way.number()], |row| {
                 Ok(Due {
                     number: row.get(0)?,
                     id: id_of(row, 1)?,
                     attempts: row.get(3)?,
                     since: Wall(row.get(4)?),
                     body: row.get(5)?,
+                    sink: sinks::of_row(row, 6)?,
                 })
             });
             let due = rows.and_then(Iterator::collect).map_err(fail)?;
-            let sql = "SELECT due_at FROM outbox WHERE business_id = ?1 AND state < 2 AND state = 0 AND due_at > ?2
+            let sql = "SELECT due_at FROM outbox WHERE business_id = ?1 AND way = ?3 AND state < 2 AND state = 0 AND due_at > ?2
                        ORDER BY due_at LIMIT 1";
             let mut statement = connection.prepare_cached(sql).map_err(fail)?;
-            let next = statement.query_row(params![business.as_str(), now.0], |row| row.get(0).map(Wall));
+            let values = params![business.as_str(), now.0, way.number()];
+            let next = statement.query_row(values, |row| row.get(0).map(Wall));
             Ok((due, next.optional().map_err(fail)?))
         })
     }
 
-    /// Every business with events on their way. One step of the index each.
-    pub fn awaited(&self) -> Result<Vec<BusinessId>, StoreError> {
+    /// Every business with events on their way, and on which. One step of the index each.
+    pub fn awaited(&self) -> Result<Vec<Outlet>, StoreError> {
         self.read(|connection| {
             let fail = |error: rusqlite::Error| self.fail(&error);
-            let sql =
-                "SELECT business_id FROM outbox WHERE business_id > ?1 AND state < 2 ORDER BY business_id LIMIT 1";
+            let sql = "SELECT business_id, way FROM outbox WHERE (business_id, way) > (?1, ?2) AND state < 2
+                       ORDER BY business_id, way LIMIT 1";
             let mut statement = connection.prepare_cached(sql).map_err(fail)?;
-            let (mut last, mut found) = (String::new(), Vec::new());
-            while let Some(next) =
-                statement.query_row([&last], |row| row.get::<_, String>(0)).optional().map_err(fail)?
+            let (mut last, mut found) = ((String::new(), 0), Vec::new());
+            while let Some(next) = statement
+                .query_row(params![last.0, last.1], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))
+                .optional()
+                .map_err(fail)?
             {
                 // A name that cannot be read names no account: nobody could be sent to.
-                found.extend(next.parse::<BusinessId>());
+                found.extend(next.0.parse::<BusinessId>().map(|business| (business, Way::of(next.1))));
                 last = next;
             }
             Ok(found)
@@ -371,7 +433,7 @@ impl SqliteArchive {
         let order = if filter.business.is_some() { "subject DESC, sequence DESC" } else { "number DESC" };
         let sql = format!(
             "SELECT subject, sequence, business_id, kind, state, attempts, created_at, due_at, settled_at, status, problem
-             FROM outbox WHERE (?1 IS NULL OR business_id = ?1) AND (subject, sequence) < (?2, ?3) {state} ORDER BY {order} LIMIT ?4"
+             FROM outbox WHERE way = 0 AND (?1 IS NULL OR business_id = ?1) AND (subject, sequence) < (?2, ?3) {state} ORDER BY {order} LIMIT ?4"
         );
         // Two statements, so that each has its plan.
         let sql = if filter.business.is_some() {
@@ -403,7 +465,7 @@ impl SqliteArchive {
     pub fn replay_dead(&self, business: &BusinessId, at: Wall) -> Result<usize, StoreError> {
         let mut count = 0;
         self.change(|connection| {
-            let sql = "SELECT subject, sequence FROM outbox WHERE business_id = ?1 AND state = 3
+            let sql = "SELECT subject, sequence FROM outbox WHERE business_id = ?1 AND way = 0 AND state = 3
                        ORDER BY subject, sequence LIMIT ?2";
             let mut statement = connection.prepare(sql)?;
             let rows = statement.query_map(params![business.as_str(), MAX_LISTED], |row| id_of(row, 0))?;

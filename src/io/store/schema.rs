@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use super::error::StoreError;
 
 /// One step each; a step is never edited once it was released.
-pub(super) const MIGRATIONS: [&str; 5] = [
+pub(super) const MIGRATIONS: [&str; 6] = [
     "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     INSERT INTO meta (key, value) VALUES ('generation', 1);
@@ -92,6 +92,42 @@ pub(super) const MIGRATIONS: [&str; 5] = [
     );
     CREATE INDEX outbox_open ON outbox (business_id, state, due_at) WHERE state < 2;
     CREATE INDEX outbox_dead ON outbox (business_id, subject, sequence) WHERE state = 3;
+",
+    "
+    -- Events go two ways now: 0 to the business's webhook, 1 to the sink that their call came with. A call's order is kept on each.
+    ALTER TABLE outbox RENAME TO outbox_of_webhooks;
+    DROP INDEX outbox_open;
+    DROP INDEX outbox_dead;
+    CREATE TABLE outbox (
+        number INTEGER PRIMARY KEY,
+        business_id TEXT NOT NULL,
+        way INTEGER NOT NULL,
+        subject BLOB NOT NULL,
+        sequence INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        since INTEGER NOT NULL,
+        due_at INTEGER NOT NULL,
+        state INTEGER NOT NULL,
+        attempts INTEGER NOT NULL,
+        settled_at INTEGER,
+        status INTEGER,
+        problem TEXT,
+        body TEXT NOT NULL,
+        UNIQUE (business_id, way, subject, sequence)
+    );
+    INSERT INTO outbox SELECT number, business_id, 0, subject, sequence, kind, created_at, since, due_at, state, attempts,
+        settled_at, status, problem, body FROM outbox_of_webhooks;
+    DROP TABLE outbox_of_webhooks;
+    CREATE INDEX outbox_open ON outbox (business_id, way, state, due_at) WHERE state < 2;
+    CREATE INDEX outbox_dead ON outbox (business_id, way, subject, sequence) WHERE state = 3;
+    -- Where the events of one call go, until the last of them is settled.
+    CREATE TABLE sinks (
+        call_id BLOB PRIMARY KEY,
+        url TEXT NOT NULL,
+        token TEXT,
+        expires_at INTEGER
+    ) WITHOUT ROWID;
 ",
     "
     ALTER TABLE businesses ADD COLUMN version INTEGER NOT NULL DEFAULT 1;

@@ -102,6 +102,7 @@ fn finish(call: &StoredCall) -> StoreOp {
         source: Default::default(),
         web_page: None,
         note: None,
+        record: false,
     };
     let attempt = AttemptRecord {
         call_id: call.id,
@@ -332,6 +333,29 @@ fn what_is_wrong_with_the_file_is_said_with_its_mend() {
     let nowhere = folder.path().join("no/such/folder/store.db");
     assert!(matches!(said(&nowhere), StoreError::CannotOpen { .. }), "{}", said(&nowhere));
     assert!(said(&nowhere).to_string().contains("mend:"));
+}
+
+#[test]
+fn events_of_a_store_from_before_the_sinks_are_still_on_their_way_to_the_webhook() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let old = rusqlite::Connection::open(&path).unwrap();
+    schema::MIGRATIONS.iter().take(4).for_each(|step| old.execute_batch(step).unwrap());
+    old.pragma_update(None, "user_version", 4).unwrap();
+    let row =
+        "INSERT INTO outbox (business_id, subject, sequence, kind, created_at, since, due_at, state, attempts, body)
+               VALUES ('abc', ?1, ?2, 'call.ended', 5, 5, 5, ?3, 2, '{}')";
+    for (sequence, state) in [(2, 0), (6, 1)] {
+        old.execute(row, rusqlite::params![[7u8; 16], sequence, state]).unwrap();
+    }
+    drop(old);
+    let (store, _answers) = open(&path);
+    let abc: BusinessId = "abc".parse().unwrap();
+    assert_eq!(store.archive().awaited().unwrap(), [(abc.clone(), Way::Webhook)]);
+    let (due, _) = store.archive().due(&(abc.clone(), Way::Webhook), Wall(10), 10).unwrap();
+    assert_eq!(due.iter().map(|due| (due.id.sequence, due.attempts)).collect::<Vec<_>>(), [(2, 2)]);
+    assert_eq!(store.archive().outbox_depth().unwrap(), 2);
+    assert!(store.archive().due(&(abc, Way::Sink), Wall(10), 10).unwrap().0.is_empty());
 }
 
 #[test]

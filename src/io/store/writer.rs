@@ -10,10 +10,10 @@ use std::time::{Duration, Instant, SystemTime};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::bell::Bell;
-use super::outbox::{self, OutboxOp, TestEvent};
+use super::outbox::{self, OutboxOp, Outlet, TestEvent, Way};
 use super::queue::{Queue, Refused, Taker, queue};
 use super::sqlite::WriterBounds;
-use super::{OnStored, StoreError, audit, direct, ladders};
+use super::{OnStored, StoreError, audit, direct, ladders, sinks};
 use crate::clock::Wall;
 use crate::engine::api::{StoreFailure, StoreOp, StoreToken};
 use crate::model::{AttemptRecord, BusinessId, CallId, CallRecord, Idempotency, StoredCall};
@@ -127,12 +127,12 @@ fn run(connection: &Connection, waiting: &Taker<Work>, bounds: WriterBounds, sto
 type Answer = (Asker, Result<bool, StoreFailure>);
 
 /// One transaction over all of `ops`. One operation that fails does not fail the others; a failed commit fails all. Gives the
-/// businesses that have events to be sent by it.
+/// outlets that have events to be sent by it.
 fn commit_group(
     connection: &Connection,
     ops: impl Iterator<Item = Work>,
     answers: &mut Vec<Answer>,
-) -> BTreeSet<BusinessId> {
+) -> BTreeSet<Outlet> {
     let run = |sql: &str| connection.prepare_cached(sql)?.execute([]);
     let mut broken = run("BEGIN IMMEDIATE").err();
     let mut told = BTreeSet::new();
@@ -146,7 +146,7 @@ fn commit_group(
             }
             Err(failure)
         });
-        told.extend(work.tells().cloned());
+        told.extend(work.tells());
         answers.push((work.asker(), answer));
     }
     if broken.is_none() {
@@ -174,14 +174,19 @@ impl Work {
     }
 
     /// Whose events are to be sent, once this is durable. What a settlement frees is looked for by whoever settled.
-    fn tells(&self) -> Option<&BusinessId> {
-        match self {
-            Work::Engine(_, StoreOp::Telling { told, .. }) => Some(&told.call.business_id),
-            Work::Outbox(OutboxOp::Test(TestEvent { business, .. }) | OutboxOp::Replay(business, ..), _) => {
-                Some(business)
+    fn tells(&self) -> impl Iterator<Item = Outlet> {
+        let [webhook, sink] = match self {
+            Work::Engine(_, StoreOp::Telling { told, hearers, .. }) => {
+                let business = &told.call.business_id;
+                [hearers.webhook.then_some(business), hearers.sink.then_some(business)]
             }
-            Work::Engine(..) | Work::Outbox(OutboxOp::Settle(_), _) => None,
-        }
+            Work::Outbox(OutboxOp::Test(TestEvent { business, .. }) | OutboxOp::Replay(business, ..), _) => {
+                [Some(business), None]
+            }
+            Work::Engine(..) | Work::Outbox(OutboxOp::Settle(_), _) => [None, None],
+        };
+        let webhook = webhook.map(|business| (business.clone(), Way::Webhook));
+        webhook.into_iter().chain(sink.map(|business| (business.clone(), Way::Sink)))
     }
 }
 
@@ -216,8 +221,8 @@ fn apply(connection: &Connection, op: &StoreOp) -> rusqlite::Result<Result<(), S
         }
         StoreOp::Finish { record, attempts } => finish(connection, record, attempts).map(Ok),
         StoreOp::Ladder(ladder) => ladders::insert(connection, ladder).map(Ok),
-        StoreOp::Telling { op, told } => match apply(connection, op)? {
-            Ok(()) => outbox::tell(connection, told).map(Ok),
+        StoreOp::Telling { op, told, hearers } => match apply(connection, op)? {
+            Ok(()) => outbox::tell(connection, told, *hearers).map(Ok),
             Err(verdict) => Ok(Err(verdict)),
         },
         StoreOp::Alive { at } => {
@@ -256,6 +261,7 @@ fn accept(connection: &Connection, call: &StoredCall) -> rusqlite::Result<Result
         json(&call.progress)?,
     ])?;
     direct::insert(connection, call)?;
+    sinks::insert(connection, call)?;
     Ok(Ok(()))
 }
 

@@ -1,4 +1,4 @@
-//! What is on its way to one business: what was read of the outbox, what is being sent, when to look again. Owns that no event is
+//! What is on its way to one business, to its webhook or to the sinks of its calls: what was read of the outbox, what is being sent, when to look again. Owns that no event is
 //! begun twice; refuses to read and to send.
 
 use std::collections::{BTreeSet, VecDeque};
@@ -58,9 +58,9 @@ impl Lane {
         self.ready.extend(look.due.into_iter().filter(|due| !self.flying.contains(&due.number)));
     }
 
-    /// The next event that is not sent any more: too old, or nobody is there (`nobody`).
-    pub fn next_to_bury(&mut self, now: Wall, nobody: bool) -> Option<Due> {
-        let bury = self.ready.front().is_some_and(|due| nobody || is_late(due.since, now));
+    /// The next event that is not sent any more: too old, or nobody is there for it (`nobody`).
+    pub fn next_to_bury(&mut self, now: Wall, nobody: impl FnOnce(&Due) -> bool) -> Option<Due> {
+        let bury = self.ready.front().is_some_and(|due| nobody(due) || is_late(due.since, now));
         if bury && self.flying.len() < BURIED_AT_ONCE { self.take() } else { None }
     }
 

@@ -1,5 +1,6 @@
-//! Events to the businesses' webhooks (Standard Webhooks): out of the store's outbox, each until it is taken or given up. Owns who is
-//! sent what and when: bounds, retries, the end by 410. Refuses to know what an event says; the order within a call is the outbox's.
+//! Events to the businesses' webhooks (Standard Webhooks) and to the sinks of calls (CloudEvents): out of the store's outbox, each until it
+//! is taken or given up. Owns who is sent what and when: bounds, retries, the end by 410 and by a token's expiry. Refuses to know what an
+//! event says; the order within a call is the outbox's. A business's sinks have a lane of their own, beside its webhook's.
 //!
 //! One task decides, one task for each try. What a try came to is durable before its call's next event is looked for; a crash between
 //! the answer and that sends an event twice, under the same `webhook-id`.
@@ -22,8 +23,8 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::clock::Wall;
-use crate::io::store::{Due, OutboxOp, Settlement, SqliteStore, StoreError, Verdict};
-use crate::model::{BusinessId, Directory, Webhook};
+use crate::io::store::{Due, OutboxOp, Outlet, Settlement, SqliteStore, StoreError, Verdict, Way};
+use crate::model::{BusinessId, Directory, Sink, Webhook, WebhookUrl};
 use lane::{Lane, Look};
 pub use means::MeansError;
 pub use send::Means;
@@ -85,6 +86,12 @@ impl Webhooks {
         move || shared.changed.notify_one()
     }
 
+    /// Whether events may go to an address at all, as far as that can be said before its name is looked up; why not, in words.
+    pub fn judge(&self) -> impl Fn(&WebhookUrl) -> Result<(), String> + Send + Sync + 'static {
+        let shared = Arc::clone(&self.shared);
+        move |url| send::foreseen(&shared.means.load(), url).map_err(|fault| fault.to_string())
+    }
+
     /// Begins no more tries, and waits a moment for those under way.
     pub async fn stop(mut self) {
         let _nobody_listens = self.stop.send(true);
@@ -96,7 +103,7 @@ impl Webhooks {
 
 /// What a task has to say to the dispatcher.
 struct Landed {
-    business: BusinessId,
+    outlet: Outlet,
     number: i64,
     slow: bool,
     took: Duration,
@@ -116,14 +123,21 @@ enum End {
     Buried,
 }
 
+/// Whom an event is sent to.
+#[derive(Clone)]
+enum Target {
+    Webhook(Webhook),
+    Sink(Sink),
+}
+
 /// Decides who is sent what, and when.
 struct Dispatcher {
     shared: Arc<Shared>,
-    lanes: BTreeMap<BusinessId, Lane>,
+    lanes: BTreeMap<Outlet, Lane>,
     flying: JoinSet<Landed>,
     slow: usize,
     /// The one after whom the next round begins.
-    turn: Option<BusinessId>,
+    turn: Option<Outlet>,
 }
 
 impl Dispatcher {
@@ -164,9 +178,9 @@ impl Dispatcher {
         self.flying.shutdown().await;
     }
 
-    fn rung(&mut self, businesses: BTreeSet<BusinessId>) {
-        for business in businesses {
-            self.lanes.entry(business).or_default().look();
+    fn rung(&mut self, outlets: BTreeSet<Outlet>) {
+        for outlet in outlets {
+            self.lanes.entry(outlet).or_default().look();
         }
     }
 
@@ -175,7 +189,7 @@ impl Dispatcher {
         match self.read(|store| store.archive().awaited()).await {
             Ok(awaited) => {
                 let directory = self.shared.accounts.load();
-                self.lanes.retain(|business, lane| !lane.is_idle() || directory.get(business).is_some());
+                self.lanes.retain(|(business, _), lane| !lane.is_idle() || directory.get(business).is_some());
                 self.rung(awaited.into_iter().collect());
             }
             Err(why) => tracing::error!(why, "the outbox cannot be read"),
@@ -192,21 +206,21 @@ impl Dispatcher {
     async fn refill(&mut self) {
         let now = (self.shared.clock)();
         let wanting = self.lanes.iter().filter_map(|(name, lane)| Some((name.clone(), lane.wants(now)?)));
-        let wanting: Vec<(BusinessId, usize)> = wanting.collect();
+        let wanting: Vec<(Outlet, usize)> = wanting.collect();
         if wanting.is_empty() {
             return;
         }
         let read = move |store: &SqliteStore| {
-            let look = |(business, limit): (BusinessId, usize)| {
-                let (due, next) = store.archive().due(&business, now, limit)?;
-                Ok::<_, StoreError>((business, Look { due, next, limit }))
+            let look = |(outlet, limit): (Outlet, usize)| {
+                let (due, next) = store.archive().due(&outlet, now, limit)?;
+                Ok::<_, StoreError>((outlet, Look { due, next, limit }))
             };
             wanting.into_iter().map(look).collect::<Result<Vec<_>, _>>()
         };
         match self.read(read).await {
             Ok(found) => {
-                for (business, look) in found {
-                    self.lanes.entry(business).or_default().fill(look);
+                for (outlet, look) in found {
+                    self.lanes.entry(outlet).or_default().fill(look);
                 }
             }
             Err(why) => {
@@ -226,10 +240,10 @@ impl Dispatcher {
         done.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
     }
 
-    /// Sends what may be sent, one event of each business in turn.
+    /// Sends what may be sent, one event of each lane in turn.
     fn launch(&mut self) {
         let (directory, now) = (self.shared.accounts.load_full(), Instant::now());
-        let names: Vec<BusinessId> = self.lanes.keys().cloned().collect();
+        let names: Vec<Outlet> = self.lanes.keys().cloned().collect();
         let first = self.turn.as_ref().map_or(0, |turn| names.partition_point(|name| name <= turn));
         let mut some = true;
         while some {
@@ -238,16 +252,23 @@ impl Dispatcher {
                 if self.flying.len() >= AT_ONCE {
                     return;
                 }
-                let webhook = directory.get(name).and_then(|business| business.webhook.clone());
+                let webhook = directory.get(&name.0).and_then(|business| business.webhook.clone());
                 some |= self.launch_one(name, webhook.filter(Webhook::is_enabled), now);
             }
         }
     }
 
-    fn launch_one(&mut self, name: &BusinessId, webhook: Option<Webhook>, now: Instant) -> bool {
+    fn launch_one(&mut self, name: &Outlet, webhook: Option<Webhook>, now: Instant) -> bool {
         let wall = (self.shared.clock)();
         let Some(lane) = self.lanes.get_mut(name) else { return false };
-        let buried = lane.next_to_bury(wall, webhook.is_none());
+        let target = |due: &Due| match name.1 {
+            Way::Webhook => webhook.clone().map(Target::Webhook),
+            Way::Sink => due.sink.clone().filter(|sink| sink.is_open(wall)).map(Target::Sink),
+        };
+        let buried = lane.next_to_bury(wall, |due| match name.1 {
+            Way::Webhook => webhook.is_none(),
+            Way::Sink => due.sink.as_ref().is_none_or(|sink| !sink.is_open(wall)),
+        });
         let slow = buried.is_none() && !lane.pace.is_quick();
         if slow && self.slow >= SLOW_AT_ONCE {
             return false;
@@ -255,10 +276,10 @@ impl Dispatcher {
         let Some(due) = buried.clone().or_else(|| lane.next(now)) else { return false };
         self.turn = Some(name.clone());
         self.slow += usize::from(slow);
-        let (shared, business) = (Arc::clone(&self.shared), name.clone());
-        match webhook.filter(|_| buried.is_none()) {
-            Some(webhook) => self.flying.spawn(deliver(shared, business, webhook, due, slow)),
-            None => self.flying.spawn(bury(shared, business, due)),
+        let (shared, outlet) = (Arc::clone(&self.shared), name.clone());
+        match target(&due).filter(|_| buried.is_none()) {
+            Some(target) => self.flying.spawn(deliver(shared, outlet, target, due, slow)),
+            None => self.flying.spawn(bury(shared, outlet, due)),
         };
         true
     }
@@ -267,12 +288,12 @@ impl Dispatcher {
         // A task that panicked has settled nothing: its event is sent at the next start.
         let Some(landed) = landed else { return tracing::error!("a task that sends events panicked") };
         self.slow -= usize::from(landed.slow).min(self.slow);
-        let Some(lane) = self.lanes.get_mut(&landed.business) else { return };
+        let Some(lane) = self.lanes.get_mut(&landed.outlet) else { return };
         lane.landed(landed.number);
         match landed.end {
             End::Taken => lane.pace.succeeded(landed.took),
             End::Failed if lane.pace.failed(Instant::now()) => {
-                tracing::warn!(business = %landed.business, "the webhook fails again and again: it is tried now and then");
+                tracing::warn!(business = %landed.outlet.0, "the webhook, or a sink, fails again and again: it is tried now and then");
             }
             End::Gone => lane.pace.gone(Instant::now()),
             End::Failed | End::Buried => {}
@@ -288,20 +309,25 @@ impl Dispatcher {
 }
 
 /// One try and what becomes of the event, durable.
-async fn deliver(shared: Arc<Shared>, business: BusinessId, webhook: Webhook, due: Due, slow: bool) -> Landed {
+async fn deliver(shared: Arc<Shared>, outlet: Outlet, target: Target, due: Due, slow: bool) -> Landed {
     let begun = Instant::now();
+    let business = outlet.0.clone();
     let outcome =
-        send::attempt(&shared.means.load_full(), &webhook, &due.id.to_string(), &due.body, (shared.clock)()).await;
+        send::attempt(&shared.means.load_full(), &target, &due.id.to_string(), &due.body, (shared.clock)()).await;
     let took = begun.elapsed();
     let end = match outcome {
         Outcome::Taken(_) => End::Taken,
-        Outcome::Gone => End::Gone,
+        Outcome::Gone if outlet.1 == Way::Webhook => End::Gone,
+        // One sink of many: those of other calls are sent to as before.
+        Outcome::Gone => End::Taken,
         Outcome::Answered(..) | Outcome::Failed(_) => End::Failed,
     };
     let number = due.number;
     let settlement = verdict(&due, &outcome, (shared.clock)(), rand::random());
-    if outcome == Outcome::Gone {
-        gone(&shared, &business, &webhook).await;
+    if outcome == Outcome::Gone
+        && let Target::Webhook(webhook) = &target
+    {
+        gone(&shared, &business, webhook).await;
     }
     let result = match (&outcome, settlement.verdict) {
         (_, Verdict::Delivered) => "delivered",
@@ -310,12 +336,20 @@ async fn deliver(shared: Arc<Shared>, business: BusinessId, webhook: Webhook, du
         (Outcome::Failed(send::Fault::Barred | send::Fault::Clear), Verdict::Later(_)) => "barred",
         (_, Verdict::Later(_)) => "failed",
     };
-    counter!("callbridge_webhook_deliveries_total", "result" => result).increment(1);
+    count(outlet.1, result);
     if result == "dead" {
         tracing::warn!(%business, id = %due.id, why = settlement.problem.as_deref(), "an event was given up");
     }
     settle(&shared, settlement).await;
-    Landed { business, number, slow, took, end }
+    Landed { outlet, number, slow, took, end }
+}
+
+fn count(way: Way, result: &'static str) {
+    let name = match way {
+        Way::Webhook => "callbridge_webhook_deliveries_total",
+        Way::Sink => "callbridge_sink_deliveries_total",
+    };
+    counter!(name, "result" => result).increment(1);
 }
 
 /// What becomes of an event after this try.
@@ -339,16 +373,18 @@ fn verdict(due: &Due, outcome: &Outcome, at: Wall, chance: f64) -> Settlement {
 }
 
 /// An event that nobody is asked to take any more becomes a dead letter.
-async fn bury(shared: Arc<Shared>, business: BusinessId, due: Due) -> Landed {
+async fn bury(shared: Arc<Shared>, outlet: Outlet, due: Due) -> Landed {
     let Due { number, attempts, since, .. } = due;
     let at = (shared.clock)();
-    let late = lane::is_late(since, at);
-    let problem =
-        if late { "it could not be sent for three days" } else { "the business has no webhook, or it was disabled" };
+    let problem = match outlet.1 {
+        _ if lane::is_late(since, at) => "it could not be sent for three days",
+        Way::Webhook => "the business has no webhook, or it was disabled",
+        Way::Sink => "the sink's access token has expired, or the sink wanted no more",
+    };
     let problem = Some(problem.to_owned());
     settle(&shared, Settlement { number, verdict: Verdict::Dead, attempts, at, status: None, problem }).await;
-    counter!("callbridge_webhook_deliveries_total", "result" => "dead").increment(1);
-    Landed { business, number, slow: false, took: Duration::ZERO, end: End::Buried }
+    count(outlet.1, "dead");
+    Landed { outlet, number, slow: false, took: Duration::ZERO, end: End::Buried }
 }
 
 /// 410: the account says so before the event is settled.
@@ -386,7 +422,8 @@ async fn settle(shared: &Shared, settlement: Settlement) {
 /// The metrics' words.
 pub fn describe() {
     describe_counter!("callbridge_webhook_deliveries_total", "Tries to send events to webhooks, by result.");
-    describe_gauge!("callbridge_webhook_outbox_depth", Unit::Count, "Events on their way to webhooks.");
+    describe_counter!("callbridge_sink_deliveries_total", "Tries to send events to the sinks of calls, by result.");
+    describe_gauge!("callbridge_webhook_outbox_depth", Unit::Count, "Events on their way to webhooks and sinks.");
 }
 
 #[cfg(test)]

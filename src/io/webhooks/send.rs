@@ -1,14 +1,14 @@
-//! One try to send one event: look up, judge, connect to what was judged, sign, post, read the status. Owns the bounds of a try;
-//! refuses to follow a redirect, to look a name up twice, and to try again.
+//! One try to send one event: look up, judge, connect to what was judged, sign (or show the sink's token), post, read the status. Owns the
+//! bounds of a try; refuses to follow a redirect, to look a name up twice, and to try again.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
 use hickory_resolver::TokioResolver;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER, USER_AGENT};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use ipnet::IpNet;
@@ -17,12 +17,14 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use url::Host;
+use zeroize::Zeroizing;
 
+use super::Target;
 use super::judge::{is_allowed, is_public};
 use super::sign::signature;
 use crate::clock::Wall;
 use crate::io::tls::ClientTls;
-use crate::model::{Webhook, WebhookUrl};
+use crate::model::{Sink, WebhookUrl};
 
 /// One connection may take so long to be made.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -89,24 +91,54 @@ pub enum Fault {
 }
 
 /// One try, whatever comes, within its time.
-pub async fn attempt(means: &Means, webhook: &Webhook, id: &str, body: &str, now: Wall) -> Outcome {
-    let tried = timeout(means.patience, exchange(means, webhook, id, body, now)).await;
+pub(super) async fn attempt(means: &Means, target: &Target, id: &str, body: &str, now: Wall) -> Outcome {
+    let tried = timeout(means.patience, exchange(means, target, id, body, now)).await;
     tried.unwrap_or(Err(Fault::Late)).unwrap_or_else(Outcome::Failed)
 }
 
-async fn exchange(means: &Means, webhook: &Webhook, id: &str, body: &str, now: Wall) -> Result<Outcome, Fault> {
-    let url = &webhook.url;
+/// What is certain before anything is looked up: an address that is not to be connected to, or clear text to where none is sent. `localhost`
+/// is what RFC 6761 has it be.
+pub(super) fn foreseen(means: &Means, url: &WebhookUrl) -> Result<(), Fault> {
+    let address: IpAddr = match url.host().ok_or(Fault::Lookup)? {
+        Host::Ipv4(address) => address.into(),
+        Host::Ipv6(address) => address.into(),
+        Host::Domain(name) => {
+            let name = name.trim_end_matches('.').to_ascii_lowercase();
+            if name == "localhost" || name.ends_with(".localhost") {
+                return judge(means, url.is_secure(), &[Ipv4Addr::LOCALHOST.into()]).map(|_| ());
+            }
+            let clear = url.is_secure() || means.insecure || !means.allow.is_empty();
+            return if clear { Ok(()) } else { Err(Fault::Clear) };
+        }
+    };
+    judge(means, url.is_secure(), &[address]).map(|_| ())
+}
+
+async fn exchange(means: &Means, target: &Target, id: &str, body: &str, now: Wall) -> Result<Outcome, Fault> {
+    let url = match target {
+        Target::Webhook(webhook) => &webhook.url,
+        Target::Sink(sink) => &sink.url,
+    };
     let stream = connect(means, url).await?;
-    let timestamp = now.0.div_euclid(1000);
     let request = Request::post(url.target())
         .header(HOST, url.authority())
-        .header(USER_AGENT, concat!("callbridge/", env!("CARGO_PKG_VERSION")))
-        .header(CONTENT_TYPE, "application/json")
-        .header("webhook-id", id)
-        .header("webhook-timestamp", timestamp)
-        .header("webhook-signature", signature(webhook.secrets_at(now), id, timestamp, body))
-        .body(Full::new(Bytes::from(body.to_owned())))
-        .map_err(|_| Fault::Http)?;
+        .header(USER_AGENT, concat!("callbridge/", env!("CARGO_PKG_VERSION")));
+    let request = match target {
+        Target::Webhook(webhook) => {
+            let timestamp = now.0.div_euclid(1000);
+            request
+                .header(CONTENT_TYPE, "application/json")
+                .header("webhook-id", id)
+                .header("webhook-timestamp", timestamp)
+                .header("webhook-signature", signature(webhook.secrets_at(now), id, timestamp, body))
+        }
+        Target::Sink(sink) => match bearer(sink)? {
+            Some(shown) => request.header(AUTHORIZATION, shown),
+            None => request,
+        }
+        .header(CONTENT_TYPE, "application/cloudevents+json"),
+    };
+    let request = request.body(Full::new(Bytes::from(body.to_owned()))).map_err(|_| Fault::Http)?;
     if !url.is_secure() {
         return post(stream, request).await;
     }
@@ -117,6 +149,15 @@ async fn exchange(means: &Means, webhook: &Webhook, id: &str, body: &str, now: W
         Host::Ipv6(address) => address.to_string(),
     };
     post(tls.connect(&name, stream).await.map_err(|_| Fault::Tls)?, request).await
+}
+
+/// What is shown at a sink; it is in no log of the libraries below.
+fn bearer(sink: &Sink) -> Result<Option<HeaderValue>, Fault> {
+    let Some(credential) = &sink.credential else { return Ok(None) };
+    let text = Zeroizing::new(format!("Bearer {}", credential.token.expose()));
+    let mut value = HeaderValue::from_str(&text).map_err(|_| Fault::Http)?;
+    value.set_sensitive(true);
+    Ok(Some(value))
 }
 
 /// Connects to an address that was judged: the name is not looked up again, so it cannot lead elsewhere meanwhile.

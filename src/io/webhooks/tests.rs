@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
-use crate::engine::api::{CallEvent, StoreOp, StoreToken, Watched};
+use crate::engine::api::{CallEvent, Hearers, StoreOp, StoreToken, Watched};
 use crate::io::store::{Archive, DeliveryFilter, DeliveryId, DeliveryState, Store, WriterBounds};
 use crate::model::business::PasswordHash;
 use crate::model::{
@@ -17,7 +17,7 @@ use crate::model::{
 
 fn due(attempts: u32) -> Due {
     let id = DeliveryId { subject: CallId::new(Wall(1), [1; 10]), sequence: 1 };
-    Due { number: 7, id, attempts, since: Wall(0), body: String::new() }
+    Due { number: 7, id, attempts, since: Wall(0), body: String::new(), sink: None }
 }
 
 #[test]
@@ -61,6 +61,7 @@ fn view(id: CallId, state: CallState) -> CallView {
         source: Default::default(),
         web_page: None,
         note: None,
+        record: false,
     }
 }
 
@@ -82,6 +83,7 @@ fn operations(id: CallId, states: &[CallState]) -> Vec<StoreOp> {
         StoreOp::Telling {
             op: Box::new(op),
             told: Box::new(Watched { events, alarms: Vec::new(), call: view(id, *state) }),
+            hearers: Hearers { webhook: true, sink: false },
         }
     };
     (1..).zip(states).map(event).collect()

@@ -1,0 +1,272 @@
+//! `POST /oauth2/token`: a business's program gets an access token for its password (RFC 6749 §4.4), and whoever shows a token later is
+//! judged here (RFC 6750). Owns the form of the request, its errors in RFC 6749's words, and that a token ends with the password or the
+//! account; the token itself is `access::grant`'s, the password `io/passwords`'s, which answers an unknown business like a wrong password.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use ring::hmac;
+use serde::Serialize;
+use url::form_urlencoded;
+use utoipa::ToSchema;
+
+use super::app::App;
+use super::credentials::{self, Credentials, InMessage};
+use super::problem::Problem;
+use super::sender::Sender;
+use super::query;
+use crate::access::grant::{self, Claim, Scope, Scopes};
+use crate::io::passwords::Password;
+use crate::model::{Business, BusinessId};
+
+const GRANT: &str = "client_credentials";
+
+/// What tokens are signed with.
+pub struct Tokens(hmac::Key);
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tokens(…)")
+    }
+}
+
+impl Tokens {
+    /// Tokens outlive the daemon with the store's `secret`.
+    pub fn new(secret: &[u8; 32]) -> Tokens {
+        Tokens(hmac::Key::new(hmac::HMAC_SHA256, secret))
+    }
+}
+
+/// What is asked for.
+#[derive(ToSchema)]
+#[schema(as = TokenRequest)]
+#[allow(dead_code, reason = "a description")]
+pub struct TokenForm {
+    /// The only grant there is.
+    #[schema(pattern = "^client_credentials$")]
+    grant_type: String,
+    /// What the token is to allow, words with a space between them; absent or empty: everything.
+    #[schema(
+        required = false,
+        nullable = false,
+        pattern = "^(click-to-dial:(calls:(create|read|delete)|recordings:read)( click-to-dial:(calls:(create|read|delete)|recordings:read)){0,7})?$"
+    )]
+    scope: Option<String>,
+    /// The business identifier; here or by HTTP Basic, if both, they must agree.
+    #[schema(required = false, nullable = false)]
+    client_id: Option<String>,
+    /// Its password; here or by HTTP Basic, if both, they must agree.
+    #[schema(required = false, nullable = false)]
+    client_secret: Option<String>,
+}
+
+/// A token.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Token)]
+pub struct TokenAnswer {
+    /// To be shown as `Authorization: Bearer`.
+    access_token: String,
+    /// `Bearer`.
+    #[schema(pattern = "^Bearer$")]
+    token_type: &'static str,
+    /// In so many seconds it is worth nothing.
+    expires_in: u64,
+    /// What it allows.
+    scope: String,
+}
+
+/// An error of RFC 6749 §5.2.
+#[derive(Serialize, ToSchema)]
+#[schema(as = TokenError)]
+pub struct TokenFault {
+    /// Its word.
+    #[schema(pattern = "^[a-z_]{1,64}$")]
+    error: &'static str,
+    /// What is wrong.
+    error_description: String,
+}
+
+/// A refusal as it is sent.
+#[derive(Debug)]
+pub struct Denied {
+    status: StatusCode,
+    error: &'static str,
+    description: String,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Denied {
+    fn request(description: impl Into<String>) -> Denied {
+        Denied::of(StatusCode::BAD_REQUEST, "invalid_request", description)
+    }
+
+    fn of(status: StatusCode, error: &'static str, description: impl Into<String>) -> Denied {
+        Denied { status, error, description: description.into(), headers: Vec::new() }
+    }
+}
+
+impl From<Problem> for Denied {
+    fn from(problem: Problem) -> Denied {
+        let told = problem.told();
+        let error = match told.status {
+            StatusCode::UNAUTHORIZED => "invalid_client",
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => "temporarily_unavailable",
+            status if status.is_server_error() => "server_error",
+            _ => "invalid_request",
+        };
+        Denied { status: told.status, error, description: told.detail, headers: told.headers }
+    }
+}
+
+impl IntoResponse for Denied {
+    fn into_response(self) -> Response {
+        let body = TokenFault { error: self.error, error_description: self.description };
+        let mut response = (self.status, Json(body)).into_response();
+        response.headers_mut().extend(self.headers);
+        response
+    }
+}
+
+/// Gives a business's program an access token: OAuth 2.0 client credentials, the business identifier and its password.
+#[utoipa::path(
+    post, operation_id = "getToken", path = "/oauth2/token", tag = "tokens", security(("business" = []), ()),
+    request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "A token", body = TokenAnswer),
+        (status = 400, description = "Not such a request, another grant, a scope that there is not, or a disabled account", body = TokenFault),
+        (status = 401, description = "No such business, or another password", body = TokenFault),
+        (status = 408, description = "The body came too slowly", body = TokenFault),
+        (status = 413, description = "The body is larger than 64 KiB", body = TokenFault),
+        (status = 429, description = "Too many wrong passwords; see `Retry-After`", body = TokenFault),
+        (status = 503, description = "Too many passwords are being verified; see `Retry-After`", body = TokenFault)
+    )
+)]
+pub async fn create(
+    State(app): State<Arc<App>>,
+    uri: Uri,
+    headers: Sender,
+    body: Body,
+) -> Result<Json<TokenAnswer>, Denied> {
+    query::none(&uri)?;
+    let basic = credentials::basic(&headers)?;
+    form_content(&headers)?;
+    let body = app.body(&headers, body).await?;
+    let asked = Asked::read(&body)?;
+    // Before the password is judged: were it changed meanwhile, the token would be one for the old one, and worth nothing.
+    let accounts = app.directory.load_full();
+    let business = verified(&app, &headers, basic, asked.sender).await?;
+    let account = accounts.get(&business).ok_or_else(Problem::unauthorized)?;
+    if !account.enabled {
+        return Err(Denied::of(StatusCode::BAD_REQUEST, "unauthorized_client", "this account is disabled"));
+    }
+    let until = (app.clock)() + grant::LIFE;
+    let access_token = grant::make(&app.tokens.0, &business, &account.password_hash, asked.scopes, until);
+    let (expires_in, scope) = (grant::LIFE.as_secs(), asked.scopes.to_string());
+    Ok(Json(TokenAnswer { access_token, token_type: "Bearer", expires_in, scope }))
+}
+
+/// RFC 6749 §2.3.1 has identifier and password percent-encoded before HTTP Basic takes them; hardly any client does. So both forms are tried
+/// where they differ.
+async fn verified(
+    app: &App,
+    from: &Sender,
+    basic: Option<Credentials>,
+    sender: InMessage,
+) -> Result<BusinessId, Problem> {
+    let plain = credentials::join(basic.clone(), sender.clone());
+    let decoded = basic.as_ref().and_then(decoded).map(|decoded| credentials::join(Some(decoded), sender));
+    match (plain, decoded) {
+        (Ok(plain), Some(Ok(decoded))) => match app.verified(from, plain).await {
+            Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => app.verified(from, decoded).await,
+            verdict => verdict,
+        },
+        (Ok(given), _) | (Err(_), Some(Ok(given))) => app.verified(from, given).await,
+        (Err(problem), _) => Err(problem),
+    }
+}
+
+/// The pair as RFC 6749 would have it encoded, where that makes a difference.
+fn decoded(given: &Credentials) -> Option<Credentials> {
+    let decode = |text: &str| {
+        let encoded = format!("x={}", text.replace('&', "%26"));
+        form_urlencoded::parse(encoded.as_bytes()).next().map(|(_, value)| value.into_owned())
+    };
+    if !given.password.expose().contains(['%', '+']) && !given.business.contains(['%', '+']) {
+        return None;
+    }
+    Some(Credentials { business: decode(&given.business)?, password: Password::new(decode(given.password.expose())?) })
+}
+
+fn form_content(headers: &HeaderMap) -> Result<(), Denied> {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = given.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+        && !headers.contains_key(header::CONTENT_ENCODING)
+    {
+        return Ok(());
+    }
+    Err(Denied::request("send application/x-www-form-urlencoded"))
+}
+
+/// The form, read.
+struct Asked {
+    scopes: Scopes,
+    sender: InMessage,
+}
+
+impl Asked {
+    /// Unknown parameters are ignored, and none of the known ones may stand twice (RFC 6749 §3.2).
+    fn read(body: &[u8]) -> Result<Asked, Denied> {
+        let mut fields: BTreeMap<String, String> = BTreeMap::new();
+        let known = |name: &str| ["grant_type", "scope", "client_id", "client_secret"].contains(&name);
+        for (name, value) in form_urlencoded::parse(body).filter(|(name, _)| known(name)) {
+            if fields.insert(name.into_owned(), value.into_owned()).is_some() {
+                return Err(Denied::request("a parameter is given twice"));
+            }
+        }
+        // Without a value it is as if it were not there (§3.1).
+        let mut take = |name: &str| fields.remove(name).filter(|value| !value.is_empty());
+        match take("grant_type").as_deref() {
+            Some(GRANT) => {}
+            Some(_) => {
+                let what = "the grant is client_credentials";
+                return Err(Denied::of(StatusCode::BAD_REQUEST, "unsupported_grant_type", what));
+            }
+            None => return Err(Denied::request("grant_type is required")),
+        }
+        let scopes = match take("scope") {
+            None => Scopes::all(),
+            Some(text) => text.parse().map_err(|error: grant::NoScope| {
+                Denied::of(StatusCode::BAD_REQUEST, "invalid_scope", error.to_string())
+            })?,
+        };
+        let sender = InMessage { business: take("client_id"), password: take("client_secret").map(Password::new) };
+        Ok(Asked { scopes, sender })
+    }
+}
+
+/// The business whose token is shown, if the token allows this: else 401, or 403 for another scope. A disabled account has no tokens.
+pub(super) fn granted(app: &App, headers: &HeaderMap, scope: Scope) -> Result<Arc<Business>, Problem> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let token = match (values.next(), values.next()) {
+        (Some(value), None) => value.to_str().ok().and_then(bearer),
+        _ => None,
+    };
+    let claim = token.and_then(Claim::read).ok_or_else(Problem::no_token)?;
+    let account = app.directory.load().get(&claim.business).cloned().filter(|account| account.enabled);
+    let account = account.ok_or_else(Problem::no_token)?;
+    let scopes = claim.judge(&app.tokens.0, &account.password_hash, (app.clock)()).ok_or_else(Problem::no_token)?;
+    if scopes.has(scope) { Ok(account) } else { Err(Problem::scope(scope.as_str())) }
+}
+
+/// The token of an `Authorization` of this scheme.
+pub(super) fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
