@@ -3,8 +3,8 @@
 
 pub mod direct;
 pub mod follow;
-pub mod guessing;
 pub mod grant;
+pub mod guessing;
 pub mod page_token;
 pub mod session;
 pub mod work;
