@@ -94,20 +94,6 @@ pub(super) const MIGRATIONS: [&str; 7] = [
     CREATE INDEX outbox_dead ON outbox (business_id, subject, sequence) WHERE state = 3;
 ",
     "
-    ALTER TABLE businesses ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
-    -- Who changed an account, and what. Numbers grow with time and are never used again.
-    CREATE TABLE audit (
-        number INTEGER PRIMARY KEY AUTOINCREMENT,
-        at INTEGER NOT NULL,
-        business_id TEXT,
-        entry TEXT NOT NULL
-    );
-    CREATE INDEX audit_of_business ON audit (business_id, number);
-    CREATE TRIGGER audit_is_append_only BEFORE UPDATE ON audit BEGIN
-        SELECT RAISE(ABORT, 'the audit trail is append-only');
-    END;
-",
-    "
     -- Events go two ways now: 0 to the business's webhook, 1 to the sink that their call came with. A call's order is kept on each.
     ALTER TABLE outbox RENAME TO outbox_of_webhooks;
     DROP INDEX outbox_open;
@@ -142,6 +128,20 @@ pub(super) const MIGRATIONS: [&str; 7] = [
         token TEXT,
         expires_at INTEGER
     ) WITHOUT ROWID;
+",
+    "
+    ALTER TABLE businesses ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
+    -- Who changed an account, and what. Numbers grow with time and are never used again.
+    CREATE TABLE audit (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        at INTEGER NOT NULL,
+        business_id TEXT,
+        entry TEXT NOT NULL
+    );
+    CREATE INDEX audit_of_business ON audit (business_id, number);
+    CREATE TRIGGER audit_is_append_only BEFORE UPDATE ON audit BEGIN
+        SELECT RAISE(ABORT, 'the audit trail is append-only');
+    END;
 ",
     "
     -- What records are summed by: when the call was wanted, billed seconds of all its legs, its price.
