@@ -43,7 +43,7 @@ fn what_records_come_to_is_summed_by_the_day_that_calls_were_wanted_on() {
     file.execute_batch(
         "DROP INDEX records_by_day; ALTER TABLE records DROP COLUMN due_at;
          ALTER TABLE records DROP COLUMN billed_seconds; ALTER TABLE records DROP COLUMN price_micros;
-         PRAGMA user_version = 4;",
+         PRAGMA user_version = 6;",
     )
     .unwrap();
     drop(file);
