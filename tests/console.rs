@@ -25,6 +25,13 @@ fn log_in(browser: &Browser, story: &Story) {
     browser.until_it_shows("Overview");
 }
 
+/// A picture for people to look at, where `CONSOLE_PICTURES` names a folder.
+fn picture(browser: &Browser, name: &str) {
+    if let Some(folder) = std::env::var_os("CONSOLE_PICTURES") {
+        browser.screenshot(&std::path::Path::new(&folder).join(format!("{name}.png")));
+    }
+}
+
 /// Every link, button and field of the page has a name that a screen reader can say, and the page has a language, a title and one main part.
 fn assert_accessible(browser: &Browser) {
     let script = "const nameless = [...document.querySelectorAll('a, button, input, img, svg[role=img]')].filter(e => \
@@ -49,6 +56,7 @@ fn an_operator_sees_a_call_live_its_ladder_its_quality_and_its_end() {
     browser.open(&format!("http://{}/console/calls", story.daemon.admin));
     browser.until_it_shows("bridged");
     assert_accessible(&browser);
+    picture(&browser, "calls");
     browser.click("tbody a");
     browser.until_it_shows(&call.id);
     until_both_hear_each_other(&customer, &representative);
@@ -58,13 +66,17 @@ fn an_operator_sees_a_call_live_its_ladder_its_quality_and_its_end() {
     let plot = browser.run("return document.querySelectorAll('svg.plot path.line').length");
     assert!(plot.as_i64().is_some_and(|lines| lines >= 2), "{plot}");
     assert_accessible(&browser);
+    picture(&browser, "call");
     customer.act();
     call.record();
     customer.finish();
     representative.finish();
     browser.until_it_shows("completed");
+    browser.open(&format!("http://{}/console", story.daemon.admin));
+    picture(&browser, "overview");
     browser.open(&format!("http://{}/console/switches", story.daemon.admin));
     browser.until_it_shows("works");
+    picture(&browser, "switches");
     browser.open(&format!("http://{}/console/businesses", story.daemon.admin));
     browser.until_it_shows("enabled");
     browser.open(&format!("http://{}/console/refusals", story.daemon.admin));
@@ -112,6 +124,7 @@ fn a_telephone_shows_every_page_without_scrolling_sideways() {
     for page in ["", "/calls", "/switches", "/businesses", "/refusals", &format!("/calls/{}", call.id)] {
         browser.open(&format!("http://{}/console{page}", story.daemon.admin));
         let wide = browser.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth");
+        picture(&browser, &format!("narrow{}", page.replace('/', "-")));
         assert_eq!(wide, 0, "/console{page} is wider than the window");
         assert_accessible(&browser);
     }

@@ -246,20 +246,15 @@ fn every_wrong_message_has_its_status() {
 #[test]
 fn an_unknown_business_and_a_wrong_password_cannot_be_told_apart() {
     let equipment = Equipment::start();
+    // That both cost the same work is counted where it is done: `io/passwords`.
     let ask = |id: &str, password: &str| {
         let who = Credentials { id: id.into(), password: password.into() };
-        let start = Instant::now();
         let answer = request(equipment.daemon.http, "GET", "/v1/calls", Some(&who), None).expect("an answer");
         is_problem(&answer, 401);
         assert!(answer.head.to_lowercase().contains("www-authenticate: basic"), "{}", answer.head);
-        (answer.body, start.elapsed())
+        answer.body
     };
-    // The least of several is what the work costs; everything above it is the machine's other affairs.
-    let least = |id: &str| (0..6).map(|n| ask(id, &format!("guess {n}")).1).min().expect("six");
-    let (known, unknown) = (least("abc"), least("nobody"));
-    let ratio = known.as_secs_f64() / unknown.as_secs_f64();
-    assert!((0.5..2.0).contains(&ratio), "known {known:?}, unknown {unknown:?}");
-    assert_eq!(ask("abc", "x").0, ask("nobody", "x").0);
+    assert_eq!(ask("abc", "x"), ask("nobody", "x"));
     let anonymous = request(equipment.daemon.http, "GET", "/v1/cdrs", None, None).expect("an answer");
     is_problem(&anonymous, 401);
     let in_message = json!({ "business_id": "abc", "password": equipment.daemon.business.password,

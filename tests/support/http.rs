@@ -57,8 +57,7 @@ pub fn request(
     }
     let message = format!("{head}\r\n{}", body.unwrap_or_default());
     stream.write_all(message.as_bytes())?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
+    let answer = read_whole(&mut stream)?;
     parse(&String::from_utf8_lossy(&answer)).ok_or_else(|| io::Error::other("not an HTTP answer"))
 }
 
@@ -82,9 +81,27 @@ pub fn send(
     }
     message.push_str(&format!("\r\n{}", body.unwrap_or_default()));
     stream.write_all(message.as_bytes())?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
+    let answer = read_whole(&mut stream)?;
     parse(&String::from_utf8_lossy(&answer)).ok_or_else(|| io::Error::other("not an HTTP answer"))
+}
+
+/// To the end of the connection, or of the body where its length is said: not everybody closes who is asked to.
+fn read_whole(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+    let (mut answer, mut buffer) = (Vec::new(), [0; 16 * 1024]);
+    loop {
+        let head = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").map(|end| end + 4);
+        let length = head.and_then(|end| {
+            let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
+            head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok())
+        });
+        if head.zip(length).is_some_and(|(end, length)| answer.len() >= end + length) {
+            return Ok(answer);
+        }
+        match stream.read(&mut buffer)? {
+            0 => return Ok(answer),
+            count => answer.extend_from_slice(&buffer[..count]),
+        }
+    }
 }
 
 /// Fetches what is no text: the status, the header lines and the body as it came, which has a Content-Length.

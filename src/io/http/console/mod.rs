@@ -36,6 +36,7 @@ pub const PATH: &str = "/console";
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; \
     base-uri 'none'; frame-ancestors 'none'";
 const STYLE: &str = include_str!("../../../../assets/pages/console/style.css");
+const ICON: &str = include_str!("../../../../assets/pages/console/icon.svg");
 const SCRIPT: &str = include_str!("../../../../assets/pages/console/console.js");
 
 /// What the pages are made of.
@@ -104,6 +105,7 @@ pub fn router(console: Arc<Console>) -> Router {
         .route("/console/refusals", get(places::refusals))
         .route("/console/refusals/now", get(places::refusals_now))
         .route("/console/style.css", get(async || asset("text/css; charset=utf-8", STYLE)))
+        .route("/console/icon.svg", get(async || asset("image/svg+xml", ICON)))
         .route("/console/console.js", get(async || asset("text/javascript; charset=utf-8", SCRIPT)))
         .with_state(console)
 }

@@ -113,7 +113,9 @@ impl Plot {
         let mut last: Option<f64> = None;
         for (at, value) in shown {
             let joined = last.is_some_and(|last| at - last <= usual * GAP);
-            let _ = write!(path, "{}{:.1} {:.1}", if joined { 'L' } else { 'M' }, self.x(at), self.y(value, top));
+            let (x, y) = (self.x(at), self.y(value, top));
+            // One point alone is a line of no length, which round ends make a dot.
+            let _ = if joined { write!(path, "L{x:.1} {y:.1}") } else { write!(path, "M{x:.1} {y:.1}h0") };
             last = Some(at);
         }
         if !path.is_empty() {
