@@ -233,9 +233,10 @@ impl Case<'_> {
         // The equipment may have accepted a REFER whose answer was lost on a bad road.
         let accepted = |s: &&Story| if self.calm() { s.referred.first().copied() } else { s.refers_from };
         let asked = others.iter().filter_map(accepted).min();
-        // Once the new party is there, it is a bridge again, until it goes.
+        // Once the new party is there, and was told that it is recorded where that is done, it is a bridge again, until it goes.
+        let told = if self.world.plan.taping == Taping::Told { consent::CONSENT } else { Duration::ZERO };
         let new = self.targets.iter().filter_map(|s| Some((s.acked_at?, s.ended_at))).next_back();
-        let there = new.is_some_and(|(from, until)| at > from + slack && until.is_none_or(|until| at < until));
+        let there = new.is_some_and(|(from, until)| at > from + told + slack && until.is_none_or(|until| at < until));
         let transferring = asked.is_some_and(|asked| at + slack > asked) && !(there && self.targets.len() == 1);
         transferring || self.held_by(&others, at) || others.iter().any(|story| self.asked_to_hold(story, at))
     }

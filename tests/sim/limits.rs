@@ -12,10 +12,13 @@ use crate::promises::{Blame, Promise};
 use crate::setup::business;
 use crate::world::World;
 
-/// Of most worlds none.
-pub fn draw(rng: &mut StdRng) -> Limits {
+/// Of most worlds none. Where the equipment crashes, often as many calls as are wanted, or one less: what a restart forgets, or counts
+/// twice, shows there.
+pub fn draw(rng: &mut StdRng, wishes: usize, crashes: bool) -> Limits {
     let mut limits = Limits::default();
+    let wanted = u32::try_from(wishes).unwrap_or(u32::MAX);
     match rng.random_range(0..16) {
+        4..=11 if crashes => limits.max_calls_per_day = Some(wanted.saturating_sub(rng.random_range(0..2))),
         0 | 1 => limits.max_calls_per_day = Some(rng.random_range(0..3)),
         2 => {
             limits.max_spend_per_day_micros = Some(rng.random_range(0..80_000));

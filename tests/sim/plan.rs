@@ -198,6 +198,8 @@ impl Plan {
             true => Taping::Off,
             false => consent::draw(&mut StdRng::seed_from_u64(seed ^ 0x7461_7065)),
         };
+        let crashes = !faults.crashes.is_empty();
+        let account = limits::draw(&mut StdRng::seed_from_u64(seed ^ 0x6c69_6d69), wishes.len(), crashes);
         Plan {
             seed,
             gates,
@@ -209,7 +211,7 @@ impl Plan {
             wishes,
             faults,
             tariff: [(1, 0), (1, 30), (6, 6), (60, 60)][rng.random_range(0..4)],
-            account: limits::draw(&mut StdRng::seed_from_u64(seed ^ 0x6c69_6d69)),
+            account,
         }
     }
 

@@ -321,7 +321,8 @@ impl Seen<'_> {
     fn heard(&self, visitor: &Story, blame: Blame<'_>) {
         use SupervisorMode::{Join, Whisper};
         let slack = if self.calm() { SOON } else { Duration::from_secs(2) };
-        if let Some(tone) = self.tone(visitor) {
+        // Whoever was called and never answered speaks to nobody: another try of the same phone may.
+        if let Some(tone) = self.tone(visitor).filter(|_| visitor.answered_at.is_some()) {
             let customers = self.customer.into_iter().map(|story| (story, &[Join][..]));
             let others = self.others.iter().map(|story| (*story, &[Whisper, Join][..]));
             for (listener, modes) in customers.chain(others) {
