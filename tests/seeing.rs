@@ -18,5 +18,7 @@ mod metrics;
 mod moments;
 #[path = "seeing/quality.rs"]
 mod quality;
+#[path = "seeing/secrets.rs"]
+mod secrets;
 #[path = "seeing/traces.rs"]
 mod traces;

@@ -113,6 +113,8 @@ pub struct Live {
     pub calls: Vec<CallView>,
     /// How many there are in each state.
     pub states: Vec<(CallState, usize)>,
+    /// And of each business.
+    pub businesses: Vec<(BusinessId, usize)>,
     /// Calls that wait for their time.
     pub scheduled: usize,
     /// There are more than one look goes through.

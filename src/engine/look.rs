@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::api::{Live, Look, LookFilter, Looked, Reply, ReplyTo};
 use super::{Engine, Standing};
 use crate::clock::Now;
-use crate::model::{CallId, CallState, CallView};
+use crate::model::{BusinessId, CallId, CallState, InitiationMessage};
 
 /// One look goes through so many calls, the newest first: a million that wait for their time must not hold the engine up.
 const MAX_VISITED: usize = 20_000;
@@ -28,7 +28,7 @@ impl Engine {
         self.reply(reply, Reply::Looked(looked));
     }
 
-    fn business_of(&self, id: CallId) -> Option<crate::model::BusinessId> {
+    fn business_of(&self, id: CallId) -> Option<BusinessId> {
         let live = self.calls.get(&id).map(|live| live.business.id.clone());
         live.or_else(|| self.recording.get(&id).map(|recorded| recorded.view.business_id.clone()))
     }
@@ -37,6 +37,7 @@ impl Engine {
     fn live(&self, filter: &LookFilter) -> Live {
         let mut seen = Live { scheduled: self.schedule.len(), ..Live::default() };
         let mut states = BTreeMap::<CallState, usize>::new();
+        let mut businesses = BTreeMap::<BusinessId, usize>::new();
         for (visited, (id, live)) in self.calls.iter().rev().enumerate() {
             if visited == MAX_VISITED {
                 seen.cut = true;
@@ -45,27 +46,30 @@ impl Engine {
             if matches!(live.standing, Standing::Accepting { .. } | Standing::Scheduled { .. }) {
                 continue;
             }
-            let Some(mut view) = self.view(&live.business.id, *id) else { continue };
-            *states.entry(view.state).or_default() += 1;
-            if seen.calls.len() < filter.limit && takes(filter, &view) {
-                view.without_samples();
-                seen.calls.push(view);
+            *states.entry(live.call.public_state()).or_default() += 1;
+            *businesses.entry(live.business.id.clone()).or_default() += 1;
+            // A view is made of what is shown only: there may be thousands of calls, and this is the engine's thread.
+            if seen.calls.len() < filter.limit && takes(filter, *id, live.call.message()) {
+                seen.calls.extend(self.view(&live.business.id, *id).map(|mut view| {
+                    view.without_samples();
+                    view
+                }));
             }
         }
         seen.states = states.into_iter().collect();
+        seen.businesses = businesses.into_iter().collect();
         seen
     }
 }
 
 /// A part of a number, of an identifier, of a business, of its own reference.
-fn takes(filter: &LookFilter, view: &CallView) -> bool {
+fn takes(filter: &LookFilter, id: CallId, message: &InitiationMessage) -> bool {
     let Some(text) = filter.text.as_deref() else { return true };
     let text = text.to_ascii_lowercase();
     let has = |whole: &str| whole.to_ascii_lowercase().contains(&text);
-    let representative = view.representative.as_ref().map(|leg| leg.address.to_string());
-    has(&view.customer.address.to_string())
-        || representative.is_some_and(|address| has(&address))
-        || has(view.business_id.as_str())
-        || view.reference.as_deref().is_some_and(has)
-        || has(&view.id.to_string())
+    has(&message.customer.to_string())
+        || message.representatives.iter().any(|address| has(&address.to_string()))
+        || has(message.business_id.as_str())
+        || message.reference.as_deref().is_some_and(has)
+        || has(&id.to_string())
 }

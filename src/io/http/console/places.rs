@@ -154,13 +154,13 @@ pub(super) async fn businesses(State(console): State<Arc<Console>>, Viewer(opera
     let frame = Frame { operator: operator.name, here: "/console/businesses" };
     let found = async {
         let directory = console.admin.work(|store| Ok(store.archive().directory()?)).await;
-        let looked = console.look(Look::Live(LookFilter { text: None, limit: usize::MAX })).await?;
-        let Looked::Live(live) = looked else { return Err(Trouble::Busy) };
-        Ok((directory.map_err(|_| Trouble::Busy)?, live))
+        Ok::<_, Trouble>((directory.map_err(|_| Trouble::Busy)?, live(&console).await?))
     };
     match found.await {
         Ok((directory, live)) => {
-            let calls = |business: &Business| live.calls.iter().filter(|call| call.business_id == business.id).count();
+            let calls = |business: &Business| {
+                live.businesses.iter().find(|(id, _)| *id == business.id).map_or(0, |(_, count)| *count)
+            };
             let rows = directory.businesses.values().map(|business| business_row(business, calls(business))).collect();
             html(StatusCode::OK, &BusinessesPage { frame, rows })
         }
