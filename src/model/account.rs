@@ -21,6 +21,8 @@ pub const MAX_PRICE: i64 = 1_000_000_000_000;
 pub const MAX_OVERLAP: Duration = Duration::from_secs(30 * 86_400);
 /// Bounds of what is counted of a business.
 const MAX_COUNT: u32 = 1_000_000;
+/// And of what is counted over a day or a month.
+const MAX_TOTAL: u32 = 1_000_000_000;
 
 /// A field that an account may not have so.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -78,6 +80,16 @@ pub fn judge(business: &Business) -> Result<(), Problems> {
     ];
     for (field, count) in counts {
         wrong(count > MAX_COUNT, field, "0 to 1000000");
+    }
+    let totals = [
+        ("limits.max_calls_per_day", limits.max_calls_per_day),
+        ("limits.max_minutes_per_day", limits.max_minutes_per_day),
+        ("limits.max_minutes_per_month", limits.max_minutes_per_month),
+        ("limits.max_per_number_per_hour", limits.max_per_number_per_hour),
+        ("limits.max_per_number_per_day", limits.max_per_number_per_day),
+    ];
+    for (field, total) in totals {
+        wrong(total.is_some_and(|total| total > MAX_TOTAL), field, "0 to 1000000000");
     }
     let money = |spend: Option<i64>| spend.is_some_and(|spend| !(0..=MAX_SPEND_MICROS).contains(&spend));
     wrong(money(limits.max_spend_per_day_micros), "limits.max_spend_per_day_micros", "0 to 1000000000000000000");

@@ -9,8 +9,9 @@ use axum::http::header;
 use axum::routing::get;
 use bytes::Bytes;
 use serde_json::json;
+use utoipa::openapi::schema::{Schema, SchemaType, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, PathItem, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
 
 use super::docs;
@@ -298,31 +299,40 @@ fn headers() -> RefOr<utoipa::openapi::schema::Schema> {
 }
 
 /// A parameter is there or is not: it is never `null`, as a field of an object may be.
-pub fn without_null_parameters(document: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
-    let Ok(mut json) = serde_json::to_value(&document) else { return document };
-    let methods = json["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
-    let operations = methods.filter_map(serde_json::Value::as_object_mut).flat_map(|methods| methods.values_mut());
-    for parameter in operations.filter_map(|operation| operation["parameters"].as_array_mut()).flatten() {
-        let schema = &mut parameter["schema"];
-        if let Some(types) = schema["type"].as_array_mut() {
-            types.retain(|kind| kind != "null");
-            if let [one] = types.as_slice() {
-                schema["type"] = one.clone();
+pub fn without_null_parameters(mut document: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
+    for item in document.paths.paths.values_mut() {
+        let PathItem { get, put, post, delete, options, head, patch, trace, .. } = item;
+        let operations = [get, put, post, delete, options, head, patch, trace].into_iter().flatten();
+        for parameter in operations.flat_map(|operation| &mut operation.parameters).flatten() {
+            if let RefOr::T(parameter) = parameter {
+                parameter.schema.iter_mut().for_each(without_null);
             }
         }
-        let choices =
-            schema["oneOf"].as_array().map(|choices| choices.iter().filter(|choice| choice["type"] != "null"));
-        if let Some(only) = choices.and_then(|mut choices| choices.next().cloned()) {
-            *schema = only;
-        }
-        if schema["type"] == serde_json::Value::Null
-            && let Some(object) = schema.as_object_mut()
-        {
-            object.remove("type");
-            object.remove("oneOf");
-        }
     }
-    serde_json::from_value(json).unwrap_or(document)
+    document
+}
+
+fn without_null(schema: &mut RefOr<Schema>) {
+    match schema {
+        RefOr::T(Schema::Object(object)) => {
+            if let SchemaType::Array(types) = &mut object.schema_type {
+                types.retain(|kind| *kind != Type::Null);
+                if let [one] = types.as_slice() {
+                    object.schema_type = SchemaType::Type(one.clone());
+                }
+            }
+        }
+        RefOr::T(Schema::OneOf(choices)) => {
+            let null = |choice: &RefOr<Schema>| match choice {
+                RefOr::T(Schema::Object(object)) => object.schema_type == SchemaType::Type(Type::Null),
+                _ => false,
+            };
+            if let Some(only) = choices.items.iter().find(|choice| !null(choice)).cloned() {
+                *schema = only;
+            }
+        }
+        _ => {}
+    }
 }
 
 /// A description for programs, at a path.

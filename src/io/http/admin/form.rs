@@ -103,7 +103,7 @@ account_form! {
 pub struct WebhookChange {
     /// Its address. A new webhook gets a secret, which the answer shows once; one that is there keeps its own and is enabled again.
     #[serde(default)]
-    #[schema(required = false, max_length = 2000, format = "uri")]
+    #[schema(required = false, max_length = 2048, format = "uri")]
     url: Option<String>,
     /// `enabled`: after it answered 410.
     #[serde(default)]

@@ -38,7 +38,7 @@ pub struct PasswordChange {
     /// The new one; without it the answer shows one that was made.
     #[schema(required = false, min_length = 1, max_length = 256)]
     password: String,
-    /// The present one still holds so long; 0: it ends at once. [86400]
+    /// The present one still holds so long; 0: it ends at once. 86400 unless given.
     #[schema(required = false, minimum = 0, maximum = 2592000)]
     overlap_seconds: u32,
 }
@@ -51,7 +51,7 @@ pub struct WebhookSecretChange {
     /// `whsec_` and the base64 of 24 to 64 bytes; without it the answer shows one that was made.
     #[schema(required = false, max_length = 100)]
     secret: String,
-    /// The present one still signs so long. [86400]
+    /// The present one still signs so long. 86400 unless given.
     #[schema(required = false, minimum = 0, maximum = 2592000)]
     overlap_seconds: u32,
 }

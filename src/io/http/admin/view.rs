@@ -221,7 +221,9 @@ pub fn wanted(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
     let mut values = headers.get_all(header::IF_MATCH).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let text = value.to_str().unwrap_or_default().trim();
-    let version = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).and_then(|text| text.parse().ok());
+    // Clients leave the quotes out; a number alone can mean nothing else.
+    let bare = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    let version = bare.parse().ok();
     match (text, version, values.next()) {
         ("*", _, None) => Ok(None),
         (_, Some(version), None) => Ok(Some(version)),

@@ -14,6 +14,8 @@ const TOP: f64 = 8.0;
 const BOTTOM: f64 = 24.0;
 /// Points farther apart than so many times the usual distance are not joined: nothing was measured between them.
 const GAP: f64 = 3.0;
+/// No axis goes further up.
+const MOST: f64 = 1e12;
 
 /// One line.
 #[derive(Clone, Debug, Default)]
@@ -136,7 +138,8 @@ impl Plot {
     /// A round number not below any value.
     fn top(&self) -> f64 {
         let values = self.series.iter().flat_map(|series| &series.points).map(|(_, value)| *value);
-        let most = values.filter(|value| value.is_finite()).fold(self.least_top, f64::max);
+        // What nobody can mean is drawn at the top of an axis that can be written.
+        let most = values.filter(|value| value.is_finite()).fold(self.least_top, f64::max).min(MOST);
         if most <= 0.0 {
             return 1.0;
         }
