@@ -63,7 +63,8 @@ impl Console {
         Console { admin, engine, metrics, secure, history: History::default() }
     }
 
-    /// Samples the metrics until the console is gone.
+    /// Samples the metrics until the console is gone, where there is somebody who may look: an idle daemon without operators does not
+    /// write them out every few seconds for nobody.
     pub fn remember(self: &Arc<Console>) {
         let console = Arc::downgrade(self);
         tokio::spawn(async move {
@@ -72,7 +73,9 @@ impl Console {
             loop {
                 step.tick().await;
                 let Some(console) = console.upgrade() else { return };
-                console.history.add((console.admin.clock)(), &(console.metrics)());
+                if !console.admin.operators.load().is_empty() {
+                    console.history.add((console.admin.clock)(), &(console.metrics)());
+                }
             }
         });
     }
