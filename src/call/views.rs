@@ -232,6 +232,10 @@ impl Call {
             web_page: self.message.web_page.clone(),
             note: self.message.note.clone(),
             record: self.message.record,
+            contact_window: self.message.contact_window,
+            expires_at: self.message.expires_at,
+            tries: self.tries(),
+            next_try_at: None,
             wait: None,
         }
     }

@@ -341,6 +341,14 @@ pub enum Refusal {
         /// Seconds until they end.
         retry_after: u32,
     },
+    /// There is no moment at which the call could be placed as it is asked for. `pointer` names the field.
+    #[error("{why}")]
+    NoMoment {
+        /// JSON pointer of the field.
+        pointer: &'static str,
+        /// Why not.
+        why: String,
+    },
     /// It will be quiet at the desired contact time where the customer is.
     #[error("these will be quiet hours where the customer is")]
     QuietThen,
@@ -460,6 +468,7 @@ impl Refusal {
             Refusal::RateExceeded { .. } => "rate",
             Refusal::ConcurrencyExceeded { .. } => "concurrency",
             Refusal::ScheduledExceeded { .. } => "scheduled",
+            Refusal::NoMoment { .. } => "no_moment",
             Refusal::TooFar => "too_far",
             Refusal::KeyReused => "key_reused",
             Refusal::TakenBefore => "taken_before",

@@ -13,13 +13,13 @@ use super::{Engine, Live, Pending, Standing, TimerKey, direct};
 use crate::access::direct::{Held, mark, number_mark};
 use crate::access::ledger::{Day, Entry, Ledger, Reached};
 use crate::access::often::{Counted, Numbers, Often};
-use crate::access::{destinations, quiet};
+use crate::access::destinations;
 use crate::billing::{both_legs, rate_leg};
 use crate::call;
 use crate::clock::{Now, Wall};
 use crate::model::{
     Business, BusinessId, CallId, CallRecord, Cost, DayUsage, Directory, Duplicates, Endpoint, InitiationMessage,
-    Limit, LimitReached, Quietly, Role, StoredCall,
+    Limit, LimitReached, Role, StoredCall,
 };
 
 /// More is asked for so long before what is reserved ends: a second that has begun is billed.
@@ -63,39 +63,6 @@ impl Engine {
     pub(super) fn account_allows(&self, call: CallId, endpoint: &Endpoint) -> bool {
         let live = self.calls.get(&call);
         live.is_some_and(|live| destinations::judge(&live.business.guard.destinations, endpoint).is_ok())
-    }
-
-    /// Quiet hours where the customer is: a call that is wanted at once is refused or put off, one for a moment in them is refused.
-    pub(super) fn mind_quiet_hours(
-        now: Now,
-        business: &Business,
-        message: &mut InitiationMessage,
-    ) -> Result<(), Refusal> {
-        let Some(hours) = &business.guard.quiet else { return Ok(()) };
-        let desired = Engine::wall_in_future(now, message.desired_contact_time);
-        let at = desired.unwrap_or(now.wall);
-        if !quiet::is_quiet(hours, &message.customer, at) {
-            return Ok(());
-        }
-        if desired.is_some() {
-            return Err(Refusal::QuietThen);
-        }
-        let ends = quiet::ends(hours, &message.customer, at);
-        match (hours.calls, ends) {
-            (Quietly::Defer, Some(ends)) => {
-                message.desired_contact_time = Some(ends);
-                Ok(())
-            }
-            _ => Err(Refusal::QuietNow {
-                retry_after: seconds(now.wall, ends.unwrap_or(now.wall + Duration::from_secs(86_400))),
-            }),
-        }
-    }
-
-    /// True where nobody may be rung now, though the call was accepted.
-    pub(super) fn is_quiet_now(now: Now, live: &Live) -> bool {
-        let hours = live.business.guard.quiet.as_ref();
-        hours.is_some_and(|hours| quiet::is_quiet(hours, &live.call.message().customer, now.wall))
     }
 
     /// The same customer and representative in a call already, now or for the same moment.
@@ -351,6 +318,7 @@ fn number_of(business: &BusinessId, customer: &Endpoint) -> crate::model::direct
     mark("called", &[business.as_str().as_bytes(), &number_mark(customer).0.to_be_bytes()])
 }
 
-fn seconds(now: Wall, until: Wall) -> u32 {
+/// Whole seconds, at least one.
+pub(super) fn seconds(now: Wall, until: Wall) -> u32 {
     u32::try_from(until.millis_since(now).div_ceil(1000)).unwrap_or(u32::MAX).max(1)
 }

@@ -7,6 +7,7 @@
 mod accept;
 pub mod api;
 mod config;
+mod contact;
 mod dial;
 mod digits;
 mod direct;
@@ -105,6 +106,8 @@ struct Live {
     business: Arc<Business>,
     standing: Standing,
     legs: BTreeMap<Attempt, Box<LegMedia>>,
+    /// When it is, or was, to be placed.
+    due: Wall,
     /// When it became due and durable: set-up is measured from here.
     due_at: Mono,
     /// The channel that is kept for the representative until that leg has its own.

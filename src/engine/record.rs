@@ -206,6 +206,9 @@ fn blank(
         web_page: message.web_page.clone(),
         note: message.note.clone(),
         record: message.record,
+        contact_window: message.contact_window,
+        expires_at: message.expires_at,
+        tries: 0,
     }
 }
 

@@ -4,7 +4,9 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{BusinessId, CallId, CallSource, ClickToDial, DirectRequest, Endpoint, Language, Role};
+use super::{
+    BusinessId, CallId, CallSource, ClickToDial, ContactWindow, ContactWish, DirectRequest, Endpoint, Language, RetryPlan, Role,
+};
 use crate::clock::Wall;
 
 /// Fig. 8, without its password.
@@ -18,6 +20,18 @@ pub struct InitiationMessage {
     pub representatives: Vec<Endpoint>,
     /// 814: absent = as soon as possible.
     pub desired_contact_time: Option<Wall>,
+    /// Between which moments the customer may be called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact_window: Option<ContactWindow>,
+    /// Once it is accepted: no try begins at or after this moment. Never later than the window's end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Wall>,
+    /// How it is tried again, where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Box<RetryPlan>>,
+    /// What was asked of these, until it is accepted.
+    #[serde(skip)]
+    pub asked: Option<Box<ContactWish>>,
     /// Spoken in the message; absent = the business's registered name.
     pub company_name: Option<String>,
     /// 706: the page the customer was on.
@@ -77,6 +91,10 @@ impl InitiationMessage {
             customer,
             representatives,
             desired_contact_time: None,
+            contact_window: None,
+            expires_at: None,
+            retry: None,
+            asked: None,
             company_name: None,
             web_page: None,
             note: None,

@@ -294,6 +294,7 @@ impl From<Refusal> for Problem {
                 Problem::of(StatusCode::UNPROCESSABLE_ENTITY, "no switch takes this header field").at(pointer)
             }
             Refusal::NoRepresentative => Problem::of(StatusCode::UNPROCESSABLE_ENTITY, detail).at("/representative"),
+            Refusal::NoMoment { pointer, .. } => Problem::of(StatusCode::UNPROCESSABLE_ENTITY, detail).at(pointer),
             Refusal::TooFar => Problem::of(StatusCode::UNPROCESSABLE_ENTITY, detail).at("/desired_contact_time"),
             Refusal::RateExceeded { retry_after } => too_many_of(quota::RATE, retry_after, detail),
             Refusal::ConcurrencyExceeded { retry_after } => too_many_of(quota::CONCURRENT, retry_after, detail),

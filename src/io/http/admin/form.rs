@@ -10,7 +10,7 @@ use crate::io::http::problem::FieldError;
 use crate::model::direct::Direct;
 use crate::model::webhook::WebhookState;
 use crate::model::{
-    Business, BusinessId, Destinations, Gates, Limits, QuietHours, Recording, Tariff, Voice, Webhook, WebhookSecret,
+    Business, BusinessId, Contact, Destinations, Gates, Limits, QuietHours, Recording, Tariff, Voice, Webhook, WebhookSecret,
     WebhookUrl,
 };
 
@@ -43,6 +43,9 @@ macro_rules! account_form {
             /// When nobody is called; null takes it away.
             #[schema(required = false)]
             quiet_hours: Option<QuietHours>,
+            /// How long its calls are wanted, and how often they are tried; what is not given stays, of `retry` nothing.
+            #[schema(required = false)]
+            contact: Contact,
             /// What it pays; what is not given stays.
             #[schema(required = false)]
             tariff: Tariff,
@@ -152,6 +155,7 @@ pub fn apply(
             "limits" => reader.merged(key, value, &mut business.limits),
             "destinations" => reader.merged(key, value, &mut business.guard.destinations),
             "quiet_hours" => reader.whole(key, value, &mut business.guard.quiet),
+            "contact" => reader.merged(key, value, &mut business.contact),
             "tariff" => reader.merged(key, value, &mut business.tariff),
             "caller_ids" => reader.whole(key, value, &mut business.caller_ids),
             "recording" => reader.whole(key, value, &mut business.recording),
