@@ -11,7 +11,7 @@ use super::events::{FIRST, Moments};
 use super::contact::{self, Moment};
 use super::limits::Share;
 use super::lineup::Wants;
-use super::{Drain, Engine, HEARTBEAT, Live, OFFER, Pending, Standing, TimerKey, direct, taped};
+use super::{Drain, Engine, HEARTBEAT, Live, OFFER, Pending, Standing, TimerKey, again, direct, taped};
 use crate::access::{Barred, Permit};
 use crate::call::{self, Call};
 use crate::clock::{Mono, Now, Wall};
@@ -193,7 +193,7 @@ impl Engine {
         let at = live.call.message().desired_contact_time;
         self.see_accepted(now, id, at.filter(|_| state == CallState::Scheduled));
         if let (CallState::Scheduled, Some(at)) = (state, at) {
-            live.standing = Standing::Scheduled { _permit: permit };
+            live.standing = Standing::Scheduled { _permit: Some(permit) };
             self.calls.insert(id, live);
             self.schedule.add(at, id);
             self.look_at_schedule(now);
@@ -207,6 +207,13 @@ impl Engine {
     /// Moves calls whose time has come to the queue, and sets the next look.
     pub(super) fn look_at_schedule(&mut self, now: Now) {
         while let Some(id) = self.schedule.pop_due(now.wall) {
+            if let Err(why) = self.asks_anew(now, id) {
+                if let Some(live) = self.calls.get_mut(&id) {
+                    live.call.expire(now, &why);
+                    self.drive(now, id);
+                }
+                continue;
+            }
             if let Some(live) = self.calls.get_mut(&id).filter(|live| live.call.is_waiting()) {
                 live.standing = Standing::Queued { permit: None };
                 live.due_at = now.mono;
@@ -268,7 +275,10 @@ impl Engine {
         }
         let held = match &mut live.standing {
             Standing::Queued { permit } => permit.take(),
-            Standing::Accepting { .. } | Standing::Scheduled { .. } | Standing::Placed { .. } => None,
+            Standing::Accepting { .. }
+            | Standing::PuttingOff { .. }
+            | Standing::Scheduled { .. }
+            | Standing::Placed { .. } => None,
         };
         let permit = match held {
             Some(permit) => Some(permit),
@@ -321,19 +331,26 @@ impl Engine {
                 continue;
             }
             self.see_restored(now, &stored);
-            let at = stored.message.desired_contact_time.unwrap_or(stored.created_at);
+            let at = again::due_of(&stored);
             let waits = at > now.wall;
             let state = if waits { CallState::Scheduled } else { CallState::Queued };
             let moments = Moments::restored(&stored, now.wall, state);
             let share = self.share_again(&business, &stored, Some(at).filter(|_| waits));
-            let call = Call::new(stored.id, stored.created_at, stored.message, self.config.limits, !waits);
+            let mut call = Call::new(stored.id, stored.created_at, stored.message, self.config.limits, !waits);
+            if let Some(next) = stored.progress.next_try_at {
+                call.tried_before(&stored.progress.tried, next);
+            }
             let id = call.id();
             let permit = self.access.scheduled(now.mono, &business).ok();
             let standing = match permit {
-                Some(permit) if waits => Standing::Scheduled { _permit: permit },
+                permit if waits => Standing::Scheduled { _permit: permit },
                 _ => Standing::Queued { permit: None },
             };
             self.insert(now, call, business, standing, moments, share);
+            if let Some(live) = self.calls.get_mut(&id) {
+                live.due = at;
+                live.single = self.singles.hold(direct::single(live.call.message(), Some(at).filter(|_| waits)));
+            }
             self.notice(Notice::State { call: id, from: None, to: state });
             self.tell_webhook(id);
             if waits {

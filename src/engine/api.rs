@@ -349,6 +349,12 @@ pub enum Refusal {
         /// Why not.
         why: String,
     },
+    /// The account is not tried so often, or so soon. `pointer` names the field.
+    #[error("this account's calls are not tried so often or so soon")]
+    RetryBarred {
+        /// JSON pointer of the field.
+        pointer: String,
+    },
     /// It will be quiet at the desired contact time where the customer is.
     #[error("these will be quiet hours where the customer is")]
     QuietThen,
@@ -469,6 +475,7 @@ impl Refusal {
             Refusal::ConcurrencyExceeded { .. } => "concurrency",
             Refusal::ScheduledExceeded { .. } => "scheduled",
             Refusal::NoMoment { .. } => "no_moment",
+            Refusal::RetryBarred { .. } => "retry_barred",
             Refusal::TooFar => "too_far",
             Refusal::KeyReused => "key_reused",
             Refusal::TakenBefore => "taken_before",

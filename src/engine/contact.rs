@@ -8,7 +8,7 @@ use super::limits::seconds;
 use super::{Engine, Live, TURN};
 use crate::access::{quiet, window};
 use crate::clock::{Now, Wall};
-use crate::model::contact::WindowWish;
+use crate::model::contact::{RetryPlan, RetryWish, WindowWish};
 use crate::model::{Business, ContactWindow, InitiationMessage, Quietly};
 
 /// Why a call expires: in our words, in its record.
@@ -47,6 +47,7 @@ impl Engine {
         }
         let ends = [message.expires_at, message.contact_window.map(|window| window.to)];
         message.expires_at = ends.into_iter().flatten().min();
+        message.retry = plan_of(business, message, asked.retry)?;
         Ok(())
     }
 
@@ -84,6 +85,20 @@ pub(super) fn next_look(now: Now, live: &Live) -> Duration {
 
 fn no_moment(pointer: &'static str, why: &'static str) -> Refusal {
     Refusal::NoMoment { pointer, why: why.to_owned() }
+}
+
+/// How the call is tried again: as its account has it, or less. A call of Click to Dial is told of by states that have no second try.
+fn plan_of(
+    business: &Business,
+    message: &InitiationMessage,
+    asked: Option<RetryWish>,
+) -> Result<Option<Box<RetryPlan>>, Refusal> {
+    let account = &business.contact.retry;
+    let plan = match asked {
+        Some(wish) => wish.within(account).map_err(|field| Refusal::RetryBarred { pointer: format!("/retry/{field}") })?,
+        None => account.clone(),
+    };
+    Ok(Some(Box::new(plan)).filter(|plan| plan.tries_again() && message.click_to_dial.is_none()))
 }
 
 /// The window that is asked for, in moments.

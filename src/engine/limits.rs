@@ -39,7 +39,7 @@ pub(super) struct Books {
 pub(super) struct Share {
     entry: Entry,
     /// The call has been paid for until then; absent before the customer's answer, from which on it costs.
-    until: Option<Wall>,
+    pub(super) until: Option<Wall>,
     counted: Option<Counted>,
     /// The customer with each representative.
     pub(super) pairs: Vec<Held>,
@@ -92,6 +92,23 @@ impl Engine {
         business: &Business,
         message: &InitiationMessage,
     ) -> Result<(), Refusal> {
+        self.check_number(now, business, message)?;
+        let day = Day::of_call(now.wall, message.desired_contact_time);
+        let cost = both_legs(business.limits.reserve_seconds, &business.tariff);
+        self.books.ledger.check(&business.id, day, cost, &business.limits).map_err(|reached| {
+            self.tell_reached(now, business, reached);
+            let Reached { limit, quota, until, .. } = reached;
+            Refusal::Limit { limit, quota, retry_after: seconds(now.wall, until) }
+        })
+    }
+
+    /// Calls to this number.
+    pub(super) fn check_number(
+        &mut self,
+        now: Now,
+        business: &Business,
+        message: &InitiationMessage,
+    ) -> Result<(), Refusal> {
         if let Some(number) = counted_number(business, message) {
             let day = Day::of(now.wall).begins();
             match self.books.numbers.check(now.mono, number, &business.limits) {
@@ -107,20 +124,19 @@ impl Engine {
                 }
             }
         }
-        let day = Day::of_call(now.wall, message.desired_contact_time);
-        let cost = both_legs(business.limits.reserve_seconds, &business.tariff);
-        self.books.ledger.check(&business.id, day, cost, &business.limits).map_err(|reached| {
-            self.tell_reached(now, business, reached);
-            let Reached { limit, quota, until, .. } = reached;
-            Refusal::Limit { limit, quota, retry_after: seconds(now.wall, until) }
-        })
+        Ok(())
+    }
+
+    /// A call to this number that is not to be taken back.
+    pub(super) fn count_number(&mut self, now: Now, business: &Business, message: &InitiationMessage) -> Option<Counted> {
+        let number = counted_number(business, message)?;
+        Some(self.books.numbers.count(now.mono, number))
     }
 
     /// The call is as good as accepted: it counts from now on.
     pub(super) fn take_share(&mut self, now: Now, business: &Business, message: &InitiationMessage) -> Share {
         let at = Engine::wall_in_future(now, message.desired_contact_time);
-        let counted = counted_number(business, message);
-        let counted = counted.map(|number| self.books.numbers.count(now.mono, number));
+        let counted = self.count_number(now, business, message);
         let mut share = self.share(business, now.wall, message, at);
         share.counted = counted;
         share
@@ -189,7 +205,7 @@ impl Engine {
     /// A leg was answered or ended, or what is reserved for the call soon ends: reserves what it costs until the next look.
     pub(super) fn mind_ceiling(&mut self, now: Now, id: CallId, asks_for_more: bool) {
         let Some(live) = self.calls.get_mut(&id) else { return };
-        let answered = live.call.legs().first().and_then(call::Leg::answered_at);
+        let answered = live.call.customer_leg().and_then(call::Leg::answered_at);
         let limits = live.business.limits;
         let placed = matches!(live.standing, Standing::Placed { .. }) && !live.call.is_ending();
         let Some(answered) = answered.filter(|_| placed && limits.has_ceiling()) else {

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    BusinessId, CallId, CallSource, ClickToDial, ContactWindow, ContactWish, DirectRequest, Endpoint, Language, RetryPlan, Role,
+    BusinessId, CallId, CallSource, Cause, ClickToDial, ContactWindow, ContactWish, DirectRequest, Endpoint, Language, Outcome,
+    Quality, RetryPlan, Role,
 };
 use crate::clock::Wall;
 
@@ -147,7 +148,7 @@ pub struct ViewedPage {
 }
 
 /// An accepted call as the store keeps it until its record is final.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct StoredCall {
     /// The call.
     pub id: CallId,
@@ -160,7 +161,7 @@ pub struct StoredCall {
 }
 
 /// The durable marks of a call's life: what a restart needs to go on or to close the record truthfully.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Progress {
     /// Dialling of the customer began: not to be dialled again after a crash.
     pub started_at: Option<Wall>,
@@ -177,6 +178,37 @@ pub struct Progress {
     /// Every representative's leg that was answered, in order: each is billed, also after a transfer.
     #[serde(default)]
     pub answered: Vec<AnsweredMark>,
+    /// The customer's legs of the tries that are over, where there is another.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tried: Vec<TriedLeg>,
+    /// It waits for another try, which is due then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_try_at: Option<Wall>,
+}
+
+/// The customer's leg of a try that is over and is followed by another.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct TriedLeg {
+    /// Through which switch.
+    pub switch: Option<String>,
+    /// INVITE sent.
+    pub dialled_at: Wall,
+    /// First ring.
+    pub ringing_at: Option<Wall>,
+    /// 200: it is billed.
+    pub answered_at: Option<Wall>,
+    /// Agreed codec.
+    pub codec: Option<String>,
+    /// Over.
+    pub ended_at: Wall,
+    /// Why.
+    pub cause: Cause,
+    /// Measured.
+    pub quality: Option<Quality>,
+    /// How the try ended; meant of the last one, which the call ends as where no other follows.
+    pub outcome: Outcome,
+    /// The same, in our words.
+    pub detail: String,
 }
 
 /// What a mark without a role is of: marks were of representatives only.

@@ -49,7 +49,7 @@ pub use limits::{
     QuietHours, Quietly, TimeOfDay, Zone,
 };
 pub use machine::{AnsweredBy, MachinePolicy, MachineTimes};
-pub use message::{AnsweredMark, Idempotency, InitiationMessage, Progress, StoredCall, ViewedPage, WebPage};
+pub use message::{AnsweredMark, Idempotency, InitiationMessage, Progress, StoredCall, TriedLeg, ViewedPage, WebPage};
 pub use money::{Currency, Money, Tariff};
 pub use origin::{ClientCertificate, Network};
 pub use outcome::{CallState, Cause, LegState, Outcome, Role};

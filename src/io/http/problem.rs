@@ -289,6 +289,7 @@ impl From<Refusal> for Problem {
                     .violates(left)
             }
             Refusal::RecordingBarred => Problem::of(StatusCode::FORBIDDEN, detail).at("/record"),
+            Refusal::RetryBarred { pointer } => Problem::of(StatusCode::FORBIDDEN, detail).at(pointer),
             Refusal::CallerIdBarred => Problem::of(StatusCode::FORBIDDEN, detail).at("/caller_id"),
             Refusal::HeaderBarred { pointer } => {
                 Problem::of(StatusCode::UNPROCESSABLE_ENTITY, "no switch takes this header field").at(pointer)

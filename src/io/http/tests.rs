@@ -308,6 +308,7 @@ async fn every_refusal_of_the_engine_has_its_status() {
         (barred, 403, "/representative/0"),
         (Refusal::CallerIdBarred, 403, "/caller_id"),
         (Refusal::RecordingBarred, 403, "/record"),
+        (Refusal::RetryBarred { pointer: "/retry/max_tries".into() }, 403, "/retry/max_tries"),
         (Refusal::HeaderBarred { pointer: "/headers/X-Order".into() }, 422, "/headers/X-Order"),
         (Refusal::NoRepresentative, 422, "/representative"),
         (Refusal::MediaFull { retry_after: 7 }, 503, ""),
