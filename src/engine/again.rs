@@ -13,7 +13,7 @@ impl Engine {
     /// The customer was not reached, and the plan has another try so long after: the call waits for it, or is over.
     pub(super) fn try_again(&mut self, now: Now, id: CallId, after: Duration) {
         let Some(live) = self.calls.get_mut(&id) else { return };
-        let Some(at) = next_try(live.call.wall(now) + after, live) else { return live.call.end_tries(now) };
+        let Some(at) = next_try(now.wall + after, live) else { return live.call.end_tries(now) };
         // No plan is broken for want of a place among those who wait.
         let permit = self.access.scheduled(now.mono, &live.business).ok();
         live.standing = Standing::PuttingOff { permit };
