@@ -280,10 +280,11 @@ mod tests {
     fn what_is_given_replaces_and_all_else_stays() {
         let (business, secrets) = read(json!({
             "limits": { "max_concurrent": 7 }, "caller_ids": ["+12125550199"], "sources": ["192.0.2.0/24"],
-            "voice": { "language": "de" }, "direct": { "work_bits": 18 }, "webhook": { "url": "https://example.com/" }
+            "voice": { "language": "de" }, "contact": { "retry": { "max_tries": 2, "busy_seconds": [60] } }, "direct": { "work_bits": 18 }, "webhook": { "url": "https://example.com/" }
         }))
         .unwrap();
         assert_eq!((business.limits.max_concurrent, business.limits.max_per_second), (7, 50));
+        assert_eq!((business.contact.retry.max_tries, &business.contact.retry.busy_seconds[..]), (2, &[60][..]));
         assert_eq!((business.direct.work_bits, business.direct.max_per_number), (18, 3));
         assert_eq!((business.sources.len(), business.caller_ids.len()), (1, 1));
         assert!(secrets.webhook_secret.is_some_and(|secret| secret.starts_with("whsec_")));
