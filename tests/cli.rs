@@ -124,9 +124,7 @@ fn how_often_a_business_tries_again_is_given_shown_changed_and_taken_back() {
     let add = "business add abc --name ABC --password-stdin --expires-after 900 --max-tries 3 --retry-busy 60,300 --retry-no-answer 900";
     good(place.run(add, "correct horse\n"));
     let shown = || serde_json::from_str::<serde_json::Value>(&good(place.run("business show abc", ""))).expect("JSON");
-    let plan = |busy: &[u32]| {
-        serde_json::json!({ "max_tries": 3, "busy_seconds": busy, "no_answer_seconds": [900], "machine_seconds": [] })
-    };
+    let plan = |busy: &[u32]| serde_json::json!({ "max_tries": 3, "busy_seconds": busy, "no_answer_seconds": [900], "machine_seconds": [] });
     let first = serde_json::json!({ "expires_after_seconds": 900, "retry": plan(&[60, 300]) });
     assert_eq!(shown()["contact"], first);
     good(place.run("business change abc --retry-busy none --expires-after none", ""));

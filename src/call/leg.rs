@@ -4,9 +4,7 @@
 use std::collections::VecDeque;
 
 use crate::clock::Wall;
-use crate::model::{
-    Cause, Codec, Endpoint, LegState, LegView, Outcome, Quality, Role, Sample, SampleView, TriedLeg,
-};
+use crate::model::{Cause, Codec, Endpoint, LegState, LegView, Outcome, Quality, Role, Sample, SampleView, TriedLeg};
 
 /// Samples kept of a live leg: ten minutes.
 const SAMPLES: usize = 120;

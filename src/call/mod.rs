@@ -28,7 +28,9 @@ mod views;
 use std::collections::VecDeque;
 
 use crate::clock::{Now, Wall};
-use crate::model::{AnsweredBy, CallId, CallState, Cause, Endpoint, Gates, InitiationMessage, Outcome, Taping, TransferId};
+use crate::model::{
+    AnsweredBy, CallId, CallState, Cause, Endpoint, Gates, InitiationMessage, Outcome, Taping, TransferId,
+};
 
 pub use api::{
     Action, Attempt, CUSTOMER, CallLimits, Event, FailureKind, SupervisorRefusal, Timer, TransferRefusal,
@@ -275,7 +277,11 @@ impl Call {
             _ => false,
         };
         if watched {
-            self.note(if attempt == self.customer { "the customer fell silent" } else { "the representative fell silent" });
+            self.note(if attempt == self.customer {
+                "the customer fell silent"
+            } else {
+                "the representative fell silent"
+            });
             self.close(now, Outcome::Completed);
         }
     }

@@ -9,9 +9,7 @@
 //!   customer hears the second message. Both had talked: the call is completed.
 //! - The end of the call ends the transfer.
 
-use super::{
-    Action, Attempt, Call, FailureKind, Stage, State, Timer, Transfer, TransferRefusal, TransferReport, q850,
-};
+use super::{Action, Attempt, Call, FailureKind, Stage, State, Timer, Transfer, TransferRefusal, TransferReport, q850};
 use crate::clock::Now;
 use crate::model::{Cause, Endpoint, Role, TransferId};
 

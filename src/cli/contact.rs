@@ -16,7 +16,9 @@ fn waits(text: &str) -> Result<Waits, String> {
     }
     let wait = |item: &str| item.trim().parse::<u32>().ok().filter(|wait| WAIT_SECONDS.contains(wait));
     let waits = text.split(',').map(wait).collect::<Option<Vec<u32>>>().filter(|waits| waits.len() <= MAX_WAITS);
-    waits.map(Waits).ok_or_else(|| "at most 9 waits of 1 to 604800 seconds with commas between them, or none".to_owned())
+    waits
+        .map(Waits)
+        .ok_or_else(|| "at most 9 waits of 1 to 604800 seconds with commas between them, or none".to_owned())
 }
 
 #[derive(Clone, Copy, Debug)]

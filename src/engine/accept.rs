@@ -7,8 +7,8 @@ use std::sync::Arc;
 use rand::RngCore;
 
 use super::api::{Notice, Refusal, Reply, ReplyTo, StoreFailure, StoreOp};
-use super::events::{FIRST, Moments};
 use super::contact::{self, Moment};
+use super::events::{FIRST, Moments};
 use super::limits::Share;
 use super::lineup::Wants;
 use super::{Drain, Engine, HEARTBEAT, Live, OFFER, Pending, Standing, TimerKey, again, direct, taped};

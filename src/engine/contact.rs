@@ -62,7 +62,8 @@ impl Engine {
         };
         // The clock was set back, for instance.
         let early = message.contact_window.is_some_and(|window| now.wall < window.from);
-        let hours = live.business.guard.quiet.as_ref().filter(|hours| quiet::is_quiet(hours, &message.customer, now.wall));
+        let hours =
+            live.business.guard.quiet.as_ref().filter(|hours| quiet::is_quiet(hours, &message.customer, now.wall));
         match hours {
             _ if over && hours.is_none() => Moment::Over(LATE),
             _ if over => Moment::Over(QUIET),
@@ -95,7 +96,9 @@ fn plan_of(
 ) -> Result<Option<Box<RetryPlan>>, Refusal> {
     let account = &business.contact.retry;
     let plan = match asked {
-        Some(wish) => wish.within(account).map_err(|field| Refusal::RetryBarred { pointer: format!("/retry/{field}") })?,
+        Some(wish) => {
+            wish.within(account).map_err(|field| Refusal::RetryBarred { pointer: format!("/retry/{field}") })?
+        }
         None => account.clone(),
     };
     Ok(Some(Box::new(plan)).filter(|plan| plan.tries_again() && message.click_to_dial.is_none()))

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use super::api::{Notice, Quotas, Refusal, StoreOp};
 use super::{Engine, Live, Pending, Standing, TimerKey, direct};
+use crate::access::destinations;
 use crate::access::direct::{Held, mark, number_mark};
 use crate::access::ledger::{Day, Entry, Ledger, Reached};
 use crate::access::often::{Counted, Numbers, Often};
-use crate::access::destinations;
 use crate::billing::{both_legs, rate_leg};
 use crate::call;
 use crate::clock::{Now, Wall};
@@ -128,7 +128,12 @@ impl Engine {
     }
 
     /// A call to this number that is not to be taken back.
-    pub(super) fn count_number(&mut self, now: Now, business: &Business, message: &InitiationMessage) -> Option<Counted> {
+    pub(super) fn count_number(
+        &mut self,
+        now: Now,
+        business: &Business,
+        message: &InitiationMessage,
+    ) -> Option<Counted> {
         let number = counted_number(business, message)?;
         Some(self.books.numbers.count(now.mono, number))
     }

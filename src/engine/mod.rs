@@ -483,10 +483,7 @@ impl Engine {
 
     fn say_drained(&mut self) {
         let busy = |live: &Live| {
-            matches!(
-                live.standing,
-                Standing::Accepting { .. } | Standing::Placed { .. } | Standing::PuttingOff { .. }
-            )
+            matches!(live.standing, Standing::Accepting { .. } | Standing::Placed { .. } | Standing::PuttingOff { .. })
         };
         if self.drain == Drain::Asked
             && self.recording.is_empty()

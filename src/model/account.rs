@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::business::spoken_text;
+use super::contact::EXPIRES_SECONDS;
 use super::limits::{MAX_PREFIXES, MAX_SPEND_MICROS, RESERVE_SECONDS};
 use super::origin::{MAX_CERTIFICATES, MAX_SOURCES};
-use super::contact::EXPIRES_SECONDS;
 use super::{Business, Contact, Direct, Tariff, Webhook};
 use crate::clock::Wall;
 use crate::model::direct::{MAX_PAGE_TOKEN_SECONDS, MAX_WORK_BITS};

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    BusinessId, CallId, CallSource, Cause, ClickToDial, ContactWindow, ContactWish, DirectRequest, Endpoint, Language, Outcome,
-    Quality, RetryPlan, Role,
+    BusinessId, CallId, CallSource, Cause, ClickToDial, ContactWindow, ContactWish, DirectRequest, Endpoint, Language,
+    Outcome, Quality, RetryPlan, Role,
 };
 use crate::clock::Wall;
 

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    AnsweredBy, BusinessId, CallId, CallSource, CallState, Cause, ContactWindow, Currency, Endpoint, LegState, Money, Outcome,
-    Quality, RecordingView, Role, SampleView, SupervisorMode, WebPage,
+    AnsweredBy, BusinessId, CallId, CallSource, CallState, Cause, ContactWindow, Currency, Endpoint, LegState, Money,
+    Outcome, Quality, RecordingView, Role, SampleView, SupervisorMode, WebPage,
 };
 use crate::clock::Wall;
 

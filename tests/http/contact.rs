@@ -24,7 +24,8 @@ fn with(field: &str, value: Value) -> Value {
 #[test]
 fn a_window_by_the_clock_is_shown_in_moments_and_waited_for() {
     let equipment = Equipment::start();
-    let answer = equipment.post(&with("contact_window", json!({ "from": "17:00", "to": "17:01", "zone": "Europe/Berlin" })));
+    let answer =
+        equipment.post(&with("contact_window", json!({ "from": "17:00", "to": "17:01", "zone": "Europe/Berlin" })));
     assert_eq!(answer.status, 202, "{}", answer.body);
     let call = answer.json();
     let moment = |value: &Value| OffsetDateTime::parse(value.as_str().expect("a time"), &Rfc3339).expect("RFC 3339");
@@ -33,7 +34,10 @@ fn a_window_by_the_clock_is_shown_in_moments_and_waited_for() {
     assert!(to > OffsetDateTime::now_utc() && from < OffsetDateTime::now_utc() + Duration::from_secs(2 * 86_400));
     assert_eq!(call["expires_at"], call["contact_window"]["to"]);
     if from > OffsetDateTime::now_utc() {
-        assert_eq!((&call["state"], &call["desired_contact_time"]), (&json!("scheduled"), &call["contact_window"]["from"]));
+        assert_eq!(
+            (&call["state"], &call["desired_contact_time"]),
+            (&json!("scheduled"), &call["contact_window"]["from"])
+        );
     }
 }
 
@@ -49,7 +53,11 @@ fn times_that_exclude_each_other_and_unknown_clocks_are_refused() {
         "contact_window": { "from": "17:00", "to": "19:00" } });
     let answer = equipment.post(&sip);
     assert!(matches!(answer.status, 403 | 422), "no switch serves it, or nobody knows its clock: {}", answer.body);
-    refused(&with("contact_window", json!({ "from": "17:00", "to": "19:00", "zone": "Mars" })), 422, "/contact_window/zone");
+    refused(
+        &with("contact_window", json!({ "from": "17:00", "to": "19:00", "zone": "Mars" })),
+        422,
+        "/contact_window/zone",
+    );
     refused(&with("contact_window", json!({ "from": "17:00" })), 400, "/contact_window/to");
     refused(&with("expires_at", json!("2020-01-01T00:00:00Z")), 422, "/expires_at");
     refused(&with("expires_at", json!("2999-01-01T00:00:00Z")), 422, "/expires_at");
@@ -85,7 +93,8 @@ fn a_page_asks_for_a_window_and_an_end_and_not_for_tries() {
         centres = { cruise = \"+12125550101#sea\" }\ndefault_centre = \"cruise\"\n";
     let equipment = Equipment::and(&[("customer_ring_seconds", 30)], account);
     let ask = |more: Value| {
-        let mut body = json!({ "business_id": "abc", "customer": CUSTOMER, "web_page": { "url": "https://shop.example/" } });
+        let mut body =
+            json!({ "business_id": "abc", "customer": CUSTOMER, "web_page": { "url": "https://shop.example/" } });
         body.as_object_mut().expect("an object").extend(more.as_object().cloned().unwrap_or_default());
         let headers = [("Origin", "https://shop.example")];
         send(equipment.daemon.http, "POST", "/v1/call-requests", &headers, Some(&body)).expect("an answer")

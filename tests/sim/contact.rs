@@ -57,7 +57,8 @@ pub fn draw(rng: &mut StdRng, wishes: &mut [Wish]) -> RetryPlan {
     }
     for wish in wishes {
         let mut within = |least: u64, most: u64| Duration::from_millis(rng.random_range(least..most));
-        let (from, long, ends, reachable) = (within(0, 12_000), within(500, 15_000), within(500, 25_000), within(0, 12_000));
+        let (from, long, ends, reachable) =
+            (within(0, 12_000), within(500, 15_000), within(500, 25_000), within(0, 12_000));
         wish.timing.window = rng.random_bool(0.2).then_some((from, from + long));
         wish.timing.ends = rng.random_bool(0.2).then_some(ends);
         let away = match wish.customer.behaviour.then {
@@ -83,7 +84,8 @@ pub fn picks_up(behaviour: &Behaviour) -> Behaviour {
 
 /// A message that was posted first at this moment says so.
 pub fn said(timing: &Timing, base: Wall, message: &mut InitiationMessage) {
-    let window = timing.window.map(|(from, to)| WindowWish::Between(ContactWindow { from: base + from, to: base + to }));
+    let window =
+        timing.window.map(|(from, to)| WindowWish::Between(ContactWindow { from: base + from, to: base + to }));
     message.asked = window.map(|window| Box::new(ContactWish { window: Some(window), retry: None }));
     message.expires_at = timing.ends.map(|ends| base + ends);
 }
@@ -105,7 +107,8 @@ pub fn check(world: &World, blame: Blame<'_>) {
             let early = timing.window.is_some_and(|(from, _)| tried.dialled_at < base + from);
             let late = timing.end().is_some_and(|end| tried.dialled_at >= base + end);
             if early || late {
-                let text = format!("wish {wish} was dialled at {}, its time is {timing:?} from {base}", tried.dialled_at);
+                let text =
+                    format!("wish {wish} was dialled at {}, its time is {timing:?} from {base}", tried.dialled_at);
                 blame(Promise::NeverOutsideItsTime, text);
             }
         }

@@ -11,8 +11,8 @@ use callbridge::engine::EngineConfig;
 use callbridge::model::business::PasswordHash;
 use callbridge::model::trunk::Registration;
 use callbridge::model::{
-    Business, BusinessId, Contact, Directory, Gates, Limits, Recording, SipTransport, SwitchAddress, Taping, Tariff, Trunk,
-    Webhook, WebhookSecret,
+    Business, BusinessId, Contact, Directory, Gates, Limits, Recording, SipTransport, SwitchAddress, Taping, Tariff,
+    Trunk, Webhook, WebhookSecret,
 };
 use callbridge::phone::{Phone, PhoneConfig, Registrar};
 use callbridge::routing::Switch;

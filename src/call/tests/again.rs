@@ -5,12 +5,8 @@ use crate::model::{Gates, MachinePolicy, RetryPlan};
 
 fn planned(gates: Gates) -> Call {
     let mut call = call(&["+16465550100"]);
-    let retry = RetryPlan {
-        max_tries: 2,
-        busy_seconds: vec![60],
-        no_answer_seconds: vec![900],
-        machine_seconds: vec![1800],
-    };
+    let retry =
+        RetryPlan { max_tries: 2, busy_seconds: vec![60], no_answer_seconds: vec![900], machine_seconds: vec![1800] };
     call.message.retry = Some(Box::new(retry));
     call.set_gates(gates);
     call

@@ -109,11 +109,18 @@ fn every_state_of_every_try_is_told_in_order_and_the_end_has_the_last_number() {
     ];
     assert_eq!(rig.events(), states);
     assert_eq!((rig.outcomes(), rig.records[0].tries), (vec![Outcome::CustomerBusy], 2), "the plan has no third");
-    let entered: Vec<_> = rig.notices.iter().filter_map(|notice| match notice {
-        Notice::State { from, to, .. } => Some((*from, *to)),
-        _ => None,
-    }).collect();
-    assert!(entered.windows(2).all(|pair| pair[1].0 == Some(pair[0].1)), "no state is left that was not entered: {entered:?}");
+    let entered: Vec<_> = rig
+        .notices
+        .iter()
+        .filter_map(|notice| match notice {
+            Notice::State { from, to, .. } => Some((*from, *to)),
+            _ => None,
+        })
+        .collect();
+    assert!(
+        entered.windows(2).all(|pair| pair[1].0 == Some(pair[0].1)),
+        "no state is left that was not entered: {entered:?}"
+    );
     rig.assert_nothing_left();
 }
 
@@ -291,7 +298,11 @@ fn what_bounds_a_business_is_asked_anew_at_each_try() {
     rig.rings_after(60);
     rig.says(486);
     rig.pass(61_000);
-    assert_eq!((rig.outcomes(), rig.records[0].tries), (vec![Outcome::CustomerBusy], 2), "the third would be one too many");
+    assert_eq!(
+        (rig.outcomes(), rig.records[0].tries),
+        (vec![Outcome::CustomerBusy], 2),
+        "the third would be one too many"
+    );
     assert!(rig.records[0].detail.contains("not tried again"), "{}", rig.records[0].detail);
     rig.assert_nothing_left();
 }

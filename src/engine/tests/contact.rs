@@ -71,7 +71,10 @@ fn rig() -> Rig {
 
 fn quiet(span: &str) -> Guard {
     let (from, to) = QuietHours::parse_span(span).unwrap();
-    Guard { quiet: Some(QuietHours { from, to, calls: Default::default(), zone: Default::default() }), ..Guard::default() }
+    Guard {
+        quiet: Some(QuietHours { from, to, calls: Default::default(), zone: Default::default() }),
+        ..Guard::default()
+    }
 }
 
 fn pointer(refused: Result<crate::model::CallView, Refusal>) -> Option<&'static str> {
@@ -100,7 +103,10 @@ fn a_window_by_the_clock_is_the_customers_next_one() {
     assert_eq!(rig.ask(within(daily("07:30", "08:00"))).unwrap().desired_contact_time, Some(after(1800)));
     rig.ask(within(daily("06:00", "08:00"))).unwrap();
     assert!(rig.count("INVITE") > 0);
-    let nowhere = InitiationMessage { customer: Endpoint::parse("sip:customer@pbx.example.com").unwrap(), ..within(daily("06:00", "08:00")) };
+    let nowhere = InitiationMessage {
+        customer: Endpoint::parse("sip:customer@pbx.example.com").unwrap(),
+        ..within(daily("06:00", "08:00"))
+    };
     assert_eq!(pointer(rig.ask(nowhere)), Some("/contact_window/zone"));
 }
 

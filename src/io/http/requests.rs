@@ -31,8 +31,8 @@ use crate::clock::Wall;
 use crate::engine::api::{Refusal, Reply};
 use crate::model::direct::{RequestMarks, Ticket, WebOrigin};
 use crate::model::{
-    Business, BusinessId, CallId, CallState, CallView, ContactWindow, DirectRequest, LegState, LegView, Outcome, WaitView,
-    WebPage,
+    Business, BusinessId, CallId, CallState, CallView, ContactWindow, DirectRequest, LegState, LegView, Outcome,
+    WaitView, WebPage,
 };
 
 type From = Option<Extension<Peer>>;

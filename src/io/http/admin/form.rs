@@ -10,8 +10,8 @@ use crate::io::http::problem::FieldError;
 use crate::model::direct::Direct;
 use crate::model::webhook::WebhookState;
 use crate::model::{
-    Business, BusinessId, Contact, Destinations, Gates, Limits, QuietHours, Recording, Tariff, Voice, Webhook, WebhookSecret,
-    WebhookUrl,
+    Business, BusinessId, Contact, Destinations, Gates, Limits, QuietHours, Recording, Tariff, Voice, Webhook,
+    WebhookSecret, WebhookUrl,
 };
 
 /// Fields of an account that are shown and not set here, and where they are.

@@ -15,8 +15,8 @@ use crate::io::store::{NumberedEntry, Versioned};
 use crate::model::direct::Centre;
 use crate::model::webhook::WebhookState;
 use crate::model::{
-    Actor, AuditAction, BusinessId, Contact, Destinations, FieldChange, Gates, Limits, QuietHours, Recording, Tariff, Voice,
-    account,
+    Actor, AuditAction, BusinessId, Contact, Destinations, FieldChange, Gates, Limits, QuietHours, Recording, Tariff,
+    Voice, account,
 };
 
 /// An account, without its secrets.
