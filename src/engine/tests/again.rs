@@ -19,7 +19,7 @@ fn contact(max_tries: u8, busy: &[u32], no_answer: &[u32]) -> Contact {
 
 fn rig(contact: Contact) -> Rig {
     let mut rig = Rig::new(vec![switch("ssp-62", 1)]);
-    rig.account(Limits::default(), Guard::default(), contact);
+    rig.set_account(Limits::default(), Guard::default(), contact);
     rig
 }
 
@@ -42,7 +42,7 @@ impl Rig {
         assert!(self.count("INVITE sip:+12125550100") > 0, "too late");
     }
 
-    fn shown(&mut self) -> Option<CallView> {
+    fn call_now(&mut self) -> Option<CallView> {
         let call = self.last.unwrap();
         self.give(Input::Get { reply: ReplyTo(99), business: "abc".parse().unwrap(), call });
         match self.replied.pop() {
@@ -63,14 +63,14 @@ impl Rig {
 #[test]
 fn a_busy_customer_is_tried_again_as_the_plan_has_it_and_the_call_is_one() {
     let mut rig = rig(contact(3, &[60, 300], &[]));
-    let id = rig.ask(message(CUSTOMER)).unwrap().id;
+    let id = rig.takes_in(message(CUSTOMER)).unwrap().id;
     rig.says(486);
-    let view = rig.shown().unwrap();
+    let view = rig.call_now().unwrap();
     assert_eq!((view.state, view.outcome, view.tries), (CallState::Scheduled, None, 1));
     assert_eq!(view.next_try_at.map(|at| at.millis_since(EPOCH)), Some(60_000));
     assert_eq!((view.customer.state, view.customer.sip_status), (LegState::Ended, Some(486)));
     rig.rings_after(60);
-    assert_eq!(rig.shown().map(|view| (view.tries, view.next_try_at)), Some((2, None)));
+    assert_eq!(rig.call_now().map(|view| (view.tries, view.next_try_at)), Some((2, None)));
     rig.says(486);
     rig.rings_after(300);
     let (to, invite) = rig.next("INVITE");
@@ -95,7 +95,7 @@ fn a_busy_customer_is_tried_again_as_the_plan_has_it_and_the_call_is_one() {
 #[test]
 fn every_state_of_every_try_is_told_in_order_and_the_end_has_the_last_number() {
     let mut rig = rig(contact(2, &[60], &[]));
-    rig.ask(message(CUSTOMER)).unwrap();
+    rig.takes_in(message(CUSTOMER)).unwrap();
     rig.says(486);
     rig.rings_after(60);
     rig.says(486);
@@ -127,7 +127,7 @@ fn every_state_of_every_try_is_told_in_order_and_the_end_has_the_last_number() {
 #[test]
 fn nobody_answers_is_another_cause_with_waits_of_its_own() {
     let mut rig = rig(contact(4, &[60], &[900]));
-    rig.ask(message(CUSTOMER)).unwrap();
+    rig.takes_in(message(CUSTOMER)).unwrap();
     let (to, invite) = rig.next("INVITE");
     rig.answer(&to, &invite, 180, "");
     rig.pass(45_000);
@@ -152,19 +152,19 @@ fn a_message_may_ask_for_less_and_never_for_more() {
         let wish = ContactWish { window: None, retry: Some(wish) };
         InitiationMessage { asked: Some(Box::new(wish)), ..message(CUSTOMER) }
     };
-    rig.ask(ask(RetryWish { max_tries: Some(1), ..RetryWish::default() })).unwrap();
+    rig.takes_in(ask(RetryWish { max_tries: Some(1), ..RetryWish::default() })).unwrap();
     rig.says(486);
     assert_eq!(rig.outcomes(), [Outcome::CustomerBusy]);
-    let more = rig.ask(ask(RetryWish { max_tries: Some(4), ..RetryWish::default() }));
+    let more = rig.takes_in(ask(RetryWish { max_tries: Some(4), ..RetryWish::default() }));
     assert_eq!(more, Err(Refusal::RetryBarred { pointer: "/retry/max_tries".into() }));
-    let sooner = rig.ask(ask(RetryWish { busy_seconds: Some(vec![30]), ..RetryWish::default() }));
+    let sooner = rig.takes_in(ask(RetryWish { busy_seconds: Some(vec![30]), ..RetryWish::default() }));
     assert_eq!(sooner, Err(Refusal::RetryBarred { pointer: "/retry/busy_seconds".into() }));
 }
 
 #[test]
 fn a_call_is_cancelled_between_two_tries() {
     let mut rig = rig(contact(3, &[60], &[]));
-    rig.ask(message(CUSTOMER)).unwrap();
+    rig.takes_in(message(CUSTOMER)).unwrap();
     rig.says(486);
     rig.pass(30_000);
     rig.delete();
@@ -179,7 +179,8 @@ fn a_call_is_cancelled_between_two_tries() {
 #[test]
 fn no_try_begins_at_or_after_the_end_of_a_call() {
     let mut rig = rig(contact(9, &[60], &[]));
-    rig.ask(InitiationMessage { expires_at: Some(EPOCH + Duration::from_secs(120)), ..message(CUSTOMER) }).unwrap();
+    rig.takes_in(InitiationMessage { expires_at: Some(EPOCH + Duration::from_secs(120)), ..message(CUSTOMER) })
+        .unwrap();
     rig.says(486);
     rig.rings_after(60);
     rig.says(486);
@@ -190,11 +191,11 @@ fn no_try_begins_at_or_after_the_end_of_a_call() {
 #[test]
 fn a_try_that_cannot_be_placed_in_time_ends_the_call_as_the_last_one_did() {
     let mut rig = Rig::new(vec![Switch { max_channels: Some(1), ..switch("ssp-62", 1) }]);
-    rig.account(Limits::default(), Guard::default(), contact(3, &[60], &[]));
-    rig.ask(message(CUSTOMER)).unwrap();
+    rig.set_account(Limits::default(), Guard::default(), contact(3, &[60], &[]));
+    rig.takes_in(message(CUSTOMER)).unwrap();
     rig.says(486);
     rig.pass(50_000);
-    rig.ask(message("+12125550102")).unwrap();
+    rig.takes_in(message("+12125550102")).unwrap();
     let (to, invite) = rig.next("INVITE");
     rig.accept(&to, &invite);
     // Somebody else has the one channel for all of the thirty seconds that a call may be late.
@@ -210,8 +211,8 @@ fn a_try_waits_for_the_end_of_quiet_hours() {
     // 07:00 in New York; quiet from 07:10 to 07:30.
     let (from, to) = QuietHours::parse_span("07:10-07:30").unwrap();
     let quiet = Some(QuietHours { from, to, calls: Default::default(), zone: Default::default() });
-    rig.account(Limits::default(), Guard { quiet, ..Guard::default() }, contact(3, &[900], &[]));
-    rig.ask(message(CUSTOMER)).unwrap();
+    rig.set_account(Limits::default(), Guard { quiet, ..Guard::default() }, contact(3, &[900], &[]));
+    rig.takes_in(message(CUSTOMER)).unwrap();
     rig.says(486);
     rig.rings_after(1800);
 }
@@ -220,13 +221,13 @@ fn a_try_waits_for_the_end_of_quiet_hours() {
 fn a_restart_between_two_tries_loses_none_and_doubles_none() {
     let plan = || contact(3, &[60, 300], &[]);
     let mut rig = rig(plan());
-    let id = rig.ask(message(CUSTOMER)).unwrap().id;
+    let id = rig.takes_in(message(CUSTOMER)).unwrap().id;
     rig.says(486);
     rig.rings_after(60);
     rig.says(486);
     let open: Vec<StoredCall> = rig.open.values().cloned().collect();
     let mut second = Rig::restored(open, EPOCH + Duration::from_secs(160), plan());
-    let view = second.shown().unwrap();
+    let view = second.call_now().unwrap();
     assert_eq!((view.id, view.state, view.tries, view.attempts.len()), (id, CallState::Scheduled, 2, 2));
     assert_eq!(view.next_try_at.map(|at| at.millis_since(EPOCH) / 1000), Some(360));
     second.rings_after(200);
@@ -243,7 +244,7 @@ fn a_restart_between_two_tries_loses_none_and_doubles_none() {
 fn a_restart_after_the_time_of_the_next_try_makes_it_at_once() {
     let plan = || contact(3, &[60], &[]);
     let mut rig = rig(plan());
-    rig.ask(message(CUSTOMER)).unwrap();
+    rig.takes_in(message(CUSTOMER)).unwrap();
     rig.says(486);
     let open: Vec<StoredCall> = rig.open.values().cloned().collect();
     let mut second = Rig::restored(open.clone(), EPOCH + Duration::from_secs(70), plan());
@@ -260,7 +261,7 @@ fn a_restart_after_the_time_of_the_next_try_makes_it_at_once() {
 fn a_crash_during_a_later_try_is_recorded_with_the_tries_before_it() {
     let plan = || contact(3, &[60], &[]);
     let mut rig = rig(plan());
-    rig.ask(message(CUSTOMER)).unwrap();
+    rig.takes_in(message(CUSTOMER)).unwrap();
     rig.says(486);
     rig.rings_after(60);
     let open: Vec<StoredCall> = rig.open.values().cloned().collect();
@@ -276,7 +277,7 @@ fn a_crash_during_a_later_try_is_recorded_with_the_tries_before_it() {
 #[test]
 fn a_call_waits_for_its_next_try_only_when_that_is_durable() {
     let mut rig = rig(contact(3, &[2], &[]));
-    rig.ask(message(CUSTOMER)).unwrap();
+    rig.takes_in(message(CUSTOMER)).unwrap();
     let (to, invite) = rig.next("INVITE");
     rig.store_fails = true;
     rig.answer(&to, &invite, 486, "");
@@ -292,8 +293,8 @@ fn a_call_waits_for_its_next_try_only_when_that_is_durable() {
 fn what_bounds_a_business_is_asked_anew_at_each_try() {
     let plan = || contact(3, &[60], &[]);
     let mut rig = rig(plan());
-    rig.account(Limits { max_per_number_per_hour: Some(2), ..Limits::default() }, Guard::default(), plan());
-    rig.ask(message(CUSTOMER)).unwrap();
+    rig.set_account(Limits { max_per_number_per_hour: Some(2), ..Limits::default() }, Guard::default(), plan());
+    rig.takes_in(message(CUSTOMER)).unwrap();
     rig.says(486);
     rig.rings_after(60);
     rig.says(486);
@@ -310,10 +311,10 @@ fn what_bounds_a_business_is_asked_anew_at_each_try() {
 #[test]
 fn a_customer_who_talks_with_the_representative_meanwhile_is_not_tried_again() {
     let mut rig = rig(contact(3, &[60], &[]));
-    rig.ask(message(CUSTOMER)).unwrap();
+    rig.takes_in(message(CUSTOMER)).unwrap();
     rig.says(486);
     rig.pass(30_000);
-    rig.ask(message(CUSTOMER)).unwrap();
+    rig.takes_in(message(CUSTOMER)).unwrap();
     let (to, invite) = rig.next("INVITE");
     rig.accept(&to, &invite);
     let (to, invite) = rig.next("INVITE sip:+12125550101");
@@ -326,7 +327,7 @@ fn a_customer_who_talks_with_the_representative_meanwhile_is_not_tried_again() {
 #[test]
 fn a_drain_waits_until_the_next_try_is_durable_and_no_longer() {
     let mut rig = rig(contact(3, &[60], &[]));
-    rig.ask(message(CUSTOMER)).unwrap();
+    rig.takes_in(message(CUSTOMER)).unwrap();
     rig.says(486);
     rig.give(Input::Drain);
     assert_eq!(rig.engine.census().scheduled, 1, "it stays in the store");
