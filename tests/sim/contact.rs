@@ -47,7 +47,7 @@ pub fn is_drawn(seed: u64) -> bool {
 pub fn draw(rng: &mut StdRng, wishes: &mut [Wish]) -> RetryPlan {
     let mut plan = RetryPlan::default();
     if rng.random_bool(0.6) {
-        let mut waits = |rng: &mut StdRng| (0..rng.random_range(0..3)).map(|_| rng.random_range(2..7)).collect();
+        let waits = |rng: &mut StdRng| (0..rng.random_range(0..3)).map(|_| rng.random_range(2..7)).collect();
         plan = RetryPlan {
             max_tries: rng.random_range(2..4),
             busy_seconds: waits(rng),

@@ -199,7 +199,7 @@ fn a_try_that_cannot_be_placed_in_time_ends_the_call_as_the_last_one_did() {
     let (to, invite) = rig.next("INVITE");
     rig.accept(&to, &invite);
     // Somebody else has the one channel for all of the thirty seconds that a call may be late.
-    rig.pass(45_000);
+    rig.pass(42_000);
     assert_eq!((rig.outcomes(), rig.records[0].tries), (vec![Outcome::CustomerBusy], 1));
     let detail = &rig.records[0].detail;
     assert!(detail.contains("not tried again: its time passed before it could be placed"), "{detail}");

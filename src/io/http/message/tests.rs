@@ -136,7 +136,7 @@ fn a_window_is_two_moments_or_two_times_of_the_day() {
         (r#""17:00-19:00""#, 400, "/contact_window"),
         (r#"{"from":17,"to":"19:00"}"#, 400, "/contact_window/from"),
         (r#"{"from":"17:00","to":"17:00"}"#, 422, "/contact_window/to"),
-        (r#"{"from":"17:00","to":"2026-11-24T18:00:00Z"}"#, 422, "/contact_window/from"),
+        (r#"{"from":"17:00","to":"2026-11-24T18:00:00Z"}"#, 422, "/contact_window/to"),
         (r#"{"from":"5 pm","to":"7 pm"}"#, 422, "/contact_window/from"),
         (r#"{"from":"17:00","to":"19:00","zone":"Europe/Nowhere"}"#, 422, "/contact_window/zone"),
         (r#"{"from":"2026-11-24T18:00:00Z","to":"2026-11-24T17:00:00Z"}"#, 422, "/contact_window/to"),
