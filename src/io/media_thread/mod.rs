@@ -228,7 +228,12 @@ impl ShardHandle {
         let asleep = Arc::new(AtomicBool::new(false));
         let stats = Arc::new(ShardStats::default());
         let (asleep_too, figures) = (Arc::clone(&asleep), Arc::clone(&stats));
-        let beat = Beat { orders: ring, asleep: asleep_too, sinks, stats: figures, pace: Pace::new(tick), pressure };
+        let back_end = match parts {
+            Parts::Portable(_) => BackEnd::Portable,
+            Parts::OneSocket(_) => BackEnd::OneSocket,
+        };
+        let pace = Pace::new(tick, back_end);
+        let beat = Beat { orders: ring, asleep: asleep_too, sinks, stats: figures, pace, pressure };
         let run = move || {
             // The thread's clock begins now.
             let settings = Settings { wall_at_zero: SystemClock::start().now().wall, alarms, ..Settings::default() };
