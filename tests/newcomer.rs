@@ -11,8 +11,14 @@ use std::time::{Duration, Instant};
 const LONGEST: Duration = Duration::from_secs(900);
 
 /// What else `cargo test` sets for the tests it runs.
-const TOLD: [&str; 6] =
-    ["CARGO", "CARGO_CRATE_NAME", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO_PRIMARY_PACKAGE", "CARGO_TARGET_TMPDIR"];
+const TOLD: [&str; 6] = [
+    "CARGO",
+    "CARGO_CRATE_NAME",
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_PATH",
+    "CARGO_PRIMARY_PACKAGE",
+    "CARGO_TARGET_TMPDIR",
+];
 
 /// Where the README's commands run: what is committed and nothing else. One for all tests of this file, because the program is
 /// compiled anew for each path.
@@ -26,7 +32,8 @@ fn place() -> &'static Path {
 
 /// Nothing there that is not committed, ignored files too, but for the folder that was compiled into.
 fn is_a_clean_clone(folder: &Path) -> bool {
-    let seen = Command::new("git").args(["status", "--porcelain", "--ignored"]).current_dir(folder).output().expect("git");
+    let seen =
+        Command::new("git").args(["status", "--porcelain", "--ignored"]).current_dir(folder).output().expect("git");
     seen.status.success() && String::from_utf8_lossy(&seen.stdout).lines().all(|line| line == "!! target/")
 }
 

@@ -63,11 +63,7 @@ pub fn place_for(target: &Target, first: u32, calls: u32, rate: u32, wanted: Wan
     runtime.block_on(place_all(target, (first, calls, rate), &at))
 }
 
-async fn place_all(
-    target: &Target,
-    (first, calls, rate): (u32, u32, u32),
-    wanted: &str,
-) -> Result<Placed, BenchError> {
+async fn place_all(target: &Target, (first, calls, rate): (u32, u32, u32), wanted: &str) -> Result<Placed, BenchError> {
     let login = format!("{}:{}", target.business, target.password);
     let login = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(login));
     let mut senders = Vec::new();

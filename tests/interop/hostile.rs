@@ -44,7 +44,8 @@ fn send(to: SocketAddr, bytes: &[u8]) -> Vec<u16> {
 /// Everything that is broken, and what may be answered to it: one of these statuses, or the connection's end.
 fn broken(basic: &str) -> Vec<(&'static str, Vec<u8>, &'static [u16])> {
     let post = |more: &str, body: &[u8]| {
-        let head = format!("POST /v1/calls HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Basic {basic}\r\n");
+        let head =
+            format!("POST /v1/calls HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Basic {basic}\r\n");
         [format!("{head}{more}\r\n\r\n").as_bytes(), body].concat()
     };
     let json = |body: &[u8]| post(&format!("Content-Type: application/json\r\nContent-Length: {}", body.len()), body);
@@ -54,7 +55,11 @@ fn broken(basic: &str) -> Vec<(&'static str, Vec<u8>, &'static [u16])> {
     vec![
         ("a head of 200 KB", post(&format!("X-Long: {}", "x".repeat(200_000)), b""), &[431]),
         ("a thousand header lines", post(&"X-One: 1\r\n".repeat(1000), b""), &[400, 431]),
-        ("a path of 100 KB", format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "x".repeat(100_000)).into_bytes(), &[414, 431]),
+        (
+            "a path of 100 KB",
+            format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "x".repeat(100_000)).into_bytes(),
+            &[414, 431],
+        ),
         ("a body of 10 GB", post("Content-Type: application/json\r\nContent-Length: 10000000000", b"{"), &[413]),
         ("a length beyond 64 bits", post("Content-Length: 99999999999999999999999", b"{"), &[400, 413]),
         ("a length with a sign", post("Content-Type: application/json\r\nContent-Length: +2", b"{}"), &[400]),
@@ -65,16 +70,36 @@ fn broken(basic: &str) -> Vec<(&'static str, Vec<u8>, &'static [u16])> {
             post("Content-Type: application/json\r\nTransfer-Encoding: chunked", &chunk.repeat(32)),
             &[413],
         ),
-        ("a chunk without a length", post("Content-Type: application/json\r\nTransfer-Encoding: chunked", b"zz\r\n"), &[400]),
+        (
+            "a chunk without a length",
+            post("Content-Type: application/json\r\nTransfer-Encoding: chunked", b"zz\r\n"),
+            &[400],
+        ),
         ("no UTF-8 in the body", json(b"{\"customer\":\"\xff\xfe\xc0\x80\"}"), &[400]),
-        ("no UTF-8 in the head", [b"GET /v1/calls HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: \xff\xfe\r\n\r\n".as_slice()].concat(), &[400, 401]),
+        (
+            "no UTF-8 in the head",
+            [b"GET /v1/calls HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: \xff\xfe\r\n\r\n".as_slice()]
+                .concat(),
+            &[400, 401],
+        ),
         ("sixty thousand brackets", json(&[b'['; 60_000]), &[400]),
         ("as many names", json("{\"a\":".repeat(12_000).as_bytes()), &[400]),
-        ("a compressed body", post(&format!("Content-Type: application/json\r\nContent-Encoding: gzip\r\nContent-Length: {}", gzip.len()), gzip), &[400, 415]),
+        (
+            "a compressed body",
+            post(
+                &format!("Content-Type: application/json\r\nContent-Encoding: gzip\r\nContent-Length: {}", gzip.len()),
+                gzip,
+            ),
+            &[400, 415],
+        ),
         ("no HTTP at all", vec![0, 1, 2, 3, 255, 254, b'\n', b'\n'], &[400]),
         ("the hello of TLS", b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00\r\n\r\n".to_vec(), &[400]),
         ("the preface of HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), &[400, 404, 405, 505]),
-        ("a proxy's request", b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\nConnection: close\r\n\r\n".to_vec(), &[400, 404, 405]),
+        (
+            "a proxy's request",
+            b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\nConnection: close\r\n\r\n".to_vec(),
+            &[400, 404, 405],
+        ),
     ]
 }
 
@@ -104,7 +129,9 @@ fn no_hostile_request_disturbs_live_calls_or_makes_others_wait() {
 
     // Behind a front end that reads the length, the second request would be somebody else's.
     let smuggled = "GET /v1/calls HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-    for lengths in ["Content-Length: 6\r\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked\r\nContent-Length: 6"] {
+    for lengths in
+        ["Content-Length: 6\r\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked\r\nContent-Length: 6"]
+    {
         let bytes = format!("POST /v1/calls HTTP/1.1\r\nHost: x\r\n{lengths}\r\n\r\n0\r\n\r\nX{smuggled}");
         let got = send(to, bytes.as_bytes());
         assert!(got.first().is_none_or(|status| (400..500).contains(status)), "{got:?}");
@@ -126,7 +153,10 @@ fn no_hostile_request_disturbs_live_calls_or_makes_others_wait() {
     assert!(story.daemon.metric("callbridge_rejected_total", "reason=\"connections\"") >= (CROWD - 256) as f64);
     drop(slow);
 
-    assert_eq!(story.daemon.metric("callbridge_http_requests_total", "route=\"/v1/calls\",status=\"202\""), f64::from(CALLS));
+    assert_eq!(
+        story.daemon.metric("callbridge_http_requests_total", "route=\"/v1/calls\",status=\"202\""),
+        f64::from(CALLS)
+    );
     for call in &calls {
         call.delete();
     }
