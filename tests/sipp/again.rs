@@ -13,7 +13,7 @@ fn story(seconds: u32) -> Story {
 
 #[test]
 fn a_busy_customer_is_tried_again_and_talks_also_after_kill_9() {
-    let mut story = story(4);
+    let mut story = story(20);
     let busy = story.customer("customer-busy");
     let call = story.call();
     call.until("scheduled");
