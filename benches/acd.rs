@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use callbridge::acd::{CustomerId, Distribution, Input, Need, Wish};
+use callbridge::acd::{CustomerId, Distribution, Input, Wish};
 use callbridge::clock::{Mono, Now, Wall};
-use callbridge::model::{Endpoint, Level, Representative, Staffing, Strategy};
+use callbridge::model::{Endpoint, Level, Need, Representative, Staffing, Strategy};
 use divan::{Bencher, black_box, counter::ItemsCount};
 
 fn main() {

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use super::error::Refusal;
 use super::lease::Wish;
-use super::need::Need;
-use crate::model::{CallId, Endpoint, RepresentativeId};
+use crate::model::{CallId, Endpoint, Need, RepresentativeId};
 
 /// A customer, named by whoever asks; the equipment takes the identifier of the call.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

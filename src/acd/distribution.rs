@@ -11,12 +11,11 @@ use super::error::Refusal;
 use super::figures::Figures;
 use super::forecast::Forecast;
 use super::line::{Line, Rank};
-use super::need::Need;
 use super::seat::{LineNo, Seat, SeatNo, Soon};
 use super::shift;
 use super::state::{State, Work};
 use crate::clock::{Mono, Now, Timers, Wall};
-use crate::model::{RepresentativeId, Staffing};
+use crate::model::{Need, RepresentativeId, Staffing};
 
 /// From a customer's phone being dialled to a talk it takes no longer: beyond, nobody tells us any more.
 const UNHEARD: Duration = Duration::from_secs(900);

@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::api::CustomerId;
-use super::need::Need;
 use super::seat::SeatNo;
 use super::strategy::Standing;
 use crate::clock::Mono;
+use crate::model::Need;
 
 /// A place is told while no more than so many stand before it.
 const MAX_BEFORE: usize = 1_000;

@@ -41,5 +41,4 @@ pub use distribution::Distribution;
 pub use error::Refusal;
 pub use figures::Figures;
 pub use lease::{Session, Wish};
-pub use need::Need;
 pub use state::State;

@@ -8,11 +8,11 @@ use super::distribution::{Distribution, Key, Stage};
 use super::error::Refusal;
 use super::lease::{self, Session, Turn, Wish};
 use super::line::Line;
-use super::need::Need;
+use super::need;
 use super::seat::{LineNo, Seat, SeatNo};
 use super::state::Work;
 use crate::clock::Now;
-use crate::model::{RepresentativeId, Staffing};
+use crate::model::{Need, RepresentativeId, Staffing};
 
 /// Different needs that are told apart at once.
 const MAX_LINES: usize = 256;
@@ -62,7 +62,7 @@ impl Distribution {
     /// Who suits this line serves it.
     fn staff(no: LineNo, line: &mut Line, seats: &mut slab::Slab<Seat>, strategy: crate::model::Strategy) {
         for (seat_no, seat) in seats {
-            let Some(fit) = line.need.fit(&seat.one).filter(|_| !seat.gone) else { continue };
+            let Some(fit) = need::fit(&line.need, &seat.one).filter(|_| !seat.gone) else { continue };
             seat.serves.push((no, fit));
             line.seats.push(seat_no);
             line.takers += usize::from(seat.counted);
@@ -74,11 +74,11 @@ impl Distribution {
 
     /// The line of this need; a new one where nobody has asked for it yet.
     pub(super) fn line_for(&mut self, need: &Need) -> Result<LineNo, Refusal> {
-        let need = need.line();
+        let need = need::line(need);
         if let Some(no) = self.by_need.get(&need) {
             return Ok(*no);
         }
-        let suits = |seat: &Seat| !seat.gone && need.fit(&seat.one).is_some();
+        let suits = |seat: &Seat| !seat.gone && need::fit(&need, &seat.one).is_some();
         if !self.seats.iter().any(|(_, seat)| suits(seat)) {
             return Err(Refusal::NobodySuits);
         }

@@ -19,6 +19,7 @@ pub mod limits;
 pub mod machine;
 pub mod message;
 pub mod money;
+pub mod need;
 mod numbering;
 pub mod origin;
 pub mod outcome;
@@ -53,6 +54,7 @@ pub use limits::{
 pub use machine::{AnsweredBy, MachinePolicy, MachineTimes};
 pub use message::{AnsweredMark, Idempotency, InitiationMessage, Progress, StoredCall, ViewedPage, WebPage};
 pub use money::{Currency, Money, Tariff};
+pub use need::Need;
 pub use origin::{ClientCertificate, Network};
 pub use outcome::{CallState, Cause, LegState, Outcome, Role};
 pub use quality::{Alarm, Heard, Quality, Sample, SampleView};

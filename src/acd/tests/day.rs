@@ -12,9 +12,9 @@ use rand::{Rng, SeedableRng};
 
 use super::erlang::{Steady, steady};
 use super::world::{NOON, one, seconds, staff};
-use crate::acd::{CustomerId, Distribution, Input, Need, Output, Wish};
+use crate::acd::{CustomerId, Distribution, Input, Output, Wish};
 use crate::clock::{Mono, Now, Wall};
-use crate::model::Staffing;
+use crate::model::{Need, Staffing};
 
 /// What a day is made of: means in seconds.
 #[derive(Clone, Copy)]

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::world::{World, id, one, seconds, staff};
-use crate::acd::{CustomerId, Need, Wish};
-use crate::model::{Representative, RepresentativeId, Staffing, Strategy as Order};
+use crate::acd::{CustomerId, Wish};
+use crate::model::{Need, Representative, RepresentativeId, Staffing, Strategy as Order};
 
 fn with(strategy: Order, representatives: Vec<Representative>) -> World {
     World::everybody(Staffing { strategy, representatives, wrap_up_seconds: 0, ..staff(&[]) })

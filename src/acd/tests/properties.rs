@@ -6,8 +6,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::world::{Seen, World, one, seconds, staff};
-use crate::acd::{CustomerId, Need, Wish};
-use crate::model::{Endpoint, Level, Representative, Staffing, Strategy as Order};
+use crate::acd::{CustomerId, Wish};
+use crate::model::{Endpoint, Level, Need, Representative, Staffing, Strategy as Order};
 
 #[derive(Clone, Debug)]
 enum Step {

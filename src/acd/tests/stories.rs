@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::world::{NOON, Seen, World, id, one, seconds, staff};
-use crate::acd::{CustomerId, GivenUp, Input, Need, Output, Refusal, State, Wish};
+use crate::acd::{CustomerId, GivenUp, Input, Output, Refusal, State, Wish};
 use crate::clock::Wall;
-use crate::model::{Endpoint, Hours, Staffing};
+use crate::model::{Endpoint, Hours, Need, Staffing};
 
 fn anybody() -> Need {
     Need::default()

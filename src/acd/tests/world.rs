@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use crate::acd::distribution::{Key, Stage};
 use crate::acd::state::Work;
-use crate::acd::{CustomerId, Distribution, Input, Need, Output, Refusal, State, Wish};
+use crate::acd::{CustomerId, Distribution, Input, Output, Refusal, State, Wish};
 use crate::clock::{Mono, Now, Wall};
-use crate::model::{Endpoint, Level, Representative, RepresentativeId, Staffing};
+use crate::model::{Endpoint, Level, Need, Representative, RepresentativeId, Staffing};
 
 /// Tuesday 2026-12-01, 12:00 UTC.
 pub(super) const NOON: Wall = Wall(1_796_126_400_000);
