@@ -61,7 +61,7 @@ impl Times {
     /// The middles of equally likely parts.
     fn parts(&self) -> Option<impl Iterator<Item = Duration>> {
         (self.known >= ENOUGH).then(|| {
-            (0..PARTS).map(|part| {
+            (0..PARTS).map(move |part| {
                 // How many took longer than the middle of this part: counted from the shortest.
                 let longer = u64::from(self.known) * u64::from(2 * (PARTS - part) - 1) / u64::from(2 * PARTS);
                 let shorter = self.at_least.partition_point(|count| u64::from(*count) > longer);
@@ -76,12 +76,11 @@ impl Times {
         let from = self.index(so_far);
         let to = self.index(so_far + more);
         let count = |index: usize| self.at_least.get(index).copied();
-        match (count(from), count(to)) {
-            (Some(still), Some(then)) => 1.0 - f64::from(then + 1) / f64::from(still.max(then) + 2),
-            (Some(still), None) if still > 0 => {
-                1.0 - f64::from(self.at_least.last().copied().unwrap_or(0) + 1) / f64::from(still + 2)
-            }
-            (Some(_) | None, _) => 0.0,
+        let gone_on = |still: u32, then: u32| f64::from(then + 1) / f64::from(still + 1);
+        match (count(from), count(to), self.at_least.last()) {
+            (Some(still), Some(then), _) => 1.0 - gone_on(still, then),
+            (Some(still), None, Some(then)) => 1.0 - gone_on(still, *then),
+            (Some(_) | None, _, _) => 0.0,
         }
     }
 }

@@ -81,7 +81,7 @@ mod tests {
     fn a_place_is_told_while_few_enough_stand_before_it() {
         let mut line = Line::new(Need::default());
         let rank = |n: usize| Rank { at: 0, ticket: n as u64 };
-        (0..1_100).for_each(|n| drop(line.waiting.insert(rank(n), CustomerId(n as u128))));
+        line.waiting.extend((0..1_100).map(|n| (rank(n), CustomerId(n as u128))));
         assert_eq!(
             (line.before(rank(0)), line.before(rank(1_000)), line.before(rank(1_001))),
             (Some(0), Some(1_000), None)

@@ -123,13 +123,14 @@ impl Distribution {
     /// Somebody free, who is in no set: for who holds, for whose phone rings, for who waits, else for whoever comes.
     fn give(&mut self, now: Now, no: SeatNo) {
         let Some(seat) = self.seats.get(no) else { return };
-        let lines = || seat.serves.iter().filter_map(|(line, _)| self.lines.get(*line));
-        if let Some(urgent) = lines().filter_map(|line| line.urgent.first()).min().copied() {
+        let (lines, serves) = (&self.lines, &seat.serves);
+        let served = || serves.iter().filter_map(move |(line, _)| lines.get(*line));
+        if let Some(urgent) = served().filter_map(|line| line.urgent.first()).min().copied() {
             let former = self.release(now, urgent.customer);
             self.serve(now, no, urgent.customer, !urgent.rings);
             return former.into_iter().for_each(|former| self.settle(now, former));
         }
-        let first = lines().filter_map(|line| line.waiting.first_key_value()).min().map(|(rank, id)| (*rank, *id));
+        let first = served().filter_map(|line| line.waiting.first_key_value()).min().map(|(rank, id)| (*rank, *id));
         match first {
             Some((_, id)) => {
                 self.step_out(id);

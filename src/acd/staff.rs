@@ -177,7 +177,9 @@ impl Distribution {
         let Some(Work::WrapUp { next, .. }) = self.seats.get(no).map(|seat| seat.work) else {
             return self.settle(now, no);
         };
-        next.into_iter().for_each(|id| drop(self.release(now, id)));
+        if let Some(id) = next {
+            self.release(now, id);
+        }
         self.queue_up(no);
         if let Some(seat) = self.seats.get_mut(no) {
             seat.work = Work::Idle { since: now.mono };
@@ -286,6 +288,6 @@ impl Distribution {
 
     /// Until when each representative is logged on, and as what: what a restart needs to know.
     pub fn sessions(&self) -> impl Iterator<Item = (&RepresentativeId, Session)> {
-        self.by_id.iter().filter_map(|(id, no)| Some((id, self.seats.get(*no)?.session?)))
+        self.by_id.iter().filter_map(move |(id, no)| Some((id, self.seats.get(*no)?.session?)))
     }
 }

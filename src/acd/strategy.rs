@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(ask(Strategy::FewestCalls), [1]);
         assert_eq!(ask(Strategy::SkillBest), [2]);
         assert_eq!(ask(Strategy::Priority), [3]);
-        assert_eq!(chosen(Strategy::LongestIdle, &[], 1), []);
+        assert!(chosen(Strategy::LongestIdle, &[], 1).is_empty());
     }
 
     #[test]

@@ -221,7 +221,7 @@ impl World {
         let soon: BTreeSet<_> = desk.seats.iter().filter_map(|(no, seat)| Some((seat.soon?, no))).collect();
         assert_eq!(desk.soon, soon);
         let known: BTreeSet<CustomerId> = desk.customers.keys().copied().collect();
-        assert_eq!(known, self.seen.keys().copied().collect(), "nobody is lost, nobody stays");
+        assert_eq!(known, self.seen.keys().copied().collect::<BTreeSet<_>>(), "nobody is lost, nobody stays");
         assert!(desk.timers.len() <= 4 * desk.seats.len() + 2 * desk.customers.len() + 1);
         if desk.timers.is_set(&Key::Ahead) {
             assert!(desk.settings.late_per_mille > 0);
@@ -233,23 +233,26 @@ impl World {
         let free: BTreeSet<usize> = line.free.seats().collect();
         let serving =
             |listed: bool| desk.seats.iter().filter(move |(_, seat)| seat.serves(no) && (seat.listed || !listed));
-        assert_eq!(free, serving(true).map(|(seat, _)| seat).collect());
+        assert_eq!(free, serving(true).map(|(seat, _)| seat).collect::<BTreeSet<usize>>());
         assert_eq!(line.takers, serving(false).filter(|(_, seat)| seat.takes()).count());
         assert!(
             free.is_empty() || (line.waiting.is_empty() && line.urgent.is_empty()),
             "somebody is free and somebody waits"
         );
         assert_eq!(desk.crowded.contains(&no), !line.waiting.is_empty());
-        let own = || desk.customers.iter().filter(|(_, customer)| customer.line == no);
+        let own = || desk.customers.iter().filter(move |(_, customer)| customer.line == no);
         assert_eq!(line.customers, own().count());
         let waiting: BTreeSet<CustomerId> = line.waiting.values().copied().collect();
-        assert_eq!(waiting, own().filter(|(_, one)| one.stage == Stage::Waiting).map(|(id, _)| *id).collect());
+        assert_eq!(
+            waiting,
+            own().filter(|(_, one)| one.stage == Stage::Waiting).map(|(id, _)| *id).collect::<BTreeSet<_>>()
+        );
         let urgent: BTreeSet<CustomerId> = line.urgent.iter().map(|urgent| urgent.customer).collect();
-        let needs = |id: &CustomerId, stage| match stage {
+        let needs = |id: &CustomerId, stage: Stage| match stage {
             Stage::Dialled { kept, .. } => kept.is_none_or(|no| !desk.is_firm(no, *id)),
             Stage::Holding { .. } => true,
             Stage::Waiting | Stage::Offered { .. } | Stage::Talking { .. } => false,
         };
-        assert_eq!(urgent, own().filter(|(id, one)| needs(id, one.stage)).map(|(id, _)| *id).collect());
+        assert_eq!(urgent, own().filter(|(id, one)| needs(id, one.stage)).map(|(id, _)| *id).collect::<BTreeSet<_>>());
     }
 }
