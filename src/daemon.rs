@@ -28,6 +28,7 @@ use crate::io::hep::Hep;
 use crate::io::http::adapters::{ArchivePort, OutboxOf};
 use crate::io::http::admin::AdminApp;
 use crate::io::http::admin::operators::Operators;
+use crate::io::http::admin::tariffs::{TariffView, views};
 use crate::io::http::console::Console;
 use crate::io::http::door::Door;
 use crate::io::http::events::Followers;
@@ -50,7 +51,7 @@ use crate::io::tls::ServerTls;
 use crate::io::traces::{TraceSink, Traces};
 use crate::io::webhooks::{Means, Webhooks};
 use crate::media::api::Prompts;
-use crate::model::Directory;
+use crate::model::{Directory, TariffName};
 use crate::sip::api::{Locals, RefusedWhy};
 
 /// How often the store is asked whether the accounts changed.
@@ -120,6 +121,7 @@ pub struct Daemon {
     tls: Option<ServerTls>,
     admin_tls: Option<ServerTls>,
     operators: Arc<ArcSwap<Operators>>,
+    tariffs: Arc<ArcSwap<Vec<TariffView>>>,
     encryption: Arc<ArcSwap<Encryption>>,
     sip: SipSide,
     found: Found,
@@ -166,6 +168,7 @@ impl Daemon {
         let bound = Bound::new(&config.sip).map_err(not_listening)?;
         let locals = bound.locals().clone();
         let directory = Arc::new(store.directory().map_err(part)?);
+        warn_of_lost_tariffs(&config, &directory);
         let settings = engine_config(&config, &locals, stir(&config)?);
         let traces = config.traces.as_ref().map(Traces::start).transpose().map_err(part)?;
         let eyes = Eyes::open(&config, &metrics, settings.sip.clone(), traces.as_ref().map(Traces::sink))?;
@@ -194,7 +197,9 @@ impl Daemon {
         let gauges = scrape(&metrics, &engine, &media);
         let api = listen("HTTP", config.http.listen, tls.clone(), router(Arc::new(app))).await?;
         let admin_tls = config.admin.tls.as_ref().map(ServerTls::load).transpose().map_err(part)?;
-        let app = Arc::new(AdminApp::new(&store, folder, Arc::clone(&operators), wall).map_err(part)?);
+        let tariffs = Arc::new(ArcSwap::from_pointee(views(&config.tariffs)));
+        let (shown, known) = (Arc::clone(&tariffs), Arc::clone(&operators));
+        let app = Arc::new(AdminApp::new(&store, folder, known, shown, wall).map_err(part)?);
         let console = Console::new(app, engine.clone(), Arc::clone(&gauges), admin_tls.is_some());
         let routes = admin_router(Some(Arc::new(console)), Arc::clone(&health), gauges);
         let admin = listen("admin", config.admin.listen, admin_tls.clone(), routes).await?;
@@ -217,6 +222,7 @@ impl Daemon {
             tls,
             admin_tls,
             operators,
+            tariffs,
             encryption,
             sip,
             found,
@@ -254,6 +260,8 @@ impl Daemon {
         let means = Means::load(&new).map_err(part)?;
         self.encryption.store(Arc::new(encryption));
         self.operators.store(Arc::new(operators));
+        self.tariffs.store(Arc::new(views(&new.tariffs)));
+        warn_of_lost_tariffs(&new, &self.store.directory().map_err(part)?);
         self.sip.reload(&new.sip).map_err(part)?;
         seed_businesses(self.store.archive(), &new.businesses, wall()).map_err(part)?;
         self.engine.reconfigure(engine_config(&new, &self.locals, stir));
@@ -379,6 +387,17 @@ fn reload(daemon: &mut Daemon, path: &Path) {
         Ok(fixed) if fixed.is_empty() => tracing::info!("configuration reloaded"),
         Ok(fixed) => tracing::warn!(needs_restart = fixed.join(", "), "configuration reloaded, but for these keys"),
         Err(error) => tracing::error!(%error, "configuration not reloaded"),
+    }
+}
+
+/// An account whose tariff is not there can make no call.
+fn warn_of_lost_tariffs(config: &Config, directory: &Directory) {
+    let there = |name: &TariffName| config.tariffs.iter().any(|plan| plan.name == *name);
+    for business in directory.businesses.values() {
+        if let Some(name) = business.tariff_name.as_ref().filter(|name| !there(name)) {
+            let (business, tariff) = (&business.id, name.as_str());
+            tracing::warn!(%business, tariff, "the account's tariff is not in the configuration: its calls are refused");
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use crate::clock::Wall;
-use crate::model::{AttemptRecord, CallRecord, Quality, SupervisorMode};
+use crate::model::{AttemptRecord, CallRecord, LegRate, Quality, SupervisorMode};
 
 /// One column: its name and its cell.
 type Column<R> = (&'static str, fn(&R) -> String);
@@ -83,7 +83,7 @@ const RECORD: [Column<CallRecord>; 69] = [
     ("note", |r| r.note.as_deref().map(harmless).unwrap_or_default()),
 ];
 
-const ATTEMPT: [Column<AttemptRecord>; 29] = [
+const ATTEMPT: [Column<AttemptRecord>; 38] = [
     ("call_id", |a| a.call_id.to_string()),
     ("attempt", |a| a.attempt.to_string()),
     ("role", |a| role(a).to_owned()),
@@ -113,6 +113,15 @@ const ATTEMPT: [Column<AttemptRecord>; 29] = [
     ("quality_peer_mos", |a| decimals(a.quality.and_then(|q| q.peer_mos))),
     ("quality_peer_mos_worst", |a| decimals(a.quality.and_then(|q| q.peer_mos_worst))),
     ("quality_bad_seconds", |a| cell(a.quality.map(|q| q.bad_seconds))),
+    ("price_micros", |a| cell(a.price_micros.map(|price| price.0))),
+    ("rated_currency", |a| rated(a, |rate| Some(rate.currency))),
+    ("rated_tariff", |a| rated(a, |rate| rate.tariff.clone())),
+    ("rated_version", |a| rated(a, |rate| rate.version)),
+    ("rated_prefix", |a| rated(a, |rate| rate.prefix.clone())),
+    ("rated_per_minute_micros", |a| rated(a, |rate| Some(rate.per_minute_micros))),
+    ("rated_setup_micros", |a| rated(a, |rate| Some(rate.setup_micros))),
+    ("rated_increment_seconds", |a| rated(a, |rate| Some(rate.increment_seconds))),
+    ("rated_minimum_seconds", |a| rated(a, |rate| Some(rate.minimum_seconds))),
 ];
 
 /// The first line of the CSV of calls, without its end.
@@ -165,6 +174,11 @@ fn csv_line(cells: impl Iterator<Item = String>) -> String {
         }
     }
     line
+}
+
+/// A part of what a leg was rated by.
+fn rated<T: ToString>(attempt: &AttemptRecord, part: fn(&LegRate) -> Option<T>) -> String {
+    cell(attempt.rated.as_ref().and_then(part))
 }
 
 fn cell<T: ToString>(value: Option<T>) -> String {

@@ -12,6 +12,7 @@ use super::limits::Share;
 use super::lineup::Wants;
 use super::{Drain, Engine, HEARTBEAT, Live, OFFER, Pending, Standing, TURN, TimerKey, direct, taped};
 use crate::access::{Barred, Permit};
+use crate::billing::Prices;
 use crate::call::{self, Call};
 use crate::clock::{Mono, Now, Wall};
 use crate::model::business::PasswordHash;
@@ -21,6 +22,7 @@ use crate::routing::{Routing, Short};
 /// Why a call expires: in our words, in its record.
 const LATE: &str = "its time passed before it could be placed";
 const QUIET: &str = "quiet hours began before it could be placed";
+const UNPRICED: &str = "the account's tariff has no price for it any more";
 
 impl Engine {
     pub(super) fn initiate(&mut self, now: Now, reply: ReplyTo, mut message: InitiationMessage) {
@@ -28,7 +30,8 @@ impl Engine {
         match admitted {
             Ok((business, permit)) => {
                 self.count_direct(now, &message);
-                let share = self.take_share(now, &business, &message);
+                let prices = Prices::of(&business, &self.config.tariffs);
+                let share = self.take_share(now, &business, &prices, &message);
                 let id = self.new_call_id(now);
                 let due = Engine::wall_in_future(now, message.desired_contact_time).is_none();
                 let stored =
@@ -38,7 +41,7 @@ impl Engine {
                 moments.enter(now.wall, call.public_state());
                 let (op, _) = moments.telling(&business, StoreOp::Accept(Box::new(stored)), || call.view());
                 self.see_asked(now, id, &business.id);
-                self.insert(now, call, business, Standing::Accepting { permit }, moments, share);
+                self.insert(now, call, (business, prices), Standing::Accepting { permit }, moments, share);
                 self.store(op, Pending::Accept { call: id, reply });
             }
             Err(refusal) => self.refuse(reply, refusal),
@@ -58,6 +61,8 @@ impl Engine {
         self.access.admit(now.mono, &business).map_err(refusal_of)?;
         self.check_destinations(message)?;
         Engine::check_account_destinations(&business, message)?;
+        let prices = Prices::of(&business, &self.config.tariffs);
+        check_prices(&prices, message, Engine::wall_in_future(now, message.desired_contact_time).unwrap_or(now.wall))?;
         if message.caller_id.as_ref().is_some_and(|id| !business.caller_ids.contains(id)) {
             return Err(Refusal::CallerIdBarred);
         }
@@ -84,7 +89,7 @@ impl Engine {
             return Err(Refusal::TooFar);
         }
         self.check_duplicates(&business, message, at)?;
-        self.check_limits(now, &business, message)?;
+        self.check_limits(now, &business, &prices, message)?;
         let permit = match at {
             Some(_) => self.access.scheduled(now.mono, &business),
             None => self.access.live(now.mono, &business),
@@ -142,7 +147,7 @@ impl Engine {
         &mut self,
         now: Now,
         call: Call,
-        business: Arc<Business>,
+        (business, prices): (Arc<Business>, Prices),
         standing: Standing,
         moments: Moments,
         share: Share,
@@ -151,6 +156,7 @@ impl Engine {
         let live = Live {
             single,
             business,
+            prices,
             standing,
             legs: Default::default(),
             due_at: now.mono,
@@ -253,10 +259,14 @@ impl Engine {
     fn give_turn(&mut self, now: Now, id: CallId, taken: &mut BTreeSet<Wants>) {
         let Some(live) = self.calls.get_mut(&id) else { return self.queued.leave(id) };
         let due: Wall = live.call.message().desired_contact_time.unwrap_or(live.call.created_at());
-        let quiet = Engine::is_quiet_now(now, live);
-        if quiet || now.wall > due + self.config.late {
+        let overtaken = match Engine::is_quiet_now(now, live) {
+            true => Some(QUIET),
+            false => check_prices(&live.prices, live.call.message(), now.wall).is_err().then_some(UNPRICED),
+        };
+        let late = (now.wall > due + self.config.late).then_some(LATE);
+        if let Some(why) = overtaken.or(late) {
             self.queued.leave(id);
-            live.call.expire(now, if quiet { QUIET } else { LATE });
+            live.call.expire(now, why);
             return self.drive(now, id);
         }
         let held = match &mut live.standing {
@@ -318,7 +328,8 @@ impl Engine {
             let waits = at > now.wall;
             let state = if waits { CallState::Scheduled } else { CallState::Queued };
             let moments = Moments::restored(&stored, now.wall, state);
-            let share = self.share_again(&business, &stored, Some(at).filter(|_| waits));
+            let prices = Prices::of(&business, &self.config.tariffs);
+            let share = self.share_again(&business, &prices, &stored, Some(at).filter(|_| waits));
             let call = Call::new(stored.id, stored.created_at, stored.message, self.config.limits, !waits);
             let id = call.id();
             let permit = self.access.scheduled(now.mono, &business).ok();
@@ -326,7 +337,7 @@ impl Engine {
                 Some(permit) if waits => Standing::Scheduled { _permit: permit },
                 _ => Standing::Queued { permit: None },
             };
-            self.insert(now, call, business, standing, moments, share);
+            self.insert(now, call, (business, prices), standing, moments, share);
             self.notice(Notice::State { call: id, from: None, to: state });
             self.tell_webhook(id);
             if waits {
@@ -341,6 +352,21 @@ impl Engine {
         }
         self.pump(now);
     }
+}
+
+/// Nobody is called, now or then, for whom there is no price.
+fn check_prices(prices: &Prices, message: &InitiationMessage, at: Wall) -> Result<(), Refusal> {
+    if let Prices::Missing(_) = prices {
+        return Err(Refusal::NoTariff);
+    }
+    prices.cover(&message.customer, &message.representatives, at).map_err(|unrated| {
+        let pointer = match unrated.representative {
+            None => "/customer".to_owned(),
+            Some(at) if message.representatives.len() > 1 => format!("/representative/{at}"),
+            Some(_) => "/representative".to_owned(),
+        };
+        Refusal::NoRate { pointer }
+    })
 }
 
 /// What a call waits for; nothing: it may be placed. Who waits for a second channel of the switches that are to carry the customer

@@ -335,6 +335,15 @@ pub enum Refusal {
         /// Why not.
         why: Denied,
     },
+    /// The account's tariff has no price for this destination. `pointer` names the field.
+    #[error("{pointer}: the account's tariff has no price for this destination")]
+    NoRate {
+        /// JSON pointer of the field.
+        pointer: String,
+    },
+    /// The account names a tariff that the configuration does not have.
+    #[error("the account's tariff is not configured")]
+    NoTariff,
     /// It is quiet now where the customer is.
     #[error("these are quiet hours where the customer is")]
     QuietNow {
@@ -441,6 +450,8 @@ impl Refusal {
             Refusal::Disabled => "disabled",
             Refusal::DestinationBarred { .. } => "destination_barred",
             Refusal::DestinationDenied { .. } => "destination",
+            Refusal::NoRate { .. } => "no_rate",
+            Refusal::NoTariff => "no_tariff",
             Refusal::QuietNow { .. } | Refusal::QuietThen => "quiet_hours",
             Refusal::PairInCall { .. } => "duplicate_pair",
             Refusal::Limit { limit, .. } => limit.as_str(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::api::{Notice, StoreFailure, StoreOp, StoreToken};
 use super::events::Moments;
 use super::{Engine, HEARTBEAT, Live, Pending, Recorded, STORE_RETRY, Standing, TimerKey, record, taped};
+use crate::billing::Prices;
 use crate::clock::{Now, Wall};
 use crate::model::{Business, CallId, CallView, Outcome, StoredCall};
 
@@ -83,7 +84,7 @@ impl Engine {
         if let Some(at) = live.call.message().desired_contact_time {
             self.schedule.remove(at, id);
         }
-        let (record, attempts) = record::finished(&live.call, &live.business, outcome, ended_at);
+        let (record, attempts) = record::finished(&live.call, &live.prices, &live.business, outcome, ended_at);
         let mut record = record;
         record.recording = taped::ended(&live);
         self.settle(&record, &live.share);
@@ -103,7 +104,8 @@ impl Engine {
         now: Now,
     ) {
         self.see_restored(now, stored);
-        let (record, attempts) = record::interrupted(stored, &business, last_alive, now.wall);
+        let prices = Prices::of(&business, &self.config.tariffs);
+        let (record, attempts) = record::interrupted(stored, &prices, &business, last_alive, now.wall);
         self.settle_interrupted(&record);
         let view = CallView::from_record(&record, &attempts);
         let moments = Moments::of(&stored.message);

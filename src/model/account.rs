@@ -146,6 +146,7 @@ pub fn shown(business: &Business, now: Wall) -> Value {
         "destinations": business.guard.destinations,
         "quiet_hours": business.guard.quiet,
         "tariff": business.tariff,
+        "tariff_name": business.tariff_name,
         "caller_ids": business.caller_ids,
         "recording": business.recording,
         "gates": business.gates,

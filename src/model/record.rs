@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    AnsweredBy, BusinessId, CallId, CallSource, CallState, Cause, Currency, Endpoint, LegState, Money, Outcome,
-    Quality, RecordingView, Role, SampleView, SupervisorMode, WebPage,
+    AnsweredBy, BusinessId, CallId, CallSource, CallState, Cause, Currency, Endpoint, LegRate, LegState, Money,
+    Outcome, Quality, RecordingView, Role, SampleView, SupervisorMode, WebPage,
 };
 use crate::clock::Wall;
 
@@ -144,6 +144,19 @@ pub struct AttemptRecord {
     /// How a supervisor took part, at the last.
     #[serde(default)]
     pub mode: Option<SupervisorMode>,
+    /// What it cost; absent in records of before legs had prices of their own.
+    #[serde(default)]
+    pub price_micros: Option<Money>,
+    /// What it was rated by; absent where it was never answered, or there was no price for it.
+    #[serde(default)]
+    pub rated: Option<LegRate>,
+}
+
+impl AttemptRecord {
+    /// True for a leg that was answered where there was no price for it: it has cost nothing, and should have.
+    pub fn is_unrated(&self) -> bool {
+        self.answered_at.is_some() && self.price_micros.is_some() && self.rated.is_none()
+    }
 }
 
 /// A leg inside the call object.

@@ -98,6 +98,7 @@ pub fn engine_config(plan: &Plan, present: &Present) -> EngineConfig {
         late: Duration::from_secs(3_600),
         max_ahead: Duration::from_secs(366 * 86_400),
         max_calls: 100,
+        tariffs: Default::default(),
         switches,
     }
 }

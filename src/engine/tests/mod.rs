@@ -99,6 +99,7 @@ pub fn config(switches: Vec<Switch>) -> EngineConfig {
         switches,
         stir: None,
         consent: false,
+        tariffs: Default::default(),
     }
 }
 

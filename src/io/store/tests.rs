@@ -121,6 +121,8 @@ fn finish(call: &StoredCall) -> StoreOp {
         billable_seconds: 0,
         quality: None,
         mode: None,
+        price_micros: None,
+        rated: None,
     };
     StoreOp::Finish { record: Box::new(record), attempts: vec![attempt] }
 }

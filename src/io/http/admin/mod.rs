@@ -6,6 +6,7 @@ pub mod form;
 pub mod operators;
 pub mod prompts;
 pub mod secrets;
+pub mod tariffs;
 pub mod trail;
 pub mod view;
 
@@ -24,6 +25,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::operators::{Operator, Operators};
+use self::tariffs::TariffView;
 use super::app::{Patience, json_content, read_body};
 use super::credentials::{self, Credentials};
 use super::guard::{Attempt, PasswordGuard};
@@ -48,6 +50,8 @@ pub struct AdminApp {
     pub folder: PathBuf,
     /// Who may ask; replaced whole when the configuration is read again.
     pub operators: Arc<ArcSwap<Operators>>,
+    /// The carrier's tariffs; replaced whole in the same way.
+    pub tariffs: Arc<ArcSwap<Vec<TariffView>>>,
     /// Judges their passwords.
     pub verifier: Verifier,
     /// Stands before it.
@@ -68,6 +72,7 @@ pub struct AdminApp {
     ),
     tags(
         (name = "businesses", description = "Accounts: what is given in a change replaces, all else stays"),
+        (name = "billing", description = "Tariffs and invoices"),
         (name = "secrets", description = "Passwords, page keys, webhook secrets: a secret that was made is shown once"),
         (name = "operators", description = "Who asks, and what was done")
     ),
@@ -102,6 +107,7 @@ pub fn described() -> OpenApiRouter<Arc<AdminApp>> {
         .routes(routes!(secrets::webhook_secret))
         .routes(routes!(secrets::new_page_key))
         .routes(routes!(secrets::remove_page_key))
+        .routes(routes!(tariffs::list))
         .routes(routes!(trail::audit))
         .routes(routes!(trail::operator))
         .routes(routes!(trail::begin_session))
@@ -118,12 +124,14 @@ impl AdminApp {
         store: &Arc<SqliteStore>,
         folder: PathBuf,
         operators: Arc<ArcSwap<Operators>>,
+        tariffs: Arc<ArcSwap<Vec<TariffView>>>,
         clock: fn() -> Wall,
     ) -> Result<AdminApp, PasswordError> {
         Ok(AdminApp {
             store: Arc::clone(store),
             folder,
             operators,
+            tariffs,
             verifier: Verifier::new(VerifierLimits::default())?,
             guard: Arc::new(PasswordGuard::with_trail(store)),
             clock,

@@ -15,8 +15,8 @@ use crate::io::store::{NumberedEntry, Versioned};
 use crate::model::direct::Centre;
 use crate::model::webhook::WebhookState;
 use crate::model::{
-    Actor, AuditAction, BusinessId, Destinations, FieldChange, Gates, Limits, QuietHours, Recording, Tariff, Voice,
-    account,
+    Actor, AuditAction, BusinessId, Destinations, FieldChange, Gates, Limits, QuietHours, Recording, Tariff,
+    TariffName, Voice, account,
 };
 
 /// An account, without its secrets.
@@ -36,8 +36,11 @@ pub struct Account {
     /// When nobody is called; null: there are no such hours.
     #[schema(required = true)]
     quiet_hours: Option<QuietHours>,
-    /// What it pays.
+    /// What it pays, where it has none of the carrier's tariffs.
     tariff: Tariff,
+    /// The carrier's tariff that it pays by; null: its own prices.
+    #[schema(required = true)]
+    tariff_name: Option<TariffName>,
     /// Verified numbers, the first is its default.
     caller_ids: Vec<String>,
     /// Whether its talks are recorded.
