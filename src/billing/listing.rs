@@ -3,13 +3,14 @@
 
 use serde::Serialize;
 
+use super::rerate::role_word;
 use crate::clock::Wall;
 use crate::model::{AttemptRecord, CallRecord, LegRate, Quality, SupervisorMode};
 
 /// One column: its name and its cell.
 type Column<R> = (&'static str, fn(&R) -> String);
 
-const RECORD: [Column<CallRecord>; 69] = [
+const RECORD: [Column<CallRecord>; 70] = [
     ("call_id", |r| r.call_id.to_string()),
     ("business_id", |r| r.business_id.to_string()),
     ("reference", |r| text(&r.reference)),
@@ -81,12 +82,13 @@ const RECORD: [Column<CallRecord>; 69] = [
     ("source", |r| r.source.as_str().to_owned()),
     ("web_page", |r| cell(r.web_page.as_ref().map(|page| &page.url))),
     ("note", |r| r.note.as_deref().map(harmless).unwrap_or_default()),
+    ("rerated_price_micros", |r| cell(r.rerated_price_micros.map(|price| price.0))),
 ];
 
 const ATTEMPT: [Column<AttemptRecord>; 38] = [
     ("call_id", |a| a.call_id.to_string()),
     ("attempt", |a| a.attempt.to_string()),
-    ("role", |a| role(a).to_owned()),
+    ("role", |a| role_word(a.role).to_owned()),
     ("address", |a| a.address.to_string()),
     ("switch", |a| text(&a.switch)),
     ("dialled_at", |a| a.dialled_at.to_string()),
@@ -159,7 +161,7 @@ fn json_line(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-fn csv_line(cells: impl Iterator<Item = String>) -> String {
+pub(super) fn csv_line(cells: impl Iterator<Item = String>) -> String {
     let mut line = String::new();
     for (number, cell) in cells.enumerate() {
         if number > 0 {
@@ -190,7 +192,7 @@ fn text(value: &Option<String>) -> String {
 }
 
 /// A stranger's text that a spreadsheet would take for a formula, as text.
-fn harmless(text: &str) -> String {
+pub(super) fn harmless(text: &str) -> String {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
 }
 
@@ -204,14 +206,6 @@ fn jitter(quality: Option<Quality>) -> String {
 
 fn decimals(value: Option<f32>) -> String {
     value.map(|value| format!("{value:.2}")).unwrap_or_default()
-}
-
-fn role(attempt: &AttemptRecord) -> &'static str {
-    match attempt.role {
-        crate::model::Role::Customer => "customer",
-        crate::model::Role::Representative => "representative",
-        crate::model::Role::Supervisor => "supervisor",
-    }
 }
 
 #[cfg(test)]
@@ -263,6 +257,7 @@ mod tests {
             web_page: None,
             note: None,
             record: false,
+            rerated_price_micros: None,
         }
     }
 
@@ -298,9 +293,9 @@ mod tests {
     fn a_strangers_note_is_no_formula() {
         let noted = |note: &str| record_csv(&CallRecord { note: Some(note.to_owned()), ..record() });
         assert!(
-            noted("=HYPERLINK(\"https://evil.example\")").ends_with(",\"'=HYPERLINK(\"\"https://evil.example\"\")\"")
+            noted("=HYPERLINK(\"https://evil.example\")").ends_with(",\"'=HYPERLINK(\"\"https://evil.example\"\")\",")
         );
-        assert!(noted("in the evening").ends_with(",in the evening"));
+        assert!(noted("in the evening").ends_with(",in the evening,"));
     }
 
     #[test]

@@ -6,6 +6,8 @@
 pub mod invoice;
 mod listing;
 pub mod plan;
+pub mod rerate;
+pub mod sheet;
 
 pub use listing::{attempt_csv, attempt_csv_header, attempt_json, record_csv, record_csv_header, record_json};
 pub use plan::{Plans, Prices, plans};

@@ -132,11 +132,7 @@ pub fn interrupted(
 /// The record's seconds and price are the sums of its legs', always.
 fn bill(record: &mut CallRecord, attempts: &[AttemptRecord]) {
     for leg in attempts {
-        let seconds = match leg.role {
-            Role::Customer => &mut record.customer_billable_seconds,
-            Role::Representative => &mut record.representative_billable_seconds,
-            Role::Supervisor => &mut record.supervisor_billable_seconds,
-        };
+        let seconds = record.billable_of(leg.role);
         *seconds = seconds.saturating_add(leg.billable_seconds);
         let price = leg.price_micros.map_or(0, |price| price.0);
         record.price_micros = Money(record.price_micros.0.saturating_add(price));
@@ -216,6 +212,7 @@ fn blank(
         web_page: message.web_page.clone(),
         note: message.note.clone(),
         record: message.record,
+        rerated_price_micros: None,
     }
 }
 

@@ -212,6 +212,7 @@ pub(crate) mod tests {
             web_page: None,
             note: None,
             record: false,
+            rerated_price_micros: None,
         }
     }
 

@@ -2,6 +2,7 @@
 //! validation; refuses behaviour, time and I/O.
 
 pub mod account;
+pub mod adjustment;
 pub mod audit;
 pub mod business;
 pub mod click_to_dial;
@@ -33,6 +34,7 @@ pub mod transport;
 pub mod trunk;
 pub mod webhook;
 
+pub use adjustment::{AdjustedLeg, Adjustment, Billed, DayAdjustment};
 pub use audit::{Actor, AuditAction, AuditEntry, FieldChange, Who};
 pub use business::{Business, Directory, Recording, Voice};
 pub use click_to_dial::{ClickToDial, Sink};

@@ -110,6 +110,10 @@ pub struct CallRecord {
     /// Its message asked that the talk be recorded.
     #[serde(default)]
     pub record: bool,
+    /// The price that is in force where it was rated anew; absent: `price_micros` is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub rerated_price_micros: Option<Money>,
 }
 
 /// One leg attempt: the second listing.

@@ -105,6 +105,7 @@ fn finish(call: &StoredCall) -> StoreOp {
         web_page: None,
         note: None,
         record: false,
+        rerated_price_micros: None,
     };
     let attempt = AttemptRecord {
         call_id: call.id,
