@@ -100,6 +100,9 @@ impl StorePort for Instantly {
     fn records(&self, _: BusinessId, _: RecordFilter) -> Pending<'_, Result<Vec<CallRecord>, StoreUnreadable>> {
         Box::pin(async { Ok(Vec::new()) })
     }
+    fn invoice(&self, _: BusinessId, _: Wall, _: Wall) -> Pending<'_, Result<Summed, StoreUnreadable>> {
+        Box::pin(async { Ok(Err("none".to_owned())) })
+    }
 }
 
 impl OutboxPort for Instantly {

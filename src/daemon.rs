@@ -28,7 +28,7 @@ use crate::io::hep::Hep;
 use crate::io::http::adapters::{ArchivePort, OutboxOf};
 use crate::io::http::admin::AdminApp;
 use crate::io::http::admin::operators::Operators;
-use crate::io::http::admin::tariffs::{TariffView, views};
+use crate::io::http::admin::billing::{TariffView, views};
 use crate::io::http::console::Console;
 use crate::io::http::door::Door;
 use crate::io::http::events::Followers;
@@ -45,7 +45,7 @@ use crate::io::recordings::Recordings;
 use crate::io::resolver::{Found, Resolver};
 use crate::io::sip_listen::{Bound, ListenError, SipSide};
 use crate::io::stir::StirError;
-use crate::io::store::{Archive, DirectoryWatch, SqliteStore, Store, seed_businesses, watch_directory};
+use crate::io::store::{Archive, DirectoryWatch, SqliteStore, Store, Usage, seed_businesses, watch_directory};
 use crate::io::telemetry::{self, Metrics};
 use crate::io::tls::ServerTls;
 use crate::io::traces::{TraceSink, Traces};
@@ -174,7 +174,7 @@ impl Daemon {
         let eyes = Eyes::open(&config, &metrics, settings.sip.clone(), traces.as_ref().map(Traces::sink))?;
         let mut pure = Engine::new(settings, StdRng::from_os_rng());
         pure.handle(clock.now(), Input::Directory(Arc::clone(&directory)));
-        take_back(&mut pure, &store, &directory, &clock)?;
+        let adjusted = take_back(&mut pure, &store, &directory, &clock)?;
         prompts.businesses_changed(&directory);
 
         let drained = Arc::new(Notify::new());
@@ -187,7 +187,7 @@ impl Daemon {
         let accounts = Arc::new(ArcSwap::new(directory));
         let means = Means::load(&config).map_err(part)?;
         let webhooks = Webhooks::start(Arc::clone(&store), Arc::clone(&accounts), means, wall);
-        let watch = watch_accounts(&store, &accounts, &engine, &prompts, webhooks.accounts_changed())?;
+        let watch = watch_accounts(&store, &accounts, &engine, &prompts, webhooks.accounts_changed(), adjusted)?;
         let health = Arc::new(Health::default());
         let tls = config.http.tls.as_ref().map(ServerTls::load).transpose().map_err(part)?;
         let operators = Arc::new(ArcSwap::from_pointee(operators(&config, &store)?));
@@ -405,24 +405,25 @@ fn part(error: impl std::error::Error + Send + Sync + 'static) -> DaemonError {
     DaemonError::Part(Box::new(error))
 }
 
-/// Tells the engine what the store knows: what counts against limits, and the calls that were not over.
+/// Tells the engine what the store knows: what counts against limits, and the calls that were not over. Gives the number of the last
+/// adjustment that it was told of.
 fn take_back(
     pure: &mut Engine,
     store: &SqliteStore,
     directory: &crate::model::Directory,
     clock: &SystemClock,
-) -> Result<(), DaemonError> {
+) -> Result<i64, DaemonError> {
     let open = store.open_calls().map_err(part)?;
     let now = clock.now();
     pure.recall_requests(now, &store.direct_requests(now.wall).map_err(part)?);
-    let days = store.usage(Engine::usage_since(now.wall)).map_err(part)?;
+    let Usage { days, adjusted } = store.usage(Engine::usage_since(now.wall)).map_err(part)?;
     let called = match directory.businesses.values().any(|business| business.limits.caps_numbers()) {
         true => store.called(Engine::called_since(now.wall)).map_err(part)?,
         false => Vec::new(),
     };
     pure.recall_usage(now, &days, &called);
     pure.restore(clock.now(), open, store.last_alive().map_err(part)?);
-    Ok(())
+    Ok(adjusted)
 }
 
 fn wall() -> crate::clock::Wall {
@@ -495,9 +496,20 @@ fn watch_accounts(
     engine: &EngineHandle,
     prompts: &Arc<PromptLibrary>,
     told: impl Fn() + Send + 'static,
+    mut adjusted: i64,
 ) -> Result<DirectoryWatch, DaemonError> {
     let (accounts, engine, prompts) = (Arc::clone(accounts), engine.clone(), Arc::clone(prompts));
+    let records = Arc::clone(store);
     let changed = move |directory: Arc<crate::model::Directory>| {
+        // A re-rating counts as a change, too.
+        match records.adjusted(adjusted, Engine::usage_since(wall())) {
+            Ok((changes, last)) if last > adjusted => {
+                adjusted = last;
+                engine.adjusted(changes);
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!(%error, "what was rated anew is not counted against limits yet"),
+        }
         prompts.businesses_changed(&directory);
         accounts.store(Arc::clone(&directory));
         told();

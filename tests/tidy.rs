@@ -57,6 +57,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "access::page_token",
             "access::session",
             "access::work",
+            "billing::invoice",
         ],
     ),
     // Besides, the types of the settings that it hands to the engine, and the face of the prompt library.

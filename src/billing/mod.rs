@@ -10,7 +10,7 @@ pub mod rerate;
 pub mod sheet;
 
 pub use listing::{attempt_csv, attempt_csv_header, attempt_json, record_csv, record_csv_header, record_json};
-pub use plan::{Plans, Prices, plans};
+pub use plan::{Plan, Plans, Prices, plans};
 
 use crate::clock::Wall;
 use crate::model::{Cost, Endpoint, LegRate, Money, Role};

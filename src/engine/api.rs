@@ -15,7 +15,7 @@ use crate::media::api as media;
 pub use crate::routing::SwitchView;
 
 use crate::model::{
-    Alarm, AttemptRecord, BusinessId, CallId, CallRecord, CallState, CallView, Directory, Endpoint, Hop,
+    Alarm, AttemptRecord, BusinessId, CallId, CallRecord, CallState, CallView, DayAdjustment, Directory, Endpoint, Hop,
     InitiationMessage, Limit, LimitReached, Progress, Sample, StoredCall, SupervisorMode, SupervisorView, Target,
 };
 use crate::routing::Failure;
@@ -63,6 +63,8 @@ pub enum Input<'a> {
     MediaFull(bool),
     /// The accounts changed.
     Directory(Arc<Directory>),
+    /// Calls that have their records were rated anew.
+    Adjusted(Vec<DayAdjustment>),
     /// A switch's name was looked up: these are its places from now on.
     Resolved { switch: String, targets: Vec<Target> },
     /// Take no new calls; say [`Output::Drained`] when the last live one is over. Scheduled calls stay in the store.

@@ -20,7 +20,7 @@ use crate::billing::Prices;
 use crate::call::{self, leg::Phase};
 use crate::clock::{Now, Wall};
 use crate::model::{
-    Business, BusinessId, CallId, CallRecord, Cost, DayUsage, Directory, Duplicates, Endpoint, InitiationMessage,
+    Business, BusinessId, CallId, CallRecord, Cost, DayAdjustment, DayUsage, Directory, Duplicates, Endpoint, InitiationMessage,
     Limit, LimitReached, Quietly, Role, StoredCall,
 };
 
@@ -273,6 +273,13 @@ impl Engine {
             if self.directory.get(business).is_some_and(|known| known.limits.caps_numbers()) {
                 self.books.numbers.recall(now, *at, number_of(business, customer));
             }
+        }
+    }
+
+    /// Records have other prices now: what was used of their days is that.
+    pub(super) fn adjust_usage(&mut self, adjusted: &[DayAdjustment]) {
+        for DayAdjustment { business, day, old, new } in adjusted {
+            self.books.ledger.adjust(business, Day::numbered(*day), *old, *new);
         }
     }
 

@@ -342,6 +342,7 @@ impl Engine {
                 self.replace_directory(directory);
                 self.mind_ceilings(now);
             }
+            Input::Adjusted(adjusted) => self.adjust_usage(&adjusted),
             Input::Resolved { switch, targets } => self.resolved(&switch, targets),
             Input::Drain => {
                 self.drain = if self.drain == Drain::No { Drain::Asked } else { self.drain };

@@ -6,6 +6,7 @@
 pub mod adapters;
 pub mod admin;
 pub mod app;
+pub mod bill;
 pub mod calls;
 pub mod click_to_dial;
 pub mod console;
@@ -83,6 +84,7 @@ fn described(app: Option<&Arc<App>>) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(supervisors::invite))
         .routes(routes!(supervisors::change, supervisors::patch, supervisors::dismiss))
         .routes(routes!(calls::records))
+        .routes(routes!(bill::bill))
         .routes(routes!(webhooks::list))
         .routes(routes!(webhooks::replay))
         .routes(routes!(webhooks::test))

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use super::tariffs::TariffView;
+use super::billing::TariffView;
 use crate::io::http::problem::FieldError;
 use crate::model::direct::Direct;
 use crate::model::webhook::WebhookState;
@@ -276,7 +276,7 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::io::http::admin::tariffs::views;
+    use crate::io::http::admin::billing::views;
     use crate::model::business::PasswordHash;
     use crate::model::{Currency, RatePlan};
 

@@ -1,12 +1,12 @@
 //! `/admin/v1/…`: accounts and the audit trail for operators, on the admin listener. Owns who is let in and with which role, and that every change goes
 //! through the store's one way of changing accounts, with its entry in the trail. Refuses business passwords and cookies.
 
+pub mod billing;
 pub mod businesses;
 pub mod form;
 pub mod operators;
 pub mod prompts;
 pub mod secrets;
-pub mod tariffs;
 pub mod trail;
 pub mod view;
 
@@ -25,7 +25,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::operators::{Operator, Operators};
-use self::tariffs::TariffView;
+use self::billing::TariffView;
 use super::app::{Patience, json_content, read_body};
 use super::credentials::{self, Credentials};
 use super::guard::{Attempt, PasswordGuard};
@@ -107,7 +107,8 @@ pub fn described() -> OpenApiRouter<Arc<AdminApp>> {
         .routes(routes!(secrets::webhook_secret))
         .routes(routes!(secrets::new_page_key))
         .routes(routes!(secrets::remove_page_key))
-        .routes(routes!(tariffs::list))
+        .routes(routes!(billing::tariffs))
+        .routes(routes!(billing::bill))
         .routes(routes!(trail::audit))
         .routes(routes!(trail::operator))
         .routes(routes!(trail::begin_session))
