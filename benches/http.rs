@@ -16,7 +16,7 @@ use callbridge::io::http::guard::PasswordGuard;
 use callbridge::io::http::server::{Server, ServerLimits};
 use callbridge::io::http::webhooks::OutboxPort;
 use callbridge::io::http::{
-    App, CallFilter, EnginePort, Health, Patience, Pending, RecordFilter, StorePort, StoreUnreadable, router,
+    App, CallFilter, EnginePort, Health, Patience, Pending, RecordFilter, StorePort, StoreUnreadable, Summed, router,
 };
 use callbridge::io::passwords::{Verifier, VerifierLimits, hash_password};
 use callbridge::io::store::{Delivery, DeliveryFilter, DeliveryId, TestEvent};

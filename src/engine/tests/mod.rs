@@ -14,6 +14,7 @@ mod recording;
 mod redirects;
 mod secure;
 mod supervisors;
+mod tariffs;
 mod vouched;
 mod waiting;
 mod webhook;

@@ -52,7 +52,7 @@ use utoipa_axum::routes;
 
 pub use app::{App, Patience};
 use click_to_dial::Correlator;
-pub use port::{CallFilter, EnginePort, Health, Pending, Phase, RecordFilter, StorePort, StoreUnreadable};
+pub use port::{CallFilter, EnginePort, Health, Pending, Phase, RecordFilter, StorePort, StoreUnreadable, Summed};
 use problem::Problem;
 
 /// The API that businesses call, with /healthz and /readyz.

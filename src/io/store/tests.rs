@@ -1,5 +1,6 @@
 //! The store as the engine, the API and an operator meet it.
 
+mod billed;
 mod limits;
 
 use std::ops::ControlFlow;
