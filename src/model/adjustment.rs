@@ -2,13 +2,12 @@
 //! shapes and that the original stays what it was; refuses to compute prices (`billing` does).
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use super::{Actor, AttemptRecord, BusinessId, CallId, CallRecord, Cost, Currency, LegRate, Money, Role};
 use crate::clock::Wall;
 
 /// A leg as it is rated now.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct AdjustedLeg {
     /// Its place in the call.
     pub attempt: u16,
@@ -18,12 +17,11 @@ pub struct AdjustedLeg {
     pub price_micros: Money,
     /// What it was rated by; absent for a leg that nobody answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
     pub rated: Option<LegRate>,
 }
 
 /// A call was rated anew. Adjustments are added, never changed: the last one of a call is in force, its record keeps the original.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Adjustment {
     /// Which call.
     pub call_id: CallId,
@@ -35,7 +33,6 @@ pub struct Adjustment {
     pub actor: Actor,
     /// Why, in the operator's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
     pub reason: Option<String>,
     /// In force before.
     pub old_price_micros: Money,

@@ -88,7 +88,7 @@ impl Destination {
 }
 
 /// Legs of whom a rate is for. A supervisor pays as a representative does: both are somebody of the business's.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RatedLegs {
     /// Of everybody.
@@ -131,7 +131,7 @@ impl RatedLegs {
 }
 
 /// One price: for whom, where to, and from when until when.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Rate {
     /// Where to.
     pub prefix: Destination,
@@ -146,15 +146,13 @@ pub struct Rate {
     /// An answered leg is billed at least so many seconds.
     pub minimum_seconds: u32,
     /// Legs answered at or after; absent: always.
-    #[schema(nullable = false)]
     pub effective_from: Option<Wall>,
     /// Legs answered before; absent: until the next rate for the same begins, or for ever.
-    #[schema(nullable = false)]
     pub effective_to: Option<Wall>,
 }
 
 /// A tariff of the carrier's: `[[tariff]]`.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct RatePlan {
     /// Its name, by which accounts have it.
     pub name: TariffName,
@@ -257,19 +255,16 @@ impl FromStr for TariffVersion {
 }
 
 /// What a leg was rated by: with its times enough to compute its price again.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct LegRate {
     /// The carrier's tariff; absent: the account's own prices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
     pub tariff: Option<TariffName>,
     /// What that tariff said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
     pub version: Option<TariffVersion>,
     /// The destination that the rate is for; absent: the account's own prices are for all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
     pub prefix: Option<Destination>,
     /// Micro-units a minute.
     pub per_minute_micros: i64,
