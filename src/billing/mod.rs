@@ -62,6 +62,17 @@ impl Prices {
         of(first).at_least(of(last))
     }
 
+    /// Whether a leg to this address costs no more than one to the other, however long it lasts.
+    pub fn is_no_dearer(&self, role: Role, address: &Endpoint, other: &Endpoint, answered: Wall) -> bool {
+        let (Some(this), Some(other)) = (self.rate(role, address, answered), self.rate(role, other, answered)) else {
+            return false;
+        };
+        this.per_minute_micros <= other.per_minute_micros
+            && this.setup_micros <= other.setup_micros
+            && this.minimum_seconds <= other.minimum_seconds
+            && this.increment_seconds <= other.increment_seconds
+    }
+
     /// What both legs of a call cost at most that last so long and are answered at once, now or at the latest moment that they may be: the
     /// representative's is that of the dearest one.
     pub fn both_legs(&self, seconds: u32, customer: &Endpoint, others: &[Endpoint], answered: [Wall; 2]) -> Cost {

@@ -227,6 +227,21 @@ fn a_supervisor_comes_where_there_is_a_price_and_room_for_it() {
 }
 
 #[test]
+fn no_redirection_leads_to_where_a_leg_costs_more_than_it_is_billed() {
+    let mut rig = rig(vec![both("", 60, 0), both("+121255599", 600, 0)], Limits::default());
+    assert_eq!(rig.wants(CUSTOMER, &[REPRESENTATIVE], None), None);
+    let (to, invite) = rig.next("INVITE");
+    rig.answer(&to, &invite, 302, &format!("Contact: <sip:{DEAR}@192.0.2.1>\r\n"));
+    rig.pass(1_000);
+    assert_eq!(rig.records[0].outcome, Outcome::CustomerUnreachable);
+    assert_eq!(rig.attempts[0].cause.text, "redirected to where a leg costs more than it is billed");
+    assert_eq!(rig.wants(CUSTOMER, &[REPRESENTATIVE], None), None);
+    let (to, invite) = rig.next("INVITE");
+    rig.answer(&to, &invite, 302, "Contact: <sip:+12125550155@192.0.2.1>\r\n");
+    assert!(rig.next("INVITE").1.starts_with("INVITE sip:+12125550155@"));
+}
+
+#[test]
 fn what_was_rated_anew_counts_against_the_ceiling_at_once() {
     let mut rig = rig(vec![both("", 60, 0)], spend(200));
     let abc: BusinessId = "abc".parse().unwrap();
