@@ -33,7 +33,8 @@ impl World {
             minimum_seconds: self.plan.tariff.1,
             ..Tariff::default()
         };
-        let account = directory(tariff, self.plan.gates, self.plan.taping, self.plan.account);
+        let plans = crate::setup::tariffs(&self.plan);
+        let account = directory(tariff, &plans, self.plan.gates, self.plan.taping, self.plan.account);
         engine.handle(now, Input::Directory(Arc::new(account)));
         let (mut open, mut last_alive) = self.store.restart();
         let began = |call: &callbridge::model::StoredCall| call.progress.started_at.is_some();
