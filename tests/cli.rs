@@ -370,7 +370,10 @@ fn a_changed_tariff_is_shown_first_and_applied_when_asked_and_the_invoice_tells_
     let place = with_talks();
     let london = "[[tariff.rate]]\nprefix = \"+44\"\nper_minute_micros = 30000\n";
     rewrite(&place, &format!("{RETAIL}{london}"));
-    let bill = || serde_json::from_str::<serde_json::Value>(&good(place.run("bill --business abc --month 2023-11", ""))).expect("JSON");
+    let bill = || {
+        serde_json::from_str::<serde_json::Value>(&good(place.run("bill --business abc --month 2023-11", "")))
+            .expect("JSON")
+    };
     let dry = place.run("rerate --business abc", "");
     let lines: Vec<serde_json::Value> =
         dry.out.lines().map(|line| serde_json::from_str(line).expect("one object a line")).collect();
@@ -388,7 +391,10 @@ fn a_changed_tariff_is_shown_first_and_applied_when_asked_and_the_invoice_tells_
     };
     assert!(applied.code == Some(0) && applied.err.contains("1 calls have another price now"), "{}", applied.err);
     let after = bill();
-    assert_eq!((&after["totals"][0]["price_micros"], &after["totals"][0]["adjusted_micros"]), (&90500.into(), &(-30500).into()));
+    assert_eq!(
+        (&after["totals"][0]["price_micros"], &after["totals"][0]["adjusted_micros"]),
+        (&90500.into(), &(-30500).into())
+    );
     assert_eq!(after["adjustments"][0]["original_price_micros"], 60500);
     let prefixes: Vec<_> = after["legs"].as_array().expect("legs").iter().map(|leg| leg["prefix"].clone()).collect();
     assert_eq!(prefixes, ["", "+44"]);
@@ -397,7 +403,10 @@ fn a_changed_tariff_is_shown_first_and_applied_when_asked_and_the_invoice_tells_
     let page = good(place.run("bill --business abc --month 2023-11 --format html", ""));
     assert!(page.contains("London was too dear") && page.contains("0.0905 USD"), "{page}");
     let records = good(place.run("cdr --business abc", ""));
-    assert!(records.contains("\"price_micros\":60500") && records.contains("\"rerated_price_micros\":30000"), "{records}");
+    assert!(
+        records.contains("\"price_micros\":60500") && records.contains("\"rerated_price_micros\":30000"),
+        "{records}"
+    );
     assert!(good(place.run("audit --business abc", "")).contains("rerated"));
 }
 

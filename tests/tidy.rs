@@ -63,7 +63,18 @@ const IMPORTS: &[(&str, &[&str])] = &[
     // Besides, the types of the settings that it hands to the engine, and the face of the prompt library.
     (
         "daemon",
-        &["io", "config", "engine", "model", "clock", "media::api", "routing::Switch", "sip::api", "call::CallLimits", "billing::plans"],
+        &[
+            "io",
+            "config",
+            "engine",
+            "model",
+            "clock",
+            "media::api",
+            "routing::Switch",
+            "sip::api",
+            "call::CallLimits",
+            "billing::plans",
+        ],
     ),
     ("phone", &["audio", "model", "clock"]),
     ("bench", &["phone", "io", "config", "audio", "model", "clock"]),

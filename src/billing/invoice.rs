@@ -245,7 +245,8 @@ impl Ledger {
                 continue;
             };
             let rate = leg.rated.as_ref();
-            let (tariff, prefix) = (rate.and_then(|rate| rate.tariff.clone()), rate.and_then(|rate| rate.prefix.clone()));
+            let (tariff, prefix) =
+                (rate.and_then(|rate| rate.tariff.clone()), rate.and_then(|rate| rate.prefix.clone()));
             let key = (currency, Some(leg.role), tariff, prefix, rate.is_none());
             let setup_micros = Money(rate.map_or(0, |rate| rate.setup_micros.max(0)));
             let own = LegSums { legs: 1, billable_seconds: leg.billable_seconds, setup_micros, price_micros };
@@ -313,8 +314,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::billing::rerate::tests::{call, prices, rate};
     use crate::billing::rerate;
+    use crate::billing::rerate::tests::{call, prices, rate};
     use crate::model::{Actor, Endpoint};
 
     const DAY: i64 = 86_400_000;
@@ -382,7 +383,8 @@ mod tests {
         let mut ledger = ledger();
         ledger.add(&call(1, DAY, &legs, &narrow)).unwrap();
         let invoice = ledger.finish().unwrap();
-        let lines: Vec<_> = invoice.legs.iter().map(|line| (line.leg, line.unrated, line.sums.price_micros.0)).collect();
+        let lines: Vec<_> =
+            invoice.legs.iter().map(|line| (line.leg, line.unrated, line.sums.price_micros.0)).collect();
         assert_eq!(lines, [(Some(Role::Customer), false, 60_005), (Some(Role::Representative), true, 0)]);
         assert_eq!((invoice.totals[0].unrated_legs, invoice.totals[0].setup_micros), (1, Money(5)));
         assert_eq!(invoice.legs[0].prefix.as_ref().map(Destination::as_str), Some("+1"));

@@ -143,11 +143,11 @@ impl Plan {
     fn ways(&self, e164: &str) -> impl Iterator<Item = &Node> {
         let number = pack(e164);
         let last = self.nodes.partition_point(|node| node.key <= number).checked_sub(1);
-        let up = std::iter::successors(last, |at| {
+        let up = std::iter::successors(last, move |at| {
             let parent = usize::try_from(self.nodes.get(*at)?.parent).ok()?;
             (parent != *at).then_some(parent)
         });
-        up.filter_map(|at| self.nodes.get(at)).filter(move |node| begins(number, node.key))
+        up.filter_map(move |at| self.nodes.get(at)).filter(move |node| begins(number, node.key))
     }
 
     fn in_force(&self, times: &Timelines, role: Role, at: Wall) -> Option<&Rate> {
@@ -217,7 +217,9 @@ impl Prices {
     pub fn of(business: &Business, plans: &Plans) -> Prices {
         match &business.tariff_name {
             None => Prices::Own(business.tariff),
-            Some(name) => plans.get(name).map_or_else(|| Prices::Missing(name.clone()), |plan| Prices::Plan(Arc::clone(plan))),
+            Some(name) => {
+                plans.get(name).map_or_else(|| Prices::Missing(name.clone()), |plan| Prices::Plan(Arc::clone(plan)))
+            }
         }
     }
 
@@ -320,7 +322,8 @@ mod tests {
     #[test]
     fn a_leg_has_the_rate_that_is_in_force_when_it_is_answered() {
         let both = |prefix, price, from, to| rate(prefix, RatedLegs::Both, price, from, to);
-        let rates = vec![both("+1", 5, None, None), both("+1212", 1, Some(10), None), both("+1212", 2, Some(20), Some(30))];
+        let rates =
+            vec![both("+1", 5, None, None), both("+1212", 1, Some(10), None), both("+1212", 2, Some(20), Some(30))];
         let plan = Plan::new(&plan(rates));
         let of = |at| price(&plan, Role::Supervisor, "+12125550100", at);
         assert_eq!([9, 10, 19, 20, 29, 30].map(of), [5, 1, 1, 2, 2, 5].map(Some));

@@ -4,10 +4,10 @@
 use serde::Serialize;
 
 use super::Prices;
+use crate::clock::Wall;
 use crate::model::{
     Actor, AdjustedLeg, Adjustment, AttemptRecord, Billed, BusinessId, CallId, Currency, LegRate, Money, Role,
 };
-use crate::clock::Wall;
 
 /// A call that costs another price now.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -37,7 +37,9 @@ pub struct Difference {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum RerateError {
     /// An answered leg has no price.
-    #[error("call {call}: leg {attempt} ({role}) has no price at {answered_at}\n    mend: add a rate for its destination")]
+    #[error(
+        "call {call}: leg {attempt} ({role}) has no price at {answered_at}\n    mend: add a rate for its destination"
+    )]
     NoRate {
         /// Which call.
         call: CallId,
@@ -90,11 +92,8 @@ pub fn rerate(billed: &Billed, prices: &Prices) -> Result<Option<Difference>, Re
             rated: rated.rate,
         });
     }
-    let old_seconds = [
-        record.customer_billable_seconds,
-        record.representative_billable_seconds,
-        record.supervisor_billable_seconds,
-    ];
+    let old_seconds =
+        [record.customer_billable_seconds, record.representative_billable_seconds, record.supervisor_billable_seconds];
     // A leg that was never rated is rated now, also where it is free.
     let unrated = billed.legs.iter().any(AttemptRecord::is_unrated);
     if Money(price) == record.price_micros && seconds == old_seconds && !unrated {
@@ -142,9 +141,8 @@ fn differs(old: &AttemptRecord, new: &AdjustedLeg) -> Option<String> {
     let price = old.price_micros.map_or_else(|| "unknown".to_owned(), |price| price.0.to_string());
     part("price_micros", price, new.price_micros.0.to_string());
     part("billable_seconds", old.billable_seconds.to_string(), new.billable_seconds.to_string());
-    let text = |rate: &Option<LegRate>, show: fn(&LegRate) -> String| {
-        rate.as_ref().map_or_else(|| "none".to_owned(), show)
-    };
+    let text =
+        |rate: &Option<LegRate>, show: fn(&LegRate) -> String| rate.as_ref().map_or_else(|| "none".to_owned(), show);
     let shown: [(&str, fn(&LegRate) -> String); 6] = [
         ("tariff", |rate| rate.tariff.as_ref().map_or_else(|| "own".to_owned(), ToString::to_string)),
         ("prefix", |rate| format!("{:?}", rate.prefix.as_ref().map_or("", crate::model::Destination::as_str))),
@@ -179,12 +177,7 @@ pub(super) mod tests {
     use std::sync::Arc;
 
     /// A call of these legs (role, address, answered, ended), rated as the engine does it.
-    pub(in crate::billing) fn call(
-        n: u8,
-        at: i64,
-        legs: &[(Role, &str, Option<i64>, i64)],
-        prices: &Prices,
-    ) -> Billed {
+    pub(in crate::billing) fn call(n: u8, at: i64, legs: &[(Role, &str, Option<i64>, i64)], prices: &Prices) -> Billed {
         let id = CallId::new(Wall(at), [n; 10]);
         let json = json!({
             "call_id": id, "business_id": "abc", "reference": null,

@@ -130,9 +130,9 @@ pub fn destination(line: &LegLine) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Wall;
     use crate::billing::invoice::Ledger;
     use crate::billing::rerate::tests::{call, prices, rate};
+    use crate::clock::Wall;
     use crate::model::{Currency, Role};
 
     #[test]

@@ -164,12 +164,7 @@ fn say(found: &Found) -> Result<(), CliError> {
 }
 
 /// The same calls again, each batch in one transaction; what was found before is judged anew, by what the store says then.
-fn apply(
-    store: &SqliteArchive,
-    filter: &RecordFilter,
-    book: &Book,
-    reason: Option<&str>,
-) -> Result<usize, CliError> {
+fn apply(store: &SqliteArchive, filter: &RecordFilter, book: &Book, reason: Option<&str>) -> Result<usize, CliError> {
     let who = who();
     let (mut after, mut changed) = (None, 0);
     loop {

@@ -95,7 +95,7 @@ fn tariff(reader: &mut Reader, mut section: Section<'_>, seen: &mut Seen) -> Opt
 }
 
 /// Rates that contradict each other, each at its line.
-fn judge(reader: &mut Reader, plan: &RatePlan, placed: &Placed) {
+fn judge(reader: &mut Reader, plan: &RatePlan, placed: &[(Place, Rate)]) {
     let problems = plan.problems();
     for problem in problems.iter().take(MAX_TOLD) {
         let Some((place, rate)) = placed.get(problem.rate) else { continue };
@@ -130,7 +130,8 @@ fn rate(reader: &mut Reader, mut section: Section<'_>, usual: Usual) -> Option<(
     let setup = section.integer(reader, "setup_micros", 0..=MAX_PRICE);
     let increment = section.integer(reader, "increment_seconds", 1..=3600);
     let minimum = section.integer(reader, "minimum_seconds", 0..=3600);
-    let mut moment = |key| section.read(reader, key, MOMENT, |text| Wall::parse(text).ok_or("not a time")).map(|at| at.value);
+    let mut moment =
+        |key| section.read(reader, key, MOMENT, |text| Wall::parse(text).ok_or("not a time")).map(|at| at.value);
     let (effective_from, effective_to) = (moment("effective_from"), moment("effective_to"));
     section.finish(reader);
     let rate = Rate {
@@ -193,10 +194,7 @@ fn read_file(reader: &mut Reader, path: &Path, usual: Usual, placed: &mut Placed
 }
 
 /// One line of a rates file: columns by their place in [`COLUMNS`], and their cells.
-fn from_cells<'c>(
-    cells: impl Iterator<Item = (usize, &'c str)>,
-    usual: Usual,
-) -> Result<Rate, (&'static str, String)> {
+fn from_cells<'c>(cells: impl Iterator<Item = (usize, &'c str)>, usual: Usual) -> Result<Rate, (&'static str, String)> {
     let mut by_column = [""; COLUMNS.len()];
     for (column, cell) in cells {
         if let Some(place) = by_column.get_mut(column) {

@@ -20,8 +20,8 @@ use crate::billing::Prices;
 use crate::call::{self, leg::Phase};
 use crate::clock::{Now, Wall};
 use crate::model::{
-    Business, BusinessId, CallId, CallRecord, Cost, DayAdjustment, DayUsage, Directory, Duplicates, Endpoint, InitiationMessage,
-    Limit, LimitReached, Quietly, Role, StoredCall,
+    Business, BusinessId, CallId, CallRecord, Cost, DayAdjustment, DayUsage, Directory, Duplicates, Endpoint,
+    InitiationMessage, Limit, LimitReached, Quietly, Role, StoredCall,
 };
 
 /// More is asked for so long before what is reserved ends: a second that has begun is billed.
@@ -403,7 +403,8 @@ fn cost_until(live: &Live, here: Wall, until: Wall) -> Cost {
     if !joined {
         let tried = |address: &Endpoint| live.call.legs().iter().any(|leg| leg.address == *address);
         let others = live.call.message().representatives.iter().filter(|address| !tried(address));
-        sum = sum.plus(others.map(|address| at_once(Role::Representative, address)).fold(Cost::default(), Cost::at_least));
+        sum = sum
+            .plus(others.map(|address| at_once(Role::Representative, address)).fold(Cost::default(), Cost::at_least));
     }
     sum
 }

@@ -3,9 +3,7 @@
 use crate::billing::{Prices, RatedLeg};
 use crate::call::{Call, Leg};
 use crate::clock::Wall;
-use crate::model::{
-    AttemptRecord, Business, CallRecord, Cause, Currency, Endpoint, Money, Outcome, Role, StoredCall,
-};
+use crate::model::{AttemptRecord, Business, CallRecord, Cause, Currency, Endpoint, Money, Outcome, Role, StoredCall};
 
 /// A record and the records of its attempts.
 pub type Records = (CallRecord, Vec<AttemptRecord>);
@@ -74,30 +72,31 @@ pub fn interrupted(
     let cause = Cause::local(41, "cut by a crash of the equipment");
     let answered_status = cause.clone().after_answer().sip_status;
     let (mut attempts, cut_at) = (Vec::new(), ended_at);
-    let mut add = |number, role, address: Endpoint, dialled_at, ringing_at, answered_at: Option<Wall>, ended_at: Wall| {
-        // A leg that had ended before was not cut.
-        let cause = if ended_at < cut_at { Cause::local(16, "hung up") } else { cause.clone() };
-        let cause = if answered_at.is_some() { cause.after_answer() } else { cause };
-        let RatedLeg { billable_seconds, price, rate } = prices.leg(role, &address, answered_at, ended_at);
-        attempts.push(AttemptRecord {
-            call_id: stored.id,
-            attempt: number,
-            role,
-            address,
-            switch: None,
-            dialled_at,
-            ringing_at,
-            answered_at,
-            ended_at,
-            cause,
-            codec: None,
-            billable_seconds,
-            quality: None,
-            mode: None,
-            price_micros: Some(price),
-            rated: rate,
-        });
-    };
+    let mut add =
+        |number, role, address: Endpoint, dialled_at, ringing_at, answered_at: Option<Wall>, ended_at: Wall| {
+            // A leg that had ended before was not cut.
+            let cause = if ended_at < cut_at { Cause::local(16, "hung up") } else { cause.clone() };
+            let cause = if answered_at.is_some() { cause.after_answer() } else { cause };
+            let RatedLeg { billable_seconds, price, rate } = prices.leg(role, &address, answered_at, ended_at);
+            attempts.push(AttemptRecord {
+                call_id: stored.id,
+                attempt: number,
+                role,
+                address,
+                switch: None,
+                dialled_at,
+                ringing_at,
+                answered_at,
+                ended_at,
+                cause,
+                codec: None,
+                billable_seconds,
+                quality: None,
+                mode: None,
+                price_micros: Some(price),
+                rated: rate,
+            });
+        };
     if let Some(started) = marks.started_at {
         let address = stored.message.customer.clone();
         let (rang, answered) = (marks.customer_ringing_at, marks.customer_answered_at);

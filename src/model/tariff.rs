@@ -351,9 +351,11 @@ mod tests {
     #[test]
     fn rates_that_follow_each_other_are_in_order() {
         use RatedLegs::{Both, Customer, Representative};
-        let chain = [rate("+1", Both, None, None), rate("+1", Both, Some(10), Some(20)), rate("+1", Both, Some(20), None)];
+        let chain =
+            [rate("+1", Both, None, None), rate("+1", Both, Some(10), Some(20)), rate("+1", Both, Some(20), None)];
         assert_eq!(problems(&chain), []);
-        let apart = [rate("+1", Customer, None, None), rate("+1", Representative, None, None), rate("", Both, None, None)];
+        let apart =
+            [rate("+1", Customer, None, None), rate("+1", Representative, None, None), rate("", Both, None, None)];
         assert_eq!(problems(&apart), []);
     }
 
@@ -377,7 +379,8 @@ mod tests {
 
     #[test]
     fn a_version_names_what_the_rates_say_whatever_their_order() {
-        let plan = |rates: &[Rate]| RatePlan { name: "t".parse().unwrap(), currency: Currency::USD, rates: rates.to_vec() };
+        let plan =
+            |rates: &[Rate]| RatePlan { name: "t".parse().unwrap(), currency: Currency::USD, rates: rates.to_vec() };
         let (a, b) = (rate("+1", RatedLegs::Both, None, None), rate("+44", RatedLegs::Both, None, None));
         let version = plan(&[a.clone(), b.clone()]).version();
         assert_eq!(plan(&[b.clone(), a.clone()]).version(), version);

@@ -109,7 +109,10 @@ fn each_leg_is_rated_by_its_own_prefix_and_the_record_is_their_sum() {
     assert_eq!((representative.billable_seconds, representative.price_micros), (30, Some(Money(61_000))));
     assert_eq!(record.price_micros, Money(65_000));
     let rated = representative.rated.as_ref().unwrap();
-    assert_eq!((rated.tariff.as_ref(), rated.prefix.as_ref().map(|p| p.as_str())), (Some(&name()), Some("+12125550101")));
+    assert_eq!(
+        (rated.tariff.as_ref(), rated.prefix.as_ref().map(|p| p.as_str())),
+        (Some(&name()), Some("+12125550101"))
+    );
     assert_eq!((rated.setup_micros, customer.rated.as_ref().map(|rate| rate.setup_micros)), (1_000, Some(0)));
     assert!(rated.version.is_some());
     rig.assert_nothing_left();

@@ -89,7 +89,8 @@ impl SqliteArchive {
     pub(super) fn read_adjusted(&self, after: i64, since: Wall) -> Result<(Vec<DayAdjustment>, i64), StoreError> {
         self.read(|connection| {
             let fail = |error: rusqlite::Error| self.fail(&error);
-            let sql = "SELECT a.number, a.business_id, r.due_at, a.old_seconds, a.old_micros, a.new_seconds, a.new_micros
+            let sql =
+                "SELECT a.number, a.business_id, r.due_at, a.old_seconds, a.old_micros, a.new_seconds, a.new_micros
                        FROM adjustments a JOIN records r ON r.id = a.call_id WHERE a.number > ?1 ORDER BY a.number";
             let mut statement = connection.prepare_cached(sql).map_err(fail)?;
             let mut rows = statement.query([after]).map_err(fail)?;

@@ -158,11 +158,7 @@ pub trait Archive: Send + Sync {
     ) -> Result<(), StoreError>;
 
     /// Hands each record with its legs, at the prices in force, to `each` as it is read, until it breaks.
-    fn billed(
-        &self,
-        filter: &RecordFilter,
-        each: &mut dyn FnMut(Billed) -> ControlFlow<()>,
-    ) -> Result<(), StoreError>;
+    fn billed(&self, filter: &RecordFilter, each: &mut dyn FnMut(Billed) -> ControlFlow<()>) -> Result<(), StoreError>;
 
     /// Hands each leg attempt to `each`, in the order of their calls.
     fn attempts(

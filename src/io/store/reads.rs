@@ -145,11 +145,7 @@ impl Archive for SqliteArchive {
         })
     }
 
-    fn billed(
-        &self,
-        filter: &RecordFilter,
-        each: &mut dyn FnMut(Billed) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
+    fn billed(&self, filter: &RecordFilter, each: &mut dyn FnMut(Billed) -> ControlFlow<()>) -> Result<(), StoreError> {
         self.read_billed(filter, each)
     }
 
@@ -308,11 +304,7 @@ impl Archive for SqliteStore {
         self.archive().records(filter, each)
     }
 
-    fn billed(
-        &self,
-        filter: &RecordFilter,
-        each: &mut dyn FnMut(Billed) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
+    fn billed(&self, filter: &RecordFilter, each: &mut dyn FnMut(Billed) -> ControlFlow<()>) -> Result<(), StoreError> {
         self.archive().billed(filter, each)
     }
 

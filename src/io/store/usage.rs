@@ -3,8 +3,8 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::writer::key;
 use super::billed::{self, Usage};
+use super::writer::key;
 use super::{SqliteArchive, StoreError};
 use crate::clock::Wall;
 use crate::model::{BusinessId, CallId, CallRecord, Cost, DayUsage, Endpoint, Money};

@@ -24,8 +24,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use self::operators::{Operator, Operators};
 use self::billing::TariffView;
+use self::operators::{Operator, Operators};
 use super::app::{Patience, json_content, read_body};
 use super::credentials::{self, Credentials};
 use super::guard::{Attempt, PasswordGuard};

@@ -113,7 +113,12 @@ fn the_original_stays_and_every_adjustment_is_kept() {
     let kept: Vec<(i64, i64)> = store.archive().adjustments(id).unwrap().iter().map(told).collect();
     assert_eq!(kept, [(35_000, 41_000), (41_000, 29_000)]);
     let mut listed = Vec::new();
-    store.records(&all(), &mut |record| { listed.push(record); ControlFlow::Continue(()) }).unwrap();
+    store
+        .records(&all(), &mut |record| {
+            listed.push(record);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
     assert_eq!((listed[0].price_micros, listed[0].rerated_price_micros), (Money(35_000), Some(Money(29_000))));
     let invoice = invoice(&store, &business("abc"), MONTH.0, MONTH.1, None).unwrap();
     let [adjusted] = invoice.adjustments.as_slice() else { panic!("{:?}", invoice.adjustments) };
