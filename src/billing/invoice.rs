@@ -104,7 +104,7 @@ pub struct LegLine {
     #[schema(required = true)]
     pub tariff: Option<TariffName>,
     /// The rate's destination: a prefix of numbers, `sip`, `ip`, or empty for all others; null: the account's own prices, for all.
-    #[schema(required = true)]
+    #[schema(value_type = Option<String>, required = true)]
     pub prefix: Option<Destination>,
     /// True: there was no price for these legs when they were rated. They cost nothing until they are rated anew.
     pub unrated: bool,

@@ -41,8 +41,7 @@ impl FromStr for TariffName {
 }
 
 /// What a rate is for. The longest of those that match is the one that counts: a number's prefix, else `Any`; `Sip` and `Ip` before `Any`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, ToSchema)]
-#[schema(value_type = String, pattern = "^(|sip|ip|\\+[0-9]{1,15})$", example = "+1212")]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Destination {
     /// Everything: written as nothing.
     Any,
