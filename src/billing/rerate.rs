@@ -130,6 +130,9 @@ impl Difference {
     }
 }
 
+/// A part of what a leg was rated by: its name, and how it is written.
+type Shown = (&'static str, fn(&LegRate) -> String);
+
 /// In words, what is another about this leg.
 fn differs(old: &AttemptRecord, new: &AdjustedLeg) -> Option<String> {
     let mut parts = Vec::new();
@@ -143,7 +146,7 @@ fn differs(old: &AttemptRecord, new: &AdjustedLeg) -> Option<String> {
     part("billable_seconds", old.billable_seconds.to_string(), new.billable_seconds.to_string());
     let text =
         |rate: &Option<LegRate>, show: fn(&LegRate) -> String| rate.as_ref().map_or_else(|| "none".to_owned(), show);
-    let shown: [(&str, fn(&LegRate) -> String); 6] = [
+    let shown: [Shown; 6] = [
         ("tariff", |rate| rate.tariff.as_ref().map_or_else(|| "own".to_owned(), ToString::to_string)),
         ("prefix", |rate| format!("{:?}", rate.prefix.as_ref().map_or("", crate::model::Destination::as_str))),
         ("per_minute_micros", |rate| rate.per_minute_micros.to_string()),

@@ -1,7 +1,6 @@
 //! `[[tariff]]`: the carrier's price lists, written here or in a CSV file (RFC 4180) beside the configuration, as carriers send them to each
 //! other. Owns the keys, the columns and where each error stands; whether rates contradict each other is `model::tariff`'s verdict.
 
-use std::io::Read;
 use std::path::Path;
 
 use super::error::Place;
@@ -149,12 +148,11 @@ fn rate(reader: &mut Reader, mut section: Section<'_>, usual: Usual) -> Option<(
 
 /// Adds the rates of a CSV file; an error of one line is told with it, one of the file is given back.
 fn read_file(reader: &mut Reader, path: &Path, usual: Usual, placed: &mut Placed) -> Result<(), String> {
-    let mut text = String::new();
-    let file = std::fs::File::open(path).map_err(|error| format!("cannot be read: {error}"))?;
-    file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(|error| format!("cannot be read: {error}"))?;
-    if u64::try_from(text.len()).is_ok_and(|bytes| bytes > MAX_BYTES) {
+    let unreadable = |error: std::io::Error| format!("cannot be read: {error}");
+    if std::fs::metadata(path).map_err(unreadable)?.len() > MAX_BYTES {
         return Err("longer than 128 MiB".to_owned());
     }
+    let text = std::fs::read_to_string(path).map_err(unreadable)?;
     let name = path.display().to_string();
     let mut lines = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
     let heads = lines.headers().map_err(|error| error.to_string())?.clone();

@@ -171,6 +171,9 @@ impl SqliteArchive {
     }
 }
 
+/// The rows of one record, as far as they were read.
+type Rows = ([u8; 16], CallRecord, Vec<AttemptRecord>, Option<Adjustment>);
+
 /// Records of this filter with a greater identifier than `after`, in their order. The outer error is SQLite's.
 fn billed(
     connection: &Connection,
@@ -192,7 +195,7 @@ fn billed(
     let (from, to) = (filter.from.map_or(i64::MIN, |at| at.0), filter.to.map_or(i64::MAX, |at| at.0));
     let after = after.map_or([0; 16], key);
     let mut rows = statement.query(params![business, after, from, to])?;
-    let mut open: Option<([u8; 16], CallRecord, Vec<AttemptRecord>, Option<Adjustment>)> = None;
+    let mut open: Option<Rows> = None;
     let mut close = |(_, record, legs, adjustment)| each(Billed::new(record, legs, adjustment));
     while let Some(row) = rows.next()? {
         let id: [u8; 16] = row.get(3)?;

@@ -185,6 +185,9 @@ pub(super) fn from_json<T: DeserializeOwned>(table: &'static str, text: &str) ->
     serde_json::from_str(text).map_err(|error| StoreError::row(table, error))
 }
 
+/// Told of a row: its JSON, and the row itself.
+type Each<'e> = dyn FnMut(&str, &Row<'_>) -> Result<ControlFlow<()>, StoreError> + 'e;
+
 impl SqliteArchive {
     fn column<T: FromSql>(&self, row: &Row<'_>, at: usize) -> Result<T, StoreError> {
         row.get(at).map_err(|error| self.fail(&error))
@@ -216,12 +219,7 @@ impl SqliteArchive {
         Ok(FoundCall::Closed(Box::new(record), attempts))
     }
 
-    fn stream(
-        &self,
-        sql: &str,
-        filter: &RecordFilter,
-        each: &mut dyn FnMut(&str, &Row<'_>) -> Result<ControlFlow<()>, StoreError>,
-    ) -> Result<(), StoreError> {
+    fn stream(&self, sql: &str, filter: &RecordFilter, each: &mut Each<'_>) -> Result<(), StoreError> {
         self.read(|connection| {
             let fail = |error: rusqlite::Error| self.fail(&error);
             let mut statement = connection.prepare_cached(sql).map_err(fail)?;
