@@ -167,8 +167,7 @@ impl Daemon {
 
         let bound = Bound::new(&config.sip).map_err(not_listening)?;
         let locals = bound.locals().clone();
-        let directory = Arc::new(store.directory().map_err(part)?);
-        warn_of_lost_tariffs(&config, &directory);
+        let directory = Arc::new(accounts_of(&config, &store)?);
         let settings = engine_config(&config, &locals, stir(&config)?);
         let traces = config.traces.as_ref().map(Traces::start).transpose().map_err(part)?;
         let eyes = Eyes::open(&config, &metrics, settings.sip.clone(), traces.as_ref().map(Traces::sink))?;
@@ -263,7 +262,7 @@ impl Daemon {
         self.encryption.store(Arc::new(encryption));
         self.operators.store(Arc::new(operators));
         self.tariffs.store(Arc::new(views(&new.tariffs)));
-        warn_of_lost_tariffs(&new, &self.store.directory().map_err(part)?);
+        accounts_of(&new, &self.store)?;
         self.sip.reload(&new.sip).map_err(part)?;
         seed_businesses(self.store.archive(), &new.businesses, wall()).map_err(part)?;
         self.engine.reconfigure(engine_config(&new, &self.locals, stir));
@@ -392,8 +391,9 @@ fn reload(daemon: &mut Daemon, path: &Path) {
     }
 }
 
-/// An account whose tariff is not there can make no call.
-fn warn_of_lost_tariffs(config: &Config, directory: &Directory) {
+/// The accounts; a warning for each whose tariff is not there: it can make no call.
+fn accounts_of(config: &Config, store: &SqliteStore) -> Result<Directory, DaemonError> {
+    let directory = store.directory().map_err(part)?;
     let there = |name: &TariffName| config.tariffs.iter().any(|plan| plan.name == *name);
     for business in directory.businesses.values() {
         if let Some(name) = business.tariff_name.as_ref().filter(|name| !there(name)) {
@@ -401,6 +401,7 @@ fn warn_of_lost_tariffs(config: &Config, directory: &Directory) {
             tracing::warn!(%business, tariff, "the account's tariff is not in the configuration: its calls are refused");
         }
     }
+    Ok(directory)
 }
 
 fn part(error: impl std::error::Error + Send + Sync + 'static) -> DaemonError {

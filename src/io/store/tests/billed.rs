@@ -38,6 +38,7 @@ fn talked(number: i64, prices: &Prices) -> StoreOp {
         }
     };
     let attempts = vec![leg(0, Role::Customer, 60), leg(1, Role::Representative, 30)];
+    record.currency = prices.currency().unwrap();
     (record.customer_billable_seconds, record.representative_billable_seconds) = (0, 0);
     for leg in &attempts {
         *record.billable_of(leg.role) += leg.billable_seconds;
