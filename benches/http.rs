@@ -16,7 +16,7 @@ use callbridge::io::http::guard::PasswordGuard;
 use callbridge::io::http::server::{Server, ServerLimits};
 use callbridge::io::http::webhooks::OutboxPort;
 use callbridge::io::http::{
-    App, CallFilter, EnginePort, Health, Patience, Pending, RecordFilter, StorePort, StoreUnreadable, router,
+    App, CallFilter, EnginePort, Health, Patience, Pending, RecordFilter, StorePort, StoreUnreadable, Summed, router,
 };
 use callbridge::io::passwords::{Verifier, VerifierLimits, hash_password};
 use callbridge::io::store::{Delivery, DeliveryFilter, DeliveryId, TestEvent};
@@ -103,6 +103,9 @@ impl StorePort for Instantly {
     }
     fn records(&self, _: BusinessId, _: RecordFilter) -> Pending<'_, Result<Vec<CallRecord>, StoreUnreadable>> {
         Box::pin(async { Ok(Vec::new()) })
+    }
+    fn invoice(&self, _: BusinessId, _: Wall, _: Wall) -> Pending<'_, Result<Summed, StoreUnreadable>> {
+        Box::pin(async { Ok(Err("none".to_owned())) })
     }
 }
 

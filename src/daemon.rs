@@ -27,6 +27,7 @@ use crate::io::engine_thread::{self, EngineHandle, Hands};
 use crate::io::hep::Hep;
 use crate::io::http::adapters::{ArchivePort, OutboxOf};
 use crate::io::http::admin::AdminApp;
+use crate::io::http::admin::billing::{TariffView, views};
 use crate::io::http::admin::operators::Operators;
 use crate::io::http::console::Console;
 use crate::io::http::door::Door;
@@ -44,13 +45,13 @@ use crate::io::recordings::Recordings;
 use crate::io::resolver::{Found, Resolver};
 use crate::io::sip_listen::{Bound, ListenError, SipSide};
 use crate::io::stir::StirError;
-use crate::io::store::{Archive, DirectoryWatch, SqliteStore, Store, seed_businesses, watch_directory};
+use crate::io::store::{Archive, DirectoryWatch, SqliteStore, Store, Usage, seed_businesses, watch_directory};
 use crate::io::telemetry::{self, Metrics};
 use crate::io::tls::ServerTls;
 use crate::io::traces::{TraceSink, Traces};
 use crate::io::webhooks::{Means, Webhooks};
 use crate::media::api::Prompts;
-use crate::model::Directory;
+use crate::model::{Directory, TariffName};
 use crate::sip::api::{Locals, RefusedWhy};
 
 /// How often the store is asked whether the accounts changed.
@@ -120,6 +121,7 @@ pub struct Daemon {
     tls: Option<ServerTls>,
     admin_tls: Option<ServerTls>,
     operators: Arc<ArcSwap<Operators>>,
+    tariffs: Arc<ArcSwap<Vec<TariffView>>>,
     encryption: Arc<ArcSwap<Encryption>>,
     sip: SipSide,
     found: Found,
@@ -165,13 +167,13 @@ impl Daemon {
 
         let bound = Bound::new(&config.sip).map_err(not_listening)?;
         let locals = bound.locals().clone();
-        let directory = Arc::new(store.directory().map_err(part)?);
+        let directory = Arc::new(accounts_of(&config, &store)?);
         let settings = engine_config(&config, &locals, stir(&config)?);
         let traces = config.traces.as_ref().map(Traces::start).transpose().map_err(part)?;
         let eyes = Eyes::open(&config, &metrics, settings.sip.clone(), traces.as_ref().map(Traces::sink))?;
         let mut pure = Engine::new(settings, StdRng::from_os_rng());
         pure.handle(clock.now(), Input::Directory(Arc::clone(&directory)));
-        take_back(&mut pure, &store, &directory, &clock)?;
+        let adjusted = take_back(&mut pure, &store, &directory, &clock)?;
         prompts.businesses_changed(&directory);
 
         let drained = Arc::new(Notify::new());
@@ -184,7 +186,7 @@ impl Daemon {
         let accounts = Arc::new(ArcSwap::new(directory));
         let means = Means::load(&config).map_err(part)?;
         let webhooks = Webhooks::start(Arc::clone(&store), Arc::clone(&accounts), means, wall);
-        let watch = watch_accounts(&store, &accounts, &engine, &prompts, webhooks.accounts_changed())?;
+        let watch = watch_accounts(&store, &accounts, &engine, &prompts, webhooks.accounts_changed(), adjusted)?;
         let health = Arc::new(Health::default());
         let tls = config.http.tls.as_ref().map(ServerTls::load).transpose().map_err(part)?;
         let operators = Arc::new(ArcSwap::from_pointee(operators(&config, &store)?));
@@ -195,7 +197,9 @@ impl Daemon {
         let api = listen("HTTP", config.http.listen, tls.clone(), router(Arc::new(app))).await?;
         let api = api.trusting(&config.http.trusted_proxies);
         let admin_tls = config.admin.tls.as_ref().map(ServerTls::load).transpose().map_err(part)?;
-        let app = Arc::new(AdminApp::new(&store, folder, Arc::clone(&operators), wall).map_err(part)?);
+        let tariffs = Arc::new(ArcSwap::from_pointee(views(&config.tariffs)));
+        let (shown, known) = (Arc::clone(&tariffs), Arc::clone(&operators));
+        let app = Arc::new(AdminApp::new(&store, folder, known, shown, wall).map_err(part)?);
         let console = Console::new(app, engine.clone(), Arc::clone(&gauges), admin_tls.is_some());
         let routes = admin_router(Some(Arc::new(console)), Arc::clone(&health), gauges);
         let admin = listen("admin", config.admin.listen, admin_tls.clone(), routes).await?;
@@ -219,6 +223,7 @@ impl Daemon {
             tls,
             admin_tls,
             operators,
+            tariffs,
             encryption,
             sip,
             found,
@@ -256,6 +261,8 @@ impl Daemon {
         let means = Means::load(&new).map_err(part)?;
         self.encryption.store(Arc::new(encryption));
         self.operators.store(Arc::new(operators));
+        self.tariffs.store(Arc::new(views(&new.tariffs)));
+        accounts_of(&new, &self.store)?;
         self.sip.reload(&new.sip).map_err(part)?;
         seed_businesses(self.store.archive(), &new.businesses, wall()).map_err(part)?;
         self.engine.reconfigure(engine_config(&new, &self.locals, stir));
@@ -384,28 +391,42 @@ fn reload(daemon: &mut Daemon, path: &Path) {
     }
 }
 
+/// The accounts; a warning for each whose tariff is not there: it can make no call.
+fn accounts_of(config: &Config, store: &SqliteStore) -> Result<Directory, DaemonError> {
+    let directory = store.directory().map_err(part)?;
+    let there = |name: &TariffName| config.tariffs.iter().any(|plan| plan.name == *name);
+    for business in directory.businesses.values() {
+        if let Some(name) = business.tariff_name.as_ref().filter(|name| !there(name)) {
+            let (business, tariff) = (&business.id, name.as_str());
+            tracing::warn!(%business, tariff, "the account's tariff is not in the configuration: its calls are refused");
+        }
+    }
+    Ok(directory)
+}
+
 fn part(error: impl std::error::Error + Send + Sync + 'static) -> DaemonError {
     DaemonError::Part(Box::new(error))
 }
 
-/// Tells the engine what the store knows: what counts against limits, and the calls that were not over.
+/// Tells the engine what the store knows: what counts against limits, and the calls that were not over. Gives the number of the last
+/// adjustment that it was told of.
 fn take_back(
     pure: &mut Engine,
     store: &SqliteStore,
     directory: &crate::model::Directory,
     clock: &SystemClock,
-) -> Result<(), DaemonError> {
+) -> Result<i64, DaemonError> {
     let open = store.open_calls().map_err(part)?;
     let now = clock.now();
     pure.recall_requests(now, &store.direct_requests(now.wall).map_err(part)?);
-    let days = store.usage(Engine::usage_since(now.wall)).map_err(part)?;
+    let Usage { days, adjusted } = store.usage(Engine::usage_since(now.wall)).map_err(part)?;
     let called = match directory.businesses.values().any(|business| business.limits.caps_numbers()) {
         true => store.called(Engine::called_since(now.wall)).map_err(part)?,
         false => Vec::new(),
     };
     pure.recall_usage(now, &days, &called);
     pure.restore(clock.now(), open, store.last_alive().map_err(part)?);
-    Ok(())
+    Ok(adjusted)
 }
 
 fn wall() -> crate::clock::Wall {
@@ -478,9 +499,20 @@ fn watch_accounts(
     engine: &EngineHandle,
     prompts: &Arc<PromptLibrary>,
     told: impl Fn() + Send + 'static,
+    mut adjusted: i64,
 ) -> Result<DirectoryWatch, DaemonError> {
     let (accounts, engine, prompts) = (Arc::clone(accounts), engine.clone(), Arc::clone(prompts));
+    let records = Arc::clone(store);
     let changed = move |directory: Arc<crate::model::Directory>| {
+        // A re-rating counts as a change, too.
+        match records.adjusted(adjusted, Engine::usage_since(wall())) {
+            Ok((changes, last)) if last > adjusted => {
+                adjusted = last;
+                engine.adjusted(changes);
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!(%error, "what was rated anew is not counted against limits yet"),
+        }
         prompts.businesses_changed(&directory);
         accounts.store(Arc::clone(&directory));
         told();

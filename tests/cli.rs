@@ -306,11 +306,138 @@ fn an_invoice_is_the_sum_of_a_business_s_records_of_the_period() {
     assert_eq!((&invoice["name"], &invoice["totals"][0]["calls"]), (&"ABC".into(), &2.into()), "{json}");
     assert_eq!(invoice["lines"][0]["day"], "2023-11-14");
     let csv = good(place.run("bill --business abc --from 2023-11-15 --to 2023-12-01 --format csv", ""));
-    assert_eq!(csv.lines().last(), Some(",total,USD,1,0,0,0,0,0,0"), "{csv}");
+    assert_eq!(csv.lines().last(), Some(",total,USD,1,0,0,0,0,0,0,0,0,0,0"), "{csv}");
     let page = good(place.run("bill --business abc --month 2023-11 --format html", ""));
     assert!(page.contains("<h1>Invoice of ABC</h1>") && page.contains("0.00 USD"), "{page}");
     let nobody = place.run("bill --business xyz --month 2023-11", "");
     assert_eq!(nobody.code, Some(1), "{}", nobody.err);
+}
+
+const RETAIL: &str = "[[tariff]]\nname = \"retail\"\nincrement_seconds = 6\n\
+    [[tariff.rate]]\nprefix = \"\"\nper_minute_micros = 60000\nsetup_micros = 500\n";
+
+/// Two calls of a minute to New York and to London, a day after the other, rated by `RETAIL` through the account's name of it.
+fn with_talks() -> Place {
+    let place = Place::new(&format!("{LEAST}{RETAIL}"));
+    good(place.run("business add abc --name ABC --password-stdin --tariff retail", "open sesame\n"));
+    let (tell, told) = std::sync::mpsc::channel();
+    let stored = Box::new(move |_, result: Result<(), _>| tell.send(result).unwrap_or_default());
+    let path = place.path().join("callbridge.db");
+    let store = SqliteStore::open(&path, WriterBounds::default(), stored).expect("the store");
+    for (number, customer) in [(0, "+12125550100"), (1, "+442079460000")] {
+        store.submit(callbridge::engine::api::StoreToken(0), talked(number, customer)).expect("room");
+        told.recv().expect("an answer").expect("durable");
+    }
+    place
+}
+
+fn talked(number: i64, customer: &str) -> callbridge::engine::api::StoreOp {
+    let callbridge::engine::api::StoreOp::Finish { mut record, mut attempts } = ended(number, "abc") else {
+        panic!("a record")
+    };
+    record.customer = callbridge::model::Endpoint::parse(customer).expect("a number");
+    let leg = attempts.first_mut().expect("the customer");
+    leg.address = record.customer.clone();
+    leg.answered_at = Some(record.created_at);
+    leg.ended_at = record.created_at + std::time::Duration::from_secs(60);
+    leg.billable_seconds = 60;
+    leg.price_micros = Some(callbridge::model::Money(60_500));
+    leg.rated = serde_json::from_value(serde_json::json!({
+        "tariff": "retail", "version": "0123456789abcdef", "prefix": "", "per_minute_micros": 60000, "setup_micros": 500,
+        "increment_seconds": 6, "minimum_seconds": 0, "currency": "USD",
+    }))
+    .expect("a rate");
+    (record.customer_billable_seconds, record.price_micros) = (60, callbridge::model::Money(60_500));
+    callbridge::engine::api::StoreOp::Finish { record, attempts }
+}
+
+/// The configuration with another tariff.
+fn rewrite(place: &Place, tariff: &str) {
+    std::fs::write(place.path().join("callbridge.toml"), format!("{LEAST}{tariff}")).expect("the configuration");
+}
+
+#[test]
+fn an_account_has_no_tariff_but_one_of_the_file() {
+    let place = Place::new(&format!("{LEAST}{RETAIL}"));
+    good(place.run("business add abc --name ABC --password-stdin", "open sesame\n"));
+    let refused = place.run("business change abc --tariff wholesale", "");
+    assert_eq!(refused.code, Some(1), "{}", refused.err);
+    assert!(refused.err.contains("no tariff \"wholesale\"; it has retail"), "{}", refused.err);
+    good(place.run("business change abc --tariff retail", ""));
+    let shown = || serde_json::from_str::<serde_json::Value>(&good(place.run("business show abc", ""))).expect("JSON");
+    assert_eq!(shown()["tariff_name"], "retail");
+    good(place.run("business change abc --tariff=", ""));
+    assert_eq!(shown()["tariff_name"], serde_json::Value::Null);
+    assert!(good(place.run("check", "")).contains("tariff           retail, 1 rates in USD, version "));
+}
+
+#[test]
+fn without_a_change_of_the_tariff_rating_anew_changes_nothing() {
+    let place = with_talks();
+    let ran = place.run("rerate", "");
+    assert_eq!((ran.code, ran.out.as_str()), (Some(0), ""), "{}", ran.err);
+    assert!(ran.err.contains("2 calls looked at, 0 would have another price"), "{}", ran.err);
+    let ran = place.run("rerate --apply", "");
+    assert!(ran.code == Some(0) && ran.err.contains("0 calls have another price now"), "{}", ran.err);
+}
+
+#[test]
+fn a_changed_tariff_is_shown_first_and_applied_when_asked_and_the_invoice_tells_it() {
+    let place = with_talks();
+    let london = "[[tariff.rate]]\nprefix = \"+44\"\nper_minute_micros = 30000\n";
+    rewrite(&place, &format!("{RETAIL}{london}"));
+    let bill = || {
+        serde_json::from_str::<serde_json::Value>(&good(place.run("bill --business abc --month 2023-11", "")))
+            .expect("JSON")
+    };
+    let dry = place.run("rerate --business abc", "");
+    let lines: Vec<serde_json::Value> =
+        dry.out.lines().map(|line| serde_json::from_str(line).expect("one object a line")).collect();
+    assert_eq!((dry.code, lines.len()), (Some(0), 1), "{}", dry.err);
+    assert_eq!((&lines[0]["old_price_micros"], &lines[0]["new_price_micros"]), (&60500.into(), &30000.into()));
+    let why = lines[0]["why"][0].as_str().expect("why");
+    assert!(why.contains("per_minute_micros 60000 to 30000") && why.contains("prefix \"\" to \"+44\""), "{why}");
+    assert!(dry.err.contains("USD: 60500 micros to 30000, -30500"), "{}", dry.err);
+    assert_eq!(bill()["totals"][0]["price_micros"], 121_000, "nothing was changed");
+
+    let applied = {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_callbridge"));
+        command.args(["rerate", "--apply", "--reason", "London was too dear", "--config"]);
+        run(command.arg(place.path().join("callbridge.toml")), "")
+    };
+    assert!(applied.code == Some(0) && applied.err.contains("1 calls have another price now"), "{}", applied.err);
+    let after = bill();
+    assert_eq!(
+        (&after["totals"][0]["price_micros"], &after["totals"][0]["adjusted_micros"]),
+        (&90500.into(), &(-30500).into())
+    );
+    assert_eq!(after["adjustments"][0]["original_price_micros"], 60500);
+    let prefixes: Vec<_> = after["legs"].as_array().expect("legs").iter().map(|leg| leg["prefix"].clone()).collect();
+    assert_eq!(prefixes, ["", "+44"]);
+    let csv = good(place.run("bill --business abc --month 2023-11 --format csv --part destinations", ""));
+    assert!(csv.contains("customer,retail,+44,false,USD,1,60,0,30000"), "{csv}");
+    let page = good(place.run("bill --business abc --month 2023-11 --format html", ""));
+    assert!(page.contains("London was too dear") && page.contains("0.0905 USD"), "{page}");
+    let records = good(place.run("cdr --business abc", ""));
+    assert!(
+        records.contains("\"price_micros\":60500") && records.contains("\"rerated_price_micros\":30000"),
+        "{records}"
+    );
+    assert!(good(place.run("audit --business abc", "")).contains("rerated"));
+}
+
+#[test]
+fn a_rerating_in_another_currency_or_without_a_price_is_refused_whole() {
+    let place = with_talks();
+    rewrite(&place, &RETAIL.replace("increment_seconds", "currency = \"EUR\"\nincrement_seconds"));
+    let ran = place.run("rerate --apply", "");
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    assert!(ran.err.contains("nothing was changed") && ran.err.contains("was rated in USD"), "{}", ran.err);
+    rewrite(&place, &RETAIL.replace("prefix = \"\"", "prefix = \"+1\"").replace("60000", "10000"));
+    let ran = place.run("rerate --apply", "");
+    assert!(ran.code == Some(1) && ran.err.contains("has no price at"), "{}", ran.err);
+    let store = place.store();
+    assert_eq!(store.adjusted(0, Wall(0)).expect("the store").1, 0);
 }
 
 /// A busy customer, a day after the other.

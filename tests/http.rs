@@ -22,6 +22,8 @@ mod limits;
 mod sealed;
 #[path = "http/secure.rs"]
 mod secure;
+#[path = "http/tariffs.rs"]
+mod tariffs;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};

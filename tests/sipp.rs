@@ -50,6 +50,8 @@ mod supervisor;
 mod switch;
 #[path = "sipp/switches.rs"]
 mod switches;
+#[path = "sipp/tariffs.rs"]
+mod tariffs;
 #[path = "sipp/transfer.rs"]
 mod transfer;
 #[path = "sipp/vouching.rs"]

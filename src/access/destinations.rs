@@ -27,7 +27,7 @@ pub fn judge(destinations: &Destinations, endpoint: &Endpoint) -> Result<(), Den
         Endpoint::Number(number) => judge_number(destinations, &number.e164),
         Endpoint::Ip(..) => Ok(()),
         Endpoint::Sip(sip) => {
-            let user = user_of(&sip.uri);
+            let user = sip.telephone_user();
             if user.starts_with('+') {
                 return judge_number(destinations, &user);
             }
@@ -63,36 +63,6 @@ fn judge_number(destinations: &Destinations, e164: &str) -> Result<(), Denied> {
         None if !destinations.allow.is_empty() => Err(Denied::NotAllowed),
         _ => Ok(()),
     }
-}
-
-/// The user of a SIP URI as a number would be written in it, or nothing: unescaped, without separators and what hangs on it.
-fn user_of(uri: &str) -> String {
-    let rest = uri.split_once(':').map_or(uri, |(_, rest)| rest);
-    let Some((user, _)) = rest.rsplit_once('@') else { return String::new() };
-    let user = unescape(user);
-    let user = user.split([';', ':']).next().unwrap_or_default();
-    let digits: String = user.chars().filter(|c| !matches!(c, '-' | '.' | '(' | ')')).collect();
-    let number = digits.strip_prefix('+').unwrap_or(&digits);
-    if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) { digits } else { String::new() }
-}
-
-fn unescape(text: &str) -> String {
-    let mut rest = text.as_bytes();
-    let mut out = Vec::with_capacity(text.len());
-    while let Some((first, after)) = rest.split_first() {
-        let code = after.get(..2).filter(|_| *first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
-        match code.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                out.push(byte);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            None => {
-                out.push(*first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 #[cfg(test)]
@@ -167,7 +137,8 @@ mod tests {
 
         #[test]
         fn no_text_upsets_the_reading(user in "[!-~]{0,40}") {
-            let _number = user_of(&format!("sip:{user}@192.0.2.9"));
+            let (uri, host) = (format!("sip:{user}@192.0.2.9"), "192.0.2.9".to_owned());
+            let _number = crate::model::endpoint::SipAddress { uri, host, port: None }.telephone_user();
         }
     }
 }

@@ -191,6 +191,11 @@ impl Ledger {
         self.add(business, day, calls, cost);
     }
 
+    /// A call of that day was rated anew. Days that nobody asks for stay unknown.
+    pub fn adjust(&mut self, business: &BusinessId, day: Day, old: Cost, new: Cost) {
+        self.replace(business, day, old, new);
+    }
+
     /// Forgets days that nobody asks for any more.
     pub fn forget(&mut self, now: Wall) {
         let oldest = Day(Day::of(now).0.saturating_sub(KEPT_DAYS));

@@ -3,13 +3,14 @@
 
 use serde::Serialize;
 
+use super::rerate::role_word;
 use crate::clock::Wall;
-use crate::model::{AttemptRecord, CallRecord, Quality, SupervisorMode};
+use crate::model::{AttemptRecord, CallRecord, LegRate, Quality, SupervisorMode};
 
 /// One column: its name and its cell.
 type Column<R> = (&'static str, fn(&R) -> String);
 
-const RECORD: [Column<CallRecord>; 73] = [
+const RECORD: [Column<CallRecord>; 74] = [
     ("call_id", |r| r.call_id.to_string()),
     ("business_id", |r| r.business_id.to_string()),
     ("reference", |r| text(&r.reference)),
@@ -85,12 +86,13 @@ const RECORD: [Column<CallRecord>; 73] = [
     ("contact_window_to", |r| at(r.contact_window.map(|window| window.to))),
     ("expires_at", |r| at(r.expires_at)),
     ("tries", |r| r.tries.to_string()),
+    ("rerated_price_micros", |r| cell(r.rerated_price_micros.map(|price| price.0))),
 ];
 
-const ATTEMPT: [Column<AttemptRecord>; 29] = [
+const ATTEMPT: [Column<AttemptRecord>; 38] = [
     ("call_id", |a| a.call_id.to_string()),
     ("attempt", |a| a.attempt.to_string()),
-    ("role", |a| role(a).to_owned()),
+    ("role", |a| role_word(a.role).to_owned()),
     ("address", |a| a.address.to_string()),
     ("switch", |a| text(&a.switch)),
     ("dialled_at", |a| a.dialled_at.to_string()),
@@ -117,6 +119,15 @@ const ATTEMPT: [Column<AttemptRecord>; 29] = [
     ("quality_peer_mos", |a| decimals(a.quality.and_then(|q| q.peer_mos))),
     ("quality_peer_mos_worst", |a| decimals(a.quality.and_then(|q| q.peer_mos_worst))),
     ("quality_bad_seconds", |a| cell(a.quality.map(|q| q.bad_seconds))),
+    ("price_micros", |a| cell(a.price_micros.map(|price| price.0))),
+    ("rated_currency", |a| rated(a, |rate| Some(rate.currency))),
+    ("rated_tariff", |a| rated(a, |rate| rate.tariff.clone())),
+    ("rated_version", |a| rated(a, |rate| rate.version)),
+    ("rated_prefix", |a| rated(a, |rate| rate.prefix.clone())),
+    ("rated_per_minute_micros", |a| rated(a, |rate| Some(rate.per_minute_micros))),
+    ("rated_setup_micros", |a| rated(a, |rate| Some(rate.setup_micros))),
+    ("rated_increment_seconds", |a| rated(a, |rate| Some(rate.increment_seconds))),
+    ("rated_minimum_seconds", |a| rated(a, |rate| Some(rate.minimum_seconds))),
 ];
 
 /// The first line of the CSV of calls, without its end.
@@ -154,7 +165,7 @@ fn json_line(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-fn csv_line(cells: impl Iterator<Item = String>) -> String {
+pub(super) fn csv_line(cells: impl Iterator<Item = String>) -> String {
     let mut line = String::new();
     for (number, cell) in cells.enumerate() {
         if number > 0 {
@@ -171,6 +182,11 @@ fn csv_line(cells: impl Iterator<Item = String>) -> String {
     line
 }
 
+/// A part of what a leg was rated by.
+fn rated<T: ToString>(attempt: &AttemptRecord, part: fn(&LegRate) -> Option<T>) -> String {
+    cell(attempt.rated.as_ref().and_then(part))
+}
+
 fn cell<T: ToString>(value: Option<T>) -> String {
     value.map(|value| value.to_string()).unwrap_or_default()
 }
@@ -180,7 +196,7 @@ fn text(value: &Option<String>) -> String {
 }
 
 /// A stranger's text that a spreadsheet would take for a formula, as text.
-fn harmless(text: &str) -> String {
+pub(super) fn harmless(text: &str) -> String {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
 }
 
@@ -194,14 +210,6 @@ fn jitter(quality: Option<Quality>) -> String {
 
 fn decimals(value: Option<f32>) -> String {
     value.map(|value| format!("{value:.2}")).unwrap_or_default()
-}
-
-fn role(attempt: &AttemptRecord) -> &'static str {
-    match attempt.role {
-        crate::model::Role::Customer => "customer",
-        crate::model::Role::Representative => "representative",
-        crate::model::Role::Supervisor => "supervisor",
-    }
 }
 
 #[cfg(test)]
@@ -256,6 +264,7 @@ mod tests {
             contact_window: None,
             expires_at: None,
             tries: 0,
+            rerated_price_micros: None,
         }
     }
 

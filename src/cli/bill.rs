@@ -2,18 +2,18 @@
 //! `billing`'s, the prices those of the records.
 
 use std::io::{self, Write};
-use std::ops::ControlFlow;
 
 use askama::Template;
 use clap::{Args, ValueEnum};
 
 use super::cdr::moment;
 use super::{CliError, ConfigArgs, archive};
-use crate::billing::invoice::{CSV_HEADER, Invoice, Ledger, Sums, TooLarge, amount, line_csv};
+use crate::billing::invoice::{Invoice, LegLine};
+use crate::billing::sheet::{self, Part};
 use crate::clock::Wall;
 use crate::config;
-use crate::io::store::{Archive, RecordFilter};
-use crate::model::BusinessId;
+use crate::io::store::{Archive, InvoiceError, invoice};
+use crate::model::{BusinessId, Money};
 
 /// Whose invoice, and of when.
 #[derive(Args, Debug)]
@@ -35,13 +35,26 @@ pub struct BillArgs {
     /// Form
     #[arg(long, value_enum, default_value_t = Format::Json)]
     format: Format,
+    /// Which part, in CSV: each has columns of its own
+    #[arg(long, value_enum, default_value_t = PartArg::Calls)]
+    part: PartArg,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum PartArg {
+    /// By day and outcome, with the totals
+    Calls,
+    /// Legs by party, tariff and destination
+    Destinations,
+    /// Calls that were rated anew
+    Adjustments,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 enum Format {
     /// One JSON object
     Json,
-    /// Comma-separated values with a head line (RFC 4180); totals are the lines without a day
+    /// Comma-separated values with a head line (RFC 4180); see --part. Totals are the lines without a day
     Csv,
     /// A page to print
     Html,
@@ -70,9 +83,34 @@ struct Page {
 
 impl Page {
     #[allow(clippy::unused_self, reason = "templates call methods of their own")]
-    fn price(&self, sums: &Sums) -> String {
-        amount(sums.price_micros)
+    fn amount(&self, money: &Money) -> String {
+        sheet::amount(*money)
     }
+
+    #[allow(clippy::unused_self, reason = "templates call methods of their own")]
+    fn minutes(&self, seconds: &u64) -> String {
+        sheet::minutes(*seconds)
+    }
+
+    #[allow(clippy::unused_self, reason = "templates call methods of their own")]
+    fn party(&self, line: &LegLine) -> &'static str {
+        sheet::party(line)
+    }
+
+    #[allow(clippy::unused_self, reason = "templates call methods of their own")]
+    fn destination<'l>(&self, line: &'l LegLine) -> &'l str {
+        sheet::destination(line)
+    }
+
+    #[allow(clippy::unused_self, reason = "templates call methods of their own")]
+    fn moment(&self, at: &Wall) -> String {
+        to_the_minute(*at)
+    }
+}
+
+/// `2026-11-24 13:30`
+fn to_the_minute(at: Wall) -> String {
+    at.to_string().chars().take(16).collect::<String>().replace('T', " ")
 }
 
 /// Prints it.
@@ -90,19 +128,14 @@ pub(super) fn run(args: &BillArgs) -> Result<(), CliError> {
     let Some(business) = store.business(&args.business)? else {
         return Err(CliError::Refused(format!("there is no business {}", args.business)));
     };
-    let mut ledger = Ledger::new(business.id.clone(), business.name, from, to);
-    let filter = RecordFilter { business: Some(business.id), from: Some(from), to: Some(to) };
-    let mut summed: Result<(), TooLarge> = Ok(());
-    store.records(&filter, &mut |record| {
-        summed = ledger.add(&record);
-        if summed.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    let invoice = invoice(&store, &business, from, to, None).map_err(|error| match error {
+        InvoiceError::Store(error) => CliError::Store(error),
+        InvoiceError::TooLarge(_) | InvoiceError::TooMany(_) => CliError::Refused(error.to_string()),
     })?;
-    let refused = |error: TooLarge| CliError::Refused(error.to_string());
-    summed.map_err(refused)?;
-    print(args.format, ledger.finish().map_err(refused)?)
+    print(args.format, args.part, invoice)
 }
 
-fn print(format: Format, invoice: Invoice) -> Result<(), CliError> {
+fn print(format: Format, part: PartArg, invoice: Invoice) -> Result<(), CliError> {
     let mut out = io::stdout().lock();
     match format {
         Format::Json => {
@@ -110,17 +143,17 @@ fn print(format: Format, invoice: Invoice) -> Result<(), CliError> {
             writeln!(out, "{text}")?;
         }
         Format::Csv => {
-            write!(out, "{CSV_HEADER}\r\n")?;
-            for line in &invoice.lines {
-                write!(out, "{}\r\n", line_csv(&line.day, line.outcome.as_str(), line.currency, &line.sums))?;
-            }
-            for total in &invoice.totals {
-                write!(out, "{}\r\n", line_csv("", "total", total.currency, &total.sums))?;
+            let part = match part {
+                PartArg::Calls => Part::Calls,
+                PartArg::Destinations => Part::Destinations,
+                PartArg::Adjustments => Part::Adjustments,
+            };
+            for line in sheet::csv(&invoice, part) {
+                write!(out, "{line}\r\n")?;
             }
         }
         Format::Html => {
-            let day = |at: Wall| at.to_string().chars().take(16).collect::<String>().replace('T', " ");
-            let page = Page { from: day(invoice.from), to: day(invoice.to), invoice };
+            let page = Page { from: to_the_minute(invoice.from), to: to_the_minute(invoice.to), invoice };
             writeln!(out, "{}", page.render().map_err(io::Error::other)?)?;
         }
     }

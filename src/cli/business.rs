@@ -22,7 +22,7 @@ use crate::model::account::{self, MAX_OVERLAP};
 use crate::model::business::{PasswordHash, spoken_text};
 use crate::model::{
     AuditAction, AuditEntry, Business, BusinessId, ClientCertificate, Currency, Endpoint, FieldChange, Gates, Language,
-    MachinePolicy, Network, Recording, RepresentativeGate, Tariff, Voice, WebhookSecret,
+    MachinePolicy, Network, Recording, RepresentativeGate, Tariff, TariffName, Voice, WebhookSecret,
 };
 
 /// Keep accounts.
@@ -187,6 +187,9 @@ struct AccountArgs {
     /// WAV of the whole second message: no representative is available
     #[arg(long, value_name = "FILE")]
     unavailable_message: Option<PathBuf>,
+    /// The carrier's tariff that it pays by, a [[tariff]] of the configuration. Empty: its own prices [new: its own]
+    #[arg(long, value_name = "NAME")]
+    tariff: Option<String>,
     /// Price of a minute of the customer's leg, in millionths of the currency [new: 0]
     #[arg(long, value_name = "MICROS", value_parser = clap::value_parser!(i64).range(0..=1_000_000_000_000))]
     customer_per_minute_micros: Option<i64>,
@@ -260,7 +263,7 @@ impl AccountArgs {
         })
     }
 
-    fn tariff(&self, old: Tariff) -> Tariff {
+    fn own_tariff(&self, old: Tariff) -> Tariff {
         let representative = self.representative_per_minute_micros;
         Tariff {
             customer_per_minute_micros: self.customer_per_minute_micros.unwrap_or(old.customer_per_minute_micros),
@@ -271,8 +274,26 @@ impl AccountArgs {
         }
     }
 
+    fn tariff_name(&self, config: &Config, old: Option<TariffName>) -> Result<Option<TariffName>, CliError> {
+        let Some(given) = self.tariff.as_deref() else { return Ok(old) };
+        if given.is_empty() {
+            return Ok(None);
+        }
+        let found = config.tariffs.iter().find(|plan| plan.name.as_str() == given).map(|plan| plan.name.clone());
+        let names: Vec<&str> = config.tariffs.iter().map(|plan| plan.name.as_str()).collect();
+        let there = if names.is_empty() { "it has none".to_owned() } else { format!("it has {}", names.join(", ")) };
+        let mend = "mend: write it as [[tariff]], with its rates";
+        let missing = || CliError::Refused(format!("the configuration has no tariff {given:?}; {there}\n    {mend}"));
+        found.ok_or_else(missing).map(Some)
+    }
+
     /// The account with what is given in place of what it was, and the secrets that were made on the way.
-    fn applied(&self, old: Business, given: Option<WebhookSecret>) -> Result<(Business, Made), CliError> {
+    fn applied(
+        &self,
+        config: &Config,
+        old: Business,
+        given: Option<WebhookSecret>,
+    ) -> Result<(Business, Made), CliError> {
         let webhook = self.webhook.change(old.webhook.as_ref(), given)?;
         let (direct, page_key) = self.direct.direct(old.direct.clone())?;
         let business = Business {
@@ -280,7 +301,8 @@ impl AccountArgs {
             limits: self.limits.limits(old.limits),
             guard: self.limits.guard(old.guard)?,
             contact: self.contact.contact(old.contact),
-            tariff: self.tariff(old.tariff),
+            tariff: self.own_tariff(old.tariff),
+            tariff_name: self.tariff_name(config, old.tariff_name)?,
             caller_ids: listed(&self.caller_id, false, old.caller_ids),
             sources: listed(&self.source, self.any_source, old.sources),
             certificates: listed(&self.certificate, self.no_certificate, old.certificates),
@@ -342,7 +364,7 @@ fn add(args: &AddArgs) -> Result<(), CliError> {
     let input = &mut io::stdin().lock();
     let (password, given) = (read_password(input)?, args.account.webhook.given(input)?);
     let fresh = Business::new(args.one.id.clone(), args.name.trim(), password);
-    let (business, made) = args.account.applied(fresh, given)?;
+    let (business, made) = args.account.applied(&config, fresh, given)?;
     account::judge(&business).map_err(AccountError::from)?;
     let store = archive(&config, true)?;
     if store.business(&business.id)?.is_some() {
@@ -369,7 +391,7 @@ fn change(args: &ChangeArgs) -> Result<(), CliError> {
     let mut secrets = None;
     let changed = store.change_account(&who(), AuditAction::Changed, &args.one.id, None, |old| {
         let name = args.name.as_deref().map_or_else(|| old.name.clone(), |name| name.trim().to_owned());
-        let (business, made) = args.account.applied(Business { name, ..old }, given)?;
+        let (business, made) = args.account.applied(&config, Business { name, ..old }, given)?;
         secrets = Some(made);
         Ok::<_, CliError>(business)
     })?;

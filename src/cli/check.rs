@@ -109,6 +109,10 @@ fn plan(config: &Config) -> Vec<String> {
         lines.push(format!("switch           {} at {}, weight {}", switch.name, switch.address, switch.weight));
         lines.extend(manners(switch).into_iter().map(|line| format!("                 {line}")));
     }
+    for tariff in &config.tariffs {
+        let (name, currency, rates) = (&tariff.name, tariff.currency, tariff.rates.len());
+        lines.push(format!("tariff           {name}, {rates} rates in {currency}, version {}", tariff.version()));
+    }
     for operator in &config.admin.operators {
         lines.push(format!("operator         {}, to {}", operator.name, operator.role.as_str()));
     }

@@ -13,6 +13,7 @@ mod contact;
 mod direct;
 mod keys;
 mod limits;
+mod rerate;
 mod webhook;
 mod webhooks;
 mod who;
@@ -60,6 +61,8 @@ pub enum Command {
     Cdr(cdr::CdrArgs),
     /// Print what a business owes for a period
     Bill(bill::BillArgs),
+    /// Rate ended calls anew, by the tariffs as they are now: says what would change, and changes it with --apply
+    Rerate(rerate::RerateArgs),
     /// Keep the keys that messages are encrypted to
     Keys(keys::KeysArgs),
     /// See what became of events to webhooks, and send them again
@@ -114,6 +117,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::PageToken(args) => direct::page_token(&args),
         Command::Cdr(args) => cdr::run(&args),
         Command::Bill(args) => bill::run(&args),
+        Command::Rerate(args) => rerate::run(&args),
         Command::Keys(args) => keys::run(args),
         Command::Webhooks(args) => webhooks::run(&args),
         Command::Demo(args) => return crate::demo::run(&args),

@@ -9,7 +9,9 @@ use super::{BusinessSeed, SeedPassword};
 use crate::model::account::MAX_PRICE;
 use crate::model::business::PasswordHash;
 use crate::model::business::spoken_text;
-use crate::model::{BusinessId, Endpoint, Gates, Language, Recording, RepresentativeGate, Tariff, Voice};
+use crate::model::{
+    BusinessId, Endpoint, Gates, Language, RatePlan, Recording, RepresentativeGate, Tariff, TariffName, Voice,
+};
 
 /// Names seen so far and where, to refuse the second.
 #[derive(Default)]
@@ -41,12 +43,18 @@ impl Seen {
     }
 }
 
-pub(super) fn businesses(reader: &mut Reader, sections: Vec<Section<'_>>) -> Vec<BusinessSeed> {
+/// `tariffs`: those that a business may name.
+pub(super) fn businesses(reader: &mut Reader, sections: Vec<Section<'_>>, tariffs: &[RatePlan]) -> Vec<BusinessSeed> {
     let mut seen = Seen::default();
-    sections.into_iter().filter_map(|section| business(reader, section, &mut seen)).collect()
+    sections.into_iter().filter_map(|section| business(reader, section, &mut seen, tariffs)).collect()
 }
 
-fn business(reader: &mut Reader, mut section: Section<'_>, seen: &mut Seen) -> Option<BusinessSeed> {
+fn business(
+    reader: &mut Reader,
+    mut section: Section<'_>,
+    seen: &mut Seen,
+    tariffs: &[RatePlan],
+) -> Option<BusinessSeed> {
     let here = section.place(reader);
     let id_mend = "write id = \"abc\": letters, digits, . _ -";
     let id = section.read(reader, "id", id_mend, |text| {
@@ -73,7 +81,7 @@ fn business(reader: &mut Reader, mut section: Section<'_>, seen: &mut Seen) -> O
     let limits = super::limits::limits(reader, &mut section);
     let guard = super::limits::guard(reader, &mut section);
     let contact = super::contact::contact(reader, &mut section);
-    let tariff = tariff(reader, &mut section);
+    let (tariff, tariff_name) = (tariff(reader, &mut section), tariff_name(reader, &mut section, tariffs));
     let caller_ids = caller_ids(reader, &mut section);
     let gates = gates(reader, &mut section);
     let recording_mend = "write \"off\", \"on_request\" (where a message asks) or \"always\"";
@@ -90,6 +98,7 @@ fn business(reader: &mut Reader, mut section: Section<'_>, seen: &mut Seen) -> O
         password,
         limits,
         tariff,
+        tariff_name,
         sources,
         certificates,
         caller_ids,
@@ -158,6 +167,20 @@ fn tariff(reader: &mut Reader, section: &mut Section<'_>) -> Tariff {
     };
     section.finish(reader);
     tariff
+}
+
+/// The carrier's tariff that a business pays by.
+fn tariff_name(reader: &mut Reader, section: &mut Section<'_>, tariffs: &[RatePlan]) -> Option<TariffName> {
+    let mend = "write the name of a [[tariff]] of this file, or prices of its own: tariff = { … }";
+    let At { place, value } = section.read(reader, "tariff_name", mend, |text| text.parse::<TariffName>())?;
+    let key = section.key("tariff_name");
+    if !tariffs.iter().any(|plan| plan.name == value) {
+        reader.error(&place, &key, format!("there is no [[tariff]] named {:?}", value.as_str()), mend);
+    }
+    if section.has("tariff") {
+        reader.error(&place, &key, "given together with tariff", "keep one of them");
+    }
+    Some(value)
 }
 
 fn gates(reader: &mut Reader, section: &mut Section<'_>) -> Gates {

@@ -9,7 +9,7 @@ use toml::de::DeTable;
 use super::error::{ConfigError, ConfigErrors, Place};
 use super::reader::{PREFIX, Reader, Section};
 use super::{Config, admin, encryption, hep, lists, recording, sections, sip, switch};
-use crate::model::SipTransport;
+use crate::model::{Destination, RatedLegs, SipTransport};
 
 /// Variables that belong to the command line, not to the file.
 const COMMAND_LINE: [&str; 2] = ["CALLBRIDGE_CONFIG", "CALLBRIDGE_PASSWORD"];
@@ -73,6 +73,7 @@ pub fn parse_with(
         let codecs = media.codecs;
         let store = open(r, root, "store", sections::store);
         let recording = open(r, root, "recording", recording::recording);
+        let tariffs = list(r, root, "tariff", super::tariffs::tariffs);
         Config {
             http,
             admin,
@@ -93,7 +94,8 @@ pub fn parse_with(
             traces: open(r, root, "traces", super::traces::traces),
             webhooks: open(r, root, "webhooks", super::webhooks::webhooks),
             switches: list(r, root, "switch", |r, sections| switch::switches(r, sections, codecs)),
-            businesses: list(r, root, "business", lists::businesses),
+            businesses: list(r, root, "business", |r, sections| lists::businesses(r, sections, &tariffs)),
+            tariffs,
         }
     };
     if !root.has("switch") {
@@ -226,6 +228,17 @@ pub fn notes(config: &Config) -> Vec<String> {
         config.stir.is_none() && config.switches.iter().any(|switch| switch.trunk.sign),
         "a switch has sign = true, but there is no [stir]: its calls go unsigned",
     );
+    for tariff in &config.tariffs {
+        let open = |legs: RatedLegs| {
+            let mut any = tariff.rates.iter().filter(|rate| rate.prefix == Destination::Any);
+            any.any(|rate| rate.effective_to.is_none() && (rate.leg == RatedLegs::Both || rate.leg == legs))
+        };
+        let text = format!(
+            "the tariff {} has no rate for every destination (prefix = \"\"): calls to where it has none are refused with 403",
+            tariff.name
+        );
+        note(!(open(RatedLegs::Customer) && open(RatedLegs::Representative)), &text);
+    }
     for business in &config.businesses {
         let (id, direct) = (&business.id, &business.direct);
         let text = format!(

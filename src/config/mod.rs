@@ -16,6 +16,7 @@ mod sections;
 mod sip;
 mod stir;
 mod switch;
+mod tariffs;
 #[cfg(test)]
 mod tests;
 pub mod texts;
@@ -40,8 +41,8 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 
 use crate::model::{
-    BusinessId, ClientCertificate, Codecs, Direct, Gates, Guard, Language, Limits, MachineTimes, Network, Recording,
-    SipTransport, SwitchAddress, Tariff, Trunk, Voice, Webhook, business::PasswordHash,
+    BusinessId, ClientCertificate, Codecs, Direct, Gates, Guard, Language, Limits, MachineTimes, Network, RatePlan,
+    Recording, SipTransport, SwitchAddress, Tariff, TariffName, Trunk, Voice, Webhook, business::PasswordHash,
 };
 
 /// The whole file (contract.md). Every key has a default but `switch`.
@@ -79,6 +80,8 @@ pub struct Config {
     pub webhooks: WebhooksConfig,
     /// `[[switch]]`
     pub switches: Vec<SwitchConfig>,
+    /// `[[tariff]]`: without contradictions.
+    pub tariffs: Vec<RatePlan>,
     /// `[[business]]`: seeds of the store.
     pub businesses: Vec<BusinessSeed>,
 }
@@ -409,8 +412,10 @@ pub struct BusinessSeed {
     pub password: SeedPassword,
     /// Bounds.
     pub limits: Limits,
-    /// Prices.
+    /// Prices, where it has no tariff of the carrier's.
     pub tariff: Tariff,
+    /// The carrier's tariff that it pays by: one of the file's.
+    pub tariff_name: Option<TariffName>,
     /// Where its requests may come from.
     pub sources: Vec<Network>,
     /// With which certificates.

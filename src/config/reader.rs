@@ -377,7 +377,7 @@ impl<'t> Section<'t> {
             let place = reader.line(&item.span());
             match item.get_ref().as_table() {
                 Some(table) => {
-                    let path = format!("{key}[{}]", number + 1);
+                    let path = format!("{}[{}]", self.key(key), number + 1);
                     sections.push(Section { path, table: Some((table, place)), known: Vec::new(), variable: None });
                 }
                 None => reader.error(&place, &self.key(key), "a list of tables is wanted", &mend),

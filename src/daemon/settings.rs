@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::billing::plans;
 use crate::call::CallLimits;
 use crate::config::{Config, RecordingConfig, SwitchConfig};
 use crate::engine::{EngineConfig, Stir};
@@ -69,6 +70,7 @@ pub(super) fn engine_config(config: &Config, locals: &Locals, stir: Option<Stir>
         max_calls: usize::try_from(call.max_calls).unwrap_or(usize::MAX),
         strays_per_second: config.sip.max_strays_per_second,
         consent: config.recording.consent,
+        tariffs: Arc::new(plans(&config.tariffs)),
         switches: config.switches.iter().map(switch).collect(),
         stir,
     }

@@ -13,11 +13,14 @@ use super::limits::Share;
 use super::lineup::Wants;
 use super::{Drain, Engine, HEARTBEAT, Live, OFFER, Pending, Standing, TimerKey, again, direct, taped};
 use crate::access::{Barred, Permit};
+use crate::billing::Prices;
 use crate::call::{self, Call};
 use crate::clock::{Mono, Now, Wall};
 use crate::model::business::PasswordHash;
 use crate::model::{Business, CallId, CallState, Endpoint, InitiationMessage, Progress, Recording, StoredCall};
 use crate::routing::{Routing, Short};
+
+const UNPRICED: &str = "the account's tariff has no price for it any more";
 
 impl Engine {
     pub(super) fn initiate(&mut self, now: Now, reply: ReplyTo, mut message: InitiationMessage) {
@@ -25,7 +28,8 @@ impl Engine {
         match admitted {
             Ok((business, permit)) => {
                 self.count_direct(now, &message);
-                let share = self.take_share(now, &business, &message);
+                let prices = Prices::of(&business, &self.config.tariffs);
+                let share = self.take_share(now, &business, &prices, &message);
                 let id = self.new_call_id(now);
                 let due = Engine::wall_in_future(now, message.desired_contact_time).is_none();
                 let stored =
@@ -35,7 +39,7 @@ impl Engine {
                 moments.enter(now.wall, call.public_state());
                 let (op, _) = moments.telling(&business, StoreOp::Accept(Box::new(stored)), || call.view());
                 self.see_asked(now, id, &business.id);
-                self.insert(now, call, business, Standing::Accepting { permit }, moments, share);
+                self.insert(now, call, (business, prices), Standing::Accepting { permit }, moments, share);
                 self.store(op, Pending::Accept { call: id, reply });
             }
             Err(refusal) => self.refuse(reply, refusal),
@@ -55,6 +59,8 @@ impl Engine {
         self.access.admit(now.mono, &business).map_err(refusal_of)?;
         self.check_destinations(message)?;
         Engine::check_account_destinations(&business, message)?;
+        let prices = Prices::of(&business, &self.config.tariffs);
+        check_prices(&prices, message, Engine::wall_in_future(now, message.desired_contact_time).unwrap_or(now.wall))?;
         if message.caller_id.as_ref().is_some_and(|id| !business.caller_ids.contains(id)) {
             return Err(Refusal::CallerIdBarred);
         }
@@ -81,7 +87,7 @@ impl Engine {
             return Err(Refusal::TooFar);
         }
         self.check_duplicates(&business, message, at)?;
-        self.check_limits(now, &business, message)?;
+        self.check_limits(now, &business, &prices, message)?;
         let permit = match at {
             Some(_) => self.access.scheduled(now.mono, &business),
             None => self.access.live(now.mono, &business),
@@ -139,7 +145,7 @@ impl Engine {
         &mut self,
         now: Now,
         call: Call,
-        business: Arc<Business>,
+        (business, prices): (Arc<Business>, Prices),
         standing: Standing,
         moments: Moments,
         share: Share,
@@ -148,6 +154,7 @@ impl Engine {
         let live = Live {
             single,
             business,
+            prices,
             standing,
             legs: Default::default(),
             due: call.message().desired_contact_time.unwrap_or(call.created_at()),
@@ -257,7 +264,10 @@ impl Engine {
     /// too late. Adds to `taken` what it waits for.
     fn give_turn(&mut self, now: Now, id: CallId, taken: &mut BTreeSet<Wants>) {
         let Some(live) = self.calls.get(&id) else { return self.queued.leave(id) };
-        let moment = self.moment_of(now, live);
+        let mut moment = self.moment_of(now, live);
+        if matches!(moment, Moment::Fits) && check_prices(&live.prices, live.call.message(), now.wall).is_err() {
+            moment = Moment::Over(UNPRICED);
+        }
         let Some(live) = self.calls.get_mut(&id) else { return };
         match moment {
             Moment::Fits => {}
@@ -335,7 +345,8 @@ impl Engine {
             let waits = at > now.wall;
             let state = if waits { CallState::Scheduled } else { CallState::Queued };
             let moments = Moments::restored(&stored, now.wall, state);
-            let share = self.share_again(&business, &stored, Some(at).filter(|_| waits));
+            let prices = Prices::of(&business, &self.config.tariffs);
+            let share = self.share_again(&business, &prices, &stored, Some(at).filter(|_| waits));
             let mut call = Call::new(stored.id, stored.created_at, stored.message, self.config.limits, !waits);
             if let Some(next) = stored.progress.next_try_at {
                 call.tried_before(&stored.progress.tried, next);
@@ -346,7 +357,7 @@ impl Engine {
                 permit if waits => Standing::Scheduled { _permit: permit },
                 _ => Standing::Queued { permit: None },
             };
-            self.insert(now, call, business, standing, moments, share);
+            self.insert(now, call, (business, prices), standing, moments, share);
             if let Some(live) = self.calls.get_mut(&id) {
                 live.due = at;
                 live.single = self.singles.hold(direct::single(live.call.message(), Some(at).filter(|_| waits)));
@@ -365,6 +376,21 @@ impl Engine {
         }
         self.pump(now);
     }
+}
+
+/// Nobody is called, now or then, for whom there is no price.
+fn check_prices(prices: &Prices, message: &InitiationMessage, at: Wall) -> Result<(), Refusal> {
+    if let Prices::Missing(_) = prices {
+        return Err(Refusal::NoTariff);
+    }
+    prices.cover(&message.customer, &message.representatives, at).map_err(|unrated| {
+        let pointer = match unrated.representative {
+            None => "/customer".to_owned(),
+            Some(at) if message.representatives.len() > 1 => format!("/representative/{at}"),
+            Some(_) => "/representative".to_owned(),
+        };
+        Refusal::NoRate { pointer }
+    })
 }
 
 /// What a call waits for; nothing: it may be placed. Who waits for a second channel of the switches that are to carry the customer

@@ -15,7 +15,7 @@ use crate::media::api as media;
 pub use crate::routing::SwitchView;
 
 use crate::model::{
-    Alarm, AttemptRecord, BusinessId, CallId, CallRecord, CallState, CallView, Directory, Endpoint, Hop,
+    Alarm, AttemptRecord, BusinessId, CallId, CallRecord, CallState, CallView, DayAdjustment, Directory, Endpoint, Hop,
     InitiationMessage, Limit, LimitReached, Progress, Sample, StoredCall, SupervisorMode, SupervisorView, Target,
 };
 use crate::routing::Failure;
@@ -63,6 +63,8 @@ pub enum Input<'a> {
     MediaFull(bool),
     /// The accounts changed.
     Directory(Arc<Directory>),
+    /// Calls that have their records were rated anew.
+    Adjusted(Vec<DayAdjustment>),
     /// A switch's name was looked up: these are its places from now on.
     Resolved { switch: String, targets: Vec<Target> },
     /// Take no new calls; say [`Output::Drained`] when the last live one is over. Scheduled calls stay in the store.
@@ -335,6 +337,15 @@ pub enum Refusal {
         /// Why not.
         why: Denied,
     },
+    /// The account's tariff has no price for this destination. `pointer` names the field.
+    #[error("{pointer}: the account's tariff has no price for this destination")]
+    NoRate {
+        /// JSON pointer of the field.
+        pointer: String,
+    },
+    /// The account names a tariff that the configuration does not have.
+    #[error("the account's tariff is not configured")]
+    NoTariff,
     /// It is quiet now where the customer is.
     #[error("these are quiet hours where the customer is")]
     QuietNow {
@@ -455,6 +466,8 @@ impl Refusal {
             Refusal::Disabled => "disabled",
             Refusal::DestinationBarred { .. } => "destination_barred",
             Refusal::DestinationDenied { .. } => "destination",
+            Refusal::NoRate { .. } => "no_rate",
+            Refusal::NoTariff => "no_tariff",
             Refusal::QuietNow { .. } | Refusal::QuietThen => "quiet_hours",
             Refusal::PairInCall { .. } => "duplicate_pair",
             Refusal::Limit { limit, .. } => limit.as_str(),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::billing::Plans;
 use crate::call::CallLimits;
 use crate::model::trunk::Attestation;
 use crate::routing::Switch;
@@ -28,6 +29,8 @@ pub struct EngineConfig {
     pub strays_per_second: u32,
     /// Those whose talk is recorded are told so first, where their business does not say otherwise.
     pub consent: bool,
+    /// The carrier's tariffs. A placed call keeps the one that it began with.
+    pub tariffs: Arc<Plans>,
     /// The switches.
     pub switches: Vec<Switch>,
     /// How callers are vouched for; `None`: no INVITE carries an Identity.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::api::Refusal;
-use super::limits::seconds;
+use super::limits::seconds_to;
 use super::{Engine, Live, TURN};
 use crate::access::{quiet, window};
 use crate::clock::{Now, Wall};
@@ -143,7 +143,7 @@ fn first_moment(now: Now, business: &Business, message: &InitiationMessage) -> R
         (Some(_), ..) | (None, Some(_), ..) => Err(Refusal::QuietThen),
         (None, None, ..) => {
             let ends = ends.unwrap_or(now.wall + Duration::from_secs(86_400));
-            Err(Refusal::QuietNow { retry_after: seconds(now.wall, ends) })
+            Err(Refusal::QuietNow { retry_after: seconds_to(now.wall, ends) })
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::api::{Notice, StoreFailure, StoreOp, StoreToken};
 use super::events::Moments;
 use super::{Engine, HEARTBEAT, Live, Pending, Recorded, STORE_RETRY, Standing, TimerKey, record, taped};
+use crate::billing::Prices;
 use crate::clock::{Now, Wall};
 use crate::model::{Business, CallId, CallView, Outcome, StoredCall};
 
@@ -82,7 +83,7 @@ impl Engine {
         let Some(live) = self.calls.remove(&id) else { return };
         self.queued.leave(id);
         self.schedule.remove(live.due, id);
-        let (record, attempts) = record::finished(&live.call, &live.business, outcome, ended_at);
+        let (record, attempts) = record::finished(&live.call, &live.prices, &live.business, outcome, ended_at);
         let mut record = record;
         record.recording = taped::ended(&live);
         self.settle(&record, &live.share);
@@ -102,7 +103,8 @@ impl Engine {
         now: Now,
     ) {
         self.see_restored(now, stored);
-        let (record, attempts) = record::interrupted(stored, &business, last_alive, now.wall);
+        let prices = Prices::of(&business, &self.config.tariffs);
+        let (record, attempts) = record::interrupted(stored, &prices, &business, last_alive, now.wall);
         self.settle_interrupted(&record);
         let view = CallView::from_record(&record, &attempts);
         let moments = Moments::of(&stored.message);

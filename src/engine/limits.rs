@@ -2,10 +2,12 @@
 //! the order of these questions; the verdicts are `access`'s, the prices `billing`'s.
 //!
 //! Minutes and money: what a call may cost until some moment is reserved for it; where live calls are to be hung up at the ceiling, each
-//! asks for more a second before that moment, and is hung up where there is no more. So a ceiling is overrun by no call that stays with its
-//! two parties; every further leg of a call (a second representative, a supervisor) may cost its minimum, or its first increment, beyond.
+//! asks for more a second before that moment, and is hung up where there is no more. Whoever is being called may answer at once, so what that
+//! costs is reserved before: set-up, minimum and all. A party for whom there is no room is not called. So no call overruns a ceiling that
+//! live calls are hung up at.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::api::{Notice, Quotas, Refusal, StoreOp};
@@ -14,12 +16,12 @@ use crate::access::destinations;
 use crate::access::direct::{Held, mark, number_mark};
 use crate::access::ledger::{Day, Entry, Ledger, Reached};
 use crate::access::often::{Counted, Numbers, Often};
-use crate::billing::{both_legs, rate_leg};
-use crate::call;
+use crate::billing::Prices;
+use crate::call::{self, leg::Phase};
 use crate::clock::{Now, Wall};
 use crate::model::{
-    Business, BusinessId, CallId, CallRecord, Cost, DayUsage, Directory, Duplicates, Endpoint, InitiationMessage,
-    Limit, LimitReached, Role, StoredCall,
+    Business, BusinessId, CallId, CallRecord, Cost, DayAdjustment, DayUsage, Directory, Duplicates, Endpoint,
+    InitiationMessage, Limit, LimitReached, Role, StoredCall,
 };
 
 /// More is asked for so long before what is reserved ends: a second that has begun is billed.
@@ -59,10 +61,14 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether the account of a live call lets it dial there.
-    pub(super) fn account_allows(&self, call: CallId, endpoint: &Endpoint) -> bool {
-        let live = self.calls.get(&call);
-        live.is_some_and(|live| destinations::judge(&live.business.guard.destinations, endpoint).is_ok())
+    /// Whether the account of a live call lets it dial there, and has a price for it and room for what it costs.
+    pub(super) fn account_allows(&mut self, now: Now, call: CallId, endpoint: &Endpoint) -> bool {
+        let allowed = |live: &Live| {
+            destinations::judge(&live.business.guard.destinations, endpoint).is_ok()
+                && live.prices.rate(Role::Representative, endpoint, live.call.wall(now)).is_some()
+        };
+        self.calls.get(&call).is_some_and(|live| allowed(live))
+            && self.room_for(now, call, Role::Representative, endpoint).is_ok()
     }
 
     /// The same customer and representative in a call already, now or for the same moment.
@@ -90,15 +96,16 @@ impl Engine {
         &mut self,
         now: Now,
         business: &Business,
+        prices: &Prices,
         message: &InitiationMessage,
     ) -> Result<(), Refusal> {
         self.check_number(now, business, message)?;
         let day = Day::of_call(now.wall, message.desired_contact_time);
-        let cost = both_legs(business.limits.reserve_seconds, &business.tariff);
+        let cost = self.reserved(business, prices, message, now.wall);
         self.books.ledger.check(&business.id, day, cost, &business.limits).map_err(|reached| {
             self.tell_reached(now, business, reached);
             let Reached { limit, quota, until, .. } = reached;
-            Refusal::Limit { limit, quota, retry_after: seconds(now.wall, until) }
+            Refusal::Limit { limit, quota, retry_after: seconds_to(now.wall, until) }
         })
     }
 
@@ -139,24 +146,75 @@ impl Engine {
     }
 
     /// The call is as good as accepted: it counts from now on.
-    pub(super) fn take_share(&mut self, now: Now, business: &Business, message: &InitiationMessage) -> Share {
+    pub(super) fn take_share(
+        &mut self,
+        now: Now,
+        business: &Business,
+        prices: &Prices,
+        message: &InitiationMessage,
+    ) -> Share {
         let at = Engine::wall_in_future(now, message.desired_contact_time);
         let counted = self.count_number(now, business, message);
-        let mut share = self.share(business, now.wall, message, at);
+        let mut share = self.share(business, prices, now.wall, message, at);
         share.counted = counted;
         share
     }
 
     /// What a waiting call that a restart found holds; its number was counted by [`Engine::recall_usage`].
-    pub(super) fn share_again(&mut self, business: &Business, stored: &StoredCall, at: Option<Wall>) -> Share {
-        self.share(business, stored.created_at, &stored.message, at)
+    pub(super) fn share_again(
+        &mut self,
+        business: &Business,
+        prices: &Prices,
+        stored: &StoredCall,
+        at: Option<Wall>,
+    ) -> Share {
+        self.share(business, prices, stored.created_at, &stored.message, at)
     }
 
-    fn share(&mut self, business: &Business, created: Wall, message: &InitiationMessage, at: Option<Wall>) -> Share {
+    fn share(
+        &mut self,
+        business: &Business,
+        prices: &Prices,
+        created: Wall,
+        message: &InitiationMessage,
+        at: Option<Wall>,
+    ) -> Share {
         let day = Day::of_call(created, message.desired_contact_time);
-        let cost = both_legs(business.limits.reserve_seconds, &business.tariff);
+        let cost = self.reserved(business, prices, message, created);
         let entry = self.books.ledger.open(&message.business_id, day, cost);
         Share { entry, until: None, counted: None, pairs: self.hold_pairs(message, at) }
+    }
+
+    /// What is kept free for a call before anybody answers, at the prices between the moment that it is wanted at and the latest at which
+    /// it may be placed and answered.
+    fn reserved(&self, business: &Business, prices: &Prices, message: &InitiationMessage, created: Wall) -> Cost {
+        let due = message.desired_contact_time.map_or(created, |at| at.max(created));
+        let limits = &self.config.limits;
+        let placed = message.expires_at.map_or(due + self.config.late, |end| end.max(due));
+        let latest = placed + limits.customer_ring + limits.max_hold;
+        let (customer, others) = (&message.customer, &message.representatives);
+        prices.both_legs(business.limits.reserve_seconds, customer, others, [due, latest])
+    }
+
+    /// Whether one more party may be called in a live call; what it costs if it answers at once is reserved then. Where live calls go on at
+    /// the ceiling, nobody asks.
+    pub(super) fn room_for(&mut self, now: Now, id: CallId, role: Role, address: &Endpoint) -> Result<(), Refusal> {
+        let Some(live) = self.calls.get_mut(&id) else { return Ok(()) };
+        let limits = live.business.limits;
+        if !limits.has_ceiling() || limits.at_ceiling != crate::model::AtCeiling::HangUp {
+            return Ok(());
+        }
+        let here = live.call.wall(now);
+        let slice = Duration::from_secs(limits.reserve_seconds.into());
+        let until = live.share.until.map_or(here + slice, |until| until.max(here));
+        let seconds = until.millis_since(here).div_ceil(1000);
+        let to = cost_until(live, here, until).plus(live.prices.most(role, address, [here, until], seconds));
+        let business = Arc::clone(&live.business);
+        self.books.ledger.extend(&business.id, &mut live.share.entry, to, &limits).map_err(|reached| {
+            self.tell_reached(now, &business, reached);
+            let Reached { limit, quota, until, .. } = reached;
+            Refusal::Limit { limit, quota, retry_after: seconds_to(now.wall, until) }
+        })
     }
 
     /// Its pairs are in a call, now or at that moment.
@@ -207,6 +265,13 @@ impl Engine {
         }
     }
 
+    /// Records have other prices now: what was used of their days is that.
+    pub(super) fn adjust_usage(&mut self, adjusted: &[DayAdjustment]) {
+        for DayAdjustment { business, day, old, new } in adjusted {
+            self.books.ledger.adjust(business, Day::numbered(*day), *old, *new);
+        }
+    }
+
     /// A leg was answered or ended, or what is reserved for the call soon ends: reserves what it costs until the next look.
     pub(super) fn mind_ceiling(&mut self, now: Now, id: CallId, asks_for_more: bool) {
         let Some(live) = self.calls.get_mut(&id) else { return };
@@ -239,7 +304,7 @@ impl Engine {
                 self.timers.set(TimerKey::Ceiling(id), now.mono + left.saturating_sub(EARLIER));
             }
             Err(reached) => {
-                let account = std::sync::Arc::clone(&live.business);
+                let account = Arc::clone(&live.business);
                 self.tell_reached(now, &account, reached);
                 self.tell(now, id, call::Event::CeilingReached);
             }
@@ -298,7 +363,7 @@ impl Engine {
         let tomorrow = day.begins() + Duration::from_secs(86_400);
         Quotas {
             rate: Some((self.access.messages_left(&business.id), 1)),
-            calls: calls.map(|left| (left, seconds(now.wall, tomorrow))),
+            calls: calls.map(|left| (left, seconds_to(now.wall, tomorrow))),
             source: None,
         }
     }
@@ -309,18 +374,26 @@ impl Engine {
     }
 }
 
-/// What the call will have cost then, if it goes on as it is: a representative who has not answered is taken to answer now.
+/// What the call will have cost then, if it goes on as it is: whoever is being called is taken to answer now, and where nobody of the
+/// business's talks, the dearest of those who may still be called.
 fn cost_until(live: &Live, here: Wall, until: Wall) -> Cost {
-    let tariff = &live.business.tariff;
+    let seconds = until.millis_since(here).div_ceil(1000);
+    let at_once = |role: Role, address: &Endpoint| live.prices.most(role, address, [here, until], seconds);
     let mut sum = Cost::default();
     let mut joined = false;
     for leg in live.call.legs() {
         let end = leg.end().map_or(until, |end| end.at);
-        joined |= leg.role == Role::Representative && leg.answered_at().is_some() && leg.end().is_none();
-        sum = sum.plus(rate_leg(leg.answered_at(), end, tariff, leg.role).cost());
+        sum = sum.plus(match leg.phase {
+            Phase::Calling => at_once(leg.role, &leg.address),
+            Phase::Up { .. } | Phase::Over(_) => live.prices.leg(leg.role, &leg.address, leg.answered_at(), end).cost(),
+        });
+        joined |= leg.role == Role::Representative && leg.end().is_none();
     }
     if !joined {
-        sum = sum.plus(rate_leg(Some(here), until, tariff, Role::Representative).cost());
+        let tried = |address: &Endpoint| live.call.legs().iter().any(|leg| leg.address == *address);
+        let others = live.call.message().representatives.iter().filter(|address| !tried(address));
+        sum = sum
+            .plus(others.map(|address| at_once(Role::Representative, address)).fold(Cost::default(), Cost::at_least));
     }
     sum
 }
@@ -340,6 +413,6 @@ fn number_of(business: &BusinessId, customer: &Endpoint) -> crate::model::direct
 }
 
 /// Whole seconds, at least one.
-pub(super) fn seconds(now: Wall, until: Wall) -> u32 {
+pub(super) fn seconds_to(now: Wall, until: Wall) -> u32 {
     u32::try_from(until.millis_since(now).div_ceil(1000)).unwrap_or(u32::MAX).max(1)
 }

@@ -44,6 +44,7 @@ use rand::rngs::StdRng;
 
 use crate::access::direct::{Held, Requests, Singles};
 use crate::access::{Access, Permit};
+use crate::billing::Prices;
 use crate::call::{self, Attempt, Call};
 use crate::clock::{Mono, Now, Timers, Wall};
 use crate::ladder::Moment;
@@ -105,6 +106,8 @@ pub struct Engine {
 struct Live {
     call: Call,
     business: Arc<Business>,
+    /// What it pays by.
+    prices: Prices,
     standing: Standing,
     legs: BTreeMap<Attempt, Box<LegMedia>>,
     /// When it is, or was, to be placed.
@@ -345,6 +348,7 @@ impl Engine {
                 self.replace_directory(directory);
                 self.mind_ceilings(now);
             }
+            Input::Adjusted(adjusted) => self.adjust_usage(&adjusted),
             Input::Resolved { switch, targets } => self.resolved(&switch, targets),
             Input::Drain => {
                 self.drain = if self.drain == Drain::No { Drain::Asked } else { self.drain };
@@ -379,6 +383,9 @@ impl Engine {
         self.know_sources();
         self.stack.set_strays_per_second(config.strays_per_second);
         self.config = config;
+        for live in self.calls.values_mut().filter(|live| !matches!(live.standing, Standing::Placed { .. })) {
+            live.prices = Prices::of(&live.business, &self.config.tariffs);
+        }
         self.watch_switches();
         self.watch_registrations();
     }
@@ -467,6 +474,12 @@ impl Engine {
         for live in self.calls.values_mut() {
             if let Some(business) = directory.get(&live.business.id) {
                 live.business = Arc::clone(business);
+                // A placed call keeps what its tariff said when it was placed.
+                let keeps = matches!(live.standing, Standing::Placed { .. })
+                    && matches!(&live.prices, Prices::Plan(plan) if business.tariff_name.as_ref() == Some(plan.name()));
+                if !keeps {
+                    live.prices = Prices::of(business, &self.config.tariffs);
+                }
             }
         }
         self.forget_gone(&directory);

@@ -1,30 +1,23 @@
 //! The record of a finished call: facts of the call, prices of billing. Owns the assembling; the rating is `billing`'s.
 
-use crate::billing::rate_leg;
+use crate::billing::{Prices, RatedLeg};
 use crate::call::{Call, Leg};
 use crate::clock::Wall;
-use crate::model::{AttemptRecord, Business, CallRecord, Cause, Money, Outcome, Role, StoredCall, TriedLeg};
+use crate::model::{
+    AttemptRecord, Business, CallRecord, Cause, Currency, Endpoint, Money, Outcome, Role, StoredCall, TriedLeg,
+};
 
 /// A record and the records of its attempts.
 pub type Records = (CallRecord, Vec<AttemptRecord>);
 
 /// The record of a call that the machine has finished.
-pub fn finished(call: &Call, business: &Business, outcome: Outcome, ended_at: Wall) -> Records {
+pub fn finished(call: &Call, prices: &Prices, business: &Business, outcome: Outcome, ended_at: Wall) -> Records {
     let attempts: Vec<AttemptRecord> =
-        (0u16..).zip(call.legs()).map(|(n, leg)| attempt(call, business, n, leg, ended_at)).collect();
-    let mut record = blank(call.message(), call.id(), call.created_at(), business, outcome, ended_at);
-    let mut price = 0;
-    for (leg, written) in call.legs().iter().zip(&attempts) {
-        let rated = rate_leg(leg.answered_at(), written.ended_at, &business.tariff, leg.role);
-        price += rated.price.0;
-        match leg.role {
-            Role::Customer => record.customer_billable_seconds += rated.billable_seconds,
-            Role::Representative => record.representative_billable_seconds += rated.billable_seconds,
-            Role::Supervisor => record.supervisor_billable_seconds += rated.billable_seconds,
-        }
-    }
-    record.price_micros = Money(price);
+        (0u16..).zip(call.legs()).map(|(n, leg)| attempt(call, prices, n, leg, ended_at)).collect();
+    let mut record = blank(call.message(), call.id(), call.created_at(), outcome, ended_at);
+    record.currency = prices.currency().unwrap_or(business.tariff.currency);
     record.tries = call.tries();
+    bill(&mut record, &attempts);
     if let Some(leg) = call.customer_leg() {
         let cause = leg.end().map(|end| &end.cause);
         record.customer_ringing_at = leg.ringing_at;
@@ -58,7 +51,13 @@ pub fn finished(call: &Call, business: &Business, outcome: Outcome, ended_at: Wa
 }
 
 /// The record of a call that a crash cut: what the durable marks know, billed up to the last sign of life and no further.
-pub fn interrupted(stored: &StoredCall, business: &Business, last_alive: Option<Wall>, now: Wall) -> Records {
+pub fn interrupted(
+    stored: &StoredCall,
+    prices: &Prices,
+    business: &Business,
+    last_alive: Option<Wall>,
+    now: Wall,
+) -> Records {
     let marks = &stored.progress;
     let legs = marks.answered.iter().flat_map(|mark| [Some(mark.answered_at), mark.ended_at]);
     let legs = legs.chain(marks.tried.iter().map(|tried| Some(tried.ended_at)));
@@ -72,47 +71,45 @@ pub fn interrupted(stored: &StoredCall, business: &Business, last_alive: Option<
     ];
     let last_mark = times.into_iter().chain(legs).flatten().max().unwrap_or(stored.created_at);
     let ended_at = last_alive.map_or(last_mark, |alive| alive.min(now).max(last_mark));
-    let mut record = blank(&stored.message, stored.id, stored.created_at, business, Outcome::Interrupted, ended_at);
+    let mut record = blank(&stored.message, stored.id, stored.created_at, Outcome::Interrupted, ended_at);
+    record.currency = prices.currency().unwrap_or(business.tariff.currency);
     let cause = Cause::local(41, "cut by a crash of the equipment");
     let answered_status = cause.clone().after_answer().sip_status;
     let (mut attempts, cut_at) = (Vec::new(), ended_at);
     for (number, tried) in (0u16..).zip(&marks.tried) {
-        let (leg, price) = tried_leg(stored, business, number, tried);
-        record.customer_billable_seconds += leg.billable_seconds;
-        record.price_micros.0 += price.0;
-        attempts.push(leg);
+        attempts.push(tried_leg(stored, prices, number, tried));
     }
     record.tries = marks.tried.len() as u64 + u64::from(marks.started_at.is_some());
     let present = u16::try_from(attempts.len()).unwrap_or(u16::MAX);
-    let mut add = |number, role, address, dialled_at, ringing_at, answered_at: Option<Wall>, ended_at: Wall| {
-        // A leg that had ended before was not cut.
-        let cause = if ended_at < cut_at { Cause::local(16, "hung up") } else { cause.clone() };
-        let cause = if answered_at.is_some() { cause.after_answer() } else { cause };
-        let rated = rate_leg(answered_at, ended_at, &business.tariff, role);
-        attempts.push(AttemptRecord {
-            call_id: stored.id,
-            attempt: number,
-            role,
-            address,
-            switch: None,
-            dialled_at,
-            ringing_at,
-            answered_at,
-            ended_at,
-            cause,
-            codec: None,
-            billable_seconds: rated.billable_seconds,
-            quality: None,
-            mode: None,
-        });
-        rated
-    };
+    let mut add =
+        |number, role, address: Endpoint, dialled_at, ringing_at, answered_at: Option<Wall>, ended_at: Wall| {
+            // A leg that had ended before was not cut.
+            let cause = if ended_at < cut_at { Cause::local(16, "hung up") } else { cause.clone() };
+            let cause = if answered_at.is_some() { cause.after_answer() } else { cause };
+            let RatedLeg { billable_seconds, price, rate } = prices.leg(role, &address, answered_at, ended_at);
+            attempts.push(AttemptRecord {
+                call_id: stored.id,
+                attempt: number,
+                role,
+                address,
+                switch: None,
+                dialled_at,
+                ringing_at,
+                answered_at,
+                ended_at,
+                cause,
+                codec: None,
+                billable_seconds,
+                quality: None,
+                mode: None,
+                price_micros: Some(price),
+                rated: rate,
+            });
+        };
     if let Some(started) = marks.started_at {
         let address = stored.message.customer.clone();
         let (rang, answered) = (marks.customer_ringing_at, marks.customer_answered_at);
-        let rated = add(present, Role::Customer, address, started, rang, answered, ended_at);
-        record.customer_billable_seconds += rated.billable_seconds;
-        record.price_micros.0 += rated.price.0;
+        add(present, Role::Customer, address, started, rang, answered, ended_at);
         record.customer_ringing_at = marks.customer_ringing_at;
         record.customer_answered_at = marks.customer_answered_at;
         record.customer_sip_status = marks.customer_answered_at.and(answered_status);
@@ -120,12 +117,7 @@ pub fn interrupted(stored: &StoredCall, business: &Business, last_alive: Option<
     }
     for mark in &marks.answered {
         let (address, answered, ended) = (mark.address.clone(), mark.answered_at, mark.ended_at.unwrap_or(ended_at));
-        let rated = add(mark.attempt, mark.role, address, answered, None, Some(answered), ended);
-        match mark.role {
-            Role::Supervisor => record.supervisor_billable_seconds += rated.billable_seconds,
-            Role::Customer | Role::Representative => record.representative_billable_seconds += rated.billable_seconds,
-        }
-        record.price_micros.0 += rated.price.0;
+        add(mark.attempt, mark.role, address, answered, None, Some(answered), ended);
         if mark.transferred {
             record.transfers += 1;
             record.transferred_to = Some(mark.address.clone());
@@ -141,17 +133,19 @@ pub fn interrupted(stored: &StoredCall, business: &Business, last_alive: Option<
     record.bridged_at = marks.bridged_at;
     record.talk_seconds = marks.bridged_at.map_or(0, |at| ended_at.millis_since(at) / 1000);
     record.detail = cause.text;
+    bill(&mut record, &attempts);
     (record, attempts)
 }
 
-/// The customer's leg of a try that was over before the crash, and its price.
-fn tried_leg(stored: &StoredCall, business: &Business, number: u16, tried: &TriedLeg) -> (AttemptRecord, Money) {
-    let rated = rate_leg(tried.answered_at, tried.ended_at, &business.tariff, Role::Customer);
-    let leg = AttemptRecord {
+/// The customer's leg of a try that was over before the crash.
+fn tried_leg(stored: &StoredCall, prices: &Prices, number: u16, tried: &TriedLeg) -> AttemptRecord {
+    let address = stored.message.customer.clone();
+    let rated = prices.leg(Role::Customer, &address, tried.answered_at, tried.ended_at);
+    AttemptRecord {
         call_id: stored.id,
         attempt: number,
         role: Role::Customer,
-        address: stored.message.customer.clone(),
+        address,
         switch: tried.switch.clone(),
         dialled_at: tried.dialled_at,
         ringing_at: tried.ringing_at,
@@ -162,13 +156,24 @@ fn tried_leg(stored: &StoredCall, business: &Business, number: u16, tried: &Trie
         billable_seconds: rated.billable_seconds,
         quality: tried.quality,
         mode: None,
-    };
-    (leg, rated.price)
+        price_micros: Some(rated.price),
+        rated: rated.rate,
+    }
 }
 
-fn attempt(call: &Call, business: &Business, number: u16, leg: &Leg, ended_at: Wall) -> AttemptRecord {
+/// The record's seconds and price are the sums of its legs', always.
+fn bill(record: &mut CallRecord, attempts: &[AttemptRecord]) {
+    for leg in attempts {
+        let seconds = record.billable_of(leg.role);
+        *seconds = seconds.saturating_add(leg.billable_seconds);
+        let price = leg.price_micros.map_or(0, |price| price.0);
+        record.price_micros = Money(record.price_micros.0.saturating_add(price));
+    }
+}
+
+fn attempt(call: &Call, prices: &Prices, number: u16, leg: &Leg, ended_at: Wall) -> AttemptRecord {
     let at = leg.end().map_or(ended_at, |end| end.at);
-    let rated = rate_leg(leg.answered_at(), at, &business.tariff, leg.role);
+    let RatedLeg { billable_seconds, price, rate } = prices.leg(leg.role, &leg.address, leg.answered_at(), at);
     AttemptRecord {
         call_id: call.id(),
         attempt: number,
@@ -181,9 +186,11 @@ fn attempt(call: &Call, business: &Business, number: u16, leg: &Leg, ended_at: W
         ended_at: at,
         cause: leg.end().map(|end| end.cause.clone()).unwrap_or_default(),
         codec: leg.codec().map(str::to_owned),
-        billable_seconds: rated.billable_seconds,
+        billable_seconds,
         quality: leg.quality(),
         mode: call.supervisor_mode(number),
+        price_micros: Some(price),
+        rated: rate,
     }
 }
 
@@ -191,7 +198,6 @@ fn blank(
     message: &crate::model::InitiationMessage,
     call_id: crate::model::CallId,
     created_at: Wall,
-    business: &Business,
     outcome: Outcome,
     ended_at: Wall,
 ) -> CallRecord {
@@ -214,7 +220,7 @@ fn blank(
         representative_billable_seconds: 0,
         talk_seconds: 0,
         price_micros: Money(0),
-        currency: business.tariff.currency,
+        currency: Currency::USD,
         customer_sip_status: None,
         representative_sip_status: None,
         customer_q850: None,
@@ -241,6 +247,7 @@ fn blank(
         contact_window: message.contact_window,
         expires_at: message.expires_at,
         tries: 0,
+        rerated_price_micros: None,
     }
 }
 
@@ -248,7 +255,7 @@ fn blank(
 mod tests {
     use super::*;
     use crate::model::business::PasswordHash;
-    use crate::model::{AnsweredMark, CallId, CallView, Endpoint, InitiationMessage, Progress, Tariff};
+    use crate::model::{AnsweredMark, CallId, CallView, InitiationMessage, Progress, Tariff};
 
     fn at(seconds: i64) -> Wall {
         Wall(1_000_000 + seconds * 1000)
@@ -290,7 +297,9 @@ mod tests {
             answered: vec![mark(1, "+16465550100", 10, Some(40), false), mark(2, "+16465550102", 40, None, true)],
             ..Progress::default()
         };
-        let (record, attempts) = interrupted(&stored(progress), &business(), Some(at(100)), at(500));
+        let business = business();
+        let prices = Prices::Own(business.tariff);
+        let (record, attempts) = interrupted(&stored(progress), &prices, &business, Some(at(100)), at(500));
         assert_eq!((record.outcome, record.ended_at), (Outcome::Interrupted, at(100)));
         assert_eq!(record.customer_billable_seconds, 95);
         assert_eq!(attempts.iter().map(|leg| leg.billable_seconds).collect::<Vec<_>>(), [95, 30, 60]);

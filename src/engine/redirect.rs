@@ -9,7 +9,7 @@ use super::dial::Next;
 use crate::access::destinations::judge;
 use crate::call::{Event, FailureKind};
 use crate::clock::Now;
-use crate::model::{Cause, Endpoint, LegId};
+use crate::model::{Cause, Endpoint, LegId, Role};
 use crate::routing::Routing;
 use crate::sip::wire::Uri;
 
@@ -28,9 +28,10 @@ impl Engine {
 
     fn follow(&mut self, now: Now, leg: LegId, contacts: &[String]) -> Result<(), &'static str> {
         // Nothing is dialled for a call that is over (field.md 2).
-        self.wanted(leg).ok_or("redirected when nobody wanted it any more")?;
-        let account = self.calls.get(&leg.call).map(|live| Arc::clone(&live.business));
-        let account = account.ok_or("redirected without a call")?;
+        let billed = self.wanted(leg).ok_or("redirected when nobody wanted it any more")?;
+        let live = self.calls.get(&leg.call).ok_or("redirected without a call")?;
+        let (account, prices, here) = (Arc::clone(&live.business), live.prices.clone(), live.call.wall(now));
+        let role = live.call.leg(leg.attempt).map_or(Role::Representative, |leg| leg.role);
         let live = self.calls.get_mut(&leg.call);
         let leg_media = live.and_then(|live| live.legs.get_mut(&leg.attempt)).ok_or("redirected without a port")?;
         let tries = &mut leg_media.tries;
@@ -44,6 +45,11 @@ impl Engine {
             let address = destination(&self.routing, contact);
             let calls = |address: &Endpoint| judge(&account.guard.destinations, address).is_ok();
             let Some(address) = address.filter(calls) else { continue };
+            // The leg is billed as the address that was asked for.
+            if !prices.is_no_dearer(role, &address, &billed, here) {
+                why = "redirected to where a leg costs more than it is billed";
+                continue;
+            }
             if tries.asked.iter().any(|asked| same_place(asked, &address)) {
                 why = "redirected in a loop";
                 continue;

@@ -5,7 +5,7 @@ use super::api::{Refusal, Reply, ReplyTo, SupervisorWish};
 use super::{Drain, Engine};
 use crate::call::SupervisorRefusal;
 use crate::clock::Now;
-use crate::model::{BusinessId, CallId, Endpoint, SupervisorMode};
+use crate::model::{BusinessId, CallId, Endpoint, Role, SupervisorMode};
 
 impl Engine {
     /// Answers and does a business's wish about a supervisor of one of its calls.
@@ -61,9 +61,13 @@ impl Engine {
         if let Err(why) = crate::access::destinations::judge(&live.business.guard.destinations, &address) {
             return Err(Refusal::DestinationDenied { pointer: "/supervisor".to_owned(), why });
         }
+        if live.prices.rate(Role::Supervisor, &address, live.call.wall(now)).is_none() {
+            return Err(Refusal::NoRate { pointer: "/supervisor".to_owned() });
+        }
         if self.media_full {
             return Err(Refusal::MediaFull { retry_after: 2 });
         }
+        self.room_for(now, id, Role::Supervisor, &address)?;
         Ok(self.of_call(id, |call| call.invite_supervisor(now, address, mode)))
     }
 

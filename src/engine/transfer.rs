@@ -29,7 +29,7 @@ impl Engine {
     /// A party asks for a transfer.
     pub(super) fn transfer_asked(&mut self, now: Now, leg: LegId, id: TransferId, refer: Refer) {
         let target = endpoint_of(&refer.target).filter(|target| self.routing.covers(target));
-        let target = target.filter(|target| self.account_allows(leg.call, target));
+        let target = target.filter(|target| self.account_allows(now, leg.call, target));
         let Some(live) = self.calls.get_mut(&leg.call) else {
             return self.stack.answer_refer(now.mono, id, ReferReply::Refuse(481));
         };

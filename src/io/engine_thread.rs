@@ -29,7 +29,7 @@ use crate::engine::api::{
 use crate::engine::{Engine, EngineConfig};
 use crate::io::priority::{First, go_first};
 use crate::media::api::{Clip, Command, Event};
-use crate::model::{BusinessId, CallId, Directory, Hop, InitiationMessage, SipTransport, Target};
+use crate::model::{BusinessId, CallId, DayAdjustment, Directory, Hop, InitiationMessage, SipTransport, Target};
 use crate::sip::api::Note;
 
 /// Requests that may wait for the engine; one more is answered 503.
@@ -105,6 +105,7 @@ enum News {
     Media(Event),
     Stored(StoreToken, Result<(), StoreFailure>),
     Directory(Arc<Directory>),
+    Adjusted(Vec<DayAdjustment>),
     MediaFull(bool),
     RecordingFailed(CallId),
     Resolved(String, Vec<Target>),
@@ -216,6 +217,11 @@ impl EngineHandle {
     /// The accounts changed.
     pub fn directory(&self, directory: Arc<Directory>) {
         self.tell(News::Directory(directory));
+    }
+
+    /// Records were rated anew.
+    pub fn adjusted(&self, adjusted: Vec<DayAdjustment>) {
+        self.tell(News::Adjusted(adjusted));
     }
 
     /// A switch's name was looked up.
@@ -421,6 +427,7 @@ impl Runner {
             News::MediaFull(full) => self.give(Input::MediaFull(full)),
             News::RecordingFailed(call) => self.give(Input::RecordingFailed(call)),
             News::Directory(directory) => self.give(Input::Directory(directory)),
+            News::Adjusted(adjusted) => self.give(Input::Adjusted(adjusted)),
             News::Resolved(switch, targets) => self.give(Input::Resolved { switch, targets }),
             News::Reconfigure(config) => {
                 self.engine.reconfigure(*config);

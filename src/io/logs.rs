@@ -53,7 +53,13 @@ impl CallLog {
                 let from = from.map_or("", |state| state.as_str());
                 tracing::debug!(target: "callbridge::call", %call, from, state = to.as_str(), "call state");
             }
-            Notice::Ended(record, _) => self.ended(record),
+            Notice::Ended(record, attempts) => {
+                self.ended(record);
+                for leg in attempts.iter().filter(|leg| leg.is_unrated()) {
+                    let (call, attempt) = (leg.call_id, leg.attempt);
+                    tracing::warn!(target: "callbridge::call", %call, attempt, "the leg has no price: it costs nothing until it is rated anew");
+                }
+            }
             Notice::OneWayAudio { call } => {
                 tracing::warn!(target: "callbridge::call", %call, "audio flows in one direction only");
             }
@@ -215,6 +221,7 @@ pub(crate) mod tests {
             contact_window: None,
             expires_at: None,
             tries: 0,
+            rerated_price_micros: None,
         }
     }
 

@@ -107,8 +107,11 @@ impl Metrics {
                 from.and_then(|state| inner.active.get(&state)).inspect(|gauge| gauge.decrement(1.0));
                 inner.active.get(to).inspect(|gauge| gauge.increment(1.0));
             }
-            Notice::Ended(record, _) => {
+            Notice::Ended(record, attempts) => {
                 inner.ended.get(&record.outcome).inspect(|counter| counter.increment(1));
+                for _ in attempts.iter().filter(|leg| leg.is_unrated()) {
+                    counter!("callbridge_unrated_legs_total").increment(1);
+                }
             }
             Notice::Setup { micros, .. } => inner.setup.record(seconds(*micros)),
             Notice::FirstRelay { micros, .. } => inner.bridge.record(seconds(*micros)),

@@ -163,6 +163,7 @@ pub fn shown(business: &Business, now: Wall) -> Value {
         "quiet_hours": business.guard.quiet,
         "contact": business.contact,
         "tariff": business.tariff,
+        "tariff_name": business.tariff_name,
         "caller_ids": business.caller_ids,
         "recording": business.recording,
         "gates": business.gates,

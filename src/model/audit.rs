@@ -69,6 +69,8 @@ pub enum AuditAction {
     WebhookGone,
     /// A source that guessed passwords has to wait.
     SourceLocked,
+    /// Calls of it were rated anew: how many, and what they came to.
+    Rerated,
 }
 
 impl AuditAction {
@@ -84,6 +86,7 @@ impl AuditAction {
             AuditAction::PromptChanged => "prompt_changed",
             AuditAction::WebhookGone => "webhook_gone",
             AuditAction::SourceLocked => "source_locked",
+            AuditAction::Rerated => "rerated",
         }
     }
 }

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    BusinessId, ClientCertificate, Contact, Direct, Endpoint, Gates, Guard, Language, Limits, Network, Tariff, Webhook,
+    BusinessId, ClientCertificate, Contact, Direct, Endpoint, Gates, Guard, Language, Limits, Network, Tariff,
+    TariffName, Webhook,
 };
 use crate::clock::Wall;
 
@@ -29,8 +30,11 @@ pub struct Business {
     pub enabled: bool,
     /// Its bounds.
     pub limits: Limits,
-    /// What it pays.
+    /// What it pays, where it has none of the carrier's tariffs.
     pub tariff: Tariff,
+    /// The carrier's tariff that it pays by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tariff_name: Option<TariffName>,
     /// Where its requests may come from; none: from everywhere.
     #[serde(default)]
     pub sources: Vec<Network>,
@@ -108,6 +112,7 @@ impl Business {
             enabled: true,
             limits: Limits::default(),
             tariff: Tariff::default(),
+            tariff_name: None,
             sources: Vec::new(),
             certificates: Vec::new(),
             caller_ids: Vec::new(),

@@ -76,6 +76,39 @@ pub enum EndpointError {
     SipUri,
 }
 
+impl SipAddress {
+    /// The user as a number would be written in it, or nothing: digits, with a `+` before them where there is one; unescaped, without
+    /// separators and what hangs on it. So no number is reached, or rated, under another name.
+    pub fn telephone_user(&self) -> String {
+        let rest = self.uri.split_once(':').map_or(self.uri.as_str(), |(_, rest)| rest);
+        let Some((user, _)) = rest.rsplit_once('@') else { return String::new() };
+        let user = unescape(user);
+        let user = user.split([';', ':']).next().unwrap_or_default();
+        let digits: String = user.chars().filter(|c| !matches!(c, '-' | '.' | '(' | ')')).collect();
+        let number = digits.strip_prefix('+').unwrap_or(&digits);
+        if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) { digits } else { String::new() }
+    }
+}
+
+fn unescape(text: &str) -> String {
+    let mut rest = text.as_bytes();
+    let mut out = Vec::with_capacity(text.len());
+    while let Some((first, after)) = rest.split_first() {
+        let code = after.get(..2).filter(|_| *first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
+        match code.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                out.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                out.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 impl Endpoint {
     /// Reads the text of a message field or of configuration.
     pub fn parse(text: &str) -> Result<Endpoint, EndpointError> {

@@ -2,6 +2,7 @@
 //! validation; refuses behaviour, time and I/O.
 
 pub mod account;
+pub mod adjustment;
 pub mod audit;
 pub mod business;
 pub mod click_to_dial;
@@ -32,11 +33,13 @@ pub mod srtp;
 pub mod staffing;
 pub mod supervisor;
 pub mod switch;
+pub mod tariff;
 pub mod transfer;
 pub mod transport;
 pub mod trunk;
 pub mod webhook;
 
+pub use adjustment::{AdjustedLeg, Adjustment, Billed, DayAdjustment};
 pub use audit::{Actor, AuditAction, AuditEntry, FieldChange, Who};
 pub use business::{Business, Directory, Recording, Voice};
 pub use click_to_dial::{ClickToDial, Sink};
@@ -67,6 +70,7 @@ pub use srtp::{MasterKey, OurKeys, SrtpKeys, SrtpUse, Suite, Suites, SuitesError
 pub use staffing::{Staffing, Strategy};
 pub use supervisor::SupervisorMode;
 pub use switch::{Host, SwitchAddress, SwitchAddressError, Target};
+pub use tariff::{Destination, LegRate, Rate, RatePlan, RatedLegs, TariffName, TariffVersion};
 pub use transfer::TransferRefusal;
 pub use transport::{Hop, SipTransport};
 pub use trunk::Trunk;

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    AnsweredBy, BusinessId, CallId, CallSource, CallState, Cause, ContactWindow, Currency, Endpoint, LegState, Money,
-    Outcome, Quality, RecordingView, Role, SampleView, SupervisorMode, WebPage,
+    AnsweredBy, BusinessId, CallId, CallSource, CallState, Cause, ContactWindow, Currency, Endpoint, LegRate, LegState,
+    Money, Outcome, Quality, RecordingView, Role, SampleView, SupervisorMode, WebPage,
 };
 use crate::clock::Wall;
 
@@ -119,6 +119,10 @@ pub struct CallRecord {
     /// How often the customer was dialled.
     #[serde(default)]
     pub tries: u64,
+    /// The price that is in force where it was rated anew; absent: `price_micros` is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub rerated_price_micros: Option<Money>,
 }
 
 /// One leg attempt: the second listing.
@@ -153,6 +157,19 @@ pub struct AttemptRecord {
     /// How a supervisor took part, at the last.
     #[serde(default)]
     pub mode: Option<SupervisorMode>,
+    /// What it cost; absent in records of before legs had prices of their own.
+    #[serde(default)]
+    pub price_micros: Option<Money>,
+    /// What it was rated by; absent where it was never answered, or there was no price for it.
+    #[serde(default)]
+    pub rated: Option<LegRate>,
+}
+
+impl AttemptRecord {
+    /// True for a leg that was answered where there was no price for it: it has cost nothing, and should have.
+    pub fn is_unrated(&self) -> bool {
+        self.answered_at.is_some() && self.price_micros.is_some() && self.rated.is_none()
+    }
 }
 
 /// A leg inside the call object.

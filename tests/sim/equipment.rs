@@ -37,7 +37,8 @@ impl World {
         let mut plan = self.plan.retry.clone();
         self.planted.plan(&mut plan);
         let contact = contact::account(&plan);
-        let account = directory(tariff, self.plan.gates, self.plan.taping, self.plan.account, contact);
+        let plans = crate::setup::tariffs(&self.plan);
+        let account = directory((tariff, &plans), self.plan.gates, self.plan.taping, self.plan.account, contact);
         engine.handle(now, Input::Directory(Arc::new(account)));
         let (mut open, mut last_alive) = self.store.restart();
         let began = |call: &callbridge::model::StoredCall| call.progress.started_at.is_some();

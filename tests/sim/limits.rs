@@ -76,6 +76,13 @@ pub fn check(world: &World, blame: Blame<'_>) {
     if limits.max_calls_per_day.is_some_and(|most| accepted > most as usize) {
         blame(Promise::LimitsHold, format!("{accepted} calls were accepted, the account has {limits:?}"));
     }
+    for kept in world.store.all_kept().map(|(_, kept)| kept) {
+        let legs: i64 = kept.attempts.iter().filter_map(|leg| leg.price_micros).map(|price| price.0).sum();
+        let record = kept.records.last().map_or(legs, |record| record.price_micros.0);
+        if legs != record {
+            blame(Promise::BilledAtMostTalked, format!("a record of {record} micro-units, its legs come to {legs}"));
+        }
+    }
     // After a jump of the wall clock the last durable sign of life may lie hours from the marks of an interrupted call.
     let told = cut(limits) && world.plan.faults.jumps.is_empty();
     let Some(ceiling) = limits.max_spend_per_day_micros.filter(|_| told) else { return };

@@ -6,13 +6,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use callbridge::billing::Plans;
 use callbridge::clock::Mono;
 use callbridge::engine::EngineConfig;
 use callbridge::model::business::PasswordHash;
 use callbridge::model::trunk::Registration;
 use callbridge::model::{
-    Business, BusinessId, Contact, Directory, Gates, Limits, Recording, SipTransport, SwitchAddress, Taping, Tariff,
-    Trunk, Webhook, WebhookSecret,
+    Business, BusinessId, Contact, Directory, Gates, Limits, Rate, RatePlan, RatedLegs, Recording, SipTransport,
+    SwitchAddress, Taping, Tariff, TariffName, Trunk, Webhook, WebhookSecret,
 };
 use callbridge::phone::{Phone, PhoneConfig, Registrar};
 use callbridge::routing::Switch;
@@ -41,11 +42,47 @@ pub fn business() -> BusinessId {
     "abc".parse().expect("a constant")
 }
 
-pub fn directory(tariff: Tariff, gates: Gates, taping: Taping, limits: Limits, contact: Contact) -> Directory {
+/// What the account pays: in worlds of six-second steps a tariff of the carrier's, with set-ups and prefixes; else prices of its own.
+pub fn tariffs(plan: &Plan) -> Plans {
+    if plan.tariff != (6, 6) {
+        return Plans::new();
+    }
+    let rate = |prefix: &str, leg: RatedLegs, per_minute_micros: i64, setup_micros: i64| Rate {
+        prefix: prefix.parse().expect("a constant"),
+        leg,
+        per_minute_micros,
+        setup_micros,
+        increment_seconds: plan.tariff.0,
+        minimum_seconds: plan.tariff.1,
+        effective_from: None,
+        effective_to: None,
+    };
+    let rates = vec![
+        rate("", RatedLegs::Customer, 20_000, 1_000),
+        rate("", RatedLegs::Representative, 5_000, 2_000),
+        rate("+1", RatedLegs::Representative, 10_000, 500),
+    ];
+    callbridge::billing::plans([&RatePlan { name: tariff_name(), currency: Tariff::default().currency, rates }])
+}
+
+fn tariff_name() -> TariffName {
+    "retail".parse().expect("a constant")
+}
+
+/// The account of every world; `plans`: what it may pay by, else by this tariff of its own.
+pub fn directory(
+    (tariff, plans): (Tariff, &Plans),
+    gates: Gates,
+    taping: Taping,
+    limits: Limits,
+    contact: Contact,
+) -> Directory {
     let webhook = Webhook::new("https://example.com/".parse().expect("a URL"), WebhookSecret::new([1; 32]));
     let account = Business::new(business(), "ABC", PasswordHash(String::new()));
     let recording = if taping == Taping::Off { Recording::OnRequest } else { Recording::Always };
-    let business = Business { tariff, gates, limits, contact, recording, webhook: Some(webhook), ..account };
+    let tariff_name = Some(tariff_name()).filter(|name| plans.contains_key(name));
+    let business =
+        Business { tariff, tariff_name, gates, limits, contact, recording, webhook: Some(webhook), ..account };
     Directory { businesses: [(business.id.clone(), Arc::new(business))].into() }
 }
 
@@ -98,6 +135,7 @@ pub fn engine_config(plan: &Plan, present: &Present) -> EngineConfig {
         late: Duration::from_secs(3_600),
         max_ahead: Duration::from_secs(366 * 86_400),
         max_calls: 100,
+        tariffs: Arc::new(tariffs(plan)),
         switches,
     }
 }

@@ -16,6 +16,7 @@ mod recording;
 mod redirects;
 mod secure;
 mod supervisors;
+mod tariffs;
 mod vouched;
 mod waiting;
 mod webhook;
@@ -103,6 +104,7 @@ pub fn config(switches: Vec<Switch>) -> EngineConfig {
         switches,
         stir: None,
         consent: false,
+        tariffs: Default::default(),
     }
 }
 

@@ -8,12 +8,14 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::io::engine_thread::EngineHandle;
 use crate::io::store::{
-    self, Archive, Delivery, DeliveryFilter, DeliveryId, FoundCall, OutboxOp, SqliteStore, StoreError, TestEvent,
+    self, Archive, Delivery, DeliveryFilter, DeliveryId, FoundCall, InvoiceError, OutboxOp, SqliteStore, StoreError,
+    TestEvent,
 };
 use crate::ladder::Ladder;
 use crate::model::{BusinessId, CallId, CallRecord, CallState, CallView, InitiationMessage};
 
-use super::port::{CallFilter, EnginePort, Pending, RecordFilter, StorePort, StoreUnreadable};
+use super::bill::MAX_CALLS;
+use super::port::{CallFilter, EnginePort, Pending, RecordFilter, StorePort, StoreUnreadable, Summed};
 use super::webhooks::OutboxPort;
 use crate::clock::Wall;
 use crate::engine::api::{After, Reply, StoreFailure, SupervisorWish};
@@ -133,6 +135,17 @@ impl StorePort for ArchivePort {
                 if records.len() < filter.limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             })?;
             Ok(records)
+        })
+    }
+
+    fn invoice(&self, business: BusinessId, from: Wall, to: Wall) -> Pending<'_, Result<Summed, StoreUnreadable>> {
+        self.read(move |archive| {
+            let Some(account) = archive.business(&business)? else { return Ok(Err("there is no account".to_owned())) };
+            match store::invoice(archive, &account, from, to, Some(MAX_CALLS)) {
+                Ok(invoice) => Ok(Ok(invoice)),
+                Err(InvoiceError::Store(error)) => Err(error),
+                Err(why @ (InvoiceError::TooLarge(_) | InvoiceError::TooMany(_))) => Ok(Err(why.to_string())),
+            }
         })
     }
 }

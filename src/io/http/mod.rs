@@ -6,6 +6,7 @@
 pub mod adapters;
 pub mod admin;
 pub mod app;
+pub mod bill;
 pub mod calls;
 pub mod click_to_dial;
 pub mod console;
@@ -52,7 +53,7 @@ use utoipa_axum::routes;
 
 pub use app::{App, Patience};
 use click_to_dial::Correlator;
-pub use port::{CallFilter, EnginePort, Health, Pending, Phase, RecordFilter, StorePort, StoreUnreadable};
+pub use port::{CallFilter, EnginePort, Health, Pending, Phase, RecordFilter, StorePort, StoreUnreadable, Summed};
 use problem::Problem;
 
 /// The API that businesses call, with /healthz and /readyz.
@@ -84,6 +85,7 @@ fn described(app: Option<&Arc<App>>) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(supervisors::invite))
         .routes(routes!(supervisors::change, supervisors::patch, supervisors::dismiss))
         .routes(routes!(calls::records))
+        .routes(routes!(bill::bill))
         .routes(routes!(webhooks::list))
         .routes(routes!(webhooks::replay))
         .routes(routes!(webhooks::test))

@@ -6,6 +6,7 @@
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use crate::billing::invoice::Invoice;
 use crate::clock::Wall;
 use crate::engine::api::{After, Reply, SupervisorWish};
 use crate::ladder::Ladder;
@@ -61,7 +62,12 @@ pub trait StorePort: Send + Sync + 'static {
         business: BusinessId,
         filter: RecordFilter,
     ) -> Pending<'_, Result<Vec<CallRecord>, StoreUnreadable>>;
+    /// What a business owes for calls accepted in a period, or why that cannot be said.
+    fn invoice(&self, business: BusinessId, from: Wall, to: Wall) -> Pending<'_, Result<Summed, StoreUnreadable>>;
 }
+
+/// An invoice, or why there is none.
+pub type Summed = Result<Invoice, String>;
 
 /// Which calls of a business are wanted.
 #[derive(Clone, PartialEq, Eq, Debug)]

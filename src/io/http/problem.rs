@@ -13,6 +13,8 @@ use crate::engine::api::{Refusal, TooMany};
 
 /// A pair that is in a call is asked for again after so many seconds at the earliest.
 const PAIR_RETRY: u32 = 10;
+/// An operator has to mend a tariff that is not there.
+const NO_TARIFF_RETRY: u32 = 300;
 
 /// One field that is wrong.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
@@ -272,6 +274,12 @@ impl From<Refusal> for Problem {
                 Problem::kind(StatusCode::FORBIDDEN, "destination", "The account does not call there", why.to_string())
                     .at(pointer)
             }
+            Refusal::NoRate { pointer } => {
+                let detail = "the account's tariff has no price for this destination";
+                Problem::kind(StatusCode::FORBIDDEN, "no-rate", "There is no price for this destination", detail)
+                    .at(pointer)
+            }
+            Refusal::NoTariff => Problem::unavailable(NO_TARIFF_RETRY, detail),
             Refusal::QuietNow { retry_after } => Problem::quiet(StatusCode::FORBIDDEN, detail).retry_after(retry_after),
             Refusal::QuietThen => Problem::quiet(StatusCode::UNPROCESSABLE_ENTITY, detail).at("/desired_contact_time"),
             Refusal::PairInCall { too_many: false } => {

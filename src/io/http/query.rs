@@ -16,6 +16,8 @@ use crate::model::{BusinessId, CallId, CallState};
 
 /// Page size when none is asked for.
 pub const DEFAULT_LIMIT: usize = 50;
+/// Longest period of an invoice that is asked for here.
+const MAX_PERIOD_MILLIS: u64 = 366 * 86_400_000;
 /// Largest page.
 pub const MAX_LIMIT: usize = 500;
 
@@ -98,6 +100,19 @@ pub fn audit(uri: &Uri) -> Result<AuditFilter, Problem> {
     query.finish().map(|()| filter)
 }
 
+/// `from` and `to`, both needed: a period of some length, of at most 366 days.
+pub fn period(uri: &Uri) -> Result<(Wall, Wall), Problem> {
+    let mut query = Parameters::read(uri)?;
+    let (from, to) = (query.needed_time("from"), query.needed_time("to"));
+    if let (Some(from), Some(to)) = (from, to)
+        && !(1..=MAX_PERIOD_MILLIS).contains(&to.millis_since(from))
+    {
+        query.wrong("to", "must be later than from, by at most 366 days");
+    }
+    query.finish()?;
+    from.zip(to).ok_or_else(|| Problem::malformed("from and to are required"))
+}
+
 /// No parameter at all.
 pub fn none(uri: &Uri) -> Result<(), Problem> {
     Parameters::read(uri)?.finish()
@@ -141,6 +156,13 @@ impl Parameters {
         self.take(name, "an RFC 3339 time", |text| Wall::parse(&text.replace(' ', "+")))
     }
 
+    fn needed_time(&mut self, name: &str) -> Option<Wall> {
+        if !self.left.contains_key(name) {
+            self.wrong(name, "required");
+        }
+        self.time(name)
+    }
+
     fn cursor(&mut self) -> Option<CallId> {
         self.take("cursor", "the next_cursor of an earlier answer", |text| CallId::from_str(text).ok())
     }
@@ -181,6 +203,11 @@ mod tests {
         {
             let uri: Uri = format!("/v1/calls?{bad}").parse().unwrap();
             assert_eq!(calls(&uri).unwrap_err().status(), 400, "{bad}");
+        }
+        let year = period(&"/v1/bill?from=2026-01-01T00:00:00Z&to=2027-01-01T00:00:00Z".parse().unwrap()).unwrap();
+        assert_eq!(Some(year.0), Wall::parse("2026-01-01T00:00:00Z"));
+        for bad in ["from=2026-01-01T00:00:00Z", "from=2026-01-01T00:00:00Z&to=2026-01-01T00:00:00Z", "from=x&to=y"] {
+            assert!(period(&format!("/v1/bill?{bad}").parse().unwrap()).is_err(), "{bad}");
         }
         assert!(none(&"/v1/calls/x".parse().unwrap()).is_ok());
         assert!(none(&"/v1/calls/x?y=1".parse().unwrap()).is_err());

@@ -188,7 +188,7 @@ fn to_stranger(refusal: Refusal) -> Problem {
         Refusal::DestinationBarred { pointer } if pointer == "/customer" => {
             Problem::from(Refusal::DestinationBarred { pointer })
         }
-        Refusal::DestinationDenied { pointer, .. } if pointer == "/customer" => {
+        Refusal::DestinationDenied { pointer, .. } | Refusal::NoRate { pointer } if pointer == "/customer" => {
             Problem::from(Refusal::DestinationBarred { pointer })
         }
         Refusal::Limit { retry_after, .. } => {
@@ -200,9 +200,11 @@ fn to_stranger(refusal: Refusal) -> Problem {
             Problem::of(StatusCode::TOO_MANY_REQUESTS, refusal.to_string()).retry_after(retry_after)
         }
         Refusal::PairInCall { .. } => Problem::from(Refusal::Duplicate),
-        Refusal::DestinationBarred { .. } | Refusal::DestinationDenied { .. } | Refusal::NoRepresentative => {
-            Problem::unavailable(60, "nobody can be called for this business now")
-        }
+        Refusal::DestinationBarred { .. }
+        | Refusal::DestinationDenied { .. }
+        | Refusal::NoRate { .. }
+        | Refusal::NoTariff
+        | Refusal::NoRepresentative => Problem::unavailable(60, "nobody can be called for this business now"),
         Refusal::UnknownBusiness | Refusal::Disabled => not_open(),
         Refusal::TooMany(why @ TooMany::PageTokenUsed) => Problem::page_token(why.to_string()),
         Refusal::TooMany(why @ TooMany::WorkUsed) => Problem::work(why.to_string()),

@@ -102,6 +102,9 @@ impl StorePort for Scripted {
     fn records(&self, _: BusinessId, _: RecordFilter) -> Pending<'_, Result<Vec<CallRecord>, StoreUnreadable>> {
         self.read(Vec::new())
     }
+    fn invoice(&self, business: BusinessId, from: Wall, to: Wall) -> Pending<'_, Result<Summed, StoreUnreadable>> {
+        self.read(crate::billing::invoice::Ledger::new(business, "ABC", from, to).finish().map_err(|e| e.to_string()))
+    }
 }
 
 struct World {

@@ -7,6 +7,7 @@
 mod accounts;
 mod audit;
 mod bell;
+mod billed;
 mod direct;
 mod error;
 mod ladders;
@@ -31,12 +32,14 @@ use crate::engine::api::{StoreFailure, StoreOp, StoreToken};
 use crate::ladder::Ladder;
 use crate::model::direct::RequestMarks;
 use crate::model::{
-    AttemptRecord, Business, BusinessId, CallId, CallRecord, CallState, DayUsage, Directory, Endpoint, StoredCall,
+    AttemptRecord, Billed, Business, BusinessId, CallId, CallRecord, CallState, DayAdjustment, Directory, Endpoint,
+    StoredCall,
 };
 
 pub use accounts::{AccountError, Versioned};
 pub use audit::{AuditFilter, MAX_AUDIT_LISTED, NumberedEntry};
 pub use bell::Bell;
+pub use billed::{Batch, InvoiceError, Usage, invoice};
 pub use error::StoreError;
 pub use outbox::{
     Delivery, DeliveryFilter, DeliveryId, DeliveryState, Due, MAX_LISTED, OutboxOp, Outlet, Settlement, TestEvent,
@@ -115,7 +118,10 @@ pub trait Archive: Send + Sync {
     fn direct_requests(&self, now: Wall) -> Result<Vec<(Wall, RequestMarks)>, StoreError>;
 
     /// What the records of calls come to that were wanted at or after `since`, by business and day of UTC.
-    fn usage(&self, since: Wall) -> Result<Vec<DayUsage>, StoreError>;
+    fn usage(&self, since: Wall) -> Result<Usage, StoreError>;
+
+    /// What became of the prices of such calls after the adjustment of this number, and the number of the last one.
+    fn adjusted(&self, after: i64, since: Wall) -> Result<(Vec<DayAdjustment>, i64), StoreError>;
 
     /// Whom businesses called by message since then, the oldest first; open calls are among them.
     fn called(&self, since: Wall) -> Result<Vec<(BusinessId, Wall, Endpoint)>, StoreError>;
@@ -150,6 +156,9 @@ pub trait Archive: Send + Sync {
         filter: &RecordFilter,
         each: &mut dyn FnMut(CallRecord) -> ControlFlow<()>,
     ) -> Result<(), StoreError>;
+
+    /// Hands each record with its legs, at the prices in force, to `each` as it is read, until it breaks.
+    fn billed(&self, filter: &RecordFilter, each: &mut dyn FnMut(Billed) -> ControlFlow<()>) -> Result<(), StoreError>;
 
     /// Hands each leg attempt to `each`, in the order of their calls.
     fn attempts(

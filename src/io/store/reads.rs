@@ -7,12 +7,13 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::de::DeserializeOwned;
 
 use super::writer::key;
-use super::{Archive, CallFilter, FoundCall, Page, RecordFilter, SqliteArchive, SqliteStore, StoreError};
+use super::{Archive, CallFilter, FoundCall, Page, RecordFilter, SqliteArchive, SqliteStore, StoreError, Usage};
 use crate::clock::Wall;
 use crate::ladder::Ladder;
 use crate::model::direct::RequestMarks;
 use crate::model::{
-    AttemptRecord, Business, BusinessId, CallId, CallRecord, CallState, DayUsage, Directory, Endpoint, StoredCall,
+    AttemptRecord, Billed, Business, BusinessId, CallId, CallRecord, CallState, DayAdjustment, Directory, Endpoint,
+    Money, StoredCall,
 };
 
 /// Longest part of a listing.
@@ -44,8 +45,12 @@ impl Archive for SqliteArchive {
         self.read_direct_requests(now)
     }
 
-    fn usage(&self, since: Wall) -> Result<Vec<DayUsage>, StoreError> {
+    fn usage(&self, since: Wall) -> Result<Usage, StoreError> {
         self.read_usage(since)
+    }
+
+    fn adjusted(&self, after: i64, since: Wall) -> Result<(Vec<DayAdjustment>, i64), StoreError> {
+        self.read_adjusted(after, since)
     }
 
     fn called(&self, since: Wall) -> Result<Vec<(BusinessId, Wall, Endpoint)>, StoreError> {
@@ -129,9 +134,19 @@ impl Archive for SqliteArchive {
         filter: &RecordFilter,
         each: &mut dyn FnMut(CallRecord) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
-        let sql = "SELECT record FROM records
+        let sql = "SELECT record, price_micros FROM records
                    WHERE (?1 IS NULL OR business_id = ?1) AND created_at >= ?2 AND created_at < ?3 ORDER BY id";
-        self.stream(sql, filter, &mut |text| Ok(each(from_json("records", text)?)))
+        self.stream(sql, filter, &mut |text, row| {
+            let mut record: CallRecord = from_json("records", text)?;
+            // The column has the price in force.
+            let in_force = Money(self.column(row, 1)?);
+            record.rerated_price_micros = Some(in_force).filter(|price| *price != record.price_micros);
+            Ok(each(record))
+        })
+    }
+
+    fn billed(&self, filter: &RecordFilter, each: &mut dyn FnMut(Billed) -> ControlFlow<()>) -> Result<(), StoreError> {
+        self.read_billed(filter, each)
     }
 
     fn attempts(
@@ -142,7 +157,7 @@ impl Archive for SqliteArchive {
         let sql = "SELECT attempts.record FROM records JOIN attempts ON attempts.call_id = records.id
                    WHERE (?1 IS NULL OR business_id = ?1) AND created_at >= ?2 AND created_at < ?3
                    ORDER BY records.id, attempts.attempt";
-        self.stream(sql, filter, &mut |text| Ok(each(from_json("attempts", text)?)))
+        self.stream(sql, filter, &mut |text, _| Ok(each(from_json("attempts", text)?)))
     }
 
     fn generation(&self) -> Result<u64, StoreError> {
@@ -169,6 +184,9 @@ fn bounds(from: Option<Wall>, to: Option<Wall>) -> (i64, i64) {
 pub(super) fn from_json<T: DeserializeOwned>(table: &'static str, text: &str) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|error| StoreError::row(table, error))
 }
+
+/// Told of a row: its JSON, and the row itself.
+type Each<'e> = dyn FnMut(&str, &Row<'_>) -> Result<ControlFlow<()>, StoreError> + 'e;
 
 impl SqliteArchive {
     fn column<T: FromSql>(&self, row: &Row<'_>, at: usize) -> Result<T, StoreError> {
@@ -201,12 +219,7 @@ impl SqliteArchive {
         Ok(FoundCall::Closed(Box::new(record), attempts))
     }
 
-    fn stream(
-        &self,
-        sql: &str,
-        filter: &RecordFilter,
-        each: &mut dyn FnMut(&str) -> Result<ControlFlow<()>, StoreError>,
-    ) -> Result<(), StoreError> {
+    fn stream(&self, sql: &str, filter: &RecordFilter, each: &mut Each<'_>) -> Result<(), StoreError> {
         self.read(|connection| {
             let fail = |error: rusqlite::Error| self.fail(&error);
             let mut statement = connection.prepare_cached(sql).map_err(fail)?;
@@ -216,7 +229,7 @@ impl SqliteArchive {
             while let Some(row) = rows.next().map_err(fail)? {
                 let text = row.get_ref(0).map_err(fail)?;
                 let text = text.as_str().map_err(|error| StoreError::row("records", error))?;
-                if each(text)?.is_break() {
+                if each(text, row)?.is_break() {
                     break;
                 }
             }
@@ -239,8 +252,12 @@ impl Archive for SqliteStore {
         self.archive().direct_requests(now)
     }
 
-    fn usage(&self, since: Wall) -> Result<Vec<DayUsage>, StoreError> {
+    fn usage(&self, since: Wall) -> Result<Usage, StoreError> {
         self.archive().usage(since)
+    }
+
+    fn adjusted(&self, after: i64, since: Wall) -> Result<(Vec<DayAdjustment>, i64), StoreError> {
+        self.archive().adjusted(after, since)
     }
 
     fn called(&self, since: Wall) -> Result<Vec<(BusinessId, Wall, Endpoint)>, StoreError> {
@@ -283,6 +300,10 @@ impl Archive for SqliteStore {
         each: &mut dyn FnMut(CallRecord) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         self.archive().records(filter, each)
+    }
+
+    fn billed(&self, filter: &RecordFilter, each: &mut dyn FnMut(Billed) -> ControlFlow<()>) -> Result<(), StoreError> {
+        self.archive().billed(filter, each)
     }
 
     fn attempts(

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use super::error::StoreError;
 
 /// One step each; a step is never edited once it was released.
-pub(super) const MIGRATIONS: [&str; 7] = [
+pub(super) const MIGRATIONS: [&str; 8] = [
     "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     INSERT INTO meta (key, value) VALUES ('generation', 1);
@@ -155,6 +155,28 @@ pub(super) const MIGRATIONS: [&str; 7] = [
             + coalesce(json_extract(record, '$.supervisor_billable_seconds'), 0),
         price_micros = coalesce(json_extract(record, '$.price_micros'), 0);
     CREATE INDEX records_by_day ON records (due_at, business_id, billed_seconds, price_micros);
+",
+    "
+    -- Calls that were rated anew. A record keeps what it said when the call was over; its columns billed_seconds and price_micros are
+    -- what is in force: what the last adjustment of the call says.
+    CREATE TABLE adjustments (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        call_id BLOB NOT NULL,
+        business_id TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        old_seconds INTEGER NOT NULL,
+        old_micros INTEGER NOT NULL,
+        new_seconds INTEGER NOT NULL,
+        new_micros INTEGER NOT NULL,
+        adjustment TEXT NOT NULL
+    );
+    CREATE INDEX adjustments_of_call ON adjustments (call_id, number);
+    CREATE TRIGGER adjustments_are_append_only BEFORE UPDATE ON adjustments BEGIN
+        SELECT RAISE(ABORT, 'adjustments are append-only');
+    END;
+    CREATE TRIGGER adjustments_are_kept BEFORE DELETE ON adjustments BEGIN
+        SELECT RAISE(ABORT, 'adjustments are kept');
+    END;
 ",
 ];
 

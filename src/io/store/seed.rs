@@ -70,6 +70,7 @@ pub fn seed_businesses(archive: &SqliteArchive, seeds: &[BusinessSeed], at: Wall
         let business = Business {
             limits: seed.limits,
             tariff: seed.tariff,
+            tariff_name: seed.tariff_name.clone(),
             caller_ids: seed.caller_ids.clone(),
             recording: seed.recording,
             gates: seed.gates,

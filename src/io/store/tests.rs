@@ -1,5 +1,6 @@
 //! The store as the engine, the API and an operator meet it.
 
+mod billed;
 mod limits;
 
 use std::ops::ControlFlow;
@@ -108,6 +109,7 @@ fn finish(call: &StoredCall) -> StoreOp {
         contact_window: None,
         expires_at: None,
         tries: 0,
+        rerated_price_micros: None,
     };
     let attempt = AttemptRecord {
         call_id: call.id,
@@ -124,6 +126,8 @@ fn finish(call: &StoredCall) -> StoreOp {
         billable_seconds: 0,
         quality: None,
         mode: None,
+        price_micros: None,
+        rated: None,
     };
     StoreOp::Finish { record: Box::new(record), attempts: vec![attempt] }
 }

@@ -3,6 +3,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::billed::{self, Usage};
 use super::writer::key;
 use super::{SqliteArchive, StoreError};
 use crate::clock::Wall;
@@ -19,9 +20,12 @@ pub(super) fn summed(record: &CallRecord) -> (i64, i64, i64) {
 
 impl SqliteArchive {
     /// Sums of the records of calls that were wanted at or after `since`, by day of UTC.
-    pub(super) fn read_usage(&self, since: Wall) -> Result<Vec<DayUsage>, StoreError> {
+    pub(super) fn read_usage(&self, since: Wall) -> Result<Usage, StoreError> {
         self.read(|connection| {
             let fail = |error: rusqlite::Error| self.fail(&error);
+            // One view of both: an adjustment is in the sums or has a greater number, never both.
+            let connection = connection.unchecked_transaction().map_err(fail)?;
+            let adjusted = billed::last_adjustment(&connection).map_err(fail)?;
             // `total` never overflows, and a double holds every sum that a ceiling is compared with to the last unit.
             let sql = "SELECT business_id, due_at / ?2, count(*), total(billed_seconds), total(price_micros)
                        FROM records WHERE due_at >= ?1 GROUP BY business_id, due_at / ?2";
@@ -39,7 +43,7 @@ impl SqliteArchive {
                     cost: Cost { seconds: seconds as u64, price: Money(price as i64) },
                 });
             }
-            Ok(days)
+            Ok(Usage { days, adjusted })
         })
     }
 

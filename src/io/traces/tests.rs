@@ -22,6 +22,8 @@ fn attempt(role: Role, attempt: u16) -> AttemptRecord {
         billable_seconds: 0,
         quality: None,
         mode: None,
+        price_micros: None,
+        rated: None,
     }
 }
 

@@ -73,11 +73,12 @@ pub async fn create(State(app): State<Arc<AdminApp>>, uri: Uri, sender: Sender, 
         return Err(Problem::malformed("required").at("/name"));
     }
     let (given, made) = new_password(fields.remove("password"))?;
-    let who = app.who(&operator, &sender);
+    let (who, tariffs) = (app.who(&operator, &sender), app.tariffs.load_full());
     let (account, secrets) = app
         .work(move |store| {
             let business = Business::new(id, "", hashed(&given)?);
-            let (business, mut secrets) = form::apply(business, &fields, fresh_secret).map_err(fields_wrong)?;
+            let (business, mut secrets) =
+                form::apply(business, &fields, &tariffs, fresh_secret).map_err(fields_wrong)?;
             let account = store.archive().add_account(&who, business)?;
             secrets.password = made;
             Ok((account, secrets))
@@ -109,12 +110,12 @@ pub async fn change(
     query::none(&uri)?;
     let (id, version) = (business_id(&id)?, wanted(&sender)?);
     let fields = app.object(&sender, body).await?;
-    let who = app.who(&operator, &sender);
+    let (who, tariffs) = (app.who(&operator, &sender), app.tariffs.load_full());
     let (account, secrets) = app
         .work(move |store| {
             let mut made = None;
             let change = |old| {
-                let (business, secrets) = form::apply(old, &fields, fresh_secret).map_err(fields_wrong)?;
+                let (business, secrets) = form::apply(old, &fields, &tariffs, fresh_secret).map_err(fields_wrong)?;
                 made = Some(secrets);
                 Ok::<_, Problem>(business)
             };

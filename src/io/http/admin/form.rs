@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
+use super::billing::TariffView;
 use crate::io::http::problem::FieldError;
 use crate::model::direct::Direct;
 use crate::model::webhook::WebhookState;
 use crate::model::{
-    Business, BusinessId, Contact, Destinations, Gates, Limits, QuietHours, Recording, Tariff, Voice, Webhook,
-    WebhookSecret, WebhookUrl,
+    Business, BusinessId, Contact, Destinations, Gates, Limits, QuietHours, Recording, Tariff, TariffName, Voice,
+    Webhook, WebhookSecret, WebhookUrl,
 };
 
 /// Fields of an account that are shown and not set here, and where they are.
@@ -49,6 +50,9 @@ macro_rules! account_form {
             /// What it pays; what is not given stays.
             #[schema(required = false)]
             tariff: Tariff,
+            /// The carrier's tariff that it pays by; null: its own prices.
+            #[schema(required = false)]
+            tariff_name: Option<TariffName>,
             /// Verified numbers, the first is its default.
             #[schema(required = false, max_items = 64)]
             caller_ids: Vec<String>,
@@ -138,10 +142,11 @@ impl Secrets {
     }
 }
 
-/// The account with what is given in place of what it was. `secret` draws a webhook's.
+/// The account with what is given in place of what it was. `tariffs` are those that it may name, `secret` draws a webhook's.
 pub fn apply(
     old: Business,
     patch: &Map<String, Value>,
+    tariffs: &[TariffView],
     secret: impl FnOnce() -> WebhookSecret,
 ) -> Result<(Business, Secrets), Vec<FieldError>> {
     let mut reader = Reader { errors: Vec::new() };
@@ -157,6 +162,7 @@ pub fn apply(
             "quiet_hours" => reader.whole(key, value, &mut business.guard.quiet),
             "contact" => reader.merged(key, value, &mut business.contact),
             "tariff" => reader.merged(key, value, &mut business.tariff),
+            "tariff_name" => reader.tariff_name(value, tariffs, &mut business.tariff_name),
             "caller_ids" => reader.whole(key, value, &mut business.caller_ids),
             "recording" => reader.whole(key, value, &mut business.recording),
             "gates" => reader.merged(key, value, &mut business.gates),
@@ -224,6 +230,14 @@ impl Reader {
         }
     }
 
+    fn tariff_name(&mut self, value: &Value, tariffs: &[TariffView], into: &mut Option<TariffName>) {
+        self.whole("tariff_name", value, into);
+        if let Some(name) = into.as_ref().filter(|name| !tariffs.iter().any(|tariff| tariff.name == **name)) {
+            let problem = format!("the configuration has no tariff {name}; GET /admin/v1/tariffs lists them");
+            self.wrong("/tariff_name", problem);
+        }
+    }
+
     fn webhook(
         &mut self,
         value: &Value,
@@ -266,14 +280,17 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::http::admin::billing::views;
     use crate::model::business::PasswordHash;
+    use crate::model::{Currency, RatePlan};
 
     fn abc() -> Business {
         Business::new("abc".parse().unwrap(), "ABC", PasswordHash("$hash".into()))
     }
 
     fn read(patch: Value) -> Result<(Business, Secrets), Vec<FieldError>> {
-        apply(abc(), patch.as_object().unwrap(), || WebhookSecret::new([7; 32]))
+        let retail = RatePlan { name: "retail".parse().unwrap(), currency: Currency::USD, rates: Vec::new() };
+        apply(abc(), patch.as_object().unwrap(), &views(&[retail]), || WebhookSecret::new([7; 32]))
     }
 
     #[test]
@@ -289,6 +306,15 @@ mod tests {
         assert_eq!((business.sources.len(), business.caller_ids.len()), (1, 1));
         assert!(secrets.webhook_secret.is_some_and(|secret| secret.starts_with("whsec_")));
         assert_eq!(business.password_hash, abc().password_hash);
+    }
+
+    #[test]
+    fn an_account_has_no_tariff_but_one_of_the_configuration() {
+        let (business, _) = read(json!({ "tariff_name": "retail" })).unwrap();
+        assert_eq!(business.tariff_name.as_ref().map(TariffName::as_str), Some("retail"));
+        let errors = read(json!({ "tariff_name": "wholesale" })).map(|_| ()).unwrap_err();
+        assert_eq!(errors.iter().map(|error| error.pointer.as_str()).collect::<Vec<_>>(), ["/tariff_name"]);
+        assert!(read(json!({ "tariff_name": null })).is_ok());
     }
 
     #[test]

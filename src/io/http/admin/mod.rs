@@ -1,6 +1,7 @@
 //! `/admin/v1/…`: accounts and the audit trail for operators, on the admin listener. Owns who is let in and with which role, and that every change goes
 //! through the store's one way of changing accounts, with its entry in the trail. Refuses business passwords and cookies.
 
+pub mod billing;
 pub mod businesses;
 pub mod form;
 pub mod operators;
@@ -23,6 +24,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use self::billing::TariffView;
 use self::operators::{Operator, Operators};
 use super::app::{Patience, json_content, read_body};
 use super::credentials::{self, Credentials};
@@ -48,6 +50,8 @@ pub struct AdminApp {
     pub folder: PathBuf,
     /// Who may ask; replaced whole when the configuration is read again.
     pub operators: Arc<ArcSwap<Operators>>,
+    /// The carrier's tariffs; replaced whole in the same way.
+    pub tariffs: Arc<ArcSwap<Vec<TariffView>>>,
     /// Judges their passwords.
     pub verifier: Verifier,
     /// Stands before it.
@@ -68,6 +72,7 @@ pub struct AdminApp {
     ),
     tags(
         (name = "businesses", description = "Accounts: what is given in a change replaces, all else stays"),
+        (name = "billing", description = "Tariffs and invoices"),
         (name = "secrets", description = "Passwords, page keys, webhook secrets: a secret that was made is shown once"),
         (name = "operators", description = "Who asks, and what was done")
     ),
@@ -102,6 +107,8 @@ pub fn described() -> OpenApiRouter<Arc<AdminApp>> {
         .routes(routes!(secrets::webhook_secret))
         .routes(routes!(secrets::new_page_key))
         .routes(routes!(secrets::remove_page_key))
+        .routes(routes!(billing::tariffs))
+        .routes(routes!(billing::bill))
         .routes(routes!(trail::audit))
         .routes(routes!(trail::operator))
         .routes(routes!(trail::begin_session))
@@ -118,12 +125,14 @@ impl AdminApp {
         store: &Arc<SqliteStore>,
         folder: PathBuf,
         operators: Arc<ArcSwap<Operators>>,
+        tariffs: Arc<ArcSwap<Vec<TariffView>>>,
         clock: fn() -> Wall,
     ) -> Result<AdminApp, PasswordError> {
         Ok(AdminApp {
             store: Arc::clone(store),
             folder,
             operators,
+            tariffs,
             verifier: Verifier::new(VerifierLimits::default())?,
             guard: Arc::new(PasswordGuard::with_trail(store)),
             clock,

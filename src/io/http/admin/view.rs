@@ -16,7 +16,7 @@ use crate::model::direct::Centre;
 use crate::model::webhook::WebhookState;
 use crate::model::{
     Actor, AuditAction, BusinessId, Contact, Destinations, FieldChange, Gates, Limits, QuietHours, Recording, Tariff,
-    Voice, account,
+    TariffName, Voice, account,
 };
 
 /// An account, without its secrets.
@@ -38,8 +38,11 @@ pub struct Account {
     quiet_hours: Option<QuietHours>,
     /// How long its calls are wanted, and how often they are tried.
     contact: Contact,
-    /// What it pays.
+    /// What it pays, where it has none of the carrier's tariffs.
     tariff: Tariff,
+    /// The carrier's tariff that it pays by; null: its own prices.
+    #[schema(required = true)]
+    tariff_name: Option<TariffName>,
     /// Verified numbers, the first is its default.
     caller_ids: Vec<String>,
     /// Whether its talks are recorded.
