@@ -274,7 +274,7 @@ impl Seen<'_> {
     /// Its leg lies within the talk, in the record and as its phone saw it.
     fn leaves(&self, visitor: &Story, attempts: &[AttemptRecord], blame: Blame<'_>) {
         let legs = attempts.iter().filter(|a| a.address.to_string().contains(&visitor.user));
-        let customer = attempts.iter().find(|a| a.role == Role::Customer);
+        let customer = attempts.iter().rfind(|a| a.role == Role::Customer);
         for leg in legs {
             let bridged = self.record.bridged_at.is_some_and(|at| at <= leg.dialled_at);
             if !bridged || customer.is_none_or(|customer| customer.ended_at < leg.ended_at) {
