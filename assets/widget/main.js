@@ -41,6 +41,7 @@ function texts() {
 
 function ask(faults) {
   view.question(settings, draft, faults || {});
+  if (!faults) judge([]);
 }
 
 // What the customer has said goes on being said; the number is asked for only where none is stored.

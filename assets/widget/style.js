@@ -23,7 +23,7 @@ const STYLE = `
 }
 .new { animation: come .18s ease-out; }
 .card { width: 368px; max-width: calc(100vw - 24px); max-height: calc(100vh - 40px); max-height: calc(100dvh - 40px); overflow: auto; overscroll-behavior: contain; border: 1px solid #8883; border-radius: var(--round); padding: 20px 22px 18px; }
-header { display: flex; align-items: center; justify-content: space-between; gap: 12px; margin-block-end: 14px; }
+.head { display: flex; align-items: center; justify-content: space-between; gap: 12px; margin-block-end: 14px; }
 h2 { font-size: 20px; line-height: 1.25; font-weight: 650; letter-spacing: -.01em; }
 .field { margin-block-end: 14px; border: 0; padding: 0; min-width: 0; }
 label, legend { display: block; font-size: 14px; font-weight: 600; padding: 0; margin-block-end: 6px; }
@@ -51,7 +51,7 @@ button[aria-disabled=true] { cursor: default; }
 .main { background: var(--accent); color: var(--on-accent); }
 .main:hover { filter: brightness(1.07); }
 .stop { border: 1px solid var(--line); }
-.link { min-height: 32px; padding: 0 6px; font-size: 14px; color: var(--soft); text-decoration: underline; text-underline-offset: 3px; }
+.link { min-height: 32px; padding: 0; font-size: 14px; color: var(--soft); text-decoration: underline; text-underline-offset: 3px; }
 .stop:hover, .icon:hover { background: var(--tint); }
 .icon { flex: none; display: grid; place-items: center; width: 36px; min-height: 36px; padding: 0; margin-inline-end: -8px; }
 svg { width: 20px; height: 20px; fill: none; stroke: currentColor; stroke-width: 2; stroke-linecap: round; stroke-linejoin: round; }

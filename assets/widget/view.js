@@ -86,7 +86,7 @@ function makeView(nonce, wishes) {
       wishes[leave]();
     };
     return h('div', { class: 'card', role: 'dialog', 'aria-labelledby': 'title', keydown },
-      h('header', {}, h('h2', { id: 'title' }, t('title')), button), ...children,
+      h('div', { class: 'head' }, h('h2', { id: 'title' }, t('title')), button), ...children,
       stored && h('p', { class: 'foot' }, press('forget', 'link', wishes.forget, t('forget'))));
   }
 
@@ -125,6 +125,7 @@ function makeView(nonce, wishes) {
   // While the customer types: what is known of the number, without taking the field away.
   function typed({ t }, { number, fault }) {
     const hint = $('number-hint');
+    if (!hint) return;
     $('number-fault').textContent = fault || '';
     if (fault) $('number').setAttribute('aria-invalid', 'true');
     else $('number').removeAttribute('aria-invalid');
