@@ -12,12 +12,12 @@ use serde_json::Value;
 
 use crate::support::ports::loopback;
 
-/// A page of the site; `tag` are attributes of the script's tag, `body` its main part.
+/// A page of the site; `tag` are attributes of the script's tag (the first of a name holds), `body` its main part.
 pub fn page(equipment: &str, title: &str, tag: &str, body: &str) -> String {
     format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><link rel=\"stylesheet\" href=\"/site.css\">\
-         <script src=\"http://{equipment}/widget.js\" data-business=\"abc\" data-country=\"US\" {tag} async></script></head>\
+         <script src=\"http://{equipment}/widget.js\" {tag} data-business=\"abc\" data-country=\"US\" async></script></head>\
          <body><main><h1>{title}</h1><p>Ten days along the coast, from May to September.</p>{body}\
          <p><a href=\"/cruises\">Cruises</a> <a href=\"/contact\">Contact</a></p></main></body></html>"
     )
