@@ -196,7 +196,7 @@ function changed(one) {
 function show() {
   const { t, language } = settings;
   const over = call.state === 'ended';
-  const name = over ? SAME[call.outcome] || call.outcome : call.state;
+  const name = over ? SAME[call.outcome] || call.outcome || 'failed' : call.state;
   const time = call.time && new Date(call.time).toLocaleString(language, { weekday: 'long', day: 'numeric', month: 'long', hour: '2-digit', minute: '2-digit' });
   view.happening(settings, call, name === 'scheduled' ? t(name, { time: time || '' }) : over ? t(name) : waiting(t, language, name, call.wait));
 }

@@ -104,9 +104,8 @@ function follow(call, changed) {
   return () => { clearInterval(looks); stop.abort(); };
 }
 
-// Cancels, or hangs up. True where the call is over.
+// Cancels, or hangs up; the end itself is an event. True where it comes.
 async function end(call) {
-  const { status, body } = await send('DELETE', `${call.base}/${encodeURIComponent(call.id)}`, call.token);
-  if (status === 200) Object.assign(call, { state: 'ended', outcome: body.outcome || call.outcome });
+  const { status } = await send('DELETE', `${call.base}/${encodeURIComponent(call.id)}`, call.token);
   return [200, 204, 401, 404, 409].includes(status);
 }

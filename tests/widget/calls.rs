@@ -179,7 +179,7 @@ fn who_waits_is_told_the_place_in_the_line() {
         vec![("/", page(equipment, "Home", "", BUTTON))]
     });
     let phone = visit.story.nobody(Tone::Customer);
-    let first = visit.story.call();
+    let first = visit.story.call_with(json!({ "customer": "+12125550198" }));
     first.until("calling_customer");
     let second = visit.story.call_with(json!({ "customer": "+12125550199" }));
     second.until("queued");
