@@ -182,11 +182,12 @@ async fn parts(shop: &Shop, id: &str, token: &str) -> Result<Option<Parts>, Trou
         return Ok(None);
     }
     let over = seen.call.as_ref().filter(|call| !call.request.is_open());
-    let made = |text: Result<String, askama::Error>| {
-        text.map_err(|error| {
+    let made = |text: Result<String, askama::Error>| match text {
+        Ok(text) => Ok(text.trim().to_owned()),
+        Err(error) => {
             tracing::error!(%error, "a part of the desk cannot be made");
-            Trouble::Broken
-        })
+            Err(Trouble::Broken)
+        }
     };
     Ok(Some(Parts {
         call: made(CallPart { token, call: seen.call.as_ref() }.render())?,

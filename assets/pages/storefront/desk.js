@@ -4,13 +4,13 @@
 const { token, lease } = document.body.dataset;
 const lost = document.querySelector(".lost");
 
-// A part that somebody types in, and that has not changed, is left alone.
+// A part that has not changed is left alone, and the one at the top while somebody types in it.
 function put(name, html) {
   const part = document.getElementById(name);
   if (part.dataset.last === undefined) part.dataset.last = part.innerHTML;
   const fresh = document.createElement("div");
   fresh.innerHTML = html;
-  if (fresh.innerHTML === part.dataset.last) return;
+  if (fresh.innerHTML === part.dataset.last || part.contains(document.activeElement) && name === "status") return;
   part.innerHTML = html;
   part.dataset.last = fresh.innerHTML;
 }
