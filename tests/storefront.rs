@@ -63,7 +63,8 @@ fn from_the_page_to_the_call_to_the_order_that_comes_back() {
     until_both_hear_each_other(&phone, &representative);
 
     let seen = desk.get("/desk").body;
-    for part in ["is on the line", CUSTOMER, "Caribbean, ten nights", "Norwegian fjords", "/products/fjords", "Hang up"] {
+    for part in ["is on the line", CUSTOMER, "Caribbean, ten nights", "Norwegian fjords", "/products/fjords", "Hang up"]
+    {
         assert!(seen.contains(part), "{part} in\n{seen}");
     }
     assert!(!seen.contains("<b>") && seen.contains("balcony"), "a note is text");
@@ -76,10 +77,19 @@ fn from_the_page_to_the_call_to_the_order_that_comes_back() {
     desk.until("/desk", "What did it come to?");
     assert!(customer.until(&page, "Thank you for your call.").contains("Your call"));
     let request = shop.stored("SELECT id FROM requests").remove(0);
-    let order = [("kind", "order"), ("product", "caribbean"), ("quantity", "2"), ("name", "Carol"), ("text", "balcony"), ("request", &request)];
+    let order = [
+        ("kind", "order"),
+        ("product", "caribbean"),
+        ("quantity", "2"),
+        ("name", "Carol"),
+        ("text", "balcony"),
+        ("request", &request),
+    ];
     assert_eq!(desk.submit("/desk/result", &order).status, 303);
     assert_eq!(desk.submit("/desk/result", &order).status, 303, "another tab, too late");
-    let stored = shop.stored("SELECT product || ' ' || quantity || ' ' || customer_text || ' ' || representative || ' ' || note FROM orders");
+    let stored = shop.stored(
+        "SELECT product || ' ' || quantity || ' ' || customer_text || ' ' || representative || ' ' || note FROM orders",
+    );
     assert_eq!(stored, ["caribbean 2 Carol rita balcony"]);
     assert!(desk.get("/desk").body.contains("<strong>Available</strong>"));
     assert!(desk.get("/desk/records").body.contains("$2,580.00"));
@@ -121,7 +131,8 @@ fn a_known_customer_is_called_at_the_stored_number_without_a_question() {
     };
     assert_eq!(eventually("its end", PATIENCE, ended)["outcome"], "cancelled");
     assert_eq!(customer.send("DELETE", &path, &[("Authorization", &bearer)], "").status, 409);
-    let events = customer.send("GET", &format!("{path}/events?token={}", token.as_str().expect("a token")), &[], "").body;
+    let events =
+        customer.send("GET", &format!("{path}/events?token={}", token.as_str().expect("a token")), &[], "").body;
     for part in ["event: call.state_changed\nid: 1\n", "\"state\":\"calling_customer\"", "event: call.ended\n"] {
         assert!(events.contains(part), "{part} in\n{events}");
     }
@@ -142,9 +153,8 @@ fn a_desired_time_survives_a_crash_and_the_call_comes_then() {
     shop.crash_and_restart();
     assert_eq!(calls(&story), Vec::<Value>::new(), "not yet");
     let placed = eventually("the call", PATIENCE, || calls(&story).into_iter().next());
-    let instant = |text: &str| {
-        time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).expect("a time")
-    };
+    let instant =
+        |text: &str| time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).expect("a time");
     assert!(instant(placed["created_at"].as_str().expect("a time")) >= instant(&at), "{placed:#}");
     assert_eq!(calls(&story).len(), 1);
 }
@@ -169,7 +179,8 @@ fn a_lost_answer_never_makes_a_second_call() {
     let story = Story::begin();
     let business = &story.daemon.business;
     let (lossy, other) = (Lossy::to(story.daemon.http, 1), Lossy::to(story.daemon.http, 0));
-    let equipments = [Equipment { at: lossy.at, who: business, cost: 1 }, Equipment { at: other.at, who: business, cost: 9 }];
+    let equipments =
+        [Equipment { at: lossy.at, who: business, cost: 1 }, Equipment { at: other.at, who: business, cost: 9 }];
     let shop = Shop::start("ABC", &equipments, LEASE);
     let mut desk = shop.desk("rita");
     let _silent = story.nobody(Tone::Customer);

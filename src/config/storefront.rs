@@ -330,6 +330,15 @@ mod tests {
     }
 
     #[test]
+    fn the_shipped_example_is_good_and_its_comments_name_the_defaults() {
+        let shipped = include_str!("../../config.storefront.example.toml");
+        let config = read(shipped).unwrap();
+        assert_eq!((config.calls, config.lease), (read(SMALL).unwrap().calls, Duration::from_secs(45)));
+        assert_eq!((config.calls.per_number, config.calls.per_source, config.calls.waiting), (3, 20, 500));
+        assert_eq!(config.representatives[0].skills, ["cruise"]);
+    }
+
+    #[test]
     fn without_an_equipment_there_is_no_storefront() {
         assert!(read("[company]\nname = \"ABC\"\n").unwrap_err().contains("no calling equipment"));
     }

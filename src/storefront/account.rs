@@ -35,14 +35,23 @@ struct Fields {
 impl Fields {
     fn of(form: &Form) -> Fields {
         let text = |name| form.text(name).to_owned();
-        Fields { email: text("email"), name: text("name"), address: text("address"), phone: text("phone"), voip: text("voip") }
+        Fields {
+            email: text("email"),
+            name: text("name"),
+            address: text("address"),
+            phone: text("phone"),
+            voip: text("voip"),
+        }
     }
 
     /// As they are stored; else what is wrong.
     fn customer(&self) -> Result<Customer, String> {
         let email = self.email.to_lowercase();
         let at = email.split_once('@');
-        if email.len() > 254 || email.contains(char::is_whitespace) || !at.is_some_and(|(a, b)| !a.is_empty() && b.contains('.')) {
+        if email.len() > 254
+            || email.contains(char::is_whitespace)
+            || !at.is_some_and(|(a, b)| !a.is_empty() && b.contains('.'))
+        {
             return Err("This is no email address.".to_owned());
         }
         if self.name.is_empty() || !is_words(&self.name, 100) {

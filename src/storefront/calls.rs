@@ -96,7 +96,8 @@ impl IntoResponse for Problem {
         let body = json!({
             "type": "about:blank", "title": title, "status": self.status.as_u16(), "detail": self.detail, "errors": errors,
         });
-        let mut response = (self.status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response();
+        let mut response =
+            (self.status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response();
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -143,11 +144,17 @@ pub async fn take(shop: &Shop, visitor: &Visitor, message: Message) -> Result<Re
         Turned::Duplicate => Problem::new(StatusCode::CONFLICT, "this number is being called, or waits to be"),
         Turned::TooMany => {
             let retry_after = Some(3600);
-            Problem { retry_after, ..Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many calls were asked for; try again later") }
+            Problem {
+                retry_after,
+                ..Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many calls were asked for; try again later")
+            }
         }
         Turned::Full => {
             let retry_after = Some(60);
-            Problem { retry_after, ..Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many are waiting; try again later") }
+            Problem {
+                retry_after,
+                ..Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many are waiting; try again later")
+            }
         }
     })
 }
@@ -178,7 +185,8 @@ fn own_page(page: &WebPage, host: &str) -> Result<(), Problem> {
         let parsed = url::Url::parse(url).ok().filter(|_| url.len() <= MAX_URL);
         let ours = parsed.is_some_and(|url| {
             let authority = url.as_str().split_once("://").map(|(_, rest)| rest.split(['/', '?', '#']).next());
-            matches!(url.scheme(), "http" | "https") && authority.flatten().is_some_and(|one| one.eq_ignore_ascii_case(host))
+            matches!(url.scheme(), "http" | "https")
+                && authority.flatten().is_some_and(|one| one.eq_ignore_ascii_case(host))
         });
         if !ours {
             return Err(Problem::at(format!("/web_page{at}/url"), "this page is none of ours"));
@@ -207,8 +215,11 @@ pub async fn create(State(shop): App, visitor: Visitor, body: Body) -> Result<Re
     if kind.split(';').next().map(str::trim) != Some("application/json") {
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send application/json"));
     }
-    let body = read_body(body).await.map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the body is too long or ended early"))?;
-    let message = serde_json::from_slice(&body).map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))?;
+    let body = read_body(body)
+        .await
+        .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the body is too long or ended early"))?;
+    let message =
+        serde_json::from_slice(&body).map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))?;
     let request = take(&shop, &visitor, message).await?;
     let (token, until) = token(&shop, &request);
     let location = format!("/call-requests/{}", request.id);
@@ -278,13 +289,17 @@ async fn tell(shop: &Shop, id: &str, mut after: u32, stream: &Stream) {
     loop {
         changes.borrow_and_update();
         let owned = id.to_owned();
-        let known = shop.store.read(move |c| Ok((requests::find(c, &owned)?, requests::events(c, &owned, after)?))).await;
+        let known =
+            shop.store.read(move |c| Ok((requests::find(c, &owned)?, requests::events(c, &owned, after)?))).await;
         let Ok((Some(request), events)) = known else { return };
         let Ok(view) = view(shop, &request).await else { return };
         for event in &events {
             let kind = if event.state == CallState::Ended { "call.ended" } else { "call.state_changed" };
             let (sequence, timestamp, state) = (event.sequence, event.at, event.state);
-            let Ok(data) = serde_json::to_string(&Told { r#type: kind, sequence, timestamp, state, data: &view }) else { return };
+            let Ok(data) = serde_json::to_string(&Told { r#type: kind, sequence, timestamp, state, data: &view })
+            else {
+                return;
+            };
             if stream.event(kind, sequence.into(), &data).await.is_err() || state == CallState::Ended {
                 return;
             }
@@ -294,7 +309,8 @@ async fn tell(shop: &Shop, id: &str, mut after: u32, stream: &Stream) {
             // The place in the line has moved: the last state again, with its number.
             Some(wait) if events.is_empty() && *wait != waits && after > 0 => {
                 let kind = "call.state_changed";
-                let told = Told { r#type: kind, sequence: after, timestamp: shop.wall(), state: request.state, data: &view };
+                let told =
+                    Told { r#type: kind, sequence: after, timestamp: shop.wall(), state: request.state, data: &view };
                 let Ok(data) = serde_json::to_string(&told) else { return };
                 if stream.event(kind, after.into(), &data).await.is_err() {
                     return;
@@ -414,7 +430,13 @@ mod tests {
     fn a_page_of_somebody_else_is_none_that_a_representative_may_open() {
         let host = "shop.example:8070";
         assert!(own_page(&page("http://shop.example:8070/a", &["http://shop.example:8070/"]), host).is_ok());
-        for foreign in ["javascript:alert(1)", "http://evil.example/a", "http://shop.example:8070@evil.example/", "data:text/html,a", "//"] {
+        for foreign in [
+            "javascript:alert(1)",
+            "http://evil.example/a",
+            "http://shop.example:8070@evil.example/",
+            "data:text/html,a",
+            "//",
+        ] {
             let problem = own_page(&page(foreign, &[]), host).unwrap_err();
             assert_eq!(problem.pointer.as_deref(), Some("/web_page/url"), "{foreign}");
         }

@@ -19,9 +19,9 @@ use super::floor;
 use super::secrets::random_text;
 use super::shop::{Judged, Shop};
 use super::store::goods::{self, NewOrder};
+use super::store::reports;
 use super::store::requests::{self, Request};
 use super::store::staff::{self, Mode, Representative};
-use super::store::reports;
 use super::web::{App, Form, Trouble, Visitor, cookie, is_words, redirect_with, set_cookie};
 use crate::io::passwords::Password;
 use crate::model::Endpoint;
@@ -65,7 +65,10 @@ impl FromRequestParts<Arc<Shop>> for AtDesk {
         let known = match &session {
             Some(session) => {
                 let tag = tag(session);
-                shop.store.read(move |c| staff::of_session(c, &tag)).await.map_err(|e| Trouble::from(e).into_response())?
+                shop.store
+                    .read(move |c| staff::of_session(c, &tag))
+                    .await
+                    .map_err(|e| Trouble::from(e).into_response())?
             }
             None => None,
         };
@@ -96,7 +99,13 @@ pub async fn login_form(State(shop): App, visitor: Visitor) -> Response {
     login_page(&shop, &visitor, StatusCode::OK, String::new(), None)
 }
 
-fn login_page(shop: &Shop, visitor: &Visitor, status: StatusCode, id: String, problem: Option<&'static str>) -> Response {
+fn login_page(
+    shop: &Shop,
+    visitor: &Visitor,
+    status: StatusCode,
+    id: String,
+    problem: Option<&'static str>,
+) -> Response {
     let page = LoginPage { company: shop.company.clone(), token: visitor.token(shop), id, problem };
     visitor.page(shop, status, &page)
 }

@@ -345,7 +345,9 @@ mod tests {
         for (status, kind) in [(503, "unavailable"), (429, "limit"), (403, "destination"), (401, "unauthorized")] {
             assert!(matches!(judged(status, kind, true), Placing::NotTaken(_)), "{status}");
         }
-        for (status, kind, retry) in [(503, "late", true), (409, "conflict", true), (500, "internal", false), (502, "", false)] {
+        for (status, kind, retry) in
+            [(503, "late", true), (409, "conflict", true), (500, "internal", false), (502, "", false)]
+        {
             assert!(matches!(judged(status, kind, retry), Placing::Unknown(_)), "{status}");
         }
         assert!(matches!(judged(422, "number", false), Placing::Refused(Outcome::CustomerUnreachable, _)));

@@ -144,7 +144,12 @@ async fn place(shop: &Shop, request: &Request) -> Result<Option<(String, String)
                 return Ok(None);
             }
             Placing::Unknown(why) => {
-                tracing::warn!(request = id, equipment = equipment.name, why, "perhaps taken, asked again with the same key");
+                tracing::warn!(
+                    request = id,
+                    equipment = equipment.name,
+                    why,
+                    "perhaps taken, asked again with the same key"
+                );
                 shop.health().failed(at, shop.now().mono);
                 pinned = Some(at);
                 sleep(AGAIN).await;

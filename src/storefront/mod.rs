@@ -65,7 +65,7 @@ pub enum StorefrontError {
     #[error("{0}")]
     Config(#[from] ConfigErrors),
     /// A secret that it names cannot be read.
-    #[error("{}: {1}\n    mend: write it into the first line of that file", .0.display())]
+    #[error("{}: {}\n    mend: write it into the first line of that file", .0.display(), .1)]
     Secret(PathBuf, String),
     /// The store.
     #[error("{0}")]

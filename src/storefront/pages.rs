@@ -51,7 +51,9 @@ impl Frame {
 
 /// The names in a cookie of ours, as far as they can be any.
 fn names(headers: &HeaderMap, name: &str) -> Vec<String> {
-    let good = |name: &&str| !name.is_empty() && name.len() <= 40 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let good = |name: &&str| {
+        !name.is_empty() && name.len() <= 40 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
     let all = cookie(headers, name).unwrap_or_default().split('.').filter(good);
     all.take(MOST).map(str::to_owned).collect()
 }

@@ -117,7 +117,14 @@ impl Shop {
     }
 
     /// Whether this is the password. An unknown name costs as much; whoever guesses is answered later, then not at all for a while.
-    pub async fn is_password(&self, kind: &str, name: &str, stored: Option<&PasswordHash>, given: &Password, source: IpAddr) -> Judged {
+    pub async fn is_password(
+        &self,
+        kind: &str,
+        name: &str,
+        stored: Option<&PasswordHash>,
+        given: &Password,
+        source: IpAddr,
+    ) -> Judged {
         let name = format!("{kind} {name}");
         let trier = || Trier::new(&name, &subscriber(source).to_string());
         let guard = || self.guard.lock().unwrap_or_else(PoisonError::into_inner);

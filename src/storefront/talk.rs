@@ -21,7 +21,7 @@ use crate::model::{ViewedPage, WebPage};
 /// From which product's page it is asked.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct From {
+pub struct Asked {
     #[serde(default)]
     product: String,
 }
@@ -43,8 +43,8 @@ struct TalkPage {
 }
 
 /// `GET /talk?product=`
-pub async fn form(State(shop): App, visitor: Visitor, Query(from): Query<From>) -> Response {
-    let page = TalkPage { product: from.product, ..empty(&shop, &visitor) };
+pub async fn form(State(shop): App, visitor: Visitor, Query(asked): Query<Asked>) -> Response {
+    let page = TalkPage { product: asked.product, ..empty(&shop, &visitor) };
     visitor.page(&shop, StatusCode::OK, &page)
 }
 
@@ -53,7 +53,17 @@ fn empty(shop: &Shop, visitor: &Visitor) -> TalkPage {
     let stored = visitor.customer.as_ref().and_then(|customer| customer.contact().map(str::to_owned));
     let zone = shop.zone.iana_name().unwrap_or("UTC").to_owned();
     let frame = Frame::of(shop, visitor);
-    TalkPage { frame, product: text(), stored, number: text(), time: text(), zone, note: text(), problem: None, wrong: "" }
+    TalkPage {
+        frame,
+        product: text(),
+        stored,
+        number: text(),
+        time: text(),
+        zone,
+        note: text(),
+        problem: None,
+        wrong: "",
+    }
 }
 
 /// `POST /talk`
@@ -115,7 +125,8 @@ fn web_page(shop: &Shop, visitor: &Visitor, products: &[Product], this: Option<&
     let seen = seen(&visitor.headers);
     let before = seen.iter().filter(|id| this.is_none_or(|this| this.id != **id));
     let before = before.filter_map(|id| products.iter().find(|product| product.id == *id));
-    let viewed = before.map(|one| ViewedPage { url: url(&format!("/products/{}", one.id)), title: title(one) }).collect();
+    let viewed =
+        before.map(|one| ViewedPage { url: url(&format!("/products/{}", one.id)), title: title(one) }).collect();
     match this {
         Some(product) => WebPage { url: url(&format!("/products/{}", product.id)), title: title(product), viewed },
         None => WebPage { url: url("/"), title: Some(shop.company.clone()), viewed },

@@ -170,7 +170,9 @@ impl IntoResponse for Trouble {
                 "This form does not come from a page of ours that your browser has open. Open the page again and repeat it.",
             ),
             Trouble::Form(detail) => (StatusCode::BAD_REQUEST, "Not taken", detail),
-            Trouble::Broken => (StatusCode::SERVICE_UNAVAILABLE, "Not now", "Something is broken here. Please try again."),
+            Trouble::Broken => {
+                (StatusCode::SERVICE_UNAVAILABLE, "Not now", "Something is broken here. Please try again.")
+            }
         };
         html(status, &TroublePage { title, detail })
     }
@@ -204,7 +206,14 @@ pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// `Set-Cookie`; without a life it ends with the browser, with none left at once.
-pub fn set_cookie(shop: &Shop, name: &str, value: &str, path: &str, same_site: &str, life: Option<Duration>) -> HeaderValue {
+pub fn set_cookie(
+    shop: &Shop,
+    name: &str,
+    value: &str,
+    path: &str,
+    same_site: &str,
+    life: Option<Duration>,
+) -> HeaderValue {
     let age = life.map(|life| format!("; Max-Age={}", life.as_secs())).unwrap_or_default();
     let secure = if shop.secure { "; Secure" } else { "" };
     let text = format!("{name}={value}; Path={path}; HttpOnly; SameSite={same_site}{age}{secure}");
@@ -337,7 +346,8 @@ mod tests {
     #[test]
     fn a_form_of_another_site_is_not_ours() {
         assert!(is_ours(&headers(&[("origin", "https://shop.example"), ("host", "shop.example")])));
-        for foreign in ["https://evil.example", "null", "https://shop.example.evil.example", "https://shop.example:444"] {
+        for foreign in ["https://evil.example", "null", "https://shop.example.evil.example", "https://shop.example:444"]
+        {
             assert!(!is_ours(&headers(&[("origin", foreign), ("host", "shop.example")])), "{foreign}");
         }
         assert!(!is_ours(&headers(&[("host", "shop.example")])), "it does not say");

@@ -24,7 +24,8 @@ fn other_sites_can_send_no_form_and_run_nothing_here() {
     let policy = page.header("content-security-policy").expect("a policy");
     assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe") && !policy.contains('*'), "{policy}");
     assert!(!page.body.contains(" style=") && !page.body.contains("onclick"), "nothing inline");
-    let token = page.body.split("name=\"token\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a token");
+    let token =
+        page.body.split("name=\"token\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a token");
     let token = token.to_owned();
     let here = format!("http://{}", shop.http);
     let fields = [("mode", "break"), ("token", token.as_str())];
@@ -47,13 +48,19 @@ fn an_account_a_cart_and_an_order_without_any_call() {
     let shop = shop_before(&story, LEASE);
     let mut customer = shop.visitor();
     customer.get("/products/nile");
-    let fields = [("email", "Dora@example.com"), ("password", "long enough"), ("name", "Dora"), ("phone", "+1 212 555 0177")];
+    let fields =
+        [("email", "Dora@example.com"), ("password", "long enough"), ("name", "Dora"), ("phone", "+1 212 555 0177")];
     let made = customer.submit("/account/new", &fields);
     assert_eq!((made.status, made.location().as_str()), (303, "/account"), "{}", made.body);
     let mut again = shop.visitor();
     assert!(again.submit("/account/new", &fields).body.contains("This email address has an account"));
     let token = customer.get("/products/nile").body;
-    let token = token.split("name=\"token\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a token").to_owned();
+    let token = token
+        .split("name=\"token\" value=\"")
+        .nth(1)
+        .and_then(|rest| rest.split('"').next())
+        .expect("a token")
+        .to_owned();
     let here = format!("http://{}", shop.http);
     assert_eq!(customer.post("/cart", &here, &[("add", "nile"), ("token", &token)]).location(), "/cart");
     assert!(customer.get("/cart").body.contains("$1,180.00"));
@@ -84,7 +91,8 @@ fn the_desk_shows_in_two_tabs_who_calls_and_sends_the_order_back() {
     let representative = story.representative("phone-answers-and-is-hung-up");
     let mut customer = shop.visitor();
     customer.get("/products/fjords");
-    customer.submit("/account/login", &[("email", "carol@example.com"), ("password", &shop.password("carol@example.com"))]);
+    customer
+        .submit("/account/login", &[("email", "carol@example.com"), ("password", &shop.password("carol@example.com"))]);
     let note = "Is breakfast included? <img src=x onerror=alert(1)>";
     let page = asks_by_form(&mut customer, &[("product", "baltic"), ("note", note)]);
     // Nobody reloads the page: the stream brings it.
@@ -123,7 +131,17 @@ fn a_telephone_shows_every_page_without_scrolling_sideways() {
     log_on(&browser, &shop, "rita");
     let page = asks_by_form(&mut shop.visitor(), &[("number", CUSTOMER), ("product", "nile"), ("note", "hello")]);
     browser.until_it_shows("is being called");
-    for page in ["/", "/products/caribbean", "/cart", "/talk?product=nile", "/account/new", "/account/login", &page, "/desk", "/desk/records"] {
+    for page in [
+        "/",
+        "/products/caribbean",
+        "/cart",
+        "/talk?product=nile",
+        "/account/new",
+        "/account/login",
+        &page,
+        "/desk",
+        "/desk/records",
+    ] {
         browser.open(&format!("http://{}{page}", shop.http));
         let wide = browser.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth");
         let name = page.split('?').next().unwrap_or_default().replace('/', "-");

@@ -38,7 +38,9 @@ impl Shop {
     pub fn start(name: &str, equipments: &[Equipment<'_>], more: &str) -> Shop {
         let folder = tempfile::tempdir().expect("a folder for the storefront");
         let http = loopback(ports::port());
-        let mut text = format!("[http]\nlisten = \"{http}\"\n[company]\nname = \"{name}\"\n[calls]\nmax_per_number = 100\nmax_per_source = 1000\n{more}");
+        let mut text = format!(
+            "[http]\nlisten = \"{http}\"\n[company]\nname = \"{name}\"\n[calls]\nmax_per_number = 100\nmax_per_source = 1000\n{more}"
+        );
         for (at, Equipment { at: address, who, cost }) in equipments.iter().enumerate() {
             fs::write(folder.path().join(format!("password-{at}")), format!("{}\n", who.password)).expect("a password");
             text.push_str(&format!(
@@ -74,7 +76,9 @@ impl Shop {
     /// The password of somebody of the sample.
     #[track_caller]
     pub fn password(&self, name: &str) -> String {
-        let said = |line: &String| line.contains(&format!(" {name} password ")).then(|| line.rsplit(' ').next().map(str::to_owned));
+        let said = |line: &String| {
+            line.contains(&format!(" {name} password ")).then(|| line.rsplit(' ').next().map(str::to_owned))
+        };
         eventually("the sample's passwords", PATIENCE, || self.told.lines().iter().find_map(said).flatten())
     }
 
@@ -216,7 +220,12 @@ impl Visitor {
     #[track_caller]
     pub fn ask(&mut self, message: &Value) -> Answer {
         let origin = format!("http://{}", self.at);
-        self.send("POST", "/call-requests", &[("Origin", &origin), ("Content-Type", "application/json")], &message.to_string())
+        self.send(
+            "POST",
+            "/call-requests",
+            &[("Origin", &origin), ("Content-Type", "application/json")],
+            &message.to_string(),
+        )
     }
 
     /// One request with these header lines.

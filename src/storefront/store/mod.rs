@@ -55,7 +55,7 @@ impl Store {
     pub fn open(file: &Path) -> Result<Store, StoreError> {
         let fail = |error| StoreError::Sqlite { file: file.to_owned(), error };
         let mut connection = Connection::open(file).map_err(fail)?;
-        let prepared = (|| {
+        let mut prepare = || -> rusqlite::Result<i64> {
             connection.pragma_update(None, "journal_mode", "wal")?;
             connection.pragma_update(None, "synchronous", "full")?;
             connection.pragma_update(None, "foreign_keys", true)?;
@@ -68,8 +68,8 @@ impl Store {
                 transaction.commit()?;
             }
             Ok(found)
-        })();
-        let found = prepared.map_err(fail)?;
+        };
+        let found = prepare().map_err(fail)?;
         if found > VERSION {
             return Err(StoreError::Later { file: file.to_owned(), found });
         }
@@ -129,7 +129,8 @@ fn total_changes(connection: &Connection) -> rusqlite::Result<i64> {
 
 /// The key that cookies and tokens are signed with: made once, `fresh` by the caller, and kept.
 pub fn key(transaction: &Transaction<'_>, fresh: [u8; 32]) -> rusqlite::Result<[u8; 32]> {
-    let found = transaction.query_row("SELECT value FROM settings WHERE name = 'key'", [], |row| row.get(0)).optional()?;
+    let found =
+        transaction.query_row("SELECT value FROM settings WHERE name = 'key'", [], |row| row.get(0)).optional()?;
     if let Some(key) = found {
         return Ok(key);
     }

@@ -338,10 +338,8 @@ pub fn cancel(transaction: &Transaction<'_>, id: &str, at: Wall) -> rusqlite::Re
 
 /// The next event of a request.
 fn enter(transaction: &Transaction<'_>, id: &str, at: Wall, state: CallState) -> rusqlite::Result<()> {
-    transaction.execute(
-        "UPDATE requests SET state = ?2, sequence = sequence + 1 WHERE id = ?1",
-        [id, state.as_str()],
-    )?;
+    transaction
+        .execute("UPDATE requests SET state = ?2, sequence = sequence + 1 WHERE id = ?1", [id, state.as_str()])?;
     transaction.execute(
         "INSERT INTO events (request, sequence, at, state) SELECT id, sequence, ?2, ?3 FROM requests WHERE id = ?1",
         params![id, at.0, state.as_str()],

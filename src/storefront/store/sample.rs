@@ -10,7 +10,8 @@ use crate::clock::Wall;
 use crate::model::business::PasswordHash;
 
 /// Who of the sample logs on: kind, name at the log-on.
-pub const PEOPLE: [(&str, &str); 3] = [("representative", "rita"), ("representative", "sam"), ("customer", "carol@example.com")];
+pub const PEOPLE: [(&str, &str); 3] =
+    [("representative", "rita"), ("representative", "sam"), ("customer", "carol@example.com")];
 
 const PRODUCTS: [(&str, &str, i64, &str, &str); 5] = [
     (

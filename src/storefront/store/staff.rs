@@ -90,7 +90,8 @@ pub fn add(
     skills: &[String],
     password_hash: &str,
 ) -> rusqlite::Result<bool> {
-    let sql = "INSERT OR IGNORE INTO representatives (id, name, address, skills, password_hash) VALUES (?1, ?2, ?3, ?4, ?5)";
+    let sql =
+        "INSERT OR IGNORE INTO representatives (id, name, address, skills, password_hash) VALUES (?1, ?2, ?3, ?4, ?5)";
     Ok(transaction.execute(sql, params![id, name, address, skills.join(","), password_hash])? == 1)
 }
 
