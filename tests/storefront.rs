@@ -146,7 +146,7 @@ fn a_desired_time_survives_a_crash_and_the_call_comes_then() {
     let mut shop = shop_before(&story, LEASE);
     let _desk = shop.desk("rita");
     let _silent = story.nobody(Tone::Customer);
-    let at = time::OffsetDateTime::now_utc() + Duration::from_secs(4);
+    let at = time::OffsetDateTime::now_utc() + Duration::from_secs(8);
     let at = at.format(&time::format_description::well_known::Rfc3339).expect("a time");
     let asked = shop.visitor().ask(&json!({ "customer": CUSTOMER, "desired_contact_time": at }));
     assert_eq!((asked.status, asked.json()["state"].as_str()), (202, Some("scheduled")), "{}", asked.body);
@@ -193,7 +193,7 @@ fn a_lost_answer_never_makes_a_second_call() {
 #[test]
 fn a_lost_browser_is_logged_off_by_its_lease_and_the_call_goes_on() {
     let story = Story::begin();
-    let shop = shop_before(&story, "[desk]\nlease_seconds = 8\n");
+    let shop = shop_before(&story, "[desk]\nlease_seconds = 12\n");
     let mut desk = shop.desk("rita");
     let mut phone = story.customer("phone-answers-and-hangs-up");
     let representative = story.representative("phone-answers-and-is-hung-up");

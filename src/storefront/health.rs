@@ -50,8 +50,8 @@ impl Equipments {
         }
     }
 
-    /// Whether it is left alone now.
-    pub fn rests(&self, at: usize, now: Mono) -> bool {
+    #[cfg(test)]
+    fn rests(&self, at: usize, now: Mono) -> bool {
         self.0.get(at).is_some_and(|state| state.rests_until > now)
     }
 }

@@ -112,8 +112,8 @@ fn sentence(problem: &Problem) -> String {
 
 /// `2026-12-01T17:00` by the clock of the company.
 fn local(shop: &Shop, text: &str) -> Option<Wall> {
-    let at = text.parse::<DateTime>().ok()?.to_zoned(shop.zone.clone()).ok()?;
-    Some(Wall(at.timestamp().as_millisecond()))
+    let at = shop.zone.to_timestamp(text.parse::<DateTime>().ok()?).ok()?;
+    Some(Wall(at.as_millisecond()))
 }
 
 /// 706 out of what the server knows: the page that the form came from, and the products that this browser has seen.
