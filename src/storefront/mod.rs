@@ -142,6 +142,7 @@ impl Running {
         let limits = ServerLimits { linger: Duration::from_secs(3), ..ServerLimits::default() };
         let server = Server::bind(listen, tls, router, limits).await;
         let server = server.map_err(|error| StorefrontError::Listen(listen, error))?;
+        let server = server.trusting(&config.http.trusted_proxies);
         let address = server.address()?;
         let (stop, stopped) = watch::channel(false);
         let tasks = vec![tokio::spawn(floor::run(shop, stopped.clone())), tokio::spawn(server.serve(stopped))];

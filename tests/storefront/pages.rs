@@ -148,7 +148,7 @@ fn a_telephone_shows_every_page_without_scrolling_sideways() {
         picture(&browser, &format!("narrow{}", name.get(..20).unwrap_or(&name)));
         assert_eq!(wide, 0, "{page} is wider than the window");
         let nameless = "return [...document.querySelectorAll('a, button, input:not([type=hidden]), textarea, select')].filter(e => \
-            !(e.innerText || e.getAttribute('aria-label') || e.labels?.length)).map(e => e.outerHTML)";
+            !(e.textContent.trim() || e.getAttribute('aria-label') || e.labels?.length)).map(e => e.outerHTML)";
         assert_eq!(browser.run(nameless), json!([]), "{page}");
         assert_eq!(browser.run("return document.documentElement.lang"), "en", "{page}");
     }
