@@ -15,6 +15,7 @@ mod recording;
 mod sections;
 mod sip;
 mod stir;
+pub mod storefront;
 mod switch;
 mod tariffs;
 #[cfg(test)]
