@@ -86,9 +86,11 @@ fn the_page_shows_the_call_plays_both_sides_and_places_it_again() {
     lines.find(|line| line.contains("Ctrl-C")).expect("the end of the first call");
     let html = exchange(&address, "GET / HTTP/1.1");
     assert!(
-        html.contains("content-security-policy") && html.contains("<audio") && !html.contains("src=\"http"),
+        html.contains("content-security-policy") && html.contains("<audio") && html.contains("data-callbridge"),
         "{html}"
     );
+    // The one thing that is not the page's own is its daemon's button.
+    assert_eq!((html.matches("src=\"http").count(), html.matches("/widget.js\"").count()), (1, 1), "{html}");
     let state = exchange(&address, "GET /state HTTP/1.1");
     assert!(state.contains("INVITE") && state.contains("audio crossed both ways"), "{state}");
     let recording = exchange(&address, "GET /files/customer-heard.wav HTTP/1.1");

@@ -13,11 +13,13 @@ mod verdict;
 mod voices;
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
+use tokio::net::TcpListener;
 
 use self::page::PageHandle;
 use self::play::{CUSTOMER_WAV, RECORD, REPRESENTATIVE_WAV};
@@ -76,10 +78,11 @@ fn failed(error: &DemoError) -> ExitCode {
 /// True when the last call was proven.
 async fn demo(args: &DemoArgs) -> Result<bool, DemoError> {
     let folder = folder(args.folder.as_deref())?;
-    let mut stage = Stage::set(&folder).await?;
+    let place = if args.once { None } else { Some(PageHandle::place().await?) };
+    let mut stage = Stage::set(&folder, place.as_ref().map(|(_, address)| *address)).await?;
     say(&introduction(&stage));
     let outcome = tokio::select! {
-        outcome = calls(&mut stage, args.once) => outcome,
+        outcome = calls(&mut stage, place) => outcome,
         // Ctrl-C is how the page is ended, but with `once` it means that nothing was proven.
         () = interrupted() => Ok(!args.once),
     };
@@ -87,13 +90,14 @@ async fn demo(args: &DemoArgs) -> Result<bool, DemoError> {
     outcome
 }
 
-async fn calls(stage: &mut Stage, once: bool) -> Result<bool, DemoError> {
-    if once {
+/// One call; with a place for the page as many as are wished there.
+async fn calls(stage: &mut Stage, place: Option<(TcpListener, SocketAddr)>) -> Result<bool, DemoError> {
+    let Some((listener, address)) = place else {
         let verdict = play::play(stage, &mut |line| say(&line)).await?;
         conclude(stage, &verdict);
         return Ok(verdict.passed);
-    }
-    let (page, address, mut wishes) = PageHandle::serve(stage.folder.clone()).await?;
+    };
+    let (page, mut wishes) = PageHandle::serve(listener, stage.folder.clone(), stage.api());
     say(&format!("The same as a page: http://{address}/\n"));
     loop {
         page.show(|shown| {
@@ -106,7 +110,12 @@ async fn calls(stage: &mut Stage, once: bool) -> Result<bool, DemoError> {
             say(&line);
             mirror.show(|shown| shown.ladder.push(line));
         };
-        let verdict = play::play(stage, &mut show).await?;
+        let verdict = match play::play(stage, &mut show).await {
+            Ok(verdict) => verdict,
+            // Such as a call that the page's button has begun.
+            Err(DemoError::Http(detail)) => Verdict { passed: false, lines: vec![format!("NOT placed: {detail}")] },
+            Err(error) => return Err(error),
+        };
         page.show(|shown| {
             shown.verdict.clone_from(&verdict.lines);
             shown.busy = false;

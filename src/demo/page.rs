@@ -1,5 +1,5 @@
-//! The demo's page: the ladder, the verdict, both recordings with players, the record, and a button that places the call again.
-//! Owns that page on a free loopback port; nothing of it comes from outside.
+//! The demo's page: the ladder, the verdict, both recordings with players, the record, a button that places the call again, and the
+//! button that a business would have. Owns that page on a free loopback port; nothing of it comes from outside.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -17,9 +17,9 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use super::play::{CUSTOMER_WAV, RECORD, REPRESENTATIVE_WAV};
 
 const HTML: &str = include_str!("page.html");
-/// Only what the page brings along may run, and only its own server may be asked.
-const POLICY: &str =
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; media-src 'self'; connect-src 'self'";
+/// Only what the page and the daemon bring along may run, and only they may be asked.
+const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline' EQUIPMENT; style-src 'unsafe-inline'; media-src 'self'; \
+    connect-src 'self' EQUIPMENT";
 
 /// What the page shows.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -45,19 +45,24 @@ struct Page {
 pub struct PageHandle(Arc<Page>);
 
 impl PageHandle {
-    /// Serves the page; answers its address and where wishes for another call arrive.
-    pub async fn serve(folder: PathBuf) -> std::io::Result<(PageHandle, SocketAddr, Receiver<()>)> {
+    /// A free port for the page: the daemon is told whose pages may ask.
+    pub async fn place() -> std::io::Result<(TcpListener, SocketAddr)> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
+        Ok((listener, address))
+    }
+
+    /// Serves the page, whose button asks the daemon at `equipment`; answers where wishes for another call arrive.
+    pub fn serve(listener: TcpListener, folder: PathBuf, equipment: SocketAddr) -> (PageHandle, Receiver<()>) {
         let (again, wishes) = channel(1);
         let page = Arc::new(Page { shown: Mutex::default(), folder, again });
-        let routes = routes(Arc::clone(&page));
+        let routes = routes(Arc::clone(&page), equipment);
         tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, routes).await {
                 tracing::warn!(%error, "the demo's page is no longer served");
             }
         });
-        Ok((PageHandle(page), address, wishes))
+        (PageHandle(page), wishes)
     }
 
     /// Changes what is shown.
@@ -72,14 +77,19 @@ impl Page {
     }
 }
 
-fn routes(page: Arc<Page>) -> Router {
+fn routes(page: Arc<Page>, equipment: SocketAddr) -> Router {
+    let equipment = format!("http://{equipment}");
+    let (html, policy) = (HTML.replace("EQUIPMENT", &equipment), POLICY.replace("EQUIPMENT", &equipment));
+    let front = get(move || {
+        let headers = [
+            (header::CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
+            (header::CONTENT_SECURITY_POLICY, policy.clone()),
+        ];
+        let html = html.clone();
+        async move { (headers, html) }
+    });
     Router::new()
-        .route(
-            "/",
-            get(async || {
-                ([(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CONTENT_SECURITY_POLICY, POLICY)], HTML)
-            }),
-        )
+        .route("/", front)
         .route("/state", get(async |State(page): State<Arc<Page>>| Json(page.lock().clone())))
         .route("/files/{name}", get(file))
         .route("/again", post(again))

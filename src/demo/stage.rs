@@ -54,8 +54,8 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Sets everything up in a folder that is there.
-    pub async fn set(folder: &Path) -> Result<Stage, DemoError> {
+    /// Sets everything up in a folder that is there. `page` is where a page will be served, whose button may ask for calls.
+    pub async fn set(folder: &Path, page: Option<SocketAddr>) -> Result<Stage, DemoError> {
         let clock = SystemClock::start();
         let (tell, seen) = unbounded_channel();
         let line = Arc::new(Line::default());
@@ -71,10 +71,15 @@ impl Stage {
             plug_in(crate::model::Role::Representative, representative, representative_voice)?,
         ];
         let password: String = rand::rng().sample_iter(rand::distr::Alphanumeric).take(20).map(char::from).collect();
-        let config = configuration(folder, &phones, &password)?;
+        let config = configuration(folder, &phones, &password, page)?;
         let daemon = Daemon::start(config).await?;
         let client = Client { api: daemon.addresses().http, business: BUSINESS.to_owned(), password };
         Ok(Stage { folder: folder.to_owned(), clock, client, seen, line, speech, daemon, phones })
+    }
+
+    /// Where the daemon takes requests.
+    pub fn api(&self) -> SocketAddr {
+        self.daemon.addresses().http
     }
 
     /// Where everything listens, in one line.
@@ -99,7 +104,12 @@ impl Stage {
 
 /// The daemon's configuration, also left in the folder: `callbridge cdr --config` reads the demo's records with it. Each demo has
 /// a store of its own, because its business has a password of its own, and so that nothing in a named folder is touched.
-fn configuration(folder: &Path, phones: &[Handset; 2], password: &str) -> Result<Config, DemoError> {
+fn configuration(
+    folder: &Path,
+    phones: &[Handset; 2],
+    password: &str,
+    page: Option<SocketAddr>,
+) -> Result<Config, DemoError> {
     let [customer, representative] = phones.each_ref().map(Handset::address);
     let (http, admin, sip) = (free_tcp()?, free_tcp()?, free_udp()?);
     let media = even_ports(MEDIA_PORTS)?;
@@ -107,6 +117,13 @@ fn configuration(folder: &Path, phones: &[Handset; 2], password: &str) -> Result
     drop(media);
     let hash = hash_password(password).map_err(|error| DemoError::Http(error.to_string()))?.0;
     let store = format!("{}.db", super::fresh_name());
+    let direct = page.map(|page| {
+        format!(
+            "[business.direct]\nallowed_origins = [\"http://{page}\"]\ncentres = {{ sales = \"{REPRESENTATIVE}\" }}\n\
+             max_per_number = 60\nmax_per_source = 60\n"
+        )
+    });
+    let direct = direct.unwrap_or_default();
     let text = format!(
         r#"# The configuration of one callbridge demo.
 [http]
@@ -133,7 +150,7 @@ prefixes = ["+1646"]
 id = "{BUSINESS}"
 name = "ABC"
 password_hash = "{hash}"
-"#
+{direct}"#
     );
     std::fs::write(folder.join("demo.toml"), &text)?;
     Ok(config::parse_with(&text, "the demo's configuration", folder, BTreeMap::new())

@@ -89,6 +89,23 @@ impl Browser {
         self.post(&self.path(&format!("element/{element}/click")), &json!({}));
     }
 
+    /// Types into the element that a function's body returns, such as one within a shadow root.
+    pub fn type_into_found(&self, script: &str, text: &str) {
+        let element = self.found(script);
+        self.post(&self.path(&format!("element/{element}/value")), &json!({ "text": text }));
+    }
+
+    /// Clicks the element that a function's body returns.
+    pub fn click_found(&self, script: &str) {
+        let element = self.found(script);
+        self.post(&self.path(&format!("element/{element}/click")), &json!({}));
+    }
+
+    /// A command of the DevTools protocol, for what WebDriver has no word for: a telephone's window, a dark room.
+    pub fn devtools(&self, command: &str, parameters: &Value) {
+        self.post(&self.path("goog/cdp/execute"), &json!({ "cmd": command, "params": parameters }));
+    }
+
     /// Presses keys, one after the other, wherever the focus is (WebDriver §17.4.2 names those without a letter).
     pub fn press(&self, keys: &str) {
         let actions: Vec<Value> = keys
@@ -118,6 +135,11 @@ impl Browser {
     fn element(&self, selector: &str) -> String {
         let found = self.post(&self.path("element"), &json!({ "using": "css selector", "value": selector }));
         found[ELEMENT].as_str().unwrap_or_else(|| panic!("no element {selector}: {found}")).to_owned()
+    }
+
+    fn found(&self, script: &str) -> String {
+        let found = self.run(script);
+        found[ELEMENT].as_str().unwrap_or_else(|| panic!("no element by {script}: {found}")).to_owned()
     }
 
     fn path(&self, command: &str) -> String {

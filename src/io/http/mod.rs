@@ -35,6 +35,7 @@ pub mod supervisors;
 mod tests;
 pub mod token;
 pub mod webhooks;
+pub mod widget;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -64,7 +65,7 @@ pub fn router(app: Arc<App>) -> Router {
     let its_document = openapi::without_null_parameters(its_document);
     let api = api.merge(dialling).with_state(app).merge(health_routes(health));
     let documents = openapi::routes(&document).merge(openapi::route("/click-to-dial/v0.1/openapi.json", &its_document));
-    surround(api.merge(documents))
+    surround(api.merge(documents).merge(widget::routes()))
 }
 
 /// The API's description, as `/openapi.json` has it.
