@@ -32,3 +32,5 @@ pub mod rtp;
 pub mod schedule;
 pub mod sdp;
 pub mod sip;
+#[allow(clippy::disallowed_methods, clippy::disallowed_types)]
+pub mod storefront;

@@ -67,7 +67,23 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("phone", &["audio", "model", "clock"]),
     ("bench", &["phone", "io", "config", "audio", "model", "clock"]),
     ("demo", &["io", "config", "daemon", "phone", "bench", "audio", "model", "clock"]),
-    ("storefront", &["model", "acd"]),
+    // Of io only what serves HTTP, keeps passwords and reads the clock: never the engine's side of it.
+    (
+        "storefront",
+        &[
+            "model",
+            "acd",
+            "clock",
+            "config",
+            "access::guessing",
+            "io::clock",
+            "io::http::server",
+            "io::http::source",
+            "io::logs",
+            "io::passwords",
+            "io::tls",
+        ],
+    ),
     (
         "cli",
         &[
@@ -75,6 +91,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "config",
             "daemon",
             "demo",
+            "storefront",
             "bench",
             "phone",
             "billing",

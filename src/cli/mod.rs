@@ -63,6 +63,8 @@ pub enum Command {
     Keys(keys::KeysArgs),
     /// See what became of events to webhooks, and send them again
     Webhooks(webhooks::WebhooksArgs),
+    /// Run a business's Web server: pages with a talk button, customers, orders, representatives' desks
+    Storefront(crate::storefront::StorefrontArgs),
     /// Measure: simulated phones and load against a daemon; prints JSON
     Bench(crate::bench::BenchArgs),
 }
@@ -117,6 +119,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Webhooks(args) => webhooks::run(&args),
         Command::Demo(args) => return crate::demo::run(&args),
         Command::Call(args) => return follow(args),
+        Command::Storefront(args) => return crate::storefront::run(&args),
         Command::Bench(args) => return crate::bench::run(&args),
     };
     match done {

@@ -18,31 +18,35 @@ const MAX_BYTES: u64 = 4 << 20;
 
 /// Reads the file at `path`, with `CALLBRIDGE_…` variables of the process over it.
 pub fn load(path: &Path) -> Result<Config, ConfigErrors> {
-    let name = path.display().to_string();
-    let unreadable = |problem: String, mend: &str| {
-        let place = Place::File(name.clone());
-        ConfigErrors(vec![ConfigError { place, key: "file".to_owned(), problem, mend: mend.to_owned() }])
-    };
-    let size = std::fs::metadata(path).map(|found| found.len());
-    let text = match size {
-        Ok(size) if size > MAX_BYTES => {
-            return Err(unreadable("longer than 4 MiB".to_owned(), "name a configuration file"));
-        }
-        Ok(_) => std::fs::read_to_string(path),
-        Err(error) => Err(error),
-    };
-    let text = text.map_err(|error| {
-        unreadable(
-            format!("cannot be read: {error}"),
-            "give --config the path of a TOML file; config.example.toml is one to begin with",
-        )
-    })?;
+    let (text, name) = read_text(path, "config.example.toml")?;
     let variables = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
         .filter(|(name, _)| name.starts_with(PREFIX) && !COMMAND_LINE.contains(&name.as_str()))
         .collect();
     let folder = path.parent().unwrap_or(Path::new(""));
     parse_with(&text, &name, folder, variables)
+}
+
+/// The text of a configuration file, and what it is called in errors. `example` is one to begin with.
+pub(super) fn read_text(path: &Path, example: &str) -> Result<(String, String), ConfigErrors> {
+    let name = path.display().to_string();
+    let unreadable = |problem: String, mend: String| {
+        let place = Place::File(name.clone());
+        ConfigErrors(vec![ConfigError { place, key: "file".to_owned(), problem, mend }])
+    };
+    let size = std::fs::metadata(path).map(|found| found.len());
+    let text = match size {
+        Ok(size) if size > MAX_BYTES => {
+            return Err(unreadable("longer than 4 MiB".to_owned(), "name a configuration file".to_owned()));
+        }
+        Ok(_) => std::fs::read_to_string(path),
+        Err(error) => Err(error),
+    };
+    let mend = || format!("give --config the path of a TOML file; {example} is one to begin with");
+    match text {
+        Ok(text) => Ok((text, name)),
+        Err(error) => Err(unreadable(format!("cannot be read: {error}"), mend())),
+    }
 }
 
 /// Reads a text that is called `name` in errors; relative paths stay relative, no environment.
@@ -59,10 +63,7 @@ pub fn parse_with(
 ) -> Result<Config, ConfigErrors> {
     let mut reader = Reader::new(text, name, folder, variables);
     let (tree, syntax) = DeTable::parse_recoverable(text);
-    for error in &syntax {
-        let place = error.span().map_or_else(|| reader.whole_file(), |span| reader.line(&span));
-        reader.error(&place, "syntax", error.message().replace('\n', "; "), "see https://toml.io for the file's form");
-    }
+    tell_syntax(&mut reader, &syntax);
     let mut root = Section::root(tree.get_ref(), reader.whole_file());
     let r = &mut reader;
     let config = {
@@ -103,13 +104,25 @@ pub fn parse_with(
     }
     root.finish(r);
     together(r, &config);
-    let errors = reader.finish();
-    // After a broken line, what follows from its absence is noise.
-    let errors = if syntax.is_empty() { errors } else { only_syntax(errors) };
-    if errors.is_empty() { Ok(config) } else { Err(ConfigErrors(errors)) }
+    finish(reader, syntax.is_empty(), config)
 }
 
-fn open<'t, T>(
+/// Every line that is no TOML.
+pub(super) fn tell_syntax(reader: &mut Reader, syntax: &[toml::de::Error]) {
+    for error in syntax {
+        let place = error.span().map_or_else(|| reader.whole_file(), |span| reader.line(&span));
+        reader.error(&place, "syntax", error.message().replace('\n', "; "), "see https://toml.io for the file's form");
+    }
+}
+
+/// What was read, unless something is wrong. After a broken line, what follows from its absence is noise.
+pub(super) fn finish<T>(reader: Reader, is_toml: bool, read: T) -> Result<T, ConfigErrors> {
+    let errors = reader.finish();
+    let errors = if is_toml { errors } else { only_syntax(errors) };
+    if errors.is_empty() { Ok(read) } else { Err(ConfigErrors(errors)) }
+}
+
+pub(super) fn open<'t, T>(
     reader: &mut Reader,
     root: &mut Section<'t>,
     name: &'static str,
@@ -119,7 +132,7 @@ fn open<'t, T>(
     read(reader, section)
 }
 
-fn list<'t, T>(
+pub(super) fn list<'t, T>(
     reader: &mut Reader,
     root: &mut Section<'t>,
     name: &'static str,

@@ -14,6 +14,7 @@ mod recording;
 mod sections;
 mod sip;
 mod stir;
+pub mod storefront;
 mod switch;
 #[cfg(test)]
 mod tests;

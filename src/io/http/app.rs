@@ -130,7 +130,7 @@ impl App {
         let late = |_| {
             let detail =
                 "the answer takes too long; repeat a POST with the same Idempotency-Key to learn what became of it";
-            Problem::unavailable(5, detail)
+            Problem::late(5, detail)
         };
         tokio::time::timeout(self.patience.answer, pending).await.map_err(late)
     }

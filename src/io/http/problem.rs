@@ -143,6 +143,12 @@ impl Problem {
         Problem::of(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(retry_after)
     }
 
+    /// 503 with `Retry-After` where it is not known whether the message was taken: its `type` keeps it apart from the others, after which
+    /// another equipment may be asked.
+    pub fn late(retry_after: u32, detail: impl Into<String>) -> Problem {
+        Problem { kind: "late", title: "No answer in time", ..Problem::unavailable(retry_after, detail) }
+    }
+
     /// 500: a recording that cannot be decrypted.
     pub fn sealed(detail: impl Into<String>) -> Problem {
         let (kind, title) = ("recording-sealed", "The recording cannot be decrypted");
