@@ -78,7 +78,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ),
     ("phone", &["audio", "model", "clock"]),
     ("bench", &["phone", "io", "config", "audio", "model", "clock"]),
-    ("demo", &["io", "config", "daemon", "phone", "bench", "audio", "model", "clock"]),
+    ("demo", &["io", "config", "storefront", "daemon", "phone", "bench", "audio", "model", "clock"]),
     // Of io only what serves HTTP, keeps passwords and reads the clock: never the engine's side of it.
     (
         "storefront",

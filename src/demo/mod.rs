@@ -1,5 +1,5 @@
-//! The main job on loopback, for a newcomer to watch: daemon, a customer's and a representative's phone, one real call through
-//! HTTP, SIP and RTP, its ladder as it happens, the verdict, and what each side heard as files.
+//! The main job on loopback, for a newcomer to watch: daemon, the business's Web server, a customer's and a representative's phone, one real call
+//! from the button over HTTP, SIP and RTP to the desk, its ladder as it happens, the verdict, and what each side heard as files.
 //!
 //! Owns the demo's course; everything it shows is measured at the phones, outside the daemon's own knowledge.
 
@@ -8,6 +8,7 @@ mod handset;
 mod ladder;
 mod page;
 mod play;
+mod shop;
 mod stage;
 mod verdict;
 mod voices;

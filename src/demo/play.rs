@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use hyper::Method;
-use serde_json::{Value, json};
-use tokio::time::{Instant, interval, sleep_until};
+use serde_json::Value;
+use tokio::time::{Instant, interval, sleep, sleep_until};
 
 use super::handset::{Seen, What};
 use super::stage::{CUSTOMER, REPRESENTATIVE, Stage};
@@ -18,6 +18,10 @@ use crate::phone::PhoneMove;
 
 /// A call of the demo is over by then, or it has failed.
 const LONGEST: Duration = Duration::from_secs(60);
+/// A representative is free by then, and the call placed.
+const PLACED: Duration = Duration::from_secs(30);
+/// Between two looks for a call that is about to be placed.
+const SOON: Duration = Duration::from_millis(20);
 /// How often the call object is read.
 const FOLLOW: Duration = Duration::from_millis(250);
 /// The files of a call, in the folder.
@@ -38,34 +42,31 @@ pub async fn play(stage: &mut Stage, show: Show<'_>) -> Result<Verdict, DemoErro
     let id = post(stage, posted, show).await?;
     let mut evidence = Evidence { posted, ..Evidence::default() };
     follow(stage, &id, &mut evidence, show).await?;
+    evidence.order = stage.shop.order_comes_back().await?;
     evidence.delays = stage.line.delays();
     evidence.record = record(stage, &id).await?;
     keep(stage, &evidence)?;
     Ok(evidence.verdict())
 }
 
-/// The initiation message (Fig. 8) and its answer.
+/// The customer presses the button on the business's page (Fig. 7), and the business's Web server posts the initiation message (Fig. 8).
 async fn post(stage: &Stage, posted: Mono, show: Show<'_>) -> Result<String, DemoError> {
-    let message = json!({
-        "business_id": stage.client.business,
-        "customer": CUSTOMER,
-        "representative": REPRESENTATIVE,
-        "web_page": {"url": "https://www.example.com/cruises/alaska", "title": "Cruises to Alaska"},
-        "reference": "demo",
-    });
     show(ladder::head());
-    show(ladder::headline(
-        Duration::ZERO,
-        &format!("business: POST /v1/calls customer {CUSTOMER}, representative {REPRESENTATIVE}"),
-    ));
-    let (status, answer) = stage.client.ask(Method::POST, "/v1/calls", Some(&message)).await?;
-    let at = stage.clock.now().mono - posted;
-    match answer["id"].as_str() {
-        Some(id) if status == 202 => {
-            show(ladder::headline(at, &format!("callbridge: 202 Accepted, call {id}")));
-            Ok(id.to_owned())
+    let request = stage.shop.press_the_button().await?;
+    show(ladder::headline(Duration::ZERO, &format!("customer's browser: POST /call-requests, customer {CUSTOMER}")));
+    let deadline = Instant::now() + PLACED;
+    loop {
+        let (_, page) = stage.client.ask(Method::GET, &format!("/v1/calls?reference={request}"), None).await?;
+        if let Some(id) = page["calls"][0]["id"].as_str() {
+            let at = stage.clock.now().mono - posted;
+            let line = format!("business's Web server: POST /v1/calls, representative {REPRESENTATIVE}: call {id}");
+            show(ladder::headline(at, &line));
+            return Ok(id.to_owned());
         }
-        _ => Err(DemoError::Http(format!("POST /v1/calls was answered {status}: {answer}"))),
+        if Instant::now() >= deadline {
+            return Err(DemoError::Http("the business's Web server posted no initiation message".to_owned()));
+        }
+        sleep(SOON).await;
     }
 }
 
@@ -97,6 +98,12 @@ async fn follow(stage: &mut Stage, id: &str, evidence: &mut Evidence, show: Show
             _ = look.tick(), if !ended => {
                 let (_, call) = stage.client.ask(Method::GET, &format!("/v1/calls/{id}"), None).await?;
                 ended = call["state"] == "ended";
+                if evidence.desk.is_none() && artist.answered[1] {
+                    evidence.desk = stage.shop.desk_shows().await?;
+                    if let Some(line) = &evidence.desk {
+                        show(ladder::headline(stage.clock.now().mono - evidence.posted, line));
+                    }
+                }
                 if ended {
                     let at = stage.clock.now().mono - evidence.posted;
                     let outcome = call["outcome"].as_str().unwrap_or("?");

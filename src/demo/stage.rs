@@ -12,6 +12,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::client::Client;
 use super::handset::{Handset, Line, Seen, even_ports};
+use super::shop::{NAME, Shop};
 use super::{DemoError, voices};
 use crate::config::{self, Config};
 use crate::daemon::Daemon;
@@ -43,6 +44,8 @@ pub struct Stage {
     pub clock: SystemClock,
     /// The business.
     pub client: Client,
+    /// Its Web server.
+    pub shop: Shop,
     /// What is seen at the phones.
     pub seen: UnboundedReceiver<Seen>,
     /// Times frames from phone to phone.
@@ -70,11 +73,12 @@ impl Stage {
             plug_in(crate::model::Role::Customer, customer, customer_voice)?,
             plug_in(crate::model::Role::Representative, representative, representative_voice)?,
         ];
-        let password: String = rand::rng().sample_iter(rand::distr::Alphanumeric).take(20).map(char::from).collect();
+        let password = password();
         let config = configuration(folder, &phones, &password, page)?;
         let daemon = Daemon::start(config).await?;
         let client = Client { api: daemon.addresses().http, business: BUSINESS.to_owned(), password };
-        Ok(Stage { folder: folder.to_owned(), clock, client, seen, line, speech, daemon, phones })
+        let shop = Shop::open(folder, client.api, [BUSINESS, &client.password]).await?;
+        Ok(Stage { folder: folder.to_owned(), clock, client, shop, seen, line, speech, daemon, phones })
     }
 
     /// Where the daemon takes requests.
@@ -82,24 +86,34 @@ impl Stage {
         self.daemon.addresses().http
     }
 
-    /// Where everything listens, in one line.
+    /// Where everything listens.
     pub fn addresses(&self) -> String {
         let at = self.daemon.addresses();
         let [customer, representative] = &self.phones;
         format!(
-            "callbridge: HTTP {}, SIP {}; customer's phone: SIP {}; representative's phone: SIP {}",
+            "callbridge: HTTP {}, SIP {}; customer's phone: SIP {}; representative's phone: SIP {}\n\
+             The business's shop: http://{}/, its desk: http://{}/desk ({NAME}, {})",
             at.http,
             at.sip,
             customer.address(),
-            representative.address()
+            representative.address(),
+            self.shop.address(),
+            self.shop.address(),
+            self.shop.password,
         )
     }
 
     /// Takes everything down.
     pub async fn strike(self) {
+        self.shop.close().await;
         self.daemon.stop().await;
         drop(self.phones);
     }
+}
+
+/// One that nobody knows.
+pub fn password() -> String {
+    rand::rng().sample_iter(rand::distr::Alphanumeric).take(20).map(char::from).collect()
 }
 
 /// The daemon's configuration, also left in the folder: `callbridge cdr --config` reads the demo's records with it. Each demo has

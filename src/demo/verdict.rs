@@ -27,6 +27,10 @@ pub struct Evidence {
     pub delays: Vec<u64>,
     /// The call detail record, or null.
     pub record: Value,
+    /// What the representative's desk showed of the customer while they talked.
+    pub desk: Option<String>,
+    /// An order was sent back from the desk and stored.
+    pub order: bool,
 }
 
 /// The judgement.
@@ -53,6 +57,7 @@ impl Evidence {
             lines.push(loss(customer, representative));
         }
         lines.push(self.delay());
+        lines.push(self.desk());
         for (name, story) in [("customer", &self.customer), ("repr.", &self.representative)] {
             for violation in story.iter().flat_map(|story| &story.violations) {
                 lines.push(format!("{name:<12}noticed a fault: {}", violation.text));
@@ -104,6 +109,12 @@ impl Evidence {
         if first_music_frame(after).is_some() {
             lines.push("cut         hold music was heard over the bridge".to_owned());
         }
+    }
+
+    fn desk(&self) -> String {
+        let shown = if self.desk.is_some() { "showed the customer" } else { "did NOT show the customer" };
+        let order = if self.order { "the order that came back is stored" } else { "NO order came back" };
+        format!("desk        {shown}; {order}")
     }
 
     fn delay(&self) -> String {
