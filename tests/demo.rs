@@ -31,7 +31,17 @@ fn heard(folder: &Path, name: &str) -> Vec<i16> {
 }
 
 fn assert_proven(folder: &Path, text: &str) {
-    for message in ["INVITE", "180 Ringing", "200 OK", "ACK", "BYE", "bridged; audio crossed both ways", "POST /call-requests", "desk shows +12125550100, on \"Caribbean", "the order that came back is stored"] {
+    for message in [
+        "INVITE",
+        "180 Ringing",
+        "200 OK",
+        "ACK",
+        "BYE",
+        "bridged; audio crossed both ways",
+        "POST /call-requests",
+        "desk shows +12125550100, on \"Caribbean",
+        "the order that came back is stored",
+    ] {
         assert!(text.contains(message), "no {message} in\n{text}");
     }
     let (customer, representative) = (heard(folder, "customer-heard.wav"), heard(folder, "representative-heard.wav"));

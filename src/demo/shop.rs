@@ -116,7 +116,11 @@ fn hidden<'p>(page: &'p str, name: &str) -> Option<&'p str> {
 
 impl Shop {
     /// Opens the shop in front of an equipment; the representative logs on.
-    pub async fn open(folder: &Path, equipment: SocketAddr, [business, password]: [&str; 2]) -> Result<Shop, DemoError> {
+    pub async fn open(
+        folder: &Path,
+        equipment: SocketAddr,
+        [business, password]: [&str; 2],
+    ) -> Result<Shop, DemoError> {
         let name = super::fresh_name();
         let own: String = super::stage::password();
         std::fs::write(folder.join("equipment.password"), password)?;
@@ -170,7 +174,8 @@ password_file = "anna.password"
 
     /// The customer presses the button (Fig. 7); gives the business's own name of the request.
     pub async fn press_the_button(&self) -> Result<String, DemoError> {
-        let url = |(path, title): (&str, &str)| json!({ "url": format!("http://{}{path}", self.address()), "title": title });
+        let url =
+            |(path, title): (&str, &str)| json!({ "url": format!("http://{}{path}", self.address()), "title": title });
         let mut page = url(PAGE);
         if let Some(page) = page.as_object_mut() {
             page.insert("viewed".to_owned(), json!([url(BEFORE)]));
@@ -189,7 +194,8 @@ password_file = "anna.password"
     pub async fn desk_shows(&self) -> Result<Option<String>, DemoError> {
         let page = self.desk.lock().await.get("/desk").await?;
         let shows = [CUSTOMER, PAGE.1, BEFORE.1, NOTE].iter().all(|text| page.contains(text));
-        let line = || format!("the desk shows {CUSTOMER}, on \"{}\", before that \"{}\", and \"{NOTE}\"", PAGE.1, BEFORE.1);
+        let line =
+            || format!("the desk shows {CUSTOMER}, on \"{}\", before that \"{}\", and \"{NOTE}\"", PAGE.1, BEFORE.1);
         Ok(shows.then(line))
     }
 
@@ -246,7 +252,8 @@ mod tests {
 
     #[test]
     fn a_hidden_field_is_read_off_a_page() {
-        let page = "<form><input type=\"hidden\" name=\"token\" value=\"abc-1\"><input name=\"request\" value=\"r\"></form>";
+        let page =
+            "<form><input type=\"hidden\" name=\"token\" value=\"abc-1\"><input name=\"request\" value=\"r\"></form>";
         assert_eq!((hidden(page, "token"), hidden(page, "request")), (Some("abc-1"), Some("r")));
         assert_eq!(hidden(page, "other"), None);
     }
