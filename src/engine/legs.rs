@@ -100,6 +100,7 @@ impl Engine {
                 self.save_progress(id);
                 self.mind_ceiling(now, id, false);
             }
+            Action::TryAgain { after } => self.try_again(now, id, after),
             Action::OneWayAudio => self.notice(Notice::OneWayAudio { call: id }),
             Action::Finish(outcome) => {
                 let ended_at = self.calls.get(&id).and_then(|live| live.call.ended()).map(|(_, at)| at);

@@ -27,6 +27,7 @@ use crate::engine::api::{
     After, Input, Look, Notice, Output, Refusal, Reply, ReplyTo, StoreFailure, StoreOp, StoreToken, SupervisorWish,
 };
 use crate::engine::{Engine, EngineConfig};
+use crate::io::priority::{First, go_first};
 use crate::media::api::{Clip, Command, Event};
 use crate::model::{BusinessId, CallId, Directory, Hop, InitiationMessage, SipTransport, Target};
 use crate::sip::api::Note;
@@ -311,7 +312,10 @@ impl Starting {
             opened: VecDeque::new(),
             refused: VecDeque::new(),
         };
-        std::thread::Builder::new().name("engine".to_owned()).spawn(move || runner.run())
+        std::thread::Builder::new().name("engine".to_owned()).spawn(move || {
+            go_first(First::Signalling);
+            runner.run()
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    BusinessId, ClientCertificate, Direct, Endpoint, Gates, Guard, Language, Limits, Network, Tariff, Webhook,
+    BusinessId, ClientCertificate, Contact, Direct, Endpoint, Gates, Guard, Language, Limits, Network, Tariff, Webhook,
 };
 use crate::clock::Wall;
 
@@ -58,6 +58,9 @@ pub struct Business {
     /// Where and when it may call.
     #[serde(default)]
     pub guard: Guard,
+    /// How long its calls are wanted, and how often they are tried.
+    #[serde(default)]
+    pub contact: Contact,
 }
 
 /// How a business is spoken for, where it wants it another way than the equipment's configuration has it.
@@ -114,6 +117,7 @@ impl Business {
             direct: Direct::default(),
             webhook: None,
             guard: Guard::default(),
+            contact: Contact::default(),
         }
     }
 

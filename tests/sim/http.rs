@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use callbridge::clock::Wall;
 use callbridge::engine::api::{Input, Reply, ReplyTo};
 use callbridge::model::{CallId, Endpoint, Idempotency, InitiationMessage};
 
+use crate::contact;
 use crate::promises::Promise;
-use crate::setup::{EPOCH, business};
+use crate::setup::business;
 use crate::world::{Asked, Event, World};
 
 impl World {
@@ -20,8 +20,8 @@ impl World {
         let w = &self.plan.wishes[wish];
         let parse = |number: &str| Endpoint::parse(number).expect("a possible number");
         // A repeated POST is the same message to the letter: the time it names does not move.
-        let base = Wall(EPOCH + 1_000) + w.at;
-        let message = InitiationMessage {
+        let base = contact::base(w);
+        let mut message = InitiationMessage {
             language: w.language,
             desired_contact_time: w.desired.map(|after| base + after),
             reference: Some(format!("wish-{wish}")),
@@ -32,6 +32,8 @@ impl World {
                 w.representatives.iter().map(|r| parse(&r.address())).collect(),
             )
         };
+        contact::said(&w.timing, base, &mut message);
+        self.planted.asks(&mut message);
         let again = w.again.filter(|_| !self.fates[wish].posted);
         self.fates[wish].posted = true;
         if let Some(after) = again {

@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use callbridge::call::CallLimits;
-use callbridge::model::{self, Codec, Gates, Language, Limits, MachineTimes, Taping, Trunk};
+use callbridge::model::{self, Codec, Gates, Language, Limits, MachineTimes, RetryPlan, Taping, Trunk};
 use callbridge::phone::{Act, AnswerWith, Behaviour, Codecs, OnCancel, Sound, Then};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::consent;
+use crate::contact::{self, Timing};
 use crate::gates;
 use crate::limits;
 use crate::machines;
@@ -95,6 +96,8 @@ pub struct Wish {
     pub language: Option<Language>,
     /// Who is to listen to its talk, whisper or join.
     pub supervisors: Vec<Visit>,
+    /// What it says of its moment.
+    pub timing: Timing,
 }
 
 impl Wish {
@@ -147,6 +150,8 @@ pub struct Plan {
     pub tariff: (u32, u32),
     /// The account's bounds.
     pub account: Limits,
+    /// How the account's calls are tried again.
+    pub retry: RetryPlan,
 }
 
 impl Plan {
@@ -200,6 +205,10 @@ impl Plan {
         };
         let crashes = !faults.crashes.is_empty();
         let account = limits::draw(&mut StdRng::seed_from_u64(seed ^ 0x6c69_6d69), wishes.len(), crashes);
+        let retry = match long || !contact::is_drawn(seed) {
+            true => RetryPlan::default(),
+            false => contact::draw(&mut StdRng::seed_from_u64(seed ^ 0x7472_6965), &mut wishes),
+        };
         Plan {
             seed,
             gates,
@@ -212,6 +221,7 @@ impl Plan {
             faults,
             tariff: [(1, 0), (1, 30), (6, 6), (60, 60)][rng.random_range(0..4)],
             account,
+            retry,
         }
     }
 
@@ -232,6 +242,7 @@ impl Plan {
             again: None,
             language: None,
             supervisors: Vec::new(),
+            timing: Timing::default(),
         };
         let faults = Faults { store_delay: Duration::from_millis(1), ..Faults::default() };
         Plan {
@@ -246,6 +257,7 @@ impl Plan {
             faults,
             tariff: (1, 0),
             account: Limits::default(),
+            retry: RetryPlan::default(),
         }
     }
 
@@ -317,6 +329,7 @@ pub fn draw_wish(rng: &mut StdRng, n: u16, until: Duration) -> Wish {
         again: some(rng, 0.1, 3_000),
         language: None,
         supervisors: Vec::new(),
+        timing: Timing::default(),
     }
 }
 
