@@ -7,6 +7,7 @@ mod source;
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::sync::LazyLock;
 
 use source::{Source, files};
@@ -233,6 +234,24 @@ fn nothing_is_left_for_later() {
         }
     }
     none(&broken, "left for later");
+}
+
+#[test]
+fn no_merge_was_left_half_done() {
+    let listed =
+        Command::new("git").args(["ls-files", "-z"]).current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("git");
+    let names = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let mut broken = Vec::new();
+    for name in names.split('\0').filter(|name| !name.is_empty()) {
+        let text = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap_or_default();
+        for (number, line) in text.split(|byte| *byte == b'\n').enumerate() {
+            if line.starts_with(b"<<<<<<< ") || line.starts_with(b">>>>>>> ") {
+                broken.push(format!("{name}:{}", number + 1));
+            }
+        }
+    }
+    assert!(names.len() > 1000, "git lists this checkout's files");
+    none(&broken, "the marks of a merge");
 }
 
 #[test]
