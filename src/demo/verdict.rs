@@ -223,6 +223,7 @@ mod tests {
             representative: Some(representative),
             delays: vec![900, 1000, 1100],
             record: json!({"outcome": "completed", "bridged_at": "2026-11-24T14:00:00Z", "talk_seconds": 2}),
+            ..Evidence::default()
         }
     }
 
