@@ -17,7 +17,7 @@ use super::secrets::random_text;
 use super::shop::Shop;
 use super::store::StoreError;
 use super::store::requests::{self, Cancelling, NewRequest, Request, Turned};
-use super::stream::{QUIET, Stream, last_event_id};
+use super::stream::{self, QUIET, Stream, last_event_id};
 use super::web::{App, Visitor, is_words, read_body};
 use crate::clock::Wall;
 use crate::model::{CallState, Endpoint, Outcome, WebPage};
@@ -268,7 +268,7 @@ pub async fn follow(
     if !request.is_open() && after >= request.sequence {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let (response, stream) = Stream::open(&shop.streams)?;
+    let Some((response, stream)) = Stream::open(&shop.streams) else { return Err(stream::full()) };
     tokio::spawn(async move { tell(&shop, &id, after, &stream).await });
     Ok(response)
 }

@@ -18,7 +18,7 @@ use super::store::people::{self, Customer};
 use super::store::reports::{self, Report};
 use super::store::requests::{self, Request, Stage};
 use super::store::staff::{self, Mode, Representative};
-use super::stream::{QUIET, Stream};
+use super::stream::{self, QUIET, Stream};
 use super::web::{App, Trouble, html};
 use crate::clock::Wall;
 use crate::model::{CallState, Outcome, ViewedPage};
@@ -215,10 +215,10 @@ pub async fn page(State(shop): App, at: AtDesk) -> Result<Response, Trouble> {
 }
 
 /// `GET /desk/events`: `desk` with the parts, whenever one changes; `off` when this representative is logged off.
-pub async fn events(State(shop): App, at: AtDesk) -> Result<Response, Response> {
-    let (response, stream) = Stream::open(&shop.streams)?;
+pub async fn events(State(shop): App, at: AtDesk) -> Response {
+    let Some((response, stream)) = Stream::open(&shop.streams) else { return stream::full() };
     tokio::spawn(async move { tell(&shop, &at.representative.id, &at.token, &stream).await });
-    Ok(response)
+    response
 }
 
 async fn tell(shop: &Arc<Shop>, id: &str, token: &str, stream: &Stream) {

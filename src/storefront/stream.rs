@@ -36,16 +36,13 @@ pub struct Stream {
 pub struct Over;
 
 impl Stream {
-    /// Opens one: what the browser gets, and what it is written to. `Err`: too many are open.
-    pub fn open(places: &Arc<Semaphore>) -> Result<(Response, Stream), Response> {
-        let Ok(place) = Arc::clone(places).try_acquire_owned() else {
-            let retry = [(header::RETRY_AFTER, "5")];
-            return Err((StatusCode::SERVICE_UNAVAILABLE, retry, "too many streams are open\n").into_response());
-        };
+    /// Opens one: what the browser gets, and what it is written to. `None`: too many are open, see [`full`].
+    pub fn open(places: &Arc<Semaphore>) -> Option<(Response, Stream)> {
+        let place = Arc::clone(places).try_acquire_owned().ok()?;
         let (lines, body) = mpsc::channel(4);
         let mut response = Response::new(Body::new(Lines(body)));
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-        Ok((response, Stream { lines, until: Instant::now() + AGE, _place: place }))
+        Some((response, Stream { lines, until: Instant::now() + AGE, _place: place }))
     }
 
     /// One event; `data` is a line.
@@ -72,6 +69,11 @@ impl Stream {
     pub async fn gone(&self) {
         self.lines.closed().await;
     }
+}
+
+/// What a browser gets when too many are open.
+pub fn full() -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")], "too many streams are open\n").into_response()
 }
 
 /// The number of the last event that the browser knows; absent: none.
