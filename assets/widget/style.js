@@ -36,6 +36,7 @@ input[type=tel] { font-size: 18px; font-variant-numeric: tabular-nums; }
 .hint, .fault, .small { font-size: 13.5px; margin-block-start: 6px; color: var(--soft); }
 .hint:empty, .fault:empty, .sub:empty { display: none; }
 .fault { color: var(--bad); }
+.fault[role] { margin-block-end: 12px; }
 .good { color: var(--good); }
 .small { margin-block-start: 12px; text-align: center; }
 .choice { display: flex; gap: 8px; }
