@@ -30,10 +30,10 @@ fn a_business_is_told_what_it_owes() {
     let bill = ask("from=2026-01-01T00:00:00Z&to=2026-12-31T00:00:00Z");
     assert_eq!(bill.status, 200, "{}", bill.body);
     assert_eq!((&bill.json()["business_id"], &bill.json()["totals"]), (&json!("abc"), &json!([])));
-    for wrong in ["", "from=2026-01-01T00:00:00Z", "from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", "month=2026-01"]
-    {
+    for wrong in ["", "from=2026-01-01T00:00:00Z", "month=2026-01"] {
         assert_eq!(ask(wrong).status, 400, "{wrong}");
     }
+    assert_eq!(ask("from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z").status, 422);
     let nobody =
         send(equipment.daemon.http, "GET", "/v1/bill?from=2026-01-01T00:00:00Z&to=2026-02-01T00:00:00Z", &[], None);
     assert_eq!(nobody.expect("an answer").status, 401);

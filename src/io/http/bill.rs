@@ -8,7 +8,7 @@ use axum::http::{StatusCode, Uri};
 use super::app::App;
 use super::calls::{Answer, json, unreadable};
 use super::openapi::Asking;
-use super::problem::Problem;
+use super::problem::{Problem, ProblemDocument};
 use super::query;
 use super::sender::Sender;
 use crate::billing::invoice::Invoice;
@@ -21,7 +21,9 @@ pub const MAX_CALLS: usize = 100_000;
 #[utoipa::path(get, operation_id = "getBill", path = "/v1/bill", tag = "records", security(("business" = [])),
     params(("from" = crate::clock::Wall, Query, description = "Calls accepted at or after"),
         ("to" = crate::clock::Wall, Query, description = "Calls accepted before; at most 366 days later")),
-    responses((status = 200, description = "The sums by day and outcome, and by party and destination", body = Invoice), Asking))]
+    responses((status = 200, description = "The sums by day and outcome, and by party and destination", body = Invoice),
+        (status = 422, description = "No such period, or more than 100,000 calls in it", body = ProblemDocument<'static>,
+            content_type = "application/problem+json"), Asking))]
 pub async fn bill(State(app): State<Arc<App>>, uri: Uri, headers: Sender) -> Answer {
     let business = app.basic(&headers).await?;
     let (from, to) = query::period(&uri)?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use axum::extract::Query;
-use axum::http::Uri;
+use axum::http::{StatusCode, Uri};
 
 use super::ladder::Face;
 use super::port::{CallFilter, RecordFilter};
@@ -104,13 +104,15 @@ pub fn audit(uri: &Uri) -> Result<AuditFilter, Problem> {
 pub fn period(uri: &Uri) -> Result<(Wall, Wall), Problem> {
     let mut query = Parameters::read(uri)?;
     let (from, to) = (query.needed_time("from"), query.needed_time("to"));
-    if let (Some(from), Some(to)) = (from, to)
-        && !(1..=MAX_PERIOD_MILLIS).contains(&to.millis_since(from))
-    {
-        query.wrong("to", "must be later than from, by at most 366 days");
-    }
     query.finish()?;
-    from.zip(to).ok_or_else(|| Problem::malformed("from and to are required"))
+    let (from, to) = from.zip(to).ok_or_else(|| Problem::malformed("from and to are required"))?;
+    match (1..=MAX_PERIOD_MILLIS).contains(&to.millis_since(from)) {
+        true => Ok((from, to)),
+        false => {
+            let why = "must be later than from, by at most 366 days";
+            Err(Problem::of(StatusCode::UNPROCESSABLE_ENTITY, why).at("/to"))
+        }
+    }
 }
 
 /// No parameter at all.

@@ -15,6 +15,7 @@ use crate::config::OperatorRole;
 use crate::io::http::bill::{MAX_CALLS, not_summed};
 use crate::io::http::calls::{Answer, json};
 use crate::io::http::openapi::{Administering, OfOneAccount};
+use crate::io::http::problem::ProblemDocument;
 use crate::io::http::query;
 use crate::io::http::sender::Sender;
 use crate::io::store::{Archive, invoice};
@@ -68,7 +69,9 @@ pub async fn tariffs(State(app): State<Arc<AdminApp>>, uri: Uri, sender: Sender)
     params(("id" = crate::model::BusinessId, Path, description = "The business"),
         ("from" = crate::clock::Wall, Query, description = "Calls accepted at or after"),
         ("to" = crate::clock::Wall, Query, description = "Calls accepted before; at most 366 days later")),
-    responses((status = 200, description = "The invoice, at the prices in force", body = Invoice), Administering, OfOneAccount))]
+    responses((status = 200, description = "The invoice, at the prices in force", body = Invoice),
+        (status = 422, description = "No such period, or more than 100,000 calls in it", body = ProblemDocument,
+            content_type = "application/problem+json"), Administering, OfOneAccount))]
 pub async fn bill(State(app): State<Arc<AdminApp>>, Path(id): Path<String>, uri: Uri, sender: Sender) -> Answer {
     app.operator(&sender, OperatorRole::Read).await?;
     let (from, to) = query::period(&uri)?;
