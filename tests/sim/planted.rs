@@ -220,8 +220,6 @@ pub enum Bug {
     TriedTooOften,
     /// Tries come a second too soon.
     TriedTooSoon,
-    /// A restart forgets calls between two tries.
-    LostBetweenTries,
     /// A registration is never refreshed.
     RegisteredOnce,
     /// A refused REGISTER is repeated after a second.
@@ -328,7 +326,6 @@ impl Bug {
         (Bug::EndLost, Promise::NeverOutsideItsTime),
         (Bug::TriedTooOften, Promise::TriedAsPlanned),
         (Bug::TriedTooSoon, Promise::TriedAsPlanned),
-        (Bug::LostBetweenTries, Promise::OneRecord),
         (Bug::RegisteredOnce, Promise::RegistrationsAreKept),
         (Bug::RegisterHammers, Promise::RegistrationsAreKept),
     ];
@@ -567,7 +564,6 @@ impl Planted {
 
     /// What a restart finds.
     pub fn restore(&mut self, open: &mut Vec<StoredCall>, last_alive: &mut Option<Wall>) {
-        contact::restore(self.bug, open);
         match self.bug {
             Bug::LostScheduledOnRestart => open.retain(|call| call.message.desired_contact_time.is_none()),
             Bug::DialledAgainOnRestart => open.iter_mut().for_each(|call| call.progress = Default::default()),

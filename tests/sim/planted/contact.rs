@@ -1,7 +1,7 @@
-//! Bugs planted in when and how often a customer is called. Owns the alterations of messages, accounts and of what a restart finds; which bug
-//! is planted and how it must be caught is `planted`'s.
+//! Bugs planted in when and how often a customer is called. Owns the alterations of messages and accounts; which bug is planted and how it
+//! must be caught is `planted`'s.
 
-use callbridge::model::{InitiationMessage, RetryPlan, StoredCall};
+use callbridge::model::{InitiationMessage, RetryPlan};
 
 use super::Bug;
 
@@ -21,12 +21,5 @@ pub fn plan(bug: Bug, plan: &mut RetryPlan) {
         Bug::TriedTooOften => plan.max_tries += 1,
         Bug::TriedTooSoon => lists.into_iter().flatten().for_each(|wait| *wait -= 1),
         _ => {}
-    }
-}
-
-/// What a restart finds instead.
-pub fn restore(bug: Bug, open: &mut Vec<StoredCall>) {
-    if bug == Bug::LostBetweenTries {
-        open.retain(|call| call.progress.next_try_at.is_none());
     }
 }
