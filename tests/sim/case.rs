@@ -341,6 +341,9 @@ impl Case<'_> {
         let lossy = !self.calm();
         // Of a try that was left unheard the phone can only tell what came after.
         let customer = self.customer.filter(|story| !self.world.roads.given_up(&story.call_id));
+        // The last try did not reach the phone: what it tells is of a try before.
+        let before = self.record.tries > 1 && outcome == Outcome::CustomerUnreachable;
+        let customer = customer.filter(|_| !before || self.record.customer_ringing_at.is_some());
         let mut disagree = |text: String| blame(Promise::BothEndsAgree, format!("wish {}: {text}", self.wish));
         if !self.crashed && !model::customer_agrees(outcome, customer, lossy, self.world.plan.gates.customer) {
             let ending = self.customer.map(|s| (s.answered_at.is_some(), s.ending));
