@@ -187,7 +187,7 @@ struct AccountArgs {
     /// WAV of the whole second message: no representative is available
     #[arg(long, value_name = "FILE")]
     unavailable_message: Option<PathBuf>,
-    /// The carrier's tariff that it pays by, a [[tariff]] of the configuration. Empty: its own prices [new: its own]
+    /// The carrier's tariff that it pays by, a `[[tariff]]` of the configuration. Empty: its own prices [new: its own]
     #[arg(long, value_name = "NAME")]
     tariff: Option<String>,
     /// Price of a minute of the customer's leg, in millionths of the currency [new: 0]

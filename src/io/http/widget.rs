@@ -1,7 +1,7 @@
 //! `GET /widget.js`: the button for a business's pages. Owns how its parts (assets/widget) become one small script, and how browsers
 //! keep it; refuses to know what the script does.
 //!
-//! The script is written for people. What only they need is left out once, when the routes are made: [`squeeze`] relies on how the
+//! The script is written for people. What only they need is left out once, when the routes are made: `squeeze` relies on how the
 //! parts are written (comments on lines of their own, no template within a template, no regular expression after a word).
 
 use axum::Router;
