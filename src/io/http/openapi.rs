@@ -244,14 +244,20 @@ pub struct RetryForm {
     max_tries: Option<u8>,
     /// Seconds from a busy line to the next try: the first again, the second again and so on, the last for all beyond; empty: none again.
     #[schema(max_items = 9)]
-    busy_seconds: Option<Vec<u32>>,
+    busy_seconds: Option<Vec<WaitForm>>,
     /// The same where nobody answered.
     #[schema(max_items = 9)]
-    no_answer_seconds: Option<Vec<u32>>,
+    no_answer_seconds: Option<Vec<WaitForm>>,
     /// The same where a machine answered and was hung up.
     #[schema(max_items = 9)]
-    machine_seconds: Option<Vec<u32>>,
+    machine_seconds: Option<Vec<WaitForm>>,
 }
+
+/// Seconds between two tries, to seven days.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "a description")]
+#[schema(as = RetryWait, minimum = 1, maximum = 604_800)]
+pub struct WaitForm(u32);
 
 /// Web page information 706.
 #[derive(ToSchema)]
