@@ -17,7 +17,7 @@ fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
 
 #[test]
 fn every_scenario_is_played_and_described() {
-    let folders = ["tests/sipp", "tests/interop", "tests/transports"];
+    let folders = ["tests/sipp", "tests/interop", "tests/transports", "tests/storefront", "tests/widget"];
     let files_of_stories = folders.iter().flat_map(|folder| files(folder, "rs"));
     let stories: String = files_of_stories.filter_map(|path| fs::read_to_string(path).ok()).collect();
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("sip-scenarios/README.md"))
