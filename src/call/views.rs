@@ -130,7 +130,7 @@ impl Call {
             State::Bridged { .. } | State::Transferring { .. } => CallState::Bridged,
             // A customer who has talked stays among those who talk until the end.
             State::Farewell | State::Closing { .. } if self.bridged.is_some() => CallState::Bridged,
-            State::Holding { .. } | State::Farewell => CallState::CallingRepresentative,
+            State::Holding { .. } | State::Seeking | State::Farewell => CallState::CallingRepresentative,
             State::Closing { .. } => match self.legs.first() {
                 None => CallState::Queued,
                 // An answer whose digits were not dialled yet reached nobody.

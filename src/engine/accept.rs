@@ -56,6 +56,9 @@ impl Engine {
         }
         let business = self.directory.get(&message.business_id).cloned().ok_or(Refusal::UnknownBusiness)?;
         self.access.admit(now.mono, &business).map_err(refusal_of)?;
+        if message.representatives.is_empty() && message.need.is_none() {
+            message.need = Engine::need_of(&business, message, None).map(Box::new);
+        }
         self.check_destinations(message)?;
         Engine::check_account_destinations(&business, message)?;
         if message.caller_id.as_ref().is_some_and(|id| !business.caller_ids.contains(id)) {
@@ -64,6 +67,7 @@ impl Engine {
         if message.record && business.recording == Recording::Off {
             return Err(Refusal::RecordingBarred);
         }
+        self.check_desk(now, message)?;
         self.check_headers(message)?;
         if self.joins_a_pair(message) {
             return Err(Refusal::Duplicate);
@@ -94,7 +98,7 @@ impl Engine {
 
     fn check_destinations(&self, message: &InitiationMessage) -> Result<(), Refusal> {
         let barred = |pointer: String| Refusal::DestinationBarred { pointer };
-        if message.representatives.is_empty() {
+        if message.representatives.is_empty() && message.need.is_none() {
             return Err(Refusal::NoRepresentative);
         }
         if !self.routing.covers(&message.customer) {
@@ -128,7 +132,7 @@ impl Engine {
                 other.business_id == message.business_id && other.idempotency.as_ref().is_some_and(|i| i.key == *key)
             }),
             Pending::Progress { .. } | Pending::Finish { .. } | Pending::Ladder { .. } => false,
-            Pending::Alive | Pending::Limit(_) => false,
+            Pending::Alive | Pending::Limit(_) | Pending::Session { .. } => false,
         })
     }
 
@@ -162,6 +166,7 @@ impl Engine {
             referral: None,
             moments,
             share,
+            sought: Default::default(),
             call,
         };
         self.calls.insert(live.call.id(), Box::new(live));
@@ -251,13 +256,19 @@ impl Engine {
     /// Places a queued call if there is room for it and nobody before it waits for the same, else leaves it queued until it is
     /// too late. Adds to `taken` what it waits for.
     fn give_turn(&mut self, now: Now, id: CallId, taken: &mut BTreeSet<Wants>) {
+        let may_be_dialled = self.may_be_dialled(now, id);
         let Some(live) = self.calls.get_mut(&id) else { return self.queued.leave(id) };
-        let due: Wall = live.call.message().desired_contact_time.unwrap_or(live.call.created_at());
+        let asked = live.call.message().desired_contact_time.unwrap_or(live.call.created_at());
+        let due: Wall = live.sought.since().unwrap_or(asked);
         let quiet = Engine::is_quiet_now(now, live);
-        if quiet || now.wall > due + self.config.late {
+        // Call distribution has a bound of its own for those who wait in its line.
+        if quiet || (may_be_dialled && now.wall > due + self.config.late) {
             self.queued.leave(id);
             live.call.expire(now, if quiet { QUIET } else { LATE });
             return self.drive(now, id);
+        }
+        if !may_be_dialled {
+            return self.timers.bring_forward(TimerKey::Turn, now.mono + TURN);
         }
         let held = match &mut live.standing {
             Standing::Queued { permit } => permit.take(),

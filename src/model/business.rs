@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    BusinessId, ClientCertificate, Direct, Endpoint, Gates, Guard, Language, Limits, Network, Tariff, Webhook,
+    BusinessId, ClientCertificate, Direct, Endpoint, Gates, Guard, Language, Limits, Network, Staffing, Tariff, Webhook,
 };
 use crate::clock::Wall;
 
@@ -52,6 +52,9 @@ pub struct Business {
     /// How it takes call requests from its customers' browsers.
     #[serde(default)]
     pub direct: Direct,
+    /// Its representatives, and how its calls are distributed among them.
+    #[serde(default)]
+    pub staffing: Staffing,
     /// Where its events are told.
     #[serde(default)]
     pub webhook: Option<Webhook>,
@@ -112,6 +115,7 @@ impl Business {
             gates: Gates::default(),
             voice: Voice::default(),
             direct: Direct::default(),
+            staffing: Staffing::default(),
             webhook: None,
             guard: Guard::default(),
         }

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{BusinessId, CallId, CallSource, ClickToDial, DirectRequest, Endpoint, Language, Role};
+use super::{BusinessId, CallId, CallSource, ClickToDial, DirectRequest, Endpoint, Language, Need, Role};
 use crate::clock::Wall;
 
 /// Fig. 8, without its password.
@@ -14,8 +14,11 @@ pub struct InitiationMessage {
     pub business_id: BusinessId,
     /// 810: who is called first.
     pub customer: Endpoint,
-    /// 812: who is called next, in hunt order. Never empty once accepted.
+    /// 812: who is called next, in hunt order. Empty once accepted only where call distribution chooses.
     pub representatives: Vec<Endpoint>,
+    /// Whom call distribution chooses, where nobody is named above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub need: Option<Box<Need>>,
     /// 814: absent = as soon as possible.
     pub desired_contact_time: Option<Wall>,
     /// Spoken in the message; absent = the business's registered name.
@@ -76,6 +79,7 @@ impl InitiationMessage {
             business_id,
             customer,
             representatives,
+            need: None,
             desired_contact_time: None,
             company_name: None,
             web_page: None,

@@ -8,9 +8,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::ToSchema;
 
 use super::hours::Span;
-use super::{Endpoint, Language, Zone};
+use super::{BusinessId, CallId, Endpoint, Language, Zone};
+use crate::clock::Wall;
 
 /// Most characters of a representative's name.
 pub const MAX_NAME: usize = 128;
@@ -22,8 +24,9 @@ pub const MAX_LANGUAGES: usize = 16;
 pub const MAX_SPANS: usize = 32;
 
 /// Who a representative is: 1 to 64 of `A-Z a-z 0-9 + . _ -`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, ToSchema)]
 #[serde(transparent)]
+#[schema(value_type = String, pattern = "^[A-Za-z0-9+._-]{1,64}$", example = "anna")]
 pub struct RepresentativeId(Arc<str>);
 
 /// What a representative knows, a customer needs: 1 to 64 of `A-Z a-z 0-9 + . _ -`.
@@ -170,6 +173,55 @@ impl Representative {
         let beyond = bounds.into_iter().find(|(count, most, _)| count > most);
         beyond.map(|(_, most, what)| format!("representative {:?}: at most {most} {what}", self.id.as_str()))
     }
+}
+
+/// What a representative wants.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Wish {
+    /// Calls.
+    Available,
+    /// No calls for a while.
+    Break,
+    /// No calls until the last one is written up, however long that takes.
+    WrapUp,
+    /// No calls.
+    LoggedOff,
+}
+
+/// A representative's session as the store keeps it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StoredSession {
+    /// Whose.
+    pub business: BusinessId,
+    /// Who.
+    pub representative: RepresentativeId,
+    /// What they want.
+    pub wish: Wish,
+    /// Until then without another word.
+    pub until: Wall,
+}
+
+/// A representative as the business sees them.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
+#[schema(as = Representative)]
+pub struct RepresentativeView {
+    /// Who.
+    pub id: RepresentativeId,
+    /// How colleagues call them.
+    pub name: String,
+    /// `logged_off`, `available`, `promised` (kept for a customer whose phone rings), `ringing`, `busy`, `wrap_up`, `break` or `set_aside`
+    /// (did not take a call).
+    #[schema(example = "available")]
+    pub state: String,
+    /// Since when, where that is known.
+    pub since: Option<Wall>,
+    /// Until when, where that is known.
+    pub until: Option<Wall>,
+    /// The call that they ring, talk or are kept for.
+    pub call: Option<CallId>,
+    /// When they are logged off without another word.
+    pub session_until: Option<Wall>,
 }
 
 #[cfg(test)]

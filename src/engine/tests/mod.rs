@@ -4,6 +4,7 @@
 mod codecs;
 mod dialling;
 mod direct;
+mod distribution;
 mod following;
 mod forms;
 mod full;
