@@ -12,6 +12,7 @@ mod check;
 mod direct;
 mod keys;
 mod limits;
+mod staffing;
 mod webhook;
 mod webhooks;
 mod who;

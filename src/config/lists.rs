@@ -80,6 +80,7 @@ fn business(reader: &mut Reader, mut section: Section<'_>, seen: &mut Seen) -> O
     let recording = recording.map(|at| at.value).unwrap_or_default();
     let voice = voice(reader, &mut section);
     let direct = super::direct::direct(reader, &mut section);
+    let staffing = super::staffing::staffing(reader, &mut section);
     let webhook = super::webhooks::webhook(reader, &mut section);
     section.finish(reader);
     let (id, name, password) = (id?.value, name?.value, password?);
@@ -96,6 +97,7 @@ fn business(reader: &mut Reader, mut section: Section<'_>, seen: &mut Seen) -> O
         gates,
         voice,
         direct,
+        staffing,
         webhook,
         guard,
     })
@@ -107,7 +109,7 @@ const CERTIFICATES: &str =
 const PASSWORD: &str = "write password_file = \"abc.password\", or password_hash = \"$argon2id$…\"";
 
 /// A list of texts of one form.
-fn listed<T: std::str::FromStr<Err: std::fmt::Display>>(
+pub(super) fn listed<T: std::str::FromStr<Err: std::fmt::Display>>(
     reader: &mut Reader,
     section: &mut Section<'_>,
     key: &'static str,

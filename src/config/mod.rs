@@ -13,6 +13,7 @@ mod reader;
 mod recording;
 mod sections;
 mod sip;
+mod staffing;
 mod stir;
 mod switch;
 #[cfg(test)]
@@ -40,7 +41,7 @@ use ipnet::IpNet;
 
 use crate::model::{
     BusinessId, ClientCertificate, Codecs, Direct, Gates, Guard, Language, Limits, MachineTimes, Network, Recording,
-    SipTransport, SwitchAddress, Tariff, Trunk, Voice, Webhook, business::PasswordHash,
+    SipTransport, Staffing, SwitchAddress, Tariff, Trunk, Voice, Webhook, business::PasswordHash,
 };
 
 /// The whole file (contract.md). Every key has a default but `switch`.
@@ -422,6 +423,8 @@ pub struct BusinessSeed {
     pub gates: Gates,
     /// How it is spoken for.
     pub voice: Voice,
+    /// Its representatives, and how its calls are distributed among them.
+    pub staffing: Staffing,
     /// How it takes direct call requests.
     pub direct: Direct,
     /// Where its events are told.

@@ -156,6 +156,16 @@ pub(super) const MIGRATIONS: [&str; 7] = [
         price_micros = coalesce(json_extract(record, '$.price_micros'), 0);
     CREATE INDEX records_by_day ON records (due_at, business_id, billed_seconds, price_micros);
 ",
+    "
+    -- Representatives who are logged on.
+    CREATE TABLE sessions (
+        business_id TEXT NOT NULL,
+        representative TEXT NOT NULL,
+        wish TEXT NOT NULL,
+        until INTEGER NOT NULL,
+        PRIMARY KEY (business_id, representative)
+    ) WITHOUT ROWID;
+",
 ];
 
 /// A writer of another process is waited for so long.

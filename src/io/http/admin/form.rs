@@ -160,6 +160,7 @@ pub fn apply(
             "sources" => reader.whole(key, value, &mut business.sources),
             "certificates" => reader.whole(key, value, &mut business.certificates),
             "webhook" => reader.webhook(value, &mut business.webhook, &mut secrets, &mut draw),
+            "staffing" => reader.merged(key, value, &mut business.staffing),
             "direct" if value.get("page_keys").is_some() => {
                 reader.wrong("/direct/page_keys", "POST …/page-keys makes one, DELETE …/page-keys/{key} takes it away");
             }
