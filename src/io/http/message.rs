@@ -146,6 +146,7 @@ impl RawMessage {
             idempotency: None,
             once: Vec::new(),
             direct: None,
+            need: None,
             click_to_dial: None,
             // Only reached with a customer: without one there is an error below.
             customer: customer.unwrap_or(Endpoint::Ip(std::net::Ipv4Addr::UNSPECIFIED.into(), None)),

@@ -70,6 +70,9 @@ macro_rules! account_form {
             /// How it takes direct call requests; page keys have a path of their own.
             #[schema(required = false, value_type = Object)]
             direct: Value,
+            /// Its representatives and how calls are distributed among them; what is not given stays, a list is given whole.
+            #[schema(required = false, value_type = Object)]
+            staffing: Value,
         }
     };
 }
