@@ -18,6 +18,7 @@ use crate::plan::EQUIPMENT;
 use crate::planted::Told;
 use crate::promises::Promise;
 use crate::setup::{EQUIPMENT_RTP, address, directory, engine_config};
+use crate::staff;
 use crate::world::{Event, World};
 
 impl World {
@@ -33,7 +34,7 @@ impl World {
             minimum_seconds: self.plan.tariff.1,
             ..Tariff::default()
         };
-        let account = directory(tariff, self.plan.gates, self.plan.taping, self.plan.account);
+        let account = directory(tariff, &self.plan);
         engine.handle(now, Input::Directory(Arc::new(account)));
         let (mut open, mut last_alive) = self.store.restart();
         let began = |call: &callbridge::model::StoredCall| call.progress.started_at.is_some();
@@ -44,6 +45,9 @@ impl World {
         self.planted.usage(&mut usage);
         engine.recall_usage(now, &usage, &[]);
         engine.restore(now, open, last_alive);
+        let mut sessions = staff::sessions(&self.plan, now.wall);
+        self.planted.sessions(&mut sessions, self.life);
+        engine.recall_sessions(now, sessions);
         self.engine = Some(engine);
         self.look_up_all();
         self.drain_engine();

@@ -15,7 +15,7 @@ use std::time::Duration;
 use callbridge::clock::Wall;
 use callbridge::engine::api::{Output, StoreOp, StoreToken};
 use callbridge::media::api::{Clip, Command, Event, Script, Spoken, Whisper};
-use callbridge::model::{CallId, DayUsage, Hop, Key, LegId, Outcome, StoredCall};
+use callbridge::model::{CallId, DayUsage, Hop, Key, LegId, Outcome, StoredCall, StoredSession};
 use callbridge::sip::api::Way;
 
 use crate::promises::Promise;
@@ -211,6 +211,8 @@ pub enum Bug {
     UsageForgotten,
     /// A restart counts what the account has used twice.
     UsageCountedTwice,
+    /// A restart forgets who is logged on.
+    SessionsForgotten,
     /// A registration is never refreshed.
     RegisteredOnce,
     /// A refused REGISTER is repeated after a second.
@@ -313,6 +315,7 @@ impl Bug {
         (Bug::SaidToBeKept, Promise::TheRecordSaysWhatIsKept),
         (Bug::UsageForgotten, Promise::LimitsHold),
         (Bug::UsageCountedTwice, Promise::NotRefusedBelowTheLimit),
+        (Bug::SessionsForgotten, Promise::EndsInTime),
         (Bug::RegisteredOnce, Promise::RegistrationsAreKept),
         (Bug::RegisterHammers, Promise::RegistrationsAreKept),
     ];
@@ -546,6 +549,13 @@ impl Planted {
             Bug::DialledAgainOnRestart => open.iter_mut().for_each(|call| call.progress = Default::default()),
             Bug::BilledAfterCrash => *last_alive = Some(Wall(i64::MAX)),
             _ => {}
+        }
+    }
+
+    /// Who is logged on when the equipment comes up.
+    pub fn sessions(&self, sessions: &mut Vec<StoredSession>, life: u32) {
+        if self.bug == Bug::SessionsForgotten && life > 0 {
+            sessions.clear();
         }
     }
 

@@ -11,8 +11,8 @@ use callbridge::engine::EngineConfig;
 use callbridge::model::business::PasswordHash;
 use callbridge::model::trunk::Registration;
 use callbridge::model::{
-    Business, BusinessId, Directory, Gates, Limits, Recording, SipTransport, SwitchAddress, Taping, Tariff, Trunk,
-    Webhook, WebhookSecret,
+    Business, BusinessId, Directory, Recording, SipTransport, SwitchAddress, Taping, Tariff, Trunk, Webhook,
+    WebhookSecret,
 };
 use callbridge::phone::{Phone, PhoneConfig, Registrar};
 use callbridge::routing::Switch;
@@ -21,6 +21,7 @@ use rand::RngCore;
 use rand::rngs::StdRng;
 
 use crate::plan::{EQUIPMENT, Plan};
+use crate::staff;
 use crate::topology::{SwitchPlan, host};
 use crate::turns::Present;
 use crate::world::Who;
@@ -41,11 +42,20 @@ pub fn business() -> BusinessId {
     "abc".parse().expect("a constant")
 }
 
-pub fn directory(tariff: Tariff, gates: Gates, taping: Taping, limits: Limits) -> Directory {
+pub fn directory(tariff: Tariff, plan: &Plan) -> Directory {
+    let (gates, taping, limits) = (plan.gates, plan.taping, plan.account);
     let webhook = Webhook::new("https://example.com/".parse().expect("a URL"), WebhookSecret::new([1; 32]));
     let account = Business::new(business(), "ABC", PasswordHash(String::new()));
     let recording = if taping == Taping::Off { Recording::OnRequest } else { Recording::Always };
-    let business = Business { tariff, gates, limits, recording, webhook: Some(webhook), ..account };
+    let business = Business {
+        tariff,
+        gates,
+        limits,
+        recording,
+        webhook: Some(webhook),
+        staffing: staff::staffing(plan),
+        ..account
+    };
     Directory { businesses: [(business.id.clone(), Arc::new(business))].into() }
 }
 
