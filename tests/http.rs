@@ -20,6 +20,8 @@ mod limits;
 mod sealed;
 #[path = "http/secure.rs"]
 mod secure;
+#[path = "http/staff.rs"]
+mod staff;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
