@@ -59,6 +59,10 @@ impl EnginePort for Instantly {
             web_page: None,
             note: None,
             record: false,
+            contact_window: None,
+            expires_at: None,
+            tries: 0,
+            next_try_at: None,
             wait: None,
         };
         Box::pin(async move { Reply::Accepted(Box::new(view), Default::default()) })

@@ -64,6 +64,10 @@ fn life(number: u64, told: bool) -> Vec<StoreOp> {
         web_page: None,
         note: None,
         record: false,
+        contact_window: None,
+        expires_at: None,
+        tries: 0,
+        next_try_at: None,
     };
     let progress = || StoreOp::Progress { call: id, progress: Box::default() };
     let ops = std::iter::once(accept).chain((0..4).map(|_| progress()));

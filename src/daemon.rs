@@ -193,11 +193,13 @@ impl Daemon {
         let (stop_http, stopped) = watch::channel(false);
         let gauges = scrape(&metrics, &engine, &media);
         let api = listen("HTTP", config.http.listen, tls.clone(), router(Arc::new(app))).await?;
+        let api = api.trusting(&config.http.trusted_proxies);
         let admin_tls = config.admin.tls.as_ref().map(ServerTls::load).transpose().map_err(part)?;
         let app = Arc::new(AdminApp::new(&store, folder, Arc::clone(&operators), wall).map_err(part)?);
         let console = Console::new(app, engine.clone(), Arc::clone(&gauges), admin_tls.is_some());
         let routes = admin_router(Some(Arc::new(console)), Arc::clone(&health), gauges);
         let admin = listen("admin", config.admin.listen, admin_tls.clone(), routes).await?;
+        let admin = admin.trusting(&config.http.trusted_proxies);
         let addresses = Addresses { http: api.address()?, admin: admin.address()?, sip: locals.first() };
         let servers = [api, admin].map(|server| tokio::spawn(server.serve(stopped.clone()))).into();
         let to_engine = engine.clone();

@@ -119,6 +119,22 @@ fn the_limits_of_a_business_are_given_shown_changed_and_taken_back() {
 }
 
 #[test]
+fn how_often_a_business_tries_again_is_given_shown_changed_and_taken_back() {
+    let place = Place::new(LEAST);
+    let add = "business add abc --name ABC --password-stdin --expires-after 900 --max-tries 3 --retry-busy 60,300 --retry-no-answer 900";
+    good(place.run(add, "correct horse\n"));
+    let shown = || serde_json::from_str::<serde_json::Value>(&good(place.run("business show abc", ""))).expect("JSON");
+    let plan = |busy: &[u32]| serde_json::json!({ "max_tries": 3, "busy_seconds": busy, "no_answer_seconds": [900], "machine_seconds": [] });
+    let first = serde_json::json!({ "expires_after_seconds": 900, "retry": plan(&[60, 300]) });
+    assert_eq!(shown()["contact"], first);
+    good(place.run("business change abc --retry-busy none --expires-after none", ""));
+    assert_eq!(shown()["contact"], serde_json::json!({ "expires_after_seconds": null, "retry": plan(&[]) }));
+    for wrong in ["--max-tries 11", "--retry-busy 0", "--retry-machine soon", "--expires-after 0"] {
+        assert_eq!(place.run(&format!("business change abc {wrong}"), "").code, Some(2), "{wrong}");
+    }
+}
+
+#[test]
 fn a_business_is_added_shown_changed_disabled_and_given_a_new_password() {
     let place = Place::new(LEAST);
     let add = "business add abc --name ABC --password-stdin --max-concurrent 7 --caller-id +12125550199 \

@@ -8,6 +8,8 @@ mod support;
 mod accounts;
 #[path = "http/admin.rs"]
 mod admin;
+#[path = "http/contact.rs"]
+mod contact;
 #[path = "http/described.rs"]
 mod described;
 #[path = "http/direct.rs"]

@@ -10,6 +10,8 @@ mod baresip;
 mod encrypted;
 #[path = "interop/flood.rs"]
 mod flood;
+#[path = "interop/hostile.rs"]
+mod hostile;
 #[path = "interop/kamailio.rs"]
 mod kamailio;
 #[path = "interop/outage.rs"]

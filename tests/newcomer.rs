@@ -1,21 +1,50 @@
-//! A newcomer's test: in a clean clone, the README's commands literally. The blocks are read out of README.md, so what is
-//! promised there is what runs here. Reuses the target folder of this checkout: the machine is not cold, only the clone is new.
+//! A newcomer's test: the README's commands literally, in what is committed. The blocks are read out of README.md, so what is
+//! promised there is what runs here. Where this checkout is a clean clone itself (as in CI) the commands run in it, and nothing is
+//! compiled again; else in a clone of what is committed. The target folder is this checkout's: only the clone is new, not the machine.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 const LONGEST: Duration = Duration::from_secs(900);
 
-/// A clean clone of what is committed, and of what is not yet, in a temporary folder.
-fn clone() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let here = env!("CARGO_MANIFEST_DIR");
-    let into = folder.path().join("callbridge");
-    let status = Command::new("git").args(["clone", "--quiet", here]).arg(&into).status().expect("git");
+/// What else `cargo test` sets for the tests it runs.
+const TOLD: [&str; 6] = [
+    "CARGO",
+    "CARGO_CRATE_NAME",
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_PATH",
+    "CARGO_PRIMARY_PACKAGE",
+    "CARGO_TARGET_TMPDIR",
+];
+
+/// Where the README's commands run: what is committed and nothing else. One for all tests of this file, because the program is
+/// compiled anew for each path.
+fn place() -> &'static Path {
+    static PLACE: OnceLock<PathBuf> = OnceLock::new();
+    PLACE.get_or_init(|| {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        if is_a_clean_clone(here) { here.to_path_buf() } else { clone(here) }
+    })
+}
+
+/// Nothing there that is not committed, ignored files too, but for the folder that was compiled into.
+fn is_a_clean_clone(folder: &Path) -> bool {
+    let seen =
+        Command::new("git").args(["status", "--porcelain", "--ignored"]).current_dir(folder).output().expect("git");
+    seen.status.success() && String::from_utf8_lossy(&seen.stdout).lines().all(|line| line == "!! target/")
+}
+
+fn clone(from: &Path) -> PathBuf {
+    let into = Path::new(env!("CARGO_TARGET_TMPDIR")).join("newcomer");
+    if into.exists() {
+        std::fs::remove_dir_all(&into).expect("the last clone removed");
+    }
+    let status = Command::new("git").args(["clone", "--quiet"]).args([from, &into]).status().expect("git");
     assert!(status.success(), "git clone failed");
-    folder
+    into
 }
 
 /// The fenced blocks of README.md in this language, under this heading.
@@ -34,7 +63,13 @@ fn target_folder() -> PathBuf {
 
 fn bash(folder: &Path, script: &str) -> Command {
     let mut command = Command::new("bash");
-    command.args(["-e", "-c", script]).current_dir(folder).env("CARGO_TARGET_DIR", target_folder());
+    command.args(["-e", "-c", script]).current_dir(folder);
+    // What cargo tells tests about the package is not there in a newcomer's shell, and build scripts take it for a change.
+    let told = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_BIN_") || TOLD.contains(&name);
+    for (name, _) in std::env::vars().filter(|(name, _)| told(name)) {
+        command.env_remove(name);
+    }
+    command.env("CARGO_TARGET_DIR", target_folder());
     command.stdin(Stdio::null());
     command
 }
@@ -53,12 +88,11 @@ impl Drop for Started {
 #[test]
 fn the_first_command_shows_one_call_and_ends_with_ctrl_c() {
     use std::os::unix::process::CommandExt;
-    let folder = clone();
-    let clone = folder.path().join("callbridge");
-    let first = blocks(&clone, "Two commands", "sh").remove(0);
+    let clone = place();
+    let first = blocks(clone, "Two commands", "sh").remove(0);
     assert_eq!(first.trim(), "cargo run --release -- demo");
     // A group of its own, because Ctrl-C reaches the whole group.
-    let mut command = bash(&clone, &format!("exec {}", first.trim()));
+    let mut command = bash(clone, &format!("exec {}", first.trim()));
     let child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).process_group(0).spawn().expect("bash");
     let mut demo = Started(child);
     let out = demo.0.stdout.take().expect("piped");
@@ -83,21 +117,23 @@ fn the_first_command_shows_one_call_and_ends_with_ctrl_c() {
 
 #[test]
 fn the_curl_of_the_readme_gets_its_202_and_the_bill_can_be_read() {
-    let folder = clone();
-    let clone = folder.path().join("callbridge");
-    let toml = blocks(&clone, "Post a message with curl", "toml").remove(0);
-    std::fs::write(clone.join("callbridge.toml"), toml).expect("a configuration");
-    let post = blocks(&clone, "Post a message with curl", "sh").remove(0);
-    let bill = blocks(&clone, "Read the bill", "sh").remove(0);
+    let clone = place();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let toml = blocks(clone, "Post a message with curl", "toml").remove(0);
+    std::fs::write(folder.path().join("callbridge.toml"), toml).expect("a configuration");
+    let post = blocks(clone, "Post a message with curl", "sh").remove(0);
+    let bill = blocks(clone, "Read the bill", "sh").remove(0);
     // The README's own lines; around them only what a person does by hand: waiting until the daemon is up, ending it after.
     let post = post.replace("curl -u", "for _ in $(seq 100); do curl -sf http://127.0.0.1:9090/readyz && break; sleep 0.1; done; curl -sw '%{http_code}\\n' -u");
+    // The configuration and the store are not the clone's.
+    let post = post.replace("cargo build --release", &format!("(cd '{}' && cargo build --release)", clone.display()));
     let target = target_folder();
     let script = format!(
         "shopt -s expand_aliases\ntrap 'kill %1' EXIT\n{}\n{}",
         post.replace("target/release/callbridge", &format!("{}/release/callbridge", target.display())),
         bill
     );
-    let out = bash(&clone, &script).output().expect("bash");
+    let out = bash(folder.path(), &script).output().expect("bash");
     let text = String::from_utf8_lossy(&out.stdout);
     let errors = String::from_utf8_lossy(&out.stderr);
     assert!(out.status.success(), "{text}\n{errors}");

@@ -24,6 +24,12 @@ const HTTP: &[u8] = br#"{"business_id":"abc","password":"p","customer":"+1212555
 const CONFIG: &[u8] = b"[sip]\nlisten = [\"udp:127.0.0.1:5060\"]\n[[switch]]\nname = \"ssp-62\"\naddress = \"sip:127.0.0.1:5070;transport=udp\"\n\
     prefixes = [\"+1\"]\n";
 
+/// Figure 9 as a page sends it.
+const REQUEST: &[u8] = br#"{"business_id":"abc","customer":"+12125550100","representative_information":"cruise","note":"soon",
+    "web_page":{"url":"https://a.example/","title":"t"},"page_token":"k1.1700000600.abcdefgh.00","work":{"challenge":"AAAA","nonce":"7"}}"#;
+/// An encrypted message to a key that nobody has.
+const JWE: &[u8] = b"eyJhbGciOiJFQ0RILUVTIiwiZW5jIjoiQTI1NkdDTSIsImVwayI6eyJrdHkiOiJPS1AiLCJjcnYiOiJYMjU1MTkiLCJ4IjoiWFlaIn19    ..AAAAAAAAAAAAAAAA.AAAA.AAAAAAAAAAAAAAAAAAAAAA";
+const TOKEN: &[u8] = b"k1.1700000600.abcdefgh.7b0e7f5d1c5a4b8e9f0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60";
 /// Payloads of 20 bytes whose first ones are sound Opus tables of contents: SILK, hybrid and CELT, one frame and several.
 const OPUS: &[u8] = b"\x13\x08voice voice voice v\x68voice voice voice v\xf8voice voice voice v\x0b\x02voice voice voice\x99voice voice voice v";
 
@@ -69,6 +75,18 @@ proptest! {
 
     #[test]
     fn initiation_messages(bytes in input(HTTP)) { bodies::http_body(&bytes); }
+
+    #[test]
+    fn call_requests(bytes in input(REQUEST)) { bodies::call_request(&bytes); }
+
+    #[test]
+    fn encrypted_messages(bytes in input(JWE)) { bodies::jwe(&bytes); }
+
+    #[test]
+    fn tokens_of_every_kind(bytes in input(TOKEN)) { bodies::tokens(&bytes); }
+
+    #[test]
+    fn encrypted_media_packets(bytes in input(RTP)) { bodies::srtp(&bytes); }
 
     #[test]
     fn configurations(bytes in input(CONFIG)) { bodies::config(&bytes); }

@@ -4,6 +4,8 @@
 #[allow(dead_code, reason = "every test program uses its part of the stage")]
 mod support;
 
+#[path = "sipp/again.rs"]
+mod again;
 #[path = "sipp/answered.rs"]
 mod answered;
 #[path = "sipp/customer.rs"]

@@ -11,6 +11,7 @@ pub mod often;
 pub mod page_token;
 pub mod quiet;
 pub mod session;
+pub mod window;
 pub mod work;
 mod zones;
 

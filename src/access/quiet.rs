@@ -69,7 +69,8 @@ fn end_in(hours: &QuietHours, zone: &TimeZone, at: Timestamp) -> Option<Timestam
     candidates.into_iter().min()
 }
 
-fn time(of_day: TimeOfDay) -> Option<Time> {
+/// As `jiff` has it.
+pub(super) fn time(of_day: TimeOfDay) -> Option<Time> {
     let minutes = of_day.minutes();
     let (hour, minute) = (i8::try_from(minutes / 60).ok()?, i8::try_from(minutes % 60).ok()?);
     Time::new(hour, minute, 0, 0).ok()

@@ -85,7 +85,7 @@ pub enum Output {
         /// Where to.
         address: Endpoint,
     },
-    /// Nobody is there for this customer, nor an overflow number; they are forgotten here.
+    /// Nobody is there for this customer, nor an overflow number; they are forgotten here, and their call is to be ended.
     GivenUp {
         /// Who.
         customer: CustomerId,

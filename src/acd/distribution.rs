@@ -73,13 +73,13 @@ pub(super) struct Customer {
     pub(super) stage: Stage,
 }
 
-/// Whose deadline it is.
+/// Whose deadline it is. Of deadlines at one moment, those by which somebody is there no longer come first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Key {
     Lease(SeatNo),
+    Shift(SeatNo),
     WrapUp(SeatNo),
     Aside(SeatNo),
-    Shift(SeatNo),
     Wait(CustomerId),
     Unheard(CustomerId),
     Ahead,
@@ -194,8 +194,9 @@ impl Distribution {
                 Key::Shift(no) => self.look_at_shift(now, no),
                 Key::Wait(customer) => self.give_up(now, customer, GivenUp::WaitedTooLong),
                 Key::Unheard(customer) => {
-                    self.gone(now, customer);
+                    // Said first: whoever was with this customer may get another one by the next word.
                     self.outputs.push_back(Output::GivenUp { customer, why: GivenUp::Unheard });
+                    self.gone(now, customer);
                 }
                 Key::Ahead => self.look_ahead(now),
             }

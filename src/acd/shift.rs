@@ -184,7 +184,7 @@ mod tests {
         let closed: Vec<String> =
             (1..=28).flat_map(|day| [1, 2, 3].map(|month| format!("2027-{month:02}-{day:02}"))).collect();
         let closed: Vec<&str> = closed.iter().map(String::as_str).collect();
-        assert_eq!(at("UTC", &["fri 09:00-10:00"], &closed, "2027-01-01T08:00:00Z").0, false);
+        assert!(!at("UTC", &["fri 09:00-10:00"], &closed, "2027-01-01T08:00:00Z").0);
     }
 
     proptest! {

@@ -88,6 +88,7 @@ pub(super) enum Work {
 
 impl Work {
     /// The customer who has a leg with them.
+    #[cfg(test)]
     pub(super) fn with(self) -> Option<CustomerId> {
         match self {
             Work::Ringing { customer, .. } | Work::Busy { customer, .. } => Some(customer),

@@ -59,10 +59,6 @@ impl Standing {
         self.free.remove(&place);
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.free.is_empty()
-    }
-
     /// Whose call the next one is. They stay until they are removed.
     pub(super) fn choose(&mut self, strategy: Strategy) -> Option<usize> {
         let chosen = match strategy {

@@ -38,13 +38,32 @@ impl Placed {
     }
 }
 
-/// Places `calls` calls numbered from `first`, so many a second.
-pub fn place(target: &Target, first: u32, calls: u32, rate: u32) -> Result<Placed, BenchError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(place_all(target, first, calls, rate))
+/// When the calls are wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wanted {
+    /// As soon as possible.
+    Now,
+    /// In a day: none of them is placed while it is measured.
+    Tomorrow,
 }
 
-async fn place_all(target: &Target, first: u32, calls: u32, rate: u32) -> Result<Placed, BenchError> {
+/// Places `calls` calls numbered from `first`, so many a second.
+pub fn place(target: &Target, first: u32, calls: u32, rate: u32) -> Result<Placed, BenchError> {
+    place_for(target, first, calls, rate, Wanted::Now)
+}
+
+/// The same, wanted then.
+pub fn place_for(target: &Target, first: u32, calls: u32, rate: u32, wanted: Wanted) -> Result<Placed, BenchError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let tomorrow = time::OffsetDateTime::now_utc() + time::Duration::days(1);
+    let at = match wanted {
+        Wanted::Now => String::new(),
+        Wanted::Tomorrow => tomorrow.format(&time::format_description::well_known::Rfc3339).unwrap_or_default(),
+    };
+    runtime.block_on(place_all(target, (first, calls, rate), &at))
+}
+
+async fn place_all(target: &Target, (first, calls, rate): (u32, u32, u32), wanted: &str) -> Result<Placed, BenchError> {
     let login = format!("{}:{}", target.business, target.password);
     let login = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(login));
     let mut senders = Vec::new();
@@ -64,9 +83,10 @@ async fn place_all(target: &Target, first: u32, calls: u32, rate: u32) -> Result
         tokio::time::sleep_until(at.into()).await;
         let sender = Arc::clone(&senders[n as usize % CONNECTIONS]);
         let (login, placed, call) = (login.clone(), Arc::clone(&placed), first + n);
+        let message = message(call, wanted);
         tasks.spawn(async move {
             let posted = micros();
-            let status = post(&sender, &login, message(call)).await;
+            let status = post(&sender, &login, message).await;
             let mut placed = placed.lock().unwrap_or_else(PoisonError::into_inner);
             placed.posted.insert(call, posted);
             match status {
@@ -83,8 +103,11 @@ async fn place_all(target: &Target, first: u32, calls: u32, rate: u32) -> Result
     Ok(placed)
 }
 
-fn message(call: u32) -> String {
-    format!(r#"{{"customer":"+1212{call:07}","representative":"+1646{call:07}","reference":"{call}"}}"#)
+/// An absent and an empty time are the same.
+fn message(call: u32, at: &str) -> String {
+    format!(
+        r#"{{"customer":"+1212{call:07}","representative":"+1646{call:07}","reference":"{call}","desired_contact_time":"{at}"}}"#
+    )
 }
 
 /// The metrics that a daemon shows there.

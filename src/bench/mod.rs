@@ -6,6 +6,7 @@
 //! that runs already is measured; its `[[switch]]` must then point at `--sip`.
 
 mod client;
+mod messages;
 mod phones;
 mod report;
 mod soak;
@@ -50,6 +51,9 @@ pub struct BenchArgs {
     /// What the talks are like
     #[command(flatten)]
     pub talk: talk::Talk,
+    /// Messages whose calls are not placed yet
+    #[command(flatten)]
+    pub messages: messages::MessageArgs,
     /// Many calls, to see that nothing grows
     #[command(flatten)]
     pub soak: soak::SoakArgs,
@@ -128,6 +132,7 @@ fn measure(args: &BenchArgs) -> Result<Report, BenchError> {
         eprintln!("bench: {rate} calls/s for {} s", args.seconds);
         report.rates.push(rate_of(args, &phones, &target, &mut first, (*rate, rate * args.seconds))?);
     }
+    report.messages = messages_of(args, &phones, &target, &mut first)?;
     let soak::SoakArgs { soak: calls, soak_rate: rate, .. } = args.soak;
     if calls > 0 {
         eprintln!("bench: {calls} calls at {rate} calls/s");
@@ -137,6 +142,30 @@ fn measure(args: &BenchArgs) -> Result<Report, BenchError> {
         report.soak = Some(soak::run(&args.soak, &phones, &target, load)?);
     }
     Ok(report)
+}
+
+/// Messages at each rate, beside live calls or alone.
+fn messages_of(
+    args: &BenchArgs,
+    phones: &phones::Phones,
+    target: &target::Target,
+    first: &mut u32,
+) -> Result<Vec<messages::Messages>, BenchError> {
+    let rates: Vec<u32> = args.messages.messages.iter().copied().filter(|rate| *rate > 0).collect();
+    let beside = args.messages.messages_beside;
+    if rates.is_empty() {
+        return Ok(Vec::new());
+    }
+    let live = (beside > 0).then(|| messages::Live::begin(target, phones, first, beside)).transpose()?;
+    let measured = rates.into_iter().map(|rate| {
+        eprintln!("bench: {rate} messages/s for {} s beside {beside} calls", args.seconds);
+        messages::run(target, phones, first, (rate, args.seconds), live.as_ref())
+    });
+    let measured = measured.collect();
+    if let Some(live) = live {
+        live.end(phones);
+    }
+    measured
 }
 
 /// Calls at a rate, each with a short talk.

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::BenchArgs;
 use super::client::Placed;
+use super::messages::Messages;
 use super::soak::Soak;
 use super::talk::Talk;
 use super::target::Idle;
@@ -28,6 +29,9 @@ pub struct Report {
     pub bridged: Vec<Bridged>,
     /// Calls per second.
     pub rates: Vec<Rate>,
+    /// Messages per second.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub messages: Vec<Messages>,
     /// Many calls.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub soak: Option<Soak>,
@@ -37,7 +41,8 @@ impl Report {
     /// A report without measurements yet.
     pub fn new(wall_micros_per_packet: f64, args: &BenchArgs, idle: Idle) -> Report {
         let (tick_ms, io, talk) = (args.tick_ms, args.io.clone(), args.talk.clone());
-        Report { wall_micros_per_packet, tick_ms, io, talk, idle, bridged: Vec::new(), rates: Vec::new(), soak: None }
+        let (bridged, rates, messages) = (Vec::new(), Vec::new(), Vec::new());
+        Report { wall_micros_per_packet, tick_ms, io, talk, idle, bridged, rates, messages, soak: None }
     }
 }
 
@@ -49,7 +54,8 @@ pub struct Spread {
 }
 
 impl Spread {
-    fn of(samples: &[u64]) -> Spread {
+    /// Of samples in microseconds.
+    pub fn of(samples: &[u64]) -> Spread {
         Spread { p50_ms: percentile_ms(samples, 0.5), p99_ms: percentile_ms(samples, 0.99) }
     }
 }

@@ -62,7 +62,7 @@ impl Target {
              [store]\nurl = \"sqlite:bench.db\"\n[log]\nfilter = \"warn,ready=info\"\n\
              [[switch]]\nname = \"bench\"\naddress = \"sip:{phones};transport=udp\"\nprefixes = [\"+1\"]\n{}\
              [[business]]\nid = \"bench\"\nname = \"Bench\"\npassword_file = \"password\"\n\
-             max_concurrent = 100000\nmax_per_second = 100000\n{}",
+             max_concurrent = 100000\nmax_per_second = 100000\nmax_scheduled = 1000000\n{}",
             args.tick_ms.map(|ms| format!("tick_ms = {ms}\n")).unwrap_or_default(),
             args.io,
             args.talk.switch_lines(),

@@ -9,7 +9,7 @@ use crate::model::{AttemptRecord, CallRecord, Quality, SupervisorMode};
 /// One column: its name and its cell.
 type Column<R> = (&'static str, fn(&R) -> String);
 
-const RECORD: [Column<CallRecord>; 69] = [
+const RECORD: [Column<CallRecord>; 73] = [
     ("call_id", |r| r.call_id.to_string()),
     ("business_id", |r| r.business_id.to_string()),
     ("reference", |r| text(&r.reference)),
@@ -81,6 +81,10 @@ const RECORD: [Column<CallRecord>; 69] = [
     ("source", |r| r.source.as_str().to_owned()),
     ("web_page", |r| cell(r.web_page.as_ref().map(|page| &page.url))),
     ("note", |r| r.note.as_deref().map(harmless).unwrap_or_default()),
+    ("contact_window_from", |r| at(r.contact_window.map(|window| window.from))),
+    ("contact_window_to", |r| at(r.contact_window.map(|window| window.to))),
+    ("expires_at", |r| at(r.expires_at)),
+    ("tries", |r| r.tries.to_string()),
 ];
 
 const ATTEMPT: [Column<AttemptRecord>; 29] = [
@@ -249,6 +253,9 @@ mod tests {
             web_page: None,
             note: None,
             record: false,
+            contact_window: None,
+            expires_at: None,
+            tries: 0,
         }
     }
 
@@ -283,10 +290,9 @@ mod tests {
     #[test]
     fn a_strangers_note_is_no_formula() {
         let noted = |note: &str| record_csv(&CallRecord { note: Some(note.to_owned()), ..record() });
-        assert!(
-            noted("=HYPERLINK(\"https://evil.example\")").ends_with(",\"'=HYPERLINK(\"\"https://evil.example\"\")\"")
-        );
-        assert!(noted("in the evening").ends_with(",in the evening"));
+        let formula = noted("=HYPERLINK(\"https://evil.example\")");
+        assert!(formula.contains(",\"'=HYPERLINK(\"\"https://evil.example\"\")\","), "{formula}");
+        assert!(noted("in the evening").contains(",in the evening,"));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! message a moment after it, and nobody else's phone rings for a machine. Whoever cannot be told is taken for a person. Where
 //! the call goes on with either, nothing waits, and the record says who it was.
 
-use super::{Action, Attempt, CUSTOMER, Call, Stage, State, Timer};
+use super::{Action, Attempt, Call, Stage, State, Timer};
 use crate::clock::Now;
 use crate::model::{AnsweredBy, MachinePolicy, Outcome};
 
@@ -33,7 +33,7 @@ impl Call {
     }
 
     pub(super) fn on_judged(&mut self, now: Now, attempt: Attempt, by: AnsweredBy) {
-        if attempt != CUSTOMER || self.is_ending() {
+        if attempt != self.customer || self.is_ending() {
             return;
         }
         self.answered_by.get_or_insert(by);
@@ -69,7 +69,7 @@ impl Call {
     pub(super) fn machine_is_late(&mut self, now: Now) {
         let State::CallingCustomer { stage } = self.state else { return };
         match stage {
-            Stage::Judged => self.on_judged(now, CUSTOMER, AnsweredBy::Unsure),
+            Stage::Judged => self.on_judged(now, self.customer, AnsweredBy::Unsure),
             Stage::Greeting => self.close_on_machine(now, "a machine answered, and its greeting had no end"),
             Stage::Message => {
                 self.close_on_machine(now, "a machine answered and was left as much of the message as fits")

@@ -12,7 +12,7 @@ use crate::model::{
 /// Ordinal of a leg within its call: 0 is the customer.
 pub type Attempt = u16;
 
-/// The customer's attempt number.
+/// The customer's attempt number at the first try.
 pub const CUSTOMER: Attempt = 0;
 
 /// Bounds of time.
@@ -258,6 +258,12 @@ pub enum Action {
     SaveProgress,
     /// Audio does not cross both ways.
     OneWayAudio,
+    /// The customer was not reached, and the plan has another try so long after: answered at once by [`super::Call::put_off`] or
+    /// [`super::Call::end_tries`].
+    TryAgain {
+        /// Not sooner.
+        after: Duration,
+    },
     /// Over, every leg released: make the record.
     Finish(Outcome),
 }

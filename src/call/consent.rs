@@ -6,7 +6,7 @@
 //! to. A representative who is there before the customer has heard it out waits in silence for that, at most as long as a gate.
 
 use super::leg::Consent;
-use super::{Action, Attempt, CUSTOMER, Call, Stage, State, Timer};
+use super::{Action, Attempt, Call, Stage, State, Timer};
 use crate::clock::Now;
 use crate::model::Taping;
 
@@ -34,7 +34,7 @@ impl Call {
         match self.taping {
             Taping::Off => false,
             Taping::Untold => true,
-            Taping::Told => heard(CUSTOMER) && heard(with),
+            Taping::Told => heard(self.customer) && heard(with),
         }
     }
 
@@ -55,7 +55,7 @@ impl Call {
             leg.consent = if heard { Consent::Heard } else { Consent::Missed };
         }
         if let State::Holding { trying, stage: Stage::Waits } = self.state
-            && attempt == CUSTOMER
+            && attempt == self.customer
         {
             self.actions.push_back(Action::CancelTimer(Timer::Gate));
             self.reached(now, trying);
@@ -64,7 +64,7 @@ impl Call {
 
     /// True when this leg could talk, and the customer is not told yet.
     pub(super) fn waits_for_customer(&self, attempt: Attempt) -> bool {
-        let untold = self.legs.first().is_some_and(|leg| leg.consent == Consent::NotYet);
+        let untold = self.customer_leg().is_some_and(|leg| leg.consent == Consent::NotYet);
         matches!(self.state, State::Holding { trying, .. } if trying == attempt) && self.tells() && untold
     }
 

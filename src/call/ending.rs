@@ -1,7 +1,7 @@
 //! The ends of a call: the second message, cancelling, releasing every leg, the wait for their ports. Owns that each live leg is
 //! hung up once and each port comes back before the record is asked for.
 
-use super::{Action, Attempt, CUSTOMER, Call, Leg, State, Timer, TransferReport, q850};
+use super::{Action, Attempt, Call, Leg, State, Timer, TransferReport, q850};
 use crate::clock::Now;
 use crate::model::{CallState, Cause, Outcome};
 
@@ -13,7 +13,7 @@ impl Call {
         for timer in [Timer::Ring, Timer::Hold, Timer::Digits, Timer::Gate, Timer::Still] {
             self.actions.push_back(Action::CancelTimer(timer));
         }
-        self.actions.push_back(Action::PlayUnavailable(CUSTOMER));
+        self.actions.push_back(Action::PlayUnavailable(self.customer));
         self.actions.push_back(Action::SetTimer(Timer::Farewell, now.mono + self.limits.farewell));
     }
 
@@ -24,21 +24,17 @@ impl Call {
 
     pub(super) fn on_stop(&mut self, now: Now, outcome: Outcome, why: &str) {
         let outcome = match self.state {
-            State::Closing { .. } | State::Finished { .. } => return,
+            // Who ends a call that is ending wants no other try of it.
+            State::Closing { .. } | State::Finished { .. } => {
+                self.no_more = true;
+                return;
+            }
             // Both have talked: hanging up for them is no cancellation (contract.md: DELETE "cancels or hangs up").
             _ if outcome == Outcome::Cancelled && self.bridged.is_some() => Outcome::Completed,
             _ => outcome,
         };
         self.note(why);
         self.close(now, outcome);
-    }
-
-    /// A call that waited too long for its turn.
-    pub fn expire(&mut self, now: Now, why: &str) {
-        if let State::Waiting { .. } = self.state {
-            self.note(why);
-            self.close(now, Outcome::Expired);
-        }
     }
 
     /// Ends every leg that is not over, gives every port back, and waits for media's last words.
@@ -51,7 +47,7 @@ impl Call {
         if let State::Transferring { transfer, .. } = self.state {
             self.actions.push_back(Action::ReportTransfer(transfer.id, TransferReport::Abandoned));
         }
-        self.state = State::Closing { outcome };
+        self.state = State::Closing { outcome, from: self.public_state() };
         for attempt in 0..self.legs.len() {
             let attempt = u16::try_from(attempt).unwrap_or(u16::MAX);
             self.hang_up(now, attempt, Cause::local(number, why));
@@ -81,10 +77,15 @@ impl Call {
     }
 
     pub(super) fn finish_when_released(&mut self, now: Now) {
-        let State::Closing { outcome } = self.state else { return };
+        let State::Closing { outcome, from } = self.state else { return };
         if self.legs.iter().all(Leg::is_done) {
-            let from = self.public_state();
-            let at = self.legs.iter().filter_map(|leg| leg.end().map(|end| end.at)).max();
+            if let Some(after) = self.wait_for_another(outcome) {
+                return self.actions.push_back(Action::TryAgain { after });
+            }
+            let ends = self.legs.iter().filter_map(|leg| leg.end().map(|end| end.at));
+            // The legs of a call that waited are of tries that were over long before.
+            let waited = matches!(from, CallState::Scheduled | CallState::Queued);
+            let at = if waited { None } else { ends.max() };
             self.state = State::Finished { outcome, at: at.unwrap_or_else(|| self.wall(now)) };
             self.actions.push_back(Action::Entered { from, to: CallState::Ended });
             self.actions.push_back(Action::Finish(outcome));

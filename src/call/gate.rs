@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use super::{Action, Attempt, CUSTOMER, Call, FailureKind, Stage, State, Timer, q850};
+use super::{Action, Attempt, Call, FailureKind, Stage, State, Timer, q850};
 use crate::clock::Now;
 use crate::model::{Gates, Key, RepresentativeGate};
 
@@ -30,7 +30,7 @@ impl Call {
     /// This leg is asked to press a key.
     pub fn asks(&self, attempt: Attempt) -> bool {
         match self.state {
-            State::CallingCustomer { stage: Stage::Asked } => attempt == CUSTOMER,
+            State::CallingCustomer { stage: Stage::Asked } => attempt == self.customer,
             State::Holding { trying, stage: Stage::Asked } => attempt == trying,
             _ => false,
         }
@@ -64,7 +64,7 @@ impl Call {
         if !self.stands(attempt, Stage::Asked) {
             return;
         }
-        if key.letter() == OPENS && attempt != CUSTOMER && self.tells() {
+        if key.letter() == OPENS && attempt != self.customer && self.tells() {
             self.tell_consent(now, attempt);
         } else if key.letter() == OPENS {
             self.opened(now, attempt);

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use crate::clock::Wall;
-use crate::model::{Cause, Endpoint, LegState, LegView, Quality, Role, Sample, SampleView};
+use crate::model::{Cause, Codec, Endpoint, LegState, LegView, Outcome, Quality, Role, Sample, SampleView, TriedLeg};
 
 /// Samples kept of a live leg: ten minutes.
 const SAMPLES: usize = 120;
@@ -101,6 +101,41 @@ impl Leg {
             measured: None,
             consent: Consent::NotYet,
         }
+    }
+
+    /// Of a try that was over before a restart.
+    pub fn of_try(address: Endpoint, tried: &TriedLeg) -> Leg {
+        let codec = |name: &str| Codec::ALL.into_iter().map(Codec::name).find(|known| *known == name);
+        let codec = tried.codec.as_deref().and_then(codec);
+        let end = End {
+            answered: tried.answered_at.zip(codec),
+            at: tried.ended_at,
+            cause: tried.cause.clone(),
+            media: MediaEnd::Released(tried.quality),
+        };
+        Leg {
+            ringing_at: tried.ringing_at,
+            phase: Phase::Over(end),
+            switch: tried.switch.clone(),
+            ..Leg::new(Role::Customer, address, tried.dialled_at)
+        }
+    }
+
+    /// What is kept of a leg of a try that is over.
+    pub fn tried(&self) -> Option<TriedLeg> {
+        let end = self.end()?;
+        Some(TriedLeg {
+            switch: self.switch.clone(),
+            dialled_at: self.dialled_at,
+            ringing_at: self.ringing_at,
+            answered_at: self.answered_at(),
+            codec: self.codec().map(str::to_owned),
+            ended_at: end.at,
+            cause: end.cause.clone(),
+            quality: self.quality(),
+            outcome: Outcome::Failed,
+            detail: String::new(),
+        })
     }
 
     /// Notes the first ring.

@@ -13,6 +13,7 @@
 //! A leg is reached when it has answered, the digits of its address, if it has any, are dialled, it is taken for a person
 //! (`answerer`) where that is to be known first, and its gate (`gate`), if it has one, is open.
 
+mod again;
 mod answerer;
 pub mod api;
 mod consent;
@@ -28,7 +29,9 @@ mod views;
 use std::collections::VecDeque;
 
 use crate::clock::{Now, Wall};
-use crate::model::{AnsweredBy, CallId, Cause, Endpoint, Gates, InitiationMessage, Outcome, Taping, TransferId};
+use crate::model::{
+    AnsweredBy, CallId, CallState, Cause, Endpoint, Gates, InitiationMessage, Outcome, Taping, TransferId,
+};
 
 pub use api::{
     Action, Attempt, CUSTOMER, CallLimits, Event, FailureKind, SupervisorRefusal, Timer, TransferRefusal,
@@ -64,8 +67,8 @@ enum State {
     Bridged { with: Attempt, heard: Heard },
     /// The customer hears hold music while the one whom a representative named is dialled.
     Transferring { transfer: Transfer, stage: Stage },
-    /// Everybody was released; ports are still coming back.
-    Closing { outcome: Outcome },
+    /// Everybody was released; ports are still coming back. It left this state.
+    Closing { outcome: Outcome, from: CallState },
     /// The record was asked for.
     Finished { outcome: Outcome, at: Wall },
 }
@@ -121,7 +124,16 @@ pub struct Call {
     /// bends no duration.
     anchor: Option<Now>,
     state: State,
+    /// Of every try, one behind the other.
     legs: Vec<Leg>,
+    /// The customer's leg of the present try, or of the last one.
+    customer: Attempt,
+    /// How the last try ended, while another is to come.
+    tried: Option<again::Tried>,
+    /// When that is, or was, due.
+    next_try: Option<Wall>,
+    /// However this try ends, none follows.
+    no_more: bool,
     /// Since when both talk, and the representative whom the customer was first joined with.
     bridged: Option<(Wall, Attempt)>,
     /// Whom the customer was transferred to, in order.
@@ -153,6 +165,10 @@ impl Call {
             anchor: None,
             state: State::Waiting { due },
             legs: Vec::new(),
+            customer: CUSTOMER,
+            tried: None,
+            next_try: None,
+            no_more: false,
             bridged: None,
             transferred: Vec::new(),
             transfers_tried: 0,
@@ -214,24 +230,24 @@ impl Call {
 
     fn on_hung_up(&mut self, now: Now, attempt: Attempt, cause: Cause) {
         match self.state {
-            State::CallingCustomer { stage: Stage::Greeting | Stage::Message } if attempt == CUSTOMER => {
+            State::CallingCustomer { stage: Stage::Greeting | Stage::Message } if attempt == self.customer => {
                 self.hung_up_for_good(now, attempt, cause, Outcome::CustomerMachine);
             }
             State::CallingCustomer { stage: Stage::Digits | Stage::Judged | Stage::Told | Stage::Asked }
             | State::Holding { .. }
             | State::Seeking
-                if attempt == CUSTOMER =>
+                if attempt == self.customer =>
             {
                 self.hung_up_for_good(now, attempt, cause, Outcome::CustomerHungUp);
             }
-            State::Farewell if attempt == CUSTOMER => {
+            State::Farewell if attempt == self.customer => {
                 let outcome = self.farewell_outcome();
                 self.hung_up_for_good(now, attempt, cause, outcome);
             }
-            State::Bridged { with, .. } if attempt == CUSTOMER || attempt == with => {
+            State::Bridged { with, .. } if attempt == self.customer || attempt == with => {
                 self.hung_up_for_good(now, attempt, cause, Outcome::Completed);
             }
-            State::Transferring { .. } if attempt == CUSTOMER => {
+            State::Transferring { .. } if attempt == self.customer => {
                 self.hung_up_for_good(now, attempt, cause, Outcome::Completed);
             }
             State::Transferring { transfer, .. } if attempt == transfer.by => self.on_asker_gone(now, attempt, cause),
@@ -248,14 +264,14 @@ impl Call {
     }
 
     fn hung_up_for_good(&mut self, now: Now, attempt: Attempt, cause: Cause, outcome: Outcome) {
-        let who = if attempt == CUSTOMER { "the customer hung up" } else { "the representative hung up" };
+        let who = if attempt == self.customer { "the customer hung up" } else { "the representative hung up" };
         self.note(who);
         self.end_leg(now, attempt, cause);
         self.close(now, outcome);
     }
 
     fn on_play_ended(&mut self, now: Now, attempt: Attempt) {
-        if self.state == State::Farewell && attempt == CUSTOMER {
+        if self.state == State::Farewell && attempt == self.customer {
             let outcome = self.farewell_outcome();
             return self.close(now, outcome);
         }
@@ -265,19 +281,23 @@ impl Call {
 
     fn on_silent(&mut self, now: Now, attempt: Attempt) {
         let watched = match self.state {
-            State::Bridged { with, .. } => attempt == CUSTOMER || attempt == with,
-            State::Transferring { .. } => attempt == CUSTOMER,
+            State::Bridged { with, .. } => attempt == self.customer || attempt == with,
+            State::Transferring { .. } => attempt == self.customer,
             _ => false,
         };
         if watched {
-            self.note(if attempt == CUSTOMER { "the customer fell silent" } else { "the representative fell silent" });
+            self.note(if attempt == self.customer {
+                "the customer fell silent"
+            } else {
+                "the representative fell silent"
+            });
             self.close(now, Outcome::Completed);
         }
     }
 
     fn on_relayed(&mut self, attempt: Attempt) {
         if let State::Bridged { with, heard } = &mut self.state {
-            heard.by_customer |= attempt == CUSTOMER;
+            heard.by_customer |= attempt == self.customer;
             heard.by_representative |= attempt == *with;
         }
     }
@@ -295,7 +315,7 @@ impl Call {
             (Timer::Gate, _) => self.gate_closes(now),
             (Timer::Machine, _) => self.machine_is_late(now),
             (Timer::Still, State::Holding { .. } | State::Seeking) => {
-                self.actions.push_back(Action::SayStillHolding(CUSTOMER));
+                self.actions.push_back(Action::SayStillHolding(self.customer));
                 self.set_still_timer(now);
             }
             (Timer::Hold, State::Holding { trying, .. }) => {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Action, Attempt, CUSTOMER, Call, FailureKind, Heard, Leg, Stage, State, Timer, TransferReport, q850};
+use super::{Action, Attempt, Call, FailureKind, Heard, Leg, Stage, State, Timer, TransferReport, q850};
 use crate::clock::Now;
 use crate::model::{CallState, Cause, Digits, Endpoint, Outcome, Role};
 
@@ -25,6 +25,7 @@ impl Call {
         self.state = State::CallingCustomer { stage: Stage::Ringing };
         self.actions.push_back(Action::Entered { from: CallState::Queued, to: CallState::CallingCustomer });
         let customer = self.message.customer.clone();
+        self.customer = u16::try_from(self.legs.len()).unwrap_or(u16::MAX);
         self.dial(now, Role::Customer, customer);
         self.actions.push_back(Action::SaveProgress);
     }
@@ -59,7 +60,7 @@ impl Call {
 
     pub(super) fn on_ringing(&mut self, now: Now, attempt: Attempt) {
         let first = self.ring(now, attempt);
-        if first && attempt == CUSTOMER {
+        if first && attempt == self.customer {
             self.actions.push_back(Action::SaveProgress);
         }
         if let State::Transferring { transfer, stage: Stage::Ringing } = self.state
@@ -73,7 +74,7 @@ impl Call {
     /// The leg that is being set up, and how far it is.
     pub(super) fn setting_up(&mut self) -> Option<(Attempt, &mut Stage)> {
         match &mut self.state {
-            State::CallingCustomer { stage } => Some((CUSTOMER, stage)),
+            State::CallingCustomer { stage } => Some((self.customer, stage)),
             State::Holding { trying, stage } => Some((*trying, stage)),
             State::Transferring { transfer, stage } => Some((transfer.target, stage)),
             State::Waiting { .. }
@@ -142,7 +143,7 @@ impl Call {
     pub(super) fn reached(&mut self, now: Now, attempt: Attempt) {
         match self.state {
             State::CallingCustomer { .. } => {
-                self.actions.push_back(Action::PlayConnecting(CUSTOMER));
+                self.actions.push_back(Action::PlayConnecting(self.customer));
                 self.actions.push_back(Action::SetTimer(Timer::Hold, now.mono + self.limits.max_hold));
                 self.set_still_timer(now);
                 self.actions.push_back(Action::Entered {
@@ -176,16 +177,16 @@ impl Call {
     /// The customer and this representative talk from now on.
     pub(super) fn join(&mut self, now: Now, with: Attempt) {
         self.state = State::Bridged { with, heard: Heard::default() };
-        self.actions.push_back(Action::Bridge(CUSTOMER, with));
+        self.actions.push_back(Action::Bridge(self.customer, with));
         self.seat_supervisor();
         self.actions.push_back(Action::SetTimer(Timer::AudioProof, now.mono + self.limits.audio_proof));
-        self.actions.push_back(Action::WatchSilence(CUSTOMER, Some(self.limits.silence)));
+        self.actions.push_back(Action::WatchSilence(self.customer, Some(self.limits.silence)));
         self.actions.push_back(Action::WatchSilence(with, Some(self.limits.silence)));
     }
 
     /// The next in hunt order, each once; none left: the customer is told.
     fn try_next_representative(&mut self, now: Now) {
-        let tried = self.legs.len().saturating_sub(1);
+        let tried = self.legs.len().saturating_sub(usize::from(self.customer) + 1);
         match self.message.representatives.get(tried).cloned() {
             Some(address) => {
                 let trying = self.dial(now, Role::Representative, address);

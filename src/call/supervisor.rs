@@ -10,7 +10,7 @@
 //! ```
 
 use super::setup::digits_bound;
-use super::{Action, Attempt, CUSTOMER, Call, Event, State, SupervisorRefusal, Timer, q850};
+use super::{Action, Attempt, Call, Event, State, SupervisorRefusal, Timer, q850};
 use crate::clock::Now;
 use crate::model::{Cause, Digits, Endpoint, Role, SupervisorMode};
 
@@ -152,7 +152,7 @@ impl Call {
         let State::Bridged { with, .. } = self.state else { return };
         let here = self.supervisors.iter().find(|supervisor| supervisor.presence == Presence::Here);
         if let Some(Supervisor { attempt, mode, .. }) = here {
-            self.actions.push_back(Action::Supervise { supervisor: *attempt, of: [CUSTOMER, with], mode: *mode });
+            self.actions.push_back(Action::Supervise { supervisor: *attempt, of: [self.customer, with], mode: *mode });
         }
     }
 

@@ -1,5 +1,6 @@
 //! Stories of the two-leg machine, without SIP or media.
 
+mod again;
 mod consent;
 mod digits;
 mod gates;

@@ -9,9 +9,7 @@
 //!   customer hears the second message. Both had talked: the call is completed.
 //! - The end of the call ends the transfer.
 
-use super::{
-    Action, Attempt, CUSTOMER, Call, FailureKind, Stage, State, Timer, Transfer, TransferRefusal, TransferReport, q850,
-};
+use super::{Action, Attempt, Call, FailureKind, Stage, State, Timer, Transfer, TransferRefusal, TransferReport, q850};
 use crate::clock::Now;
 use crate::model::{Cause, Endpoint, Role, TransferId};
 
@@ -21,7 +19,7 @@ pub const MAX_TRANSFERS: u8 = 8;
 impl Call {
     pub(super) fn on_transfer_asked(&mut self, now: Now, by: Attempt, id: TransferId, target: Option<Endpoint>) {
         let refusal = match (&self.state, target) {
-            _ if by == CUSTOMER => TransferRefusal::NotYours,
+            _ if by == self.customer => TransferRefusal::NotYours,
             (State::Transferring { .. }, _) => TransferRefusal::Pending,
             (State::Bridged { with, .. }, _) if *with != by => TransferRefusal::NotTalking,
             (State::Bridged { .. }, _) if self.transfers_tried >= MAX_TRANSFERS => TransferRefusal::TooMany,
@@ -37,7 +35,7 @@ impl Call {
         self.actions.push_back(Action::AnswerTransfer(id, None));
         self.actions.push_back(Action::CancelTimer(Timer::AudioProof));
         self.actions.push_back(Action::WatchSilence(by, None));
-        self.actions.push_back(Action::PlayHold(CUSTOMER));
+        self.actions.push_back(Action::PlayHold(self.customer));
         let target = self.dial(now, Role::Representative, target);
         self.state = State::Transferring { transfer: Transfer { id, by, target }, stage: Stage::Ringing };
     }

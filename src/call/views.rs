@@ -2,11 +2,11 @@
 //! of the machine's state; refuses to change it, but for what the engine notes of its own.
 
 use super::supervisor::Supervisor;
-use super::{Action, Attempt, CUSTOMER, Call, Leg, State};
+use super::{Action, Attempt, Call, Leg, State};
 use crate::clock::{Now, Wall};
 use crate::model::{
     Alarm, AnsweredBy, AnsweredMark, CallId, CallState, CallView, Endpoint, InitiationMessage, LegView, Outcome,
-    Progress, Quality, Sample, SupervisorView,
+    Progress, Quality, Role, Sample, SupervisorView,
 };
 
 impl Call {
@@ -33,6 +33,16 @@ impl Call {
     /// One leg.
     pub fn leg(&self, attempt: Attempt) -> Option<&Leg> {
         self.legs.get(usize::from(attempt))
+    }
+
+    /// Which leg is the customer's: of the present try, or of the last one.
+    pub fn customer(&self) -> Attempt {
+        self.customer
+    }
+
+    /// That leg, once the customer was dialled.
+    pub fn customer_leg(&self) -> Option<&Leg> {
+        self.leg(self.customer)
     }
 
     /// Notes which switch carries a leg.
@@ -129,14 +139,9 @@ impl Call {
             State::CallingCustomer { .. } => CallState::CallingCustomer,
             State::Bridged { .. } | State::Transferring { .. } => CallState::Bridged,
             // A customer who has talked stays among those who talk until the end.
-            State::Farewell | State::Closing { .. } if self.bridged.is_some() => CallState::Bridged,
+            State::Farewell if self.bridged.is_some() => CallState::Bridged,
             State::Holding { .. } | State::Seeking | State::Farewell => CallState::CallingRepresentative,
-            State::Closing { .. } => match self.legs.first() {
-                None => CallState::Queued,
-                // An answer whose digits were not dialled yet reached nobody.
-                Some(_) if self.legs.len() > 1 => CallState::CallingRepresentative,
-                Some(_) => CallState::CallingCustomer,
-            },
+            State::Closing { from, .. } => *from,
             State::Finished { .. } => CallState::Ended,
         }
     }
@@ -145,7 +150,7 @@ impl Call {
     pub fn representative(&self) -> Option<&Leg> {
         match self.bridged {
             Some((_, attempt)) => self.leg(attempt),
-            None => self.legs.iter().skip(1).next_back(),
+            None => self.legs.iter().skip(usize::from(self.customer) + 1).next_back(),
         }
     }
 
@@ -162,17 +167,18 @@ impl Call {
     /// With whom this leg talks.
     pub fn partner(&self, attempt: Attempt) -> Option<Attempt> {
         match self.state {
-            State::Bridged { with, .. } if attempt == CUSTOMER => Some(with),
-            State::Bridged { with, .. } if attempt == with => Some(CUSTOMER),
+            State::Bridged { with, .. } if attempt == self.customer => Some(with),
+            State::Bridged { with, .. } if attempt == with => Some(self.customer),
             _ => None,
         }
     }
 
     /// The durable marks.
     pub fn progress(&self) -> Progress {
-        let customer = self.legs.first();
+        let customer = self.customer_leg().filter(|_| !self.is_waiting());
         let talking = self.bridged.and_then(|(_, attempt)| self.leg(attempt));
-        let answered = (0u16..).zip(&self.legs).skip(1).filter_map(|(attempt, leg)| {
+        let others = (0u16..).zip(&self.legs).filter(|(_, leg)| leg.role != Role::Customer);
+        let answered = others.filter_map(|(attempt, leg)| {
             Some(AnsweredMark {
                 attempt,
                 address: leg.address.clone(),
@@ -190,6 +196,8 @@ impl Call {
             representative_answered_at: talking.and_then(Leg::answered_at),
             bridged_at: self.bridged_at(),
             answered: answered.collect(),
+            tried: self.tried_legs(),
+            next_try_at: self.next_try_at(),
         }
     }
 
@@ -204,7 +212,7 @@ impl Call {
 
     /// The call object of the HTTP contract. `billable_seconds` is the biller's to fill.
     pub fn view(&self) -> CallView {
-        let customer = match self.legs.first() {
+        let customer = match self.customer_leg() {
             Some(leg) => leg.view(),
             None => LegView::idle(self.message.customer.clone()),
         };
@@ -232,6 +240,10 @@ impl Call {
             web_page: self.message.web_page.clone(),
             note: self.message.note.clone(),
             record: self.message.record,
+            contact_window: self.message.contact_window,
+            expires_at: self.message.expires_at,
+            tries: self.tries(),
+            next_try_at: self.next_try_at(),
             wait: None,
         }
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use zeroize::Zeroizing;
 
+use super::contact::ContactArgs;
 use super::direct::{self, DirectArgs};
 use super::limits::LimitArgs;
 use super::staffing::StaffingArgs;
@@ -205,6 +206,8 @@ struct AccountArgs {
     #[command(flatten)]
     limits: LimitArgs,
     #[command(flatten)]
+    contact: ContactArgs,
+    #[command(flatten)]
     direct: DirectArgs,
     #[command(flatten)]
     staffing: StaffingArgs,
@@ -280,6 +283,7 @@ impl AccountArgs {
             staffing: self.staffing.staffing(old.staffing)?,
             limits: self.limits.limits(old.limits),
             guard: self.limits.guard(old.guard)?,
+            contact: self.contact.contact(old.contact),
             tariff: self.tariff(old.tariff),
             caller_ids: listed(&self.caller_id, false, old.caller_ids),
             sources: listed(&self.source, self.any_source, old.sources),

@@ -9,6 +9,7 @@ mod business;
 mod call;
 mod cdr;
 mod check;
+mod contact;
 mod direct;
 mod keys;
 mod limits;

@@ -72,6 +72,7 @@ fn business(reader: &mut Reader, mut section: Section<'_>, seen: &mut Seen) -> O
     let certificates = listed(reader, &mut section, "certificates", CERTIFICATES);
     let limits = super::limits::limits(reader, &mut section);
     let guard = super::limits::guard(reader, &mut section);
+    let contact = super::contact::contact(reader, &mut section);
     let tariff = tariff(reader, &mut section);
     let caller_ids = caller_ids(reader, &mut section);
     let gates = gates(reader, &mut section);
@@ -100,6 +101,7 @@ fn business(reader: &mut Reader, mut section: Section<'_>, seen: &mut Seen) -> O
         staffing,
         webhook,
         guard,
+        contact,
     })
 }
 

@@ -2,6 +2,7 @@
 //! them (that is the daemon's).
 
 mod admin;
+mod contact;
 mod direct;
 mod encryption;
 mod error;
@@ -431,6 +432,8 @@ pub struct BusinessSeed {
     pub webhook: Option<Webhook>,
     /// Where and when it may call.
     pub guard: Guard,
+    /// How long its calls are wanted, and how often they are tried.
+    pub contact: crate::model::Contact,
 }
 
 /// Where a seed's password comes from.

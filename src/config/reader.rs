@@ -270,6 +270,45 @@ impl<'t> Section<'t> {
         Some(texts)
     }
 
+    /// A list of whole numbers within bounds; in a variable, parted by commas.
+    pub(super) fn integers<N: TryFrom<i64>>(
+        &mut self,
+        reader: &mut Reader,
+        key: &'static str,
+        most: usize,
+        bounds: RangeInclusive<i64>,
+        mend: &str,
+    ) -> Option<Vec<N>> {
+        let at = self.take(reader, key)?;
+        let numbers: Option<Vec<i64>> = match &at.value {
+            Raw::Variable(text) => text.split(',').map(|part| part.trim().parse().ok()).collect(),
+            Raw::Toml(DeValue::Array(list)) => {
+                let whole = |item: &DeValue<'_>| match item {
+                    DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).ok(),
+                    _ => None,
+                };
+                list.iter().map(|item| whole(item.get_ref())).collect()
+            }
+            Raw::Toml(_) => None,
+        };
+        let Some(numbers) = numbers else {
+            self.wrong_type(reader, &at, key, "a list of whole numbers", mend);
+            return None;
+        };
+        if numbers.len() > most {
+            reader.error(&at.place, &self.key(key), format!("more than {most}"), mend);
+            return None;
+        }
+        let mut read = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            match N::try_from(number).ok().filter(|_| bounds.contains(&number)) {
+                Some(number) => read.push(number),
+                None => reader.error(&at.place, &self.key(key), format!("{number} is out of bounds"), mend),
+            }
+        }
+        Some(read)
+    }
+
     fn table(&mut self, reader: &mut Reader, key: &'static str, mend: &str) -> Option<(&'t DeTable<'t>, Place)> {
         // Variables name scalar keys only.
         let variable = self.variable.take();

@@ -7,20 +7,17 @@ use std::sync::Arc;
 use rand::RngCore;
 
 use super::api::{Notice, Refusal, Reply, ReplyTo, StoreFailure, StoreOp};
+use super::contact::{self, Moment};
 use super::events::{FIRST, Moments};
 use super::limits::Share;
 use super::lineup::Wants;
-use super::{Drain, Engine, HEARTBEAT, Live, OFFER, Pending, Standing, TURN, TimerKey, direct, taped};
+use super::{Drain, Engine, HEARTBEAT, Live, OFFER, Pending, Standing, TimerKey, again, direct, taped};
 use crate::access::{Barred, Permit};
 use crate::call::{self, Call};
 use crate::clock::{Mono, Now, Wall};
 use crate::model::business::PasswordHash;
 use crate::model::{Business, CallId, CallState, Endpoint, InitiationMessage, Progress, Recording, StoredCall};
 use crate::routing::{Routing, Short};
-
-/// Why a call expires: in our words, in its record.
-const LATE: &str = "its time passed before it could be placed";
-const QUIET: &str = "quiet hours began before it could be placed";
 
 impl Engine {
     pub(super) fn initiate(&mut self, now: Now, reply: ReplyTo, mut message: InitiationMessage) {
@@ -79,7 +76,7 @@ impl Engine {
         if live >= self.config.max_calls {
             return Err(Refusal::Unavailable { retry_after: 5, why: "every line is in use" });
         }
-        Engine::mind_quiet_hours(now, &business, message)?;
+        self.settle_contact(now, &business, message)?;
         let at = Engine::wall_in_future(now, message.desired_contact_time);
         if self.media_full && at.is_none() {
             return Err(Refusal::MediaFull { retry_after: 2 });
@@ -157,6 +154,7 @@ impl Engine {
             business,
             standing,
             legs: Default::default(),
+            due: call.message().desired_contact_time.unwrap_or(call.created_at()),
             due_at: now.mono,
             claim: None,
             bridged_at: None,
@@ -200,7 +198,7 @@ impl Engine {
         let at = live.call.message().desired_contact_time;
         self.see_accepted(now, id, at.filter(|_| state == CallState::Scheduled));
         if let (CallState::Scheduled, Some(at)) = (state, at) {
-            live.standing = Standing::Scheduled { _permit: permit };
+            live.standing = Standing::Scheduled { _permit: Some(permit) };
             self.calls.insert(id, live);
             self.schedule.add(at, id);
             self.look_at_schedule(now);
@@ -214,6 +212,13 @@ impl Engine {
     /// Moves calls whose time has come to the queue, and sets the next look.
     pub(super) fn look_at_schedule(&mut self, now: Now) {
         while let Some(id) = self.schedule.pop_due(now.wall) {
+            if let Err(why) = self.asks_anew(now, id) {
+                if let Some(live) = self.calls.get_mut(&id) {
+                    live.call.expire(now, &why);
+                    self.drive(now, id);
+                }
+                continue;
+            }
             if let Some(live) = self.calls.get_mut(&id).filter(|live| live.call.is_waiting()) {
                 live.standing = Standing::Queued { permit: None };
                 live.due_at = now.mono;
@@ -256,23 +261,33 @@ impl Engine {
     /// Places a queued call if there is room for it and nobody before it waits for the same, else leaves it queued until it is
     /// too late. Adds to `taken` what it waits for.
     fn give_turn(&mut self, now: Now, id: CallId, taken: &mut BTreeSet<Wants>) {
-        let may_be_dialled = self.may_be_dialled(now, id);
-        let Some(live) = self.calls.get_mut(&id) else { return self.queued.leave(id) };
-        let asked = live.call.message().desired_contact_time.unwrap_or(live.call.created_at());
-        let due: Wall = live.sought.since().unwrap_or(asked);
-        let quiet = Engine::is_quiet_now(now, live);
-        // Call distribution has a bound of its own for those who wait in its line.
-        if quiet || (may_be_dialled && now.wall > due + self.config.late) {
-            self.queued.leave(id);
-            live.call.expire(now, if quiet { QUIET } else { LATE });
-            return self.drive(now, id);
+        let Some(live) = self.calls.get(&id) else { return self.queued.leave(id) };
+        let moment = self.moment_of(now, live);
+        let Some(live) = self.calls.get_mut(&id) else { return };
+        match moment {
+            Moment::Fits => {}
+            Moment::Over(why) => {
+                self.queued.leave(id);
+                live.call.expire(now, why);
+                return self.drive(now, id);
+            }
+            // Its place among the live calls is for those who may be placed meanwhile.
+            Moment::Later => {
+                live.standing = Standing::Queued { permit: None };
+                self.queued.waits(id, None);
+                return self.timers.bring_forward(TimerKey::Turn, now.mono + contact::next_look(now, live));
+            }
         }
-        if !may_be_dialled {
+        if !self.may_be_dialled(now, id) {
             return self.timers.bring_forward(TimerKey::Turn, now.mono + TURN);
         }
+        let Some(live) = self.calls.get_mut(&id) else { return };
         let held = match &mut live.standing {
             Standing::Queued { permit } => permit.take(),
-            Standing::Accepting { .. } | Standing::Scheduled { .. } | Standing::Placed { .. } => None,
+            Standing::Accepting { .. }
+            | Standing::PuttingOff { .. }
+            | Standing::Scheduled { .. }
+            | Standing::Placed { .. } => None,
         };
         let permit = match held {
             Some(permit) => Some(permit),
@@ -299,7 +314,7 @@ impl Engine {
                 live.standing = Standing::Queued { permit };
                 taken.extend(wants.clone());
                 self.queued.waits(id, wants);
-                self.timers.bring_forward(TimerKey::Turn, now.mono + TURN);
+                self.timers.bring_forward(TimerKey::Turn, now.mono + contact::next_look(now, live));
             }
         }
     }
@@ -325,19 +340,26 @@ impl Engine {
                 continue;
             }
             self.see_restored(now, &stored);
-            let at = stored.message.desired_contact_time.unwrap_or(stored.created_at);
+            let at = again::due_of(&stored);
             let waits = at > now.wall;
             let state = if waits { CallState::Scheduled } else { CallState::Queued };
             let moments = Moments::restored(&stored, now.wall, state);
             let share = self.share_again(&business, &stored, Some(at).filter(|_| waits));
-            let call = Call::new(stored.id, stored.created_at, stored.message, self.config.limits, !waits);
+            let mut call = Call::new(stored.id, stored.created_at, stored.message, self.config.limits, !waits);
+            if let Some(next) = stored.progress.next_try_at {
+                call.tried_before(&stored.progress.tried, next);
+            }
             let id = call.id();
             let permit = self.access.scheduled(now.mono, &business).ok();
             let standing = match permit {
-                Some(permit) if waits => Standing::Scheduled { _permit: permit },
+                permit if waits => Standing::Scheduled { _permit: permit },
                 _ => Standing::Queued { permit: None },
             };
             self.insert(now, call, business, standing, moments, share);
+            if let Some(live) = self.calls.get_mut(&id) {
+                live.due = at;
+                live.single = self.singles.hold(direct::single(live.call.message(), Some(at).filter(|_| waits)));
+            }
             self.notice(Notice::State { call: id, from: None, to: state });
             self.tell_webhook(id);
             if waits {

@@ -365,6 +365,20 @@ pub enum Refusal {
         /// Seconds until they end.
         retry_after: u32,
     },
+    /// There is no moment at which the call could be placed as it is asked for. `pointer` names the field.
+    #[error("{why}")]
+    NoMoment {
+        /// JSON pointer of the field.
+        pointer: &'static str,
+        /// Why not.
+        why: String,
+    },
+    /// The account is not tried so often, or so soon. `pointer` names the field.
+    #[error("this account's calls are not tried so often or so soon")]
+    RetryBarred {
+        /// JSON pointer of the field.
+        pointer: String,
+    },
     /// It will be quiet at the desired contact time where the customer is.
     #[error("these will be quiet hours where the customer is")]
     QuietThen,
@@ -484,6 +498,8 @@ impl Refusal {
             Refusal::RateExceeded { .. } => "rate",
             Refusal::ConcurrencyExceeded { .. } => "concurrency",
             Refusal::ScheduledExceeded { .. } => "scheduled",
+            Refusal::NoMoment { .. } => "no_moment",
+            Refusal::RetryBarred { .. } => "retry_barred",
             Refusal::TooFar => "too_far",
             Refusal::KeyReused => "key_reused",
             Refusal::TakenBefore => "taken_before",

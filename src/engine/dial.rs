@@ -13,7 +13,7 @@ use super::identity::{self, Asking, Caller};
 use super::lineup::Wants;
 use super::{Engine, EngineConfig, LegMedia, Live, Port, TURN, TimerKey};
 use crate::call::leg::Phase;
-use crate::call::{CUSTOMER, Event, FailureKind};
+use crate::call::{Event, FailureKind};
 use crate::clock::{Mono, Now};
 use crate::media::api::Command;
 use crate::model::{Cause, Codecs, Endpoint, Hop, LegId, OurKeys, SrtpUse};
@@ -80,7 +80,7 @@ impl Engine {
         let Some(taken) = self.take_first(now, leg, rest) else { return self.seek_later(now, leg, wants) };
         self.seeking.leave(leg);
         let Some(live) = self.calls.get_mut(&leg.call) else { return };
-        if leg.attempt != CUSTOMER {
+        if leg.attempt != live.call.customer() {
             live.claim = None;
         }
         let caller = caller_of(&self.config, live, leg, &taken.next.candidate);
@@ -149,7 +149,8 @@ impl Engine {
 
     /// The first of these that has a channel; a customer gets none that is kept for a representative.
     fn take_first(&mut self, now: Now, leg: LegId, mut rest: VecDeque<Next>) -> Option<Taken> {
-        let claims = leg.attempt == CUSTOMER && self.calls.get(&leg.call).is_some_and(|live| live.claim.is_some());
+        let claims = |live: &Live| leg.attempt == live.call.customer() && live.claim.is_some();
+        let claims = self.calls.get(&leg.call).is_some_and(|live| claims(live));
         let spares = |next: &Next| !claims || self.routing.spares(&next.candidate);
         let first = rest.iter().position(spares)?;
         // Those before it are for later: by then somebody else may have given back a channel.
@@ -176,8 +177,8 @@ impl Engine {
     /// The port is there: the INVITE goes out.
     pub(super) fn opened(&mut self, now: Now, leg: LegId, local: std::net::SocketAddr) {
         let live = self.calls.get_mut(&leg.call);
-        let Some((live_due, leg_media)) =
-            live.and_then(|live| live.legs.get_mut(&leg.attempt).map(|l| (live.due_at, l)))
+        let Some((live_due, customer, leg_media)) =
+            live.and_then(|live| live.legs.get_mut(&leg.attempt).map(|l| (live.due_at, live.call.customer(), l)))
         else {
             return self.media(Command::Close { leg });
         };
@@ -187,7 +188,7 @@ impl Engine {
         }
         leg_media.port = Port::Open(local);
         self.send_invite(now, leg);
-        if leg.attempt == CUSTOMER {
+        if leg.attempt == customer {
             self.prepare(leg);
             let micros = u64::try_from(now.mono.since(live_due).as_micros()).unwrap_or(u64::MAX);
             self.notice(Notice::Setup { call: leg.call, micros });
@@ -356,7 +357,7 @@ impl Engine {
 /// What a leg is offered through this switch: what the customer's leg agreed on first, so that most calls are relayed untouched.
 fn offered_to(live: &Live, candidate: &Candidate) -> (Codecs, u16) {
     let known = candidate.switch.trunk.codecs;
-    match live.legs.get(&CUSTOMER).and_then(|customer| customer.plan.as_ref()) {
+    match live.legs.get(&live.call.customer()).and_then(|customer| customer.plan.as_ref()) {
         Some(plan) => (known.led_by(plan.codec), plan.ptime_ms),
         None => (known, PACKET_MS),
     }

@@ -26,7 +26,9 @@ impl Engine {
             message.representatives = acd::named::choose(account, named).ok_or(Refusal::UnknownRepresentative)?;
         }
         let at = Engine::wall_in_future(now, message.desired_contact_time);
-        if self.singles.is_held(&single(message, at)) {
+        // Where a window is asked for, the moment is not known yet: it is asked again then.
+        let windowed = message.asked.as_ref().is_some_and(|asked| asked.window.is_some());
+        if !windowed && self.singles.is_held(&single(message, at)) {
             return Err(Refusal::Duplicate);
         }
         Ok(self.requests.check(now.mono, &direct.marks, account)?)

@@ -47,6 +47,11 @@ pub(super) enum Sought {
 }
 
 impl Sought {
+    /// Whether the customer waits for a representative.
+    pub(super) fn is_in_line(&self) -> bool {
+        *self == Sought::InLine
+    }
+
     /// Whether call distribution was asked.
     pub(super) fn is_asked(&self) -> bool {
         *self != Sought::Not
@@ -167,8 +172,7 @@ impl Engine {
         let Some(need) = live.call.message().need.as_deref().cloned() else { return true };
         if live.sought == Sought::Not {
             live.sought = Sought::InLine;
-            let since = live.call.message().desired_contact_time.unwrap_or(live.call.created_at());
-            let waited = Duration::from_millis(now.wall.millis_since(since));
+            let waited = Duration::from_millis(now.wall.millis_since(live.due));
             let business = live.business.id.clone();
             let asked = Input::Ask { customer: id.into(), need, waited };
             match self.desk(now, &business).is_some() {
@@ -197,6 +201,9 @@ impl Engine {
         let (business, customer) = (live.business.id.clone(), id.into());
         let input = if over { Input::Gone { customer } } else { Input::Talking { customer } };
         self.tell_desk(now, &business, input);
+        if let Some(live) = self.calls.get_mut(&id).filter(|_| over) {
+            live.sought = Sought::Not;
+        }
     }
 
     /// The place in line of a call that waits for a representative.

@@ -48,6 +48,16 @@ impl Moments {
     /// Those of a call that a restart found waiting, as they were numbered when it was accepted.
     pub(super) fn restored(stored: &StoredCall, now: Wall, state: CallState) -> Moments {
         let mut moments = Moments::of(&stored.message);
+        if stored.progress.next_try_at.is_some() {
+            let tries = stored.progress.tried.len() as u64;
+            let put_off = stored.progress.tried.last().map_or(stored.created_at, |last| last.ended_at);
+            moments.wait_again(put_off, tries);
+            (moments.told, moments.kept) = (moments.last(), moments.last());
+            if state != CallState::Scheduled {
+                moments.enter(now, state);
+            }
+            return moments;
+        }
         let first = match stored.message.desired_contact_time {
             Some(at) if at > stored.created_at => CallState::Scheduled,
             _ => CallState::Queued,
@@ -62,7 +72,8 @@ impl Moments {
         moments
     }
 
-    fn last(&self) -> u32 {
+    /// The number of the last one.
+    pub(super) fn last(&self) -> u32 {
         self.entered.last().map_or(0, |event| event.sequence)
     }
 
@@ -116,6 +127,12 @@ impl Moments {
         }
     }
 
+    /// After so many tries the call waits for another. Its number follows from theirs, whatever a restart has forgotten.
+    pub(super) fn wait_again(&mut self, at: Wall, tries: u64) {
+        let sequence = before_try(tries).max(self.last()) + 1;
+        self.entered.push(CallEvent { sequence, at, state: CallState::Scheduled });
+    }
+
     /// A leg's media fails, or is right again.
     fn alarm(&mut self, at: Wall, leg: u16, alarm: Alarm) -> AlarmEvent {
         let number = self.alarms.back().map_or(0, |last| last.number).saturating_add(1);
@@ -157,16 +174,27 @@ fn with(op: StoreOp, hearers: Hearers, events: Vec<CallEvent>, call: impl FnOnce
 
 /// The number of every call's first event: its acceptance.
 pub(super) const FIRST: u32 = 1;
-/// The number of every call's last event: one more than a call can enter states before its end (scheduled, queued, calling the
-/// customer, calling a representative, bridged). So it is the same from memory, from the store and after a crash, and above all
-/// that was told; numbers may be left out before it.
-const LAST: u32 = 6;
+/// The most numbers that are used before the wait for the next try: each try is waited for, queued and dialled.
+fn before_try(tries: u64) -> u32 {
+    u32::try_from(tries).unwrap_or(u32::MAX / 8).saturating_mul(3)
+}
+
+/// The number of every call's last event: one more than a call with so many tries can enter states before its end (each try: scheduled,
+/// queued, calling the customer; then calling a representative, bridged). So it is the same from memory, from the store and after a
+/// crash, and above all that was told; numbers may be left out before it.
+fn last_of(tries: u64) -> u32 {
+    before_try(tries.max(1)) + 3
+}
 
 impl Engine {
     /// The call entered a state: whoever follows it is told.
     pub(super) fn entered(&mut self, now: Now, call: CallId, state: CallState) {
         let Some(live) = self.calls.get_mut(&call) else { return };
-        live.moments.enter(now.wall, state);
+        match state {
+            // No call waits at first that has not been accepted so.
+            CallState::Scheduled => live.moments.wait_again(now.wall, live.call.tries()),
+            _ => live.moments.enter(now.wall, state),
+        }
         if state == CallState::Ended || live.moments.waiting.is_empty() {
             return;
         }
@@ -227,5 +255,5 @@ impl Engine {
 
 /// The event of an ended call.
 pub fn end_of(call: &CallView) -> CallEvent {
-    CallEvent { sequence: LAST, at: call.ended_at.unwrap_or(call.created_at), state: CallState::Ended }
+    CallEvent { sequence: last_of(call.tries), at: call.ended_at.unwrap_or(call.created_at), state: CallState::Ended }
 }

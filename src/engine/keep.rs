@@ -30,6 +30,7 @@ impl Engine {
             (Pending::Progress { call, told }, Ok(())) => {
                 if let Some(live) = self.calls.get_mut(&call) {
                     live.moments.are_kept(told);
+                    self.put_off_is_kept(now, call, told);
                 } else if let Some(recorded) = self.recording.get_mut(&call) {
                     recorded.moments.are_kept(told);
                 }
@@ -81,9 +82,7 @@ impl Engine {
     pub(super) fn finish(&mut self, id: CallId, outcome: Outcome, ended_at: Wall) {
         let Some(live) = self.calls.remove(&id) else { return };
         self.queued.leave(id);
-        if let Some(at) = live.call.message().desired_contact_time {
-            self.schedule.remove(at, id);
-        }
+        self.schedule.remove(live.due, id);
         let (record, attempts) = record::finished(&live.call, &live.business, outcome, ended_at);
         let mut record = record;
         record.recording = taped::ended(&live);

@@ -98,8 +98,8 @@ impl Engine {
             Action::CancelTimer(timer) => self.timers.cancel(&TimerKey::Call(id, timer)),
             Action::Entered { from, to } => {
                 self.notice(Notice::State { call: id, from: Some(from), to });
-                if let CallState::Bridged | CallState::Ended = to {
-                    self.tell_desk_of(now, id, to == CallState::Ended);
+                if let CallState::Bridged | CallState::Ended | CallState::Scheduled = to {
+                    self.tell_desk_of(now, id, to != CallState::Bridged);
                 }
                 self.entered(now, id, to);
             }
@@ -107,6 +107,7 @@ impl Engine {
                 self.save_progress(id);
                 self.mind_ceiling(now, id, false);
             }
+            Action::TryAgain { after } => self.try_again(now, id, after),
             Action::OneWayAudio => self.notice(Notice::OneWayAudio { call: id }),
             Action::Finish(outcome) => {
                 let ended_at = self.calls.get(&id).and_then(|live| live.call.ended()).map(|(_, at)| at);

@@ -10,16 +10,16 @@ use std::time::Duration;
 
 use super::api::{Notice, Quotas, Refusal, StoreOp};
 use super::{Engine, Live, Pending, Standing, TimerKey, direct};
+use crate::access::destinations;
 use crate::access::direct::{Held, mark, number_mark};
 use crate::access::ledger::{Day, Entry, Ledger, Reached};
 use crate::access::often::{Counted, Numbers, Often};
-use crate::access::{destinations, quiet};
 use crate::billing::{both_legs, rate_leg};
 use crate::call;
 use crate::clock::{Now, Wall};
 use crate::model::{
     Business, BusinessId, CallId, CallRecord, Cost, DayUsage, Directory, Duplicates, Endpoint, InitiationMessage,
-    Limit, LimitReached, Quietly, Role, StoredCall,
+    Limit, LimitReached, Role, StoredCall,
 };
 
 /// More is asked for so long before what is reserved ends: a second that has begun is billed.
@@ -39,7 +39,7 @@ pub(super) struct Books {
 pub(super) struct Share {
     entry: Entry,
     /// The call has been paid for until then; absent before the customer's answer, from which on it costs.
-    until: Option<Wall>,
+    pub(super) until: Option<Wall>,
     counted: Option<Counted>,
     /// The customer with each representative.
     pub(super) pairs: Vec<Held>,
@@ -63,39 +63,6 @@ impl Engine {
     pub(super) fn account_allows(&self, call: CallId, endpoint: &Endpoint) -> bool {
         let live = self.calls.get(&call);
         live.is_some_and(|live| destinations::judge(&live.business.guard.destinations, endpoint).is_ok())
-    }
-
-    /// Quiet hours where the customer is: a call that is wanted at once is refused or put off, one for a moment in them is refused.
-    pub(super) fn mind_quiet_hours(
-        now: Now,
-        business: &Business,
-        message: &mut InitiationMessage,
-    ) -> Result<(), Refusal> {
-        let Some(hours) = &business.guard.quiet else { return Ok(()) };
-        let desired = Engine::wall_in_future(now, message.desired_contact_time);
-        let at = desired.unwrap_or(now.wall);
-        if !quiet::is_quiet(hours, &message.customer, at) {
-            return Ok(());
-        }
-        if desired.is_some() {
-            return Err(Refusal::QuietThen);
-        }
-        let ends = quiet::ends(hours, &message.customer, at);
-        match (hours.calls, ends) {
-            (Quietly::Defer, Some(ends)) => {
-                message.desired_contact_time = Some(ends);
-                Ok(())
-            }
-            _ => Err(Refusal::QuietNow {
-                retry_after: seconds(now.wall, ends.unwrap_or(now.wall + Duration::from_secs(86_400))),
-            }),
-        }
-    }
-
-    /// True where nobody may be rung now, though the call was accepted.
-    pub(super) fn is_quiet_now(now: Now, live: &Live) -> bool {
-        let hours = live.business.guard.quiet.as_ref();
-        hours.is_some_and(|hours| quiet::is_quiet(hours, &live.call.message().customer, now.wall))
     }
 
     /// The same customer and representative in a call already, now or for the same moment.
@@ -125,6 +92,23 @@ impl Engine {
         business: &Business,
         message: &InitiationMessage,
     ) -> Result<(), Refusal> {
+        self.check_number(now, business, message)?;
+        let day = Day::of_call(now.wall, message.desired_contact_time);
+        let cost = both_legs(business.limits.reserve_seconds, &business.tariff);
+        self.books.ledger.check(&business.id, day, cost, &business.limits).map_err(|reached| {
+            self.tell_reached(now, business, reached);
+            let Reached { limit, quota, until, .. } = reached;
+            Refusal::Limit { limit, quota, retry_after: seconds(now.wall, until) }
+        })
+    }
+
+    /// Calls to this number.
+    pub(super) fn check_number(
+        &mut self,
+        now: Now,
+        business: &Business,
+        message: &InitiationMessage,
+    ) -> Result<(), Refusal> {
         if let Some(number) = counted_number(business, message) {
             let day = Day::of(now.wall).begins();
             match self.books.numbers.check(now.mono, number, &business.limits) {
@@ -140,20 +124,24 @@ impl Engine {
                 }
             }
         }
-        let day = Day::of_call(now.wall, message.desired_contact_time);
-        let cost = both_legs(business.limits.reserve_seconds, &business.tariff);
-        self.books.ledger.check(&business.id, day, cost, &business.limits).map_err(|reached| {
-            self.tell_reached(now, business, reached);
-            let Reached { limit, quota, until, .. } = reached;
-            Refusal::Limit { limit, quota, retry_after: seconds(now.wall, until) }
-        })
+        Ok(())
+    }
+
+    /// A call to this number that is not to be taken back.
+    pub(super) fn count_number(
+        &mut self,
+        now: Now,
+        business: &Business,
+        message: &InitiationMessage,
+    ) -> Option<Counted> {
+        let number = counted_number(business, message)?;
+        Some(self.books.numbers.count(now.mono, number))
     }
 
     /// The call is as good as accepted: it counts from now on.
     pub(super) fn take_share(&mut self, now: Now, business: &Business, message: &InitiationMessage) -> Share {
         let at = Engine::wall_in_future(now, message.desired_contact_time);
-        let counted = counted_number(business, message);
-        let counted = counted.map(|number| self.books.numbers.count(now.mono, number));
+        let counted = self.count_number(now, business, message);
         let mut share = self.share(business, now.wall, message, at);
         share.counted = counted;
         share
@@ -222,7 +210,7 @@ impl Engine {
     /// A leg was answered or ended, or what is reserved for the call soon ends: reserves what it costs until the next look.
     pub(super) fn mind_ceiling(&mut self, now: Now, id: CallId, asks_for_more: bool) {
         let Some(live) = self.calls.get_mut(&id) else { return };
-        let answered = live.call.legs().first().and_then(call::Leg::answered_at);
+        let answered = live.call.customer_leg().and_then(call::Leg::answered_at);
         let limits = live.business.limits;
         let placed = matches!(live.standing, Standing::Placed { .. }) && !live.call.is_ending();
         let Some(answered) = answered.filter(|_| placed && limits.has_ceiling()) else {
@@ -351,6 +339,7 @@ fn number_of(business: &BusinessId, customer: &Endpoint) -> crate::model::direct
     mark("called", &[business.as_str().as_bytes(), &number_mark(customer).0.to_be_bytes()])
 }
 
-fn seconds(now: Wall, until: Wall) -> u32 {
+/// Whole seconds, at least one.
+pub(super) fn seconds(now: Wall, until: Wall) -> u32 {
     u32::try_from(until.millis_since(now).div_ceil(1000)).unwrap_or(u32::MAX).max(1)
 }

@@ -43,7 +43,10 @@ impl Engine {
                 seen.cut = true;
                 break;
             }
-            if matches!(live.standing, Standing::Accepting { .. } | Standing::Scheduled { .. }) {
+            if matches!(
+                live.standing,
+                Standing::Accepting { .. } | Standing::PuttingOff { .. } | Standing::Scheduled { .. }
+            ) {
                 continue;
             }
             *states.entry(live.call.public_state()).or_default() += 1;

@@ -5,8 +5,10 @@
 //! the talk, `keep` makes things durable, `seen` keeps the ladders.
 
 mod accept;
+mod again;
 pub mod api;
 mod config;
+mod contact;
 mod dial;
 mod digits;
 mod direct;
@@ -107,6 +109,8 @@ struct Live {
     business: Arc<Business>,
     standing: Standing,
     legs: BTreeMap<Attempt, Box<LegMedia>>,
+    /// When it is, or was, to be placed.
+    due: Wall,
     /// When it became due and durable: set-up is measured from here.
     due_at: Mono,
     /// The channel that is kept for the representative until that leg has its own.
@@ -134,8 +138,10 @@ struct Live {
 enum Standing {
     /// Waits to be durable.
     Accepting { permit: Permit },
-    /// Waits for its desired contact time.
-    Scheduled { _permit: Permit },
+    /// Is to wait for another try, and waits to be durable.
+    PuttingOff { permit: Option<Permit> },
+    /// Waits for its desired contact time, or for another try.
+    Scheduled { _permit: Option<Permit> },
     /// Its time has come; it waits for a place among its business's live calls.
     Queued { permit: Option<Permit> },
     /// Placed.
@@ -432,7 +438,7 @@ impl Engine {
     fn tell(&mut self, now: Now, id: CallId, event: call::Event) {
         if let Some(live) = self.calls.get_mut(&id) {
             if !live.call.is_ending() {
-                self.seen.event(now, id, &event);
+                self.seen.event(now, &live.call, &event);
             }
             live.call.handle(now, event);
             self.drive(now, id);
@@ -490,7 +496,9 @@ impl Engine {
     }
 
     fn say_drained(&mut self) {
-        let busy = |live: &Live| matches!(live.standing, Standing::Accepting { .. } | Standing::Placed { .. });
+        let busy = |live: &Live| {
+            matches!(live.standing, Standing::Accepting { .. } | Standing::Placed { .. } | Standing::PuttingOff { .. })
+        };
         if self.drain == Drain::Asked
             && self.recording.is_empty()
             && !self.owes_ladders()

@@ -3,7 +3,7 @@
 use crate::billing::rate_leg;
 use crate::call::{Call, Leg};
 use crate::clock::Wall;
-use crate::model::{AttemptRecord, Business, CallRecord, Cause, Money, Outcome, Role, StoredCall};
+use crate::model::{AttemptRecord, Business, CallRecord, Cause, Money, Outcome, Role, StoredCall, TriedLeg};
 
 /// A record and the records of its attempts.
 pub type Records = (CallRecord, Vec<AttemptRecord>);
@@ -24,7 +24,8 @@ pub fn finished(call: &Call, business: &Business, outcome: Outcome, ended_at: Wa
         }
     }
     record.price_micros = Money(price);
-    if let Some(leg) = call.legs().first() {
+    record.tries = call.tries();
+    if let Some(leg) = call.customer_leg() {
         let cause = leg.end().map(|end| &end.cause);
         record.customer_ringing_at = leg.ringing_at;
         record.customer_answered_at = leg.answered_at();
@@ -60,6 +61,7 @@ pub fn finished(call: &Call, business: &Business, outcome: Outcome, ended_at: Wa
 pub fn interrupted(stored: &StoredCall, business: &Business, last_alive: Option<Wall>, now: Wall) -> Records {
     let marks = &stored.progress;
     let legs = marks.answered.iter().flat_map(|mark| [Some(mark.answered_at), mark.ended_at]);
+    let legs = legs.chain(marks.tried.iter().map(|tried| Some(tried.ended_at)));
     let times = [
         Some(stored.created_at),
         marks.started_at,
@@ -74,6 +76,14 @@ pub fn interrupted(stored: &StoredCall, business: &Business, last_alive: Option<
     let cause = Cause::local(41, "cut by a crash of the equipment");
     let answered_status = cause.clone().after_answer().sip_status;
     let (mut attempts, cut_at) = (Vec::new(), ended_at);
+    for (number, tried) in (0u16..).zip(&marks.tried) {
+        let (leg, price) = tried_leg(stored, business, number, tried);
+        record.customer_billable_seconds += leg.billable_seconds;
+        record.price_micros.0 += price.0;
+        attempts.push(leg);
+    }
+    record.tries = marks.tried.len() as u64 + u64::from(marks.started_at.is_some());
+    let present = u16::try_from(attempts.len()).unwrap_or(u16::MAX);
     let mut add = |number, role, address, dialled_at, ringing_at, answered_at: Option<Wall>, ended_at: Wall| {
         // A leg that had ended before was not cut.
         let cause = if ended_at < cut_at { Cause::local(16, "hung up") } else { cause.clone() };
@@ -100,8 +110,8 @@ pub fn interrupted(stored: &StoredCall, business: &Business, last_alive: Option<
     if let Some(started) = marks.started_at {
         let address = stored.message.customer.clone();
         let (rang, answered) = (marks.customer_ringing_at, marks.customer_answered_at);
-        let rated = add(0, Role::Customer, address, started, rang, answered, ended_at);
-        record.customer_billable_seconds = rated.billable_seconds;
+        let rated = add(present, Role::Customer, address, started, rang, answered, ended_at);
+        record.customer_billable_seconds += rated.billable_seconds;
         record.price_micros.0 += rated.price.0;
         record.customer_ringing_at = marks.customer_ringing_at;
         record.customer_answered_at = marks.customer_answered_at;
@@ -132,6 +142,28 @@ pub fn interrupted(stored: &StoredCall, business: &Business, last_alive: Option<
     record.talk_seconds = marks.bridged_at.map_or(0, |at| ended_at.millis_since(at) / 1000);
     record.detail = cause.text;
     (record, attempts)
+}
+
+/// The customer's leg of a try that was over before the crash, and its price.
+fn tried_leg(stored: &StoredCall, business: &Business, number: u16, tried: &TriedLeg) -> (AttemptRecord, Money) {
+    let rated = rate_leg(tried.answered_at, tried.ended_at, &business.tariff, Role::Customer);
+    let leg = AttemptRecord {
+        call_id: stored.id,
+        attempt: number,
+        role: Role::Customer,
+        address: stored.message.customer.clone(),
+        switch: tried.switch.clone(),
+        dialled_at: tried.dialled_at,
+        ringing_at: tried.ringing_at,
+        answered_at: tried.answered_at,
+        ended_at: tried.ended_at,
+        cause: tried.cause.clone(),
+        codec: tried.codec.clone(),
+        billable_seconds: rated.billable_seconds,
+        quality: tried.quality,
+        mode: None,
+    };
+    (leg, rated.price)
 }
 
 fn attempt(call: &Call, business: &Business, number: u16, leg: &Leg, ended_at: Wall) -> AttemptRecord {
@@ -206,6 +238,9 @@ fn blank(
         web_page: message.web_page.clone(),
         note: message.note.clone(),
         record: message.record,
+        contact_window: message.contact_window,
+        expires_at: message.expires_at,
+        tries: 0,
     }
 }
 

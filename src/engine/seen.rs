@@ -70,7 +70,8 @@ impl Seen {
     }
 
     /// What a call is told, where a ladder shows it and no message does.
-    pub(super) fn event(&mut self, now: Now, call: CallId, event: &call::Event) {
+    pub(super) fn event(&mut self, now: Now, call: &call::Call, event: &call::Event) {
+        let (call, customer) = (call.id(), call.customer());
         let Some(ladder) = self.of(call) else { return };
         let moment = match event {
             call::Event::Failed(attempt, _, cause) if cause.sip_status.is_none() => {
@@ -83,7 +84,7 @@ impl Seen {
                 let hears = ladder.hears(*attempt);
                 ladder.moment(now, Moment::Told { attempt: *attempt, heard: *heard });
                 match hears {
-                    Some(Clip::Consent) if *attempt == call::CUSTOMER => {
+                    Some(Clip::Consent) if *attempt == customer => {
                         Moment::Plays { attempt: *attempt, clip: Clip::Message }
                     }
                     _ => return,

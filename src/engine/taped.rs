@@ -71,7 +71,7 @@ pub(super) fn ended(live: &Live) -> Option<RecordingView> {
         Taped::Made { missing: true } => RecordingState::Incomplete,
         Taped::Untold => return Some(RecordingView { name: None, seconds: None, state: RecordingState::Untold }),
     };
-    let customer = live.call.legs().first()?.end()?.at;
+    let customer = live.call.customer_leg()?.end()?.at;
     Some(RecordingView {
         name: Some(live.call.id().to_string()),
         seconds: live.call.bridged_at().map(|at| customer.millis_since(at) / 1000),

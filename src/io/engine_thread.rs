@@ -28,6 +28,7 @@ use crate::engine::api::{
     SupervisorWish,
 };
 use crate::engine::{Engine, EngineConfig};
+use crate::io::priority::{First, go_first};
 use crate::media::api::{Clip, Command, Event};
 use crate::model::{BusinessId, CallId, Directory, Hop, InitiationMessage, SipTransport, Target};
 use crate::sip::api::Note;
@@ -318,7 +319,10 @@ impl Starting {
             opened: VecDeque::new(),
             refused: VecDeque::new(),
         };
-        std::thread::Builder::new().name("engine".to_owned()).spawn(move || runner.run())
+        std::thread::Builder::new().name("engine".to_owned()).spawn(move || {
+            go_first(First::Signalling);
+            runner.run()
+        })
     }
 }
 

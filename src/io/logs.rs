@@ -212,6 +212,9 @@ pub(crate) mod tests {
             web_page: None,
             note: None,
             record: false,
+            contact_window: None,
+            expires_at: None,
+            tries: 0,
         }
     }
 

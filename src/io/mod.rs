@@ -10,6 +10,7 @@ pub mod jose;
 pub mod logs;
 pub mod media_thread;
 pub mod passwords;
+mod priority;
 pub mod prompts;
 pub mod recordings;
 pub mod resolver;

@@ -7,9 +7,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::business::spoken_text;
+use super::contact::EXPIRES_SECONDS;
 use super::limits::{MAX_PREFIXES, MAX_SPEND_MICROS, RESERVE_SECONDS};
 use super::origin::{MAX_CERTIFICATES, MAX_SOURCES};
-use super::{Business, Direct, Tariff, Webhook};
+use super::{Business, Contact, Direct, Tariff, Webhook};
 use crate::clock::Wall;
 use crate::model::direct::{MAX_PAGE_TOKEN_SECONDS, MAX_WORK_BITS};
 
@@ -109,12 +110,27 @@ pub fn judge(business: &Business) -> Result<(), Problems> {
             wrong(true, field, problem);
         }
     }
+    judge_contact(&business.contact, &mut wrong);
     judge_tariff(&business.tariff, &mut wrong);
     judge_direct(&business.direct, &mut wrong);
     if let Some(problem) = business.staffing.problem() {
         wrong(true, "staffing", &problem);
     }
     if found.is_empty() { Ok(()) } else { Err(Problems(found)) }
+}
+
+fn judge_contact(contact: &Contact, wrong: &mut impl FnMut(bool, &'static str, &str)) {
+    let expires = contact.expires_after_seconds.is_some_and(|seconds| !EXPIRES_SECONDS.contains(&seconds));
+    wrong(expires, "contact.expires_after_seconds", "1 to 2678400 seconds");
+    if let Some((field, problem)) = contact.retry.problem() {
+        let field = match field {
+            "busy_seconds" => "contact.retry.busy_seconds",
+            "no_answer_seconds" => "contact.retry.no_answer_seconds",
+            "machine_seconds" => "contact.retry.machine_seconds",
+            _ => "contact.retry.max_tries",
+        };
+        wrong(true, field, problem);
+    }
 }
 
 fn judge_tariff(tariff: &Tariff, wrong: &mut impl FnMut(bool, &'static str, &str)) {
@@ -148,6 +164,7 @@ pub fn shown(business: &Business, now: Wall) -> Value {
         "limits": business.limits,
         "destinations": business.guard.destinations,
         "quiet_hours": business.guard.quiet,
+        "contact": business.contact,
         "tariff": business.tariff,
         "caller_ids": business.caller_ids,
         "recording": business.recording,
@@ -211,6 +228,8 @@ mod tests {
         let mut bad = abc();
         bad.name = "two\nlines".into();
         bad.limits = Limits { max_concurrent: MAX_COUNT + 1, ..bad.limits };
+        bad.contact.expires_after_seconds = Some(0);
+        bad.contact.retry.busy_seconds = vec![0];
         bad.tariff.increment_seconds = 0;
         bad.voice.machine_text = Some(" ".into());
         bad.direct.page_token_required = true;
@@ -218,7 +237,15 @@ mod tests {
         let fields: Vec<&str> = problems.iter().map(|problem| problem.field).collect();
         assert_eq!(
             fields,
-            ["name", "limits.max_concurrent", "voice.machine_text", "tariff.increment_seconds", "direct"]
+            [
+                "name",
+                "limits.max_concurrent",
+                "voice.machine_text",
+                "contact.expires_after_seconds",
+                "contact.retry.busy_seconds",
+                "tariff.increment_seconds",
+                "direct"
+            ]
         );
         assert_eq!(problems[1].pointer(), "/limits/max_concurrent");
         assert_eq!(judge(&abc()), Ok(()));

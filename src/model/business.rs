@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    BusinessId, ClientCertificate, Direct, Endpoint, Gates, Guard, Language, Limits, Network, Staffing, Tariff, Webhook,
+    BusinessId, ClientCertificate, Contact, Direct, Endpoint, Gates, Guard, Language, Limits, Network, Staffing, Tariff,
+    Webhook,
 };
 use crate::clock::Wall;
 
@@ -61,6 +62,9 @@ pub struct Business {
     /// Where and when it may call.
     #[serde(default)]
     pub guard: Guard,
+    /// How long its calls are wanted, and how often they are tried.
+    #[serde(default)]
+    pub contact: Contact,
 }
 
 /// How a business is spoken for, where it wants it another way than the equipment's configuration has it.
@@ -118,6 +122,7 @@ impl Business {
             staffing: Staffing::default(),
             webhook: None,
             guard: Guard::default(),
+            contact: Contact::default(),
         }
     }
 

@@ -4,7 +4,10 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{BusinessId, CallId, CallSource, ClickToDial, DirectRequest, Endpoint, Language, Need, Role};
+use super::{
+    BusinessId, CallId, CallSource, Cause, ClickToDial, ContactWindow, ContactWish, DirectRequest, Endpoint, Language,
+    Need, Outcome, Quality, RetryPlan, Role,
+};
 use crate::clock::Wall;
 
 /// Fig. 8, without its password.
@@ -21,6 +24,18 @@ pub struct InitiationMessage {
     pub need: Option<Box<Need>>,
     /// 814: absent = as soon as possible.
     pub desired_contact_time: Option<Wall>,
+    /// Between which moments the customer may be called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact_window: Option<ContactWindow>,
+    /// Once it is accepted: no try begins at or after this moment. Never later than the window's end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Wall>,
+    /// How it is tried again, where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Box<RetryPlan>>,
+    /// What was asked of these, until it is accepted.
+    #[serde(skip)]
+    pub asked: Option<Box<ContactWish>>,
     /// Spoken in the message; absent = the business's registered name.
     pub company_name: Option<String>,
     /// 706: the page the customer was on.
@@ -81,6 +96,10 @@ impl InitiationMessage {
             representatives,
             need: None,
             desired_contact_time: None,
+            contact_window: None,
+            expires_at: None,
+            retry: None,
+            asked: None,
             company_name: None,
             web_page: None,
             note: None,
@@ -133,7 +152,7 @@ pub struct ViewedPage {
 }
 
 /// An accepted call as the store keeps it until its record is final.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct StoredCall {
     /// The call.
     pub id: CallId,
@@ -146,7 +165,7 @@ pub struct StoredCall {
 }
 
 /// The durable marks of a call's life: what a restart needs to go on or to close the record truthfully.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Progress {
     /// Dialling of the customer began: not to be dialled again after a crash.
     pub started_at: Option<Wall>,
@@ -163,6 +182,37 @@ pub struct Progress {
     /// Every representative's leg that was answered, in order: each is billed, also after a transfer.
     #[serde(default)]
     pub answered: Vec<AnsweredMark>,
+    /// The customer's legs of the tries that are over, where there is another.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tried: Vec<TriedLeg>,
+    /// It waits for another try, which is due then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_try_at: Option<Wall>,
+}
+
+/// The customer's leg of a try that is over and is followed by another.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct TriedLeg {
+    /// Through which switch.
+    pub switch: Option<String>,
+    /// INVITE sent.
+    pub dialled_at: Wall,
+    /// First ring.
+    pub ringing_at: Option<Wall>,
+    /// 200: it is billed.
+    pub answered_at: Option<Wall>,
+    /// Agreed codec.
+    pub codec: Option<String>,
+    /// Over.
+    pub ended_at: Wall,
+    /// Why.
+    pub cause: Cause,
+    /// Measured.
+    pub quality: Option<Quality>,
+    /// How the try ended; meant of the last one, which the call ends as where no other follows.
+    pub outcome: Outcome,
+    /// The same, in our words.
+    pub detail: String,
 }
 
 /// What a mark without a role is of: marks were of representatives only.

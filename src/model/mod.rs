@@ -6,6 +6,7 @@ pub mod audit;
 pub mod business;
 pub mod click_to_dial;
 pub mod codec;
+pub mod contact;
 pub mod digits;
 pub mod direct;
 pub mod endpoint;
@@ -40,6 +41,7 @@ pub use audit::{Actor, AuditAction, AuditEntry, FieldChange, Who};
 pub use business::{Business, Directory, Recording, Voice};
 pub use click_to_dial::{ClickToDial, Sink};
 pub use codec::{Codec, Codecs};
+pub use contact::{Contact, ContactWindow, ContactWish, RetryPlan, RetryWish, WindowWish};
 pub use digits::{Digits, Key};
 pub use direct::{CallSource, Direct, DirectRequest};
 pub use endpoint::{Endpoint, EndpointError};
@@ -52,7 +54,7 @@ pub use limits::{
     QuietHours, Quietly, TimeOfDay, Zone,
 };
 pub use machine::{AnsweredBy, MachinePolicy, MachineTimes};
-pub use message::{AnsweredMark, Idempotency, InitiationMessage, Progress, StoredCall, ViewedPage, WebPage};
+pub use message::{AnsweredMark, Idempotency, InitiationMessage, Progress, StoredCall, TriedLeg, ViewedPage, WebPage};
 pub use money::{Currency, Money, Tariff};
 pub use need::Need;
 pub use origin::{ClientCertificate, Network};

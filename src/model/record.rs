@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    AnsweredBy, BusinessId, CallId, CallSource, CallState, Cause, Currency, Endpoint, LegState, Money, Outcome,
-    Quality, RecordingView, Role, SampleView, SupervisorMode, WebPage,
+    AnsweredBy, BusinessId, CallId, CallSource, CallState, Cause, ContactWindow, Currency, Endpoint, LegState, Money,
+    Outcome, Quality, RecordingView, Role, SampleView, SupervisorMode, WebPage,
 };
 use crate::clock::Wall;
 
@@ -110,6 +110,15 @@ pub struct CallRecord {
     /// Its message asked that the talk be recorded.
     #[serde(default)]
     pub record: bool,
+    /// Between which moments the customer was to be called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact_window: Option<ContactWindow>,
+    /// No try was to begin at or after this moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Wall>,
+    /// How often the customer was dialled.
+    #[serde(default)]
+    pub tries: u64,
 }
 
 /// One leg attempt: the second listing.
@@ -258,6 +267,18 @@ pub struct CallView {
     /// Its message asked that the talk be recorded.
     #[serde(default)]
     pub record: bool,
+    /// Between which moments the customer may be called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact_window: Option<ContactWindow>,
+    /// No try begins at or after this moment: a call that was not placed by then ends `expired`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Wall>,
+    /// How often the customer was dialled.
+    #[serde(default)]
+    pub tries: u64,
+    /// When it is dialled again, while it waits for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_try_at: Option<Wall>,
     /// How long the customer still waits, as far as it waits and that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<WaitView>,
@@ -303,7 +324,7 @@ impl CallView {
             quality: attempt.quality,
             quality_samples: Vec::new(),
         };
-        let customer = attempts.iter().find(|a| a.role == Role::Customer).map(leg);
+        let customer = attempts.iter().rfind(|a| a.role == Role::Customer).map(leg);
         let supervisors = attempts.iter().filter(|a| a.role == Role::Supervisor);
         let supervisors = supervisors.map(|a| SupervisorView { leg: a.attempt, mode: a.mode, view: leg(a) });
         let tried = || attempts.iter().filter(|a| a.role == Role::Representative);
@@ -336,6 +357,10 @@ impl CallView {
             web_page: record.web_page.clone(),
             note: record.note.clone(),
             record: record.record,
+            contact_window: record.contact_window,
+            expires_at: record.expires_at,
+            tries: attempts.iter().filter(|a| a.role == Role::Customer).count() as u64,
+            next_try_at: None,
             wait: None,
         }
     }

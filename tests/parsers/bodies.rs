@@ -1,6 +1,8 @@
 //! One plain function per parser that meets bytes from outside. The fuzz targets and the tests of `tests/parsers.rs` call the
 //! same functions. Each must return for any bytes; what it asserts holds for any bytes too.
 
+#[path = "sealed.rs"]
+mod sealed;
 #[path = "sip.rs"]
 mod sip;
 
@@ -12,6 +14,7 @@ use callbridge::rtp::rtcp::Packet;
 use callbridge::sdp::{self, Codec, LocalMedia, LocalSrtp};
 use callbridge::{config, rtp};
 
+pub use sealed::{call_request, jwe, srtp, tokens};
 pub use sip::{sip_message, sip_stream};
 
 /// Takes the bytes as an offer, and as an answer to ours.

@@ -25,6 +25,8 @@ pub struct Case<'w> {
     wish: usize,
     record: &'w CallRecord,
     customer: Option<&'w Story>,
+    /// Of every try.
+    customers: Vec<&'w Story>,
     representatives: Vec<&'w Story>,
     /// To whom the customer was, or was to be, transferred.
     targets: Vec<&'w Story>,
@@ -54,7 +56,7 @@ pub fn cases(world: &World) -> Vec<Case<'_>> {
         // What was said at a switch that was given up is not what became of the call.
         let lasts = |story: &&&Story| !world.roads.superseded(&story.call_id);
         let customer = customers.iter().rfind(lasts).or(customers.last()).copied();
-        cases.push(Case { world, wish, record, customer, representatives, targets, visitors, crashed });
+        cases.push(Case { world, wish, record, customer, customers, representatives, targets, visitors, crashed });
     }
     cases
 }
@@ -96,7 +98,8 @@ impl Case<'_> {
     }
 
     fn predictable(&self) -> bool {
-        self.calm() && self.world.plan.topology.plain && !self.world.fates[self.wish].deleted
+        let open = self.plan().timing.is_open();
+        self.calm() && self.world.plan.topology.plain && !self.world.fates[self.wish].deleted && !open
     }
 
     fn one_at_a_time(&self, blame: Blame<'_>) {
@@ -360,7 +363,8 @@ impl Case<'_> {
         if outcome == Outcome::Failed && self.world.plan.ports > 12 {
             disagree(format!("failed: {}", self.record.detail));
         }
-        if outcome == Outcome::Expired && self.world.plan.faults.jumps.is_empty() {
+        let ends = self.plan().timing.is_open();
+        if outcome == Outcome::Expired && self.world.plan.faults.jumps.is_empty() && !ends {
             disagree("expired".to_owned());
         }
     }
@@ -391,9 +395,8 @@ impl Case<'_> {
             };
             stories.iter().filter_map(talk).sum()
         };
-        let customers: Vec<&Story> = self.customer.into_iter().collect();
         let others: Vec<&Story> = self.representatives.iter().chain(&self.targets).copied().collect();
-        let most = [of(&customers), of(&others), of(&self.visitors)];
+        let most = [of(&self.customers), of(&others), of(&self.visitors)];
         let record = self.record;
         let representatives = record.representative_billable_seconds;
         let billed = [record.customer_billable_seconds, representatives, record.supervisor_billable_seconds];

@@ -12,6 +12,7 @@ use callbridge::model::{CallState, LegId, SipTransport, Tariff};
 use rand::rngs::StdRng;
 use rand::{Rng, RngCore, SeedableRng};
 
+use crate::contact;
 use crate::limits;
 use crate::media::Media;
 use crate::plan::EQUIPMENT;
@@ -34,7 +35,9 @@ impl World {
             minimum_seconds: self.plan.tariff.1,
             ..Tariff::default()
         };
-        let account = directory(tariff, &self.plan);
+        let mut plan = self.plan.retry.clone();
+        self.planted.plan(&mut plan);
+        let account = directory(tariff, &self.plan, contact::account(&plan));
         engine.handle(now, Input::Directory(Arc::new(account)));
         let (mut open, mut last_alive) = self.store.restart();
         let began = |call: &callbridge::model::StoredCall| call.progress.started_at.is_some();

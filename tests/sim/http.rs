@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use callbridge::clock::Wall;
 use callbridge::engine::api::{Input, Reply, ReplyTo};
 use callbridge::model::{CallId, Endpoint, Idempotency, InitiationMessage};
 
+use crate::contact;
 use crate::promises::Promise;
-use crate::setup::{EPOCH, business};
+use crate::setup::business;
 use crate::staff;
 use crate::world::{Asked, Event, World};
 
@@ -21,8 +21,8 @@ impl World {
         let (w, staffed) = (&self.plan.wishes[wish], self.plan.staffed);
         let parse = |number: &str| Endpoint::parse(number).expect("a possible number");
         // A repeated POST is the same message to the letter: the time it names does not move.
-        let base = Wall(EPOCH + 1_000) + w.at;
-        let message = InitiationMessage {
+        let base = contact::base(w);
+        let mut message = InitiationMessage {
             need: staff::need(&self.plan, wish),
             language: w.language,
             desired_contact_time: w.desired.map(|after| base + after),
@@ -34,6 +34,8 @@ impl World {
                 w.representatives.iter().filter(|_| !staffed).map(|r| parse(&r.address())).collect(),
             )
         };
+        contact::said(&w.timing, base, &mut message);
+        self.planted.asks(&mut message);
         let again = w.again.filter(|_| !self.fates[wish].posted);
         self.fates[wish].posted = true;
         if let Some(after) = again {

@@ -8,6 +8,7 @@
 
 mod case;
 mod consent;
+mod contact;
 mod equipment;
 mod exchange;
 mod gates;

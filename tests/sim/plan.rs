@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use callbridge::call::CallLimits;
-use callbridge::model::{self, Codec, Gates, Language, Limits, MachineTimes, Taping, Trunk};
+use callbridge::model::{self, Codec, Gates, Language, Limits, MachineTimes, RetryPlan, Taping, Trunk};
 use callbridge::phone::{Act, AnswerWith, Behaviour, Codecs, OnCancel, Sound, Then};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::consent;
+use crate::contact::{self, Timing};
 use crate::gates;
 use crate::limits;
 use crate::machines;
@@ -96,6 +97,8 @@ pub struct Wish {
     pub language: Option<Language>,
     /// Who is to listen to its talk, whisper or join.
     pub supervisors: Vec<Visit>,
+    /// What it says of its moment.
+    pub timing: Timing,
 }
 
 impl Wish {
@@ -150,6 +153,8 @@ pub struct Plan {
     pub account: Limits,
     /// Messages name nobody: the equipment distributes the calls.
     pub staffed: bool,
+    /// How the account's calls are tried again.
+    pub retry: RetryPlan,
 }
 
 impl Plan {
@@ -204,7 +209,11 @@ impl Plan {
         };
         let crashes = !faults.crashes.is_empty();
         let account = limits::draw(&mut StdRng::seed_from_u64(seed ^ 0x6c69_6d69), wishes.len(), crashes);
-        let plain = !long && !winding && faults.jumps.is_empty();
+        let retry = match long || !contact::is_drawn(seed) {
+            true => RetryPlan::default(),
+            false => contact::draw(&mut StdRng::seed_from_u64(seed ^ 0x7472_6965), &mut wishes),
+        };
+        let plain = !long && !winding && faults.jumps.is_empty() && !contact::is_drawn(seed);
         let staffed = staff::draw(&mut StdRng::seed_from_u64(seed ^ 0x7374_6166), plain);
         Plan {
             seed,
@@ -219,6 +228,7 @@ impl Plan {
             tariff: [(1, 0), (1, 30), (6, 6), (60, 60)][rng.random_range(0..4)],
             account,
             staffed,
+            retry,
         }
     }
 
@@ -239,6 +249,7 @@ impl Plan {
             again: None,
             language: None,
             supervisors: Vec::new(),
+            timing: Timing::default(),
         };
         let faults = Faults { store_delay: Duration::from_millis(1), ..Faults::default() };
         Plan {
@@ -254,6 +265,7 @@ impl Plan {
             tariff: (1, 0),
             account: Limits::default(),
             staffed: false,
+            retry: RetryPlan::default(),
         }
     }
 
@@ -325,6 +337,7 @@ pub fn draw_wish(rng: &mut StdRng, n: u16, until: Duration) -> Wish {
         again: some(rng, 0.1, 3_000),
         language: None,
         supervisors: Vec::new(),
+        timing: Timing::default(),
     }
 }
 

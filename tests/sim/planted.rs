@@ -3,6 +3,7 @@
 
 mod carrier;
 mod consent;
+mod contact;
 mod lines;
 mod machines;
 mod roads;
@@ -15,7 +16,9 @@ use std::time::Duration;
 use callbridge::clock::Wall;
 use callbridge::engine::api::{Output, StoreOp, StoreToken};
 use callbridge::media::api::{Clip, Command, Event, Script, Spoken, Whisper};
-use callbridge::model::{CallId, DayUsage, Hop, Key, LegId, Outcome, StoredCall, StoredSession};
+use callbridge::model::{
+    CallId, DayUsage, Hop, InitiationMessage, Key, LegId, Outcome, RetryPlan, StoredCall, StoredSession,
+};
 use callbridge::sip::api::Way;
 
 use crate::promises::Promise;
@@ -213,6 +216,16 @@ pub enum Bug {
     UsageCountedTwice,
     /// A restart forgets who is logged on.
     SessionsForgotten,
+    /// The window of a message is lost on its way.
+    WindowLost,
+    /// So is its end.
+    EndLost,
+    /// Once more is tried than the plan has.
+    TriedTooOften,
+    /// Tries come a second too soon.
+    TriedTooSoon,
+    /// A restart forgets calls between two tries.
+    LostBetweenTries,
     /// A registration is never refreshed.
     RegisteredOnce,
     /// A refused REGISTER is repeated after a second.
@@ -316,6 +329,11 @@ impl Bug {
         (Bug::UsageForgotten, Promise::LimitsHold),
         (Bug::UsageCountedTwice, Promise::NotRefusedBelowTheLimit),
         (Bug::SessionsForgotten, Promise::EndsInTime),
+        (Bug::WindowLost, Promise::NeverOutsideItsTime),
+        (Bug::EndLost, Promise::NeverOutsideItsTime),
+        (Bug::TriedTooOften, Promise::TriedAsPlanned),
+        (Bug::TriedTooSoon, Promise::TriedAsPlanned),
+        (Bug::LostBetweenTries, Promise::OneRecord),
         (Bug::RegisteredOnce, Promise::RegistrationsAreKept),
         (Bug::RegisterHammers, Promise::RegistrationsAreKept),
     ];
@@ -542,8 +560,19 @@ impl Planted {
         !self.answered_early.contains(&token) && !self.muted.contains(&token)
     }
 
+    /// What the engine is asked.
+    pub fn asks(&self, message: &mut InitiationMessage) {
+        contact::asks(self.bug, message);
+    }
+
+    /// How the account's calls are tried again.
+    pub fn plan(&self, plan: &mut RetryPlan) {
+        contact::plan(self.bug, plan);
+    }
+
     /// What a restart finds.
     pub fn restore(&mut self, open: &mut Vec<StoredCall>, last_alive: &mut Option<Wall>) {
+        contact::restore(self.bug, open);
         match self.bug {
             Bug::LostScheduledOnRestart => open.retain(|call| call.message.desired_contact_time.is_none()),
             Bug::DialledAgainOnRestart => open.iter_mut().for_each(|call| call.progress = Default::default()),

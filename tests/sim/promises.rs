@@ -123,6 +123,10 @@ pub enum Promise {
     LimitsHold,
     /// No message is refused for a bound that is not reached.
     NotRefusedBelowTheLimit,
+    /// No try begins before the window of its call, nor at or after its end.
+    NeverOutsideItsTime,
+    /// A customer is tried again as often and as late as the plan has it, every try is listed, and they are one call.
+    TriedAsPlanned,
     /// In a calm world each call comes to what the model says.
     ModelAgrees,
 }
@@ -151,6 +155,7 @@ pub fn check(world: &World, rested: bool) -> Vec<Broken> {
     }
     nothing_leaks(world, &mut blame);
     crate::limits::check(world, &mut blame);
+    crate::contact::check(world, &mut blame);
     records(world, &mut blame);
     for story in world.stories() {
         hanging(world, story, &mut blame);
@@ -268,7 +273,9 @@ fn violations(world: &World, story: &Story, blame: Blame<'_>) {
 /// The webhook is told in order, and the end exactly once, with the record. (A clock that is set back may queue a call twice.)
 fn told(world: &World, call: CallId, records: usize, blame: Blame<'_>) {
     let events = world.store.told(call);
-    let ordered = events.is_sorted_by(|a, b| a.sequence < b.sequence && a.state <= b.state);
+    // Between two tries a call waits again.
+    let follows = |a: CallState, b: CallState| a <= b || (a, b) == (CallState::CallingCustomer, CallState::Scheduled);
+    let ordered = events.is_sorted_by(|a, b| a.sequence < b.sequence && follows(a.state, b.state));
     let ends = events.iter().filter(|event| event.state == CallState::Ended).count();
     let begun = events.first().is_some_and(|event| event.sequence == 1);
     let last = ends == 0 || events.last().is_some_and(|event| event.state == CallState::Ended);

@@ -11,7 +11,7 @@ use callbridge::engine::EngineConfig;
 use callbridge::model::business::PasswordHash;
 use callbridge::model::trunk::Registration;
 use callbridge::model::{
-    Business, BusinessId, Directory, Recording, SipTransport, SwitchAddress, Taping, Tariff, Trunk, Webhook,
+    Business, BusinessId, Contact, Directory, Recording, SipTransport, SwitchAddress, Taping, Tariff, Trunk, Webhook,
     WebhookSecret,
 };
 use callbridge::phone::{Phone, PhoneConfig, Registrar};
@@ -42,20 +42,14 @@ pub fn business() -> BusinessId {
     "abc".parse().expect("a constant")
 }
 
-pub fn directory(tariff: Tariff, plan: &Plan) -> Directory {
+pub fn directory(tariff: Tariff, plan: &Plan, contact: Contact) -> Directory {
     let (gates, taping, limits) = (plan.gates, plan.taping, plan.account);
     let webhook = Webhook::new("https://example.com/".parse().expect("a URL"), WebhookSecret::new([1; 32]));
     let account = Business::new(business(), "ABC", PasswordHash(String::new()));
     let recording = if taping == Taping::Off { Recording::OnRequest } else { Recording::Always };
-    let business = Business {
-        tariff,
-        gates,
-        limits,
-        recording,
-        webhook: Some(webhook),
-        staffing: staff::staffing(plan),
-        ..account
-    };
+    let staffing = staff::staffing(plan);
+    let webhook = Some(webhook);
+    let business = Business { tariff, gates, limits, contact, recording, webhook, staffing, ..account };
     Directory { businesses: [(business.id.clone(), Arc::new(business))].into() }
 }
 

@@ -18,9 +18,10 @@ use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
 
 use crate::consent::Tapes;
+use crate::contact;
 use crate::lines::{LineEvent, Lines};
 use crate::media::Media;
-use crate::plan::{EQUIPMENT, Plan};
+use crate::plan::{EQUIPMENT, Plan, Wish};
 use crate::planted::{Bug, Planted};
 use crate::promises::{Broken, Promise};
 use crate::roads::Roads;
@@ -49,6 +50,8 @@ pub(crate) enum Event {
     Delete(usize, CallId),
     /// GET for a wish.
     Get(usize, CallId),
+    /// The customer of a wish, who could not be reached, picks up from now on.
+    Reachable(usize),
     /// Something is asked about a supervisor of a wish.
     Supervise(usize, usize, Step),
     /// The equipment comes up again.
@@ -204,7 +207,12 @@ impl World {
 
     fn begin(&mut self) {
         for wish in 0..self.plan.wishes.len() {
-            self.after(self.plan.wishes[wish].at, Event::Post(wish));
+            let Wish { at, timing, .. } = &self.plan.wishes[wish];
+            let (at, reachable) = (*at, timing.reachable);
+            self.after(at, Event::Post(wish));
+            if let Some(later) = reachable {
+                self.after(at + later, Event::Reachable(wish));
+            }
         }
         for (at, by) in self.plan.faults.jumps.clone() {
             self.after(at, Event::Jump(by));
@@ -338,6 +346,12 @@ impl World {
             Event::Get(wish, call) => {
                 let reply = self.ask(Asked::Get(wish));
                 self.tell_engine(Input::Get { reply, business: business(), call });
+            }
+            Event::Reachable(wish) => {
+                let customer = &self.plan.wishes[wish].customer;
+                for (_, phone) in &mut self.phones {
+                    phone.expect(&customer.number, contact::picks_up(&customer.behaviour));
+                }
             }
             Event::Supervise(wish, visit, step) => self.supervise(wish, visit, step),
             Event::Late(output) => self.perform(*output, &mut VecDeque::new()),

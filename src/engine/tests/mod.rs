@@ -1,7 +1,9 @@
 //! The engine with everybody around it played by the test: the switches' messages are written by hand, media and store answer
 //! at once.
 
+mod again;
 mod codecs;
+mod contact;
 mod dialling;
 mod direct;
 mod distribution;
@@ -19,7 +21,7 @@ mod vouched;
 mod waiting;
 mod webhook;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,6 +67,8 @@ pub struct Rig {
     /// And of bounds that were reached.
     pub limits_told: Vec<LimitReached>,
     pub store_fails: bool,
+    /// Calls without a record, as the store has them.
+    pub open: BTreeMap<CallId, StoredCall>,
 }
 
 pub fn hop(last: u8) -> Hop {
@@ -127,6 +131,7 @@ impl Rig {
             webhook: Vec::new(),
             limits_told: Vec::new(),
             store_fails: false,
+            open: BTreeMap::new(),
         };
         // Most tests call one pair again and again.
         let limits = Limits { duplicates: Duplicates::Allow, ..Limits::default() };
@@ -167,7 +172,14 @@ impl Rig {
                         op => op,
                     };
                     match op {
+                        StoreOp::Accept(call) if !self.store_fails => {
+                            self.open.insert(call.id, *call);
+                        }
+                        StoreOp::Progress { call, progress } if !self.store_fails => {
+                            self.open.entry(call).and_modify(|open| open.progress = *progress);
+                        }
                         StoreOp::Finish { record, attempts } => {
+                            self.open.remove(&record.call_id);
                             self.records.push(*record);
                             self.attempts = attempts;
                         }

@@ -3,6 +3,7 @@
 //! Owns the raw form. A missing, unknown or ill-typed field is 400; a number or a time that cannot be is 422. Refuses to judge
 //! whether the call is allowed. What is signed off here has no control characters in it and is bounded.
 
+mod contact;
 #[cfg(test)]
 mod tests;
 
@@ -20,7 +21,8 @@ use crate::io::passwords::Password;
 use crate::model::header_name::may_be_set;
 use crate::model::language::NoLanguage;
 use crate::model::{
-    BusinessId, DirectRequest, Endpoint, InitiationMessage, Language, SupervisorMode, ViewedPage, WebPage, Wish,
+    BusinessId, ContactWish, DirectRequest, Endpoint, InitiationMessage, Language, SupervisorMode, ViewedPage, WebPage,
+    WindowWish, Wish,
 };
 
 /// Gives what is inside a text at a pointer, or nothing where it is not encrypted.
@@ -130,10 +132,15 @@ impl RawMessage {
     pub fn judge(self, business_id: BusinessId, now: Wall) -> Result<InitiationMessage, Problem> {
         let mut fields = Fields { left: self.fields, errors: Vec::new(), malformed: false };
         let customer = fields.required("customer").and_then(|json| fields.endpoint("/customer", json));
+        let window = fields.window(now);
         let message = InitiationMessage {
             business_id,
             representatives: fields.representatives(),
             desired_contact_time: fields.time("desired_contact_time", now),
+            contact_window: None,
+            expires_at: fields.end(now),
+            retry: None,
+            asked: fields.contact(window),
             company_name: fields.text("company_name", MAX_COMPANY_CHARS, Lines::One),
             web_page: fields.web_page(),
             note: fields.text("note", MAX_NOTE_CHARS, Lines::Many),
@@ -244,6 +251,8 @@ pub struct RequestMessage {
     /// A challenge and the nonce found for it.
     pub work: Option<(String, String)>,
     desired_contact_time: Option<Wall>,
+    window: Option<WindowWish>,
+    expires_at: Option<Wall>,
     note: Option<String>,
 }
 
@@ -252,6 +261,8 @@ impl RequestMessage {
     pub fn into_message(self, business: BusinessId, direct: DirectRequest) -> InitiationMessage {
         InitiationMessage {
             desired_contact_time: self.desired_contact_time,
+            expires_at: self.expires_at,
+            asked: self.window.map(|window| Box::new(ContactWish { window: Some(window), retry: None })),
             web_page: self.web_page,
             note: self.note,
             direct: Some(Box::new(direct)),
@@ -278,6 +289,8 @@ impl RawMessage {
             page_token: fields.text("page_token", MAX_TOKEN_CHARS, Lines::One),
             work: fields.work(),
             desired_contact_time: fields.time("desired_contact_time", now),
+            window: fields.window(now),
+            expires_at: fields.end(now),
             note: fields.text("note", MAX_NOTE_CHARS, Lines::Many),
             // Only reached with a customer: without one there is an error below.
             customer: customer.unwrap_or(Endpoint::Ip(std::net::Ipv4Addr::UNSPECIFIED.into(), None)),

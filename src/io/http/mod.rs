@@ -18,6 +18,7 @@ pub mod json;
 pub mod ladder;
 pub mod message;
 pub mod openapi;
+mod places;
 pub mod port;
 pub mod problem;
 pub mod query;

@@ -169,6 +169,15 @@ pub struct InitiationForm {
     /// 814: RFC 3339. Absent, null or empty: as soon as possible.
     #[schema(example = "2026-11-24T13:30:00-05:00")]
     desired_contact_time: Option<String>,
+    /// Between which moments the customer may be called.
+    #[schema(inline)]
+    contact_window: Option<WindowForm>,
+    /// RFC 3339: a call that was not placed by then ends `expired`. Absent, null or empty: as the account has it.
+    #[schema(example = "2026-11-24T20:00:00-05:00")]
+    expires_at: Option<String>,
+    /// How it is tried again, where the customer is not reached: never oftener or sooner than the account has it.
+    #[schema(inline)]
+    retry: Option<RetryForm>,
     /// Spoken in the message; absent: the business's registered name.
     #[schema(
         pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*[^\\s\\x00-\\x1f\\x7f-\\x9f][^\\x00-\\x1f\\x7f-\\x9f]*$",
@@ -206,6 +215,43 @@ pub struct InitiationForm {
     /// SIP header fields for the INVITEs of this call, at most 16, values of at most 256 characters.
     #[schema(schema_with = headers)]
     headers: Option<BTreeMap<String, String>>,
+}
+
+/// Two moments, or two times of the day: then it is the next time that it is so there.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "a description")]
+#[schema(as = ContactWindowWish)]
+pub struct WindowForm {
+    /// RFC 3339, or a time of the day such as `17:00`.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[!-~]+$", example = "17:00")]
+    from: String,
+    /// The same; the first moment behind the window.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[!-~]+$", example = "19:00")]
+    to: String,
+    /// Whose clock, with times of the day; absent: that of the customer's number.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[!-~]+$", example = "Europe/Berlin")]
+    zone: Option<String>,
+}
+
+/// How a call is tried again; what is not given is as the account has it.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "a description")]
+#[schema(as = RetryWish)]
+pub struct RetryForm {
+    /// Tries in all, the first included.
+    #[schema(minimum = 1, maximum = 10)]
+    max_tries: Option<u8>,
+    /// Seconds from a busy line to the next try: the first again, the second again and so on, the last for all beyond; empty: none again.
+    #[schema(max_items = 9)]
+    busy_seconds: Option<Vec<u32>>,
+    /// The same where nobody answered.
+    #[schema(max_items = 9)]
+    no_answer_seconds: Option<Vec<u32>>,
+    /// The same where a machine answered and was hung up.
+    #[schema(max_items = 9)]
+    machine_seconds: Option<Vec<u32>>,
 }
 
 /// Web page information 706.

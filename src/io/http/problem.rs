@@ -289,11 +289,13 @@ impl From<Refusal> for Problem {
                     .violates(left)
             }
             Refusal::RecordingBarred => Problem::of(StatusCode::FORBIDDEN, detail).at("/record"),
+            Refusal::RetryBarred { pointer } => Problem::of(StatusCode::FORBIDDEN, detail).at(pointer),
             Refusal::CallerIdBarred => Problem::of(StatusCode::FORBIDDEN, detail).at("/caller_id"),
             Refusal::HeaderBarred { pointer } => {
                 Problem::of(StatusCode::UNPROCESSABLE_ENTITY, "no switch takes this header field").at(pointer)
             }
             Refusal::NoRepresentative => Problem::of(StatusCode::UNPROCESSABLE_ENTITY, detail).at("/representative"),
+            Refusal::NoMoment { pointer, .. } => Problem::of(StatusCode::UNPROCESSABLE_ENTITY, detail).at(pointer),
             Refusal::TooFar => Problem::of(StatusCode::UNPROCESSABLE_ENTITY, detail).at("/desired_contact_time"),
             Refusal::RateExceeded { retry_after } => too_many_of(quota::RATE, retry_after, detail),
             Refusal::ConcurrencyExceeded { retry_after } => too_many_of(quota::CONCURRENT, retry_after, detail),

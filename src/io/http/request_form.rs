@@ -3,7 +3,7 @@
 
 use utoipa::ToSchema;
 
-use super::openapi::WebPageForm;
+use super::openapi::{WebPageForm, WindowForm};
 
 /// The direct call request (Fig. 9).
 #[derive(ToSchema)]
@@ -28,6 +28,11 @@ pub struct RequestForm {
     representative_information: Option<String>,
     /// 912: RFC 3339. Absent, null or empty: as soon as possible.
     desired_contact_time: Option<String>,
+    /// Between which moments the customer may be called.
+    #[schema(inline)]
+    contact_window: Option<WindowForm>,
+    /// RFC 3339: a call that was not placed by then ends `expired`. Absent, null or empty: as the account has it.
+    expires_at: Option<String>,
     /// From the customer.
     #[schema(
         min_length = 1,

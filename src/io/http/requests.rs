@@ -31,7 +31,8 @@ use crate::clock::Wall;
 use crate::engine::api::{Refusal, Reply};
 use crate::model::direct::{RequestMarks, Ticket, WebOrigin};
 use crate::model::{
-    Business, BusinessId, CallId, CallState, CallView, DirectRequest, LegState, LegView, Outcome, WaitView, WebPage,
+    Business, BusinessId, CallId, CallState, CallView, ContactWindow, DirectRequest, LegState, LegView, Outcome,
+    WaitView, WebPage,
 };
 
 type From = Option<Extension<Peer>>;
@@ -69,9 +70,11 @@ pub async fn create(State(app): State<Arc<App>>, peer: From, uri: Uri, headers: 
     let representative_information = request.representative_information.clone();
     let direct = DirectRequest { representative_information, marks };
     let message = request.into_message(account.id.clone(), direct);
-    let until = message.desired_contact_time.map_or(now, |at| at.max(now)) + follow::LIFE;
     match app.answer(app.engine.initiate(message)).await? {
         Reply::Accepted(view, quotas) => {
+            // While it waits, and for a time after.
+            let waits = [view.desired_contact_time, view.expires_at].into_iter().flatten().max();
+            let until = waits.map_or(now, |at| at.max(now)) + follow::LIFE;
             let token = app.door.follow_token(view.id, &account.id, until);
             let mut response = accepted(&view, &token, until);
             response.headers_mut().extend(quota::of(quota::direct_policies(&account.direct), quotas));
@@ -338,6 +341,15 @@ pub struct RequestView<'a> {
     representative: Option<PartyView>,
     created_at: Wall,
     desired_contact_time: Option<Wall>,
+    /// Between which moments the customer may be called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contact_window: Option<ContactWindow>,
+    /// A call that was not placed by then ends `expired`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<Wall>,
+    /// When it is dialled again, while it waits for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_try_at: Option<Wall>,
     bridged_at: Option<Wall>,
     ended_at: Option<Wall>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -373,6 +385,9 @@ impl<'a> RequestView<'a> {
             representative: view.representative.as_ref().map(PartyView::of),
             created_at: view.created_at,
             desired_contact_time: view.desired_contact_time,
+            contact_window: view.contact_window,
+            expires_at: view.expires_at,
+            next_try_at: view.next_try_at,
             bridged_at: view.bridged_at,
             ended_at: view.ended_at,
             wait: view.wait,

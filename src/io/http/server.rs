@@ -13,12 +13,14 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use ipnet::IpNet;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
+use super::places::Places;
 use super::sender::Shown;
 use super::source::Peer;
 use crate::io::tls::ServerTls;
@@ -28,6 +30,8 @@ use crate::io::tls::ServerTls;
 pub struct ServerLimits {
     /// Connections at once; more wait in the system's queue.
     pub connections: usize,
+    /// Of these, by one subscriber; its further ones are closed at once.
+    pub share: usize,
     /// Until the TLS handshake is done.
     pub handshake: Duration,
     /// Until a request's headers are there, and between requests.
@@ -42,6 +46,7 @@ impl Default for ServerLimits {
     fn default() -> ServerLimits {
         ServerLimits {
             connections: 2048,
+            share: 256,
             handshake: Duration::from_secs(10),
             header_read: Duration::from_secs(15),
             age: Duration::from_secs(600),
@@ -56,6 +61,7 @@ pub struct Server {
     tls: Option<ServerTls>,
     router: Router,
     limits: ServerLimits,
+    trusted: Vec<IpNet>,
 }
 
 impl Server {
@@ -67,7 +73,12 @@ impl Server {
         limits: ServerLimits,
     ) -> std::io::Result<Server> {
         let listener = TcpListener::bind(address).await?;
-        Ok(Server { listener, tls, router, limits })
+        Ok(Server { listener, tls, router, limits, trusted: Vec::new() })
+    }
+
+    /// Proxies that speak for many: [`ServerLimits::share`] does not bind them.
+    pub fn trusting(self, proxies: &[IpNet]) -> Server {
+        Server { trusted: proxies.to_vec(), ..self }
     }
 
     /// Where it listens.
@@ -78,27 +89,32 @@ impl Server {
     /// Serves until `stop` holds true (or its sender is gone); then accepts nothing, lets requests in flight finish within
     /// [`ServerLimits::linger`], and returns when no connection is left.
     pub async fn serve(self, mut stop: watch::Receiver<bool>) {
-        let Server { listener, tls, router, limits } = self;
-        let places = Arc::new(Semaphore::new(limits.connections));
+        let Server { listener, tls, router, limits, trusted } = self;
+        let rooms = Arc::new(Semaphore::new(limits.connections));
+        let places = Places::new(limits.share, trusted);
         let mut connections = JoinSet::new();
         loop {
             let next = async {
-                let place = places.clone().acquire_owned().await;
-                (place, listener.accept().await)
+                let room = rooms.clone().acquire_owned().await;
+                (room, listener.accept().await)
             };
-            let (place, accepted) = tokio::select! {
+            let (room, accepted) = tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => break,
                 Some(_) = connections.join_next(), if !connections.is_empty() => continue,
                 next = next => next,
             };
-            match (place, accepted) {
-                (Ok(place), Ok((stream, peer))) => {
+            match (room, accepted) {
+                (Ok(room), Ok((stream, peer))) => {
+                    let Some(place) = places.take(peer.ip()) else {
+                        metrics::counter!("callbridge_rejected_total", "reason" => "connections").increment(1);
+                        continue;
+                    };
                     let connection =
                         Connection { router: router.clone(), peer: Peer(peer), limits, stop: stop.clone() };
                     let tls = tls.clone();
                     connections.spawn(async move {
                         connection.run(stream, tls).await;
-                        drop(place);
+                        drop((room, place));
                     });
                 }
                 // Out of descriptors, or the peer was gone already: neither is helped by haste.

@@ -193,6 +193,10 @@ fn call(n: u8) -> CallView {
         web_page: None,
         note: None,
         record: false,
+        contact_window: None,
+        expires_at: None,
+        tries: 0,
+        next_try_at: None,
         wait: None,
     }
 }
@@ -307,10 +311,12 @@ async fn every_refusal_of_the_engine_has_its_status() {
         (barred, 403, "/representative/0"),
         (Refusal::CallerIdBarred, 403, "/caller_id"),
         (Refusal::RecordingBarred, 403, "/record"),
+        (Refusal::RetryBarred { pointer: "/retry/max_tries".into() }, 403, "/retry/max_tries"),
         (Refusal::HeaderBarred { pointer: "/headers/X-Order".into() }, 422, "/headers/X-Order"),
         (Refusal::NoRepresentative, 422, "/representative"),
         (Refusal::MediaFull { retry_after: 7 }, 503, ""),
         (Refusal::TooFar, 422, "/desired_contact_time"),
+        (Refusal::NoMoment { pointer: "/expires_at", why: "it expires".into() }, 422, "/expires_at"),
         (Refusal::KeyReused, 422, ""),
         (Refusal::TakenBefore, 409, ""),
         (Refusal::KeyInFlight, 409, ""),

@@ -48,6 +48,7 @@ use self::stats::ShardStats;
 use self::worker::{Beat, Order, Worker};
 use crate::config::{MediaIo, Tick};
 use crate::io::clock::SystemClock;
+use crate::io::priority::{First, go_first};
 pub use crate::media::Alarms;
 use crate::media::api::{Command, Event, OpenError, Prompts};
 use crate::media::{Recorded, Settings, Shard};
@@ -228,8 +229,14 @@ impl ShardHandle {
         let asleep = Arc::new(AtomicBool::new(false));
         let stats = Arc::new(ShardStats::default());
         let (asleep_too, figures) = (Arc::clone(&asleep), Arc::clone(&stats));
-        let beat = Beat { orders: ring, asleep: asleep_too, sinks, stats: figures, pace: Pace::new(tick), pressure };
+        let back_end = match parts {
+            Parts::Portable(_) => BackEnd::Portable,
+            Parts::OneSocket(_) => BackEnd::OneSocket,
+        };
+        let pace = Pace::new(tick, back_end);
+        let beat = Beat { orders: ring, asleep: asleep_too, sinks, stats: figures, pace, pressure };
         let run = move || {
+            go_first(First::Voice);
             // The thread's clock begins now.
             let settings = Settings { wall_at_zero: SystemClock::start().now().wall, alarms, ..Settings::default() };
             let shard = Shard::new(prompts, settings, seed);

@@ -80,6 +80,7 @@ pub fn seed_businesses(archive: &SqliteArchive, seeds: &[BusinessSeed], at: Wall
             sources: seed.sources.clone(),
             certificates: seed.certificates.clone(),
             guard: seed.guard.clone(),
+            contact: seed.contact.clone(),
             ..Business::new(seed.id.clone(), seed.name.clone(), password_hash)
         };
         let who = Who { actor: Actor::Configuration, source: None, at };

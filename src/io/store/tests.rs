@@ -105,6 +105,9 @@ fn finish(call: &StoredCall) -> StoreOp {
         web_page: None,
         note: None,
         record: false,
+        contact_window: None,
+        expires_at: None,
+        tries: 0,
     };
     let attempt = AttemptRecord {
         call_id: call.id,

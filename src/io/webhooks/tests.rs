@@ -62,6 +62,10 @@ fn view(id: CallId, state: CallState) -> CallView {
         web_page: None,
         note: None,
         record: false,
+        contact_window: None,
+        expires_at: None,
+        tries: 0,
+        next_try_at: None,
     }
 }
 

@@ -10,8 +10,8 @@ use crate::io::http::problem::FieldError;
 use crate::model::direct::Direct;
 use crate::model::webhook::WebhookState;
 use crate::model::{
-    Business, BusinessId, Destinations, Gates, Limits, QuietHours, Recording, Tariff, Voice, Webhook, WebhookSecret,
-    WebhookUrl,
+    Business, BusinessId, Contact, Destinations, Gates, Limits, QuietHours, Recording, Tariff, Voice, Webhook,
+    WebhookSecret, WebhookUrl,
 };
 
 /// Fields of an account that are shown and not set here, and where they are.
@@ -43,6 +43,9 @@ macro_rules! account_form {
             /// When nobody is called; null takes it away.
             #[schema(required = false)]
             quiet_hours: Option<QuietHours>,
+            /// How long its calls are wanted, and how often they are tried; what is not given stays, of `retry` nothing.
+            #[schema(required = false)]
+            contact: Contact,
             /// What it pays; what is not given stays.
             #[schema(required = false)]
             tariff: Tariff,
@@ -155,6 +158,7 @@ pub fn apply(
             "limits" => reader.merged(key, value, &mut business.limits),
             "destinations" => reader.merged(key, value, &mut business.guard.destinations),
             "quiet_hours" => reader.whole(key, value, &mut business.guard.quiet),
+            "contact" => reader.merged(key, value, &mut business.contact),
             "tariff" => reader.merged(key, value, &mut business.tariff),
             "caller_ids" => reader.whole(key, value, &mut business.caller_ids),
             "recording" => reader.whole(key, value, &mut business.recording),
@@ -280,10 +284,11 @@ mod tests {
     fn what_is_given_replaces_and_all_else_stays() {
         let (business, secrets) = read(json!({
             "limits": { "max_concurrent": 7 }, "caller_ids": ["+12125550199"], "sources": ["192.0.2.0/24"],
-            "voice": { "language": "de" }, "direct": { "work_bits": 18 }, "webhook": { "url": "https://example.com/" }
+            "voice": { "language": "de" }, "contact": { "retry": { "max_tries": 2, "busy_seconds": [60] } }, "direct": { "work_bits": 18 }, "webhook": { "url": "https://example.com/" }
         }))
         .unwrap();
         assert_eq!((business.limits.max_concurrent, business.limits.max_per_second), (7, 50));
+        assert_eq!((business.contact.retry.max_tries, &business.contact.retry.busy_seconds[..]), (2, &[60][..]));
         assert_eq!((business.direct.work_bits, business.direct.max_per_number), (18, 3));
         assert_eq!((business.sources.len(), business.caller_ids.len()), (1, 1));
         assert!(secrets.webhook_secret.is_some_and(|secret| secret.starts_with("whsec_")));

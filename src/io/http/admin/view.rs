@@ -15,8 +15,8 @@ use crate::io::store::{NumberedEntry, Versioned};
 use crate::model::direct::Centre;
 use crate::model::webhook::WebhookState;
 use crate::model::{
-    Actor, AuditAction, BusinessId, Destinations, FieldChange, Gates, Limits, QuietHours, Recording, Tariff, Voice,
-    account,
+    Actor, AuditAction, BusinessId, Contact, Destinations, FieldChange, Gates, Limits, QuietHours, Recording, Tariff,
+    Voice, account,
 };
 
 /// An account, without its secrets.
@@ -36,6 +36,8 @@ pub struct Account {
     /// When nobody is called; null: there are no such hours.
     #[schema(required = true)]
     quiet_hours: Option<QuietHours>,
+    /// How long its calls are wanted, and how often they are tried.
+    contact: Contact,
     /// What it pays.
     tariff: Tariff,
     /// Verified numbers, the first is its default.

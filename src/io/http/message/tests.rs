@@ -117,3 +117,67 @@ proptest! {
         let _ = judge(&serde_json::json!({ "customer": "+12125550100", name: value }).to_string());
     }
 }
+
+#[test]
+fn a_window_is_two_moments_or_two_times_of_the_day() {
+    let window = |window: &str| judge(&format!(r#"{{"customer":"+12125550100","contact_window":{window}}}"#));
+    let wish = |text: &str| window(text).unwrap().asked.and_then(|asked| asked.window);
+    let moments = wish(r#"{"from":"2026-11-24T17:00:00+01:00","to":"2026-11-24T18:00:00Z"}"#);
+    let (from, to) = (Wall::parse("2026-11-24T16:00:00Z").unwrap(), Wall::parse("2026-11-24T18:00:00Z").unwrap());
+    assert_eq!(moments, Some(WindowWish::Between(crate::model::ContactWindow { from, to })));
+    let daily = wish(r#"{"from":"17:00","to":"19:00","zone":"Europe/Berlin"}"#);
+    let zone = Some("Europe/Berlin".parse().unwrap());
+    let (from, to) = ("17:00".parse().unwrap(), "19:00".parse().unwrap());
+    assert_eq!(daily, Some(WindowWish::Daily { from, to, zone }));
+    assert_eq!(wish("null"), None);
+    for (text, status, pointer) in [
+        (r#"{"from":"17:00"}"#, 400, "/contact_window/to"),
+        (r#"{"from":"17:00","to":"19:00","days":2}"#, 400, "/contact_window/days"),
+        (r#""17:00-19:00""#, 400, "/contact_window"),
+        (r#"{"from":17,"to":"19:00"}"#, 400, "/contact_window/from"),
+        (r#"{"from":"17:00","to":"17:00"}"#, 422, "/contact_window/to"),
+        (r#"{"from":"17:00","to":"2026-11-24T18:00:00Z"}"#, 422, "/contact_window/to"),
+        (r#"{"from":"5 pm","to":"7 pm"}"#, 422, "/contact_window/from"),
+        (r#"{"from":"17:00","to":"19:00","zone":"Europe/Nowhere"}"#, 422, "/contact_window/zone"),
+        (r#"{"from":"2026-11-24T18:00:00Z","to":"2026-11-24T17:00:00Z"}"#, 422, "/contact_window/to"),
+        (r#"{"from":"2026-11-24T12:00:00Z","to":"2026-11-24T14:00:00Z"}"#, 422, "/contact_window/to"),
+    ] {
+        let problem = window(text).unwrap_err();
+        assert_eq!(problem.status().as_u16(), status, "{text}");
+        assert!(body(&problem).contains(&format!("{pointer:?}")), "{pointer} in {problem:?}");
+    }
+}
+
+#[test]
+fn an_end_that_has_passed_is_no_end() {
+    let end = |text: &str| judge(&format!(r#"{{"customer":"+12125550100","expires_at":{text}}}"#));
+    assert_eq!(end(r#""2026-11-24T14:00:01.5Z""#).unwrap().expires_at, Wall::parse("2026-11-24T14:00:01.500Z"));
+    assert_eq!(end("null").unwrap().expires_at, None);
+    for passed in [r#""2026-11-24T14:00:00Z""#, r#""2026-11-24T13:59:59Z""#, r#""17:00""#] {
+        assert_eq!(end(passed).unwrap_err().status(), StatusCode::UNPROCESSABLE_ENTITY, "{passed}");
+    }
+}
+
+#[test]
+fn a_plan_of_tries_is_read_with_its_bounds() {
+    let retry = |text: &str| judge(&format!(r#"{{"customer":"+12125550100","retry":{text}}}"#));
+    let asked = retry(r#"{"max_tries":3,"busy_seconds":[60,300],"machine_seconds":[]}"#).unwrap().asked.unwrap();
+    let wish = asked.retry.unwrap();
+    assert_eq!((wish.max_tries, wish.no_answer_seconds), (Some(3), None));
+    assert_eq!((wish.busy_seconds, wish.machine_seconds), (Some(vec![60, 300]), Some(Vec::new())));
+    for (text, pointer) in [
+        (r#"{"max_tries":0}"#, "/retry/max_tries"),
+        (r#"{"max_tries":11}"#, "/retry/max_tries"),
+        (r#"{"max_tries":"3"}"#, "/retry/max_tries"),
+        (r#"{"busy_seconds":60}"#, "/retry/busy_seconds"),
+        (r#"{"busy_seconds":[0]}"#, "/retry/busy_seconds"),
+        (r#"{"no_answer_seconds":[60.5]}"#, "/retry/no_answer_seconds"),
+        (r#"{"machine_seconds":[1,1,1,1,1,1,1,1,1,1]}"#, "/retry/machine_seconds"),
+        (r#"{"rejected_seconds":[60]}"#, "/retry/rejected_seconds"),
+        ("3", "/retry"),
+    ] {
+        let problem = retry(text).unwrap_err();
+        assert_eq!(problem.status(), StatusCode::BAD_REQUEST, "{text}");
+        assert!(body(&problem).contains(&format!("{pointer:?}")), "{pointer} in {problem:?}");
+    }
+}
