@@ -11,7 +11,7 @@ use super::contact::{self, Moment};
 use super::events::{FIRST, Moments};
 use super::limits::Share;
 use super::lineup::Wants;
-use super::{Drain, Engine, HEARTBEAT, Live, OFFER, Pending, Standing, TimerKey, again, direct, taped};
+use super::{Drain, Engine, HEARTBEAT, Live, OFFER, Pending, Standing, TURN, TimerKey, again, direct, taped};
 use crate::access::{Barred, Permit};
 use crate::call::{self, Call};
 use crate::clock::{Mono, Now, Wall};

@@ -11,8 +11,7 @@ use crate::acd::{self, CustomerId, Distribution, Input, Output, State};
 use crate::call::Event;
 use crate::clock::{Mono, Now, Wall};
 use crate::model::{
-    Business, BusinessId, CallId, Endpoint, InitiationMessage, Need, RepresentativeId, RepresentativeView,
-    StoredSession, WaitView, Wish,
+    Business, BusinessId, CallId, Endpoint, InitiationMessage, Need, RepresentativeView, StoredSession, WaitView, Wish,
 };
 
 /// Names a business's distribution while the equipment runs.
@@ -28,7 +27,6 @@ pub(super) struct Desks {
 
 #[derive(Debug)]
 struct Desk {
-    business: BusinessId,
     distribution: Distribution,
 }
 
@@ -104,7 +102,7 @@ impl Engine {
         let no = self.desks.next;
         self.desks.next = no.wrapping_add(1);
         self.desks.of.insert(business.clone(), no);
-        Some(self.desks.desks.entry(no).or_insert(Desk { business: business.clone(), distribution }))
+        Some(self.desks.desks.entry(no).or_insert(Desk { distribution }))
     }
 
     /// Tells a business's distribution something, and does what it says.
@@ -334,11 +332,5 @@ fn refusal_of(now: Now, why: &acd::Refusal) -> Refusal {
 impl Desks {
     pub(super) fn customers(&self) -> usize {
         self.desks.values().map(|desk| desk.distribution.customers()).sum()
-    }
-
-    /// Whose distribution this is.
-    #[cfg(test)]
-    pub(super) fn business(&self, no: DeskNo) -> Option<&BusinessId> {
-        self.desks.get(&no).map(|desk| &desk.business)
     }
 }

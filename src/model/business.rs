@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    BusinessId, ClientCertificate, Contact, Direct, Endpoint, Gates, Guard, Language, Limits, Network, Staffing, Tariff,
-    Webhook,
+    BusinessId, ClientCertificate, Contact, Direct, Endpoint, Gates, Guard, Language, Limits, Network, Staffing,
+    Tariff, Webhook,
 };
 use crate::clock::Wall;
 

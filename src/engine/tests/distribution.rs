@@ -67,14 +67,14 @@ impl Rig {
 
     /// The next INVITE: whom it calls by the last two digits; answered by 100.
     #[track_caller]
-    fn dialled(&mut self) -> (String, Hop, String) {
+    fn next_dialled(&mut self) -> (String, Hop, String) {
         let (to, invite) = self.next("INVITE");
         self.answer(&to, &invite, 100, "");
         let number = invite.split(['@', ' ']).nth(1).unwrap_or_default();
         (number[number.len() - 2..].to_owned(), to, invite)
     }
 
-    fn waits(&mut self, call: CallId) -> Option<WaitView> {
+    fn place_in_line(&mut self, call: CallId) -> Option<WaitView> {
         self.give(Input::Get { reply: ReplyTo(0), business: "abc".parse().unwrap(), call });
         match self.replied.pop() {
             Some((_, Reply::Call(Some(view)))) => view.wait,
@@ -106,14 +106,14 @@ fn a_customer_is_dialled_only_when_a_representative_is_there_and_talks_with_them
     let call = rig.wants_anybody("00").unwrap();
     rig.pass(60_000);
     assert_eq!(rig.count("INVITE"), 0, "nobody is logged on");
-    assert_eq!(rig.waits(call), Some(WaitView { position: Some(1), estimated_minutes: None }));
+    assert_eq!(rig.place_in_line(call), Some(WaitView { position: Some(1), estimated_minutes: None }));
     assert_eq!(rig.word("anna", Wish::Available, 3_600)[0].state, "promised");
     rig.pass(10);
-    let (who, to, invite) = rig.dialled();
+    let (who, to, invite) = rig.next_dialled();
     assert_eq!(who, "00");
     assert_eq!(rig.states(), ["promised"]);
     rig.accept(&to, &invite);
-    let (who, to, invite) = rig.dialled();
+    let (who, to, invite) = rig.next_dialled();
     assert_eq!(who, "90");
     assert_eq!(rig.states(), ["ringing"]);
     rig.accept(&to, &invite);
@@ -133,14 +133,14 @@ fn a_representative_is_promised_once_and_the_next_customer_waits() {
     rig.word("anna", Wish::Available, 3_600);
     rig.wants_anybody("00").unwrap();
     let second = rig.wants_anybody("01").unwrap();
-    let (who, to, invite) = rig.dialled();
+    let (who, to, invite) = rig.next_dialled();
     assert_eq!(who, "00");
     rig.pass(2_000);
     assert_eq!(rig.count("INVITE"), 0);
-    assert_eq!(rig.waits(second).and_then(|wait| wait.position), Some(1));
+    assert_eq!(rig.place_in_line(second).and_then(|wait| wait.position), Some(1));
     rig.answer(&to, &invite, 486, "");
     rig.pass(100);
-    assert_eq!(rig.dialled().0, "01", "the first was busy");
+    assert_eq!(rig.next_dialled().0, "01", "the first was busy");
 }
 
 #[test]
@@ -150,15 +150,15 @@ fn a_representative_who_is_busy_is_set_aside_and_the_next_is_dialled_then_the_ov
     rig.word("anna", Wish::Available, 3_600);
     rig.word("bert", Wish::Available, 3_600);
     rig.wants_anybody("00").unwrap();
-    let (_, to, invite) = rig.dialled();
+    let (_, to, invite) = rig.next_dialled();
     rig.accept(&to, &invite);
     for expected in ["90", "91"] {
-        let (who, to, invite) = rig.dialled();
+        let (who, to, invite) = rig.next_dialled();
         assert_eq!(who, expected);
         rig.answer(&to, &invite, 486, "");
     }
     assert_eq!(rig.states(), ["set_aside", "set_aside"]);
-    let (who, to, invite) = rig.dialled();
+    let (who, to, invite) = rig.next_dialled();
     assert_eq!(who, "77");
     rig.accept(&to, &invite);
     rig.delete();
@@ -172,9 +172,9 @@ fn when_all_are_set_aside_and_there_is_no_overflow_number_the_customer_is_told()
     let mut rig = rig(&staffing(&["anna"]));
     rig.word("anna", Wish::Available, 3_600);
     rig.wants_anybody("00").unwrap();
-    let (_, to, invite) = rig.dialled();
+    let (_, to, invite) = rig.next_dialled();
     rig.accept(&to, &invite);
-    let (_, to, invite) = rig.dialled();
+    let (_, to, invite) = rig.next_dialled();
     rig.answer(&to, &invite, 486, "");
     rig.pass(30_000);
     assert_eq!(rig.outcomes(), [Outcome::RepresentativeUnavailable]);
@@ -187,7 +187,7 @@ fn a_customer_who_hangs_up_frees_whoever_was_kept() {
     let mut rig = rig(&staffing(&["anna"]));
     rig.word("anna", Wish::Available, 3_600);
     rig.wants_anybody("00").unwrap();
-    rig.dialled();
+    rig.next_dialled();
     rig.delete();
     rig.pass(1_000);
     assert_eq!(rig.states(), ["available"]);
@@ -210,7 +210,7 @@ fn an_account_without_representatives_wants_one_named() {
     let mut rig = rig(&Staffing::default());
     assert_eq!(rig.wants_anybody("00"), Err(Refusal::NoRepresentative));
     rig.call();
-    assert_eq!(rig.dialled().0, CUSTOMER[CUSTOMER.len() - 2..]);
+    assert_eq!(rig.next_dialled().0, CUSTOMER[CUSTOMER.len() - 2..]);
 }
 
 #[test]
@@ -262,5 +262,5 @@ fn a_restart_knows_who_is_there_and_who_waits_since_when() {
     assert_eq!(rig.states(), ["logged_off"], "that one is over");
     rig.engine.recall_sessions(rig.now, vec![session(until)]);
     rig.pass(100);
-    assert_eq!(rig.dialled().0, "02");
+    assert_eq!(rig.next_dialled().0, "02");
 }
