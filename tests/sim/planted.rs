@@ -7,6 +7,7 @@ mod contact;
 mod lines;
 mod machines;
 mod roads;
+mod staff;
 mod supervisors;
 
 use std::collections::BTreeSet;
@@ -16,9 +17,7 @@ use std::time::Duration;
 use callbridge::clock::Wall;
 use callbridge::engine::api::{Output, StoreOp, StoreToken};
 use callbridge::media::api::{Clip, Command, Event, Script, Spoken, Whisper};
-use callbridge::model::{
-    CallId, DayUsage, Hop, InitiationMessage, Key, LegId, Outcome, RetryPlan, StoredCall, StoredSession,
-};
+use callbridge::model::{CallId, DayUsage, Hop, InitiationMessage, Key, LegId, Outcome, RetryPlan, StoredCall};
 use callbridge::sip::api::Way;
 
 use crate::promises::Promise;
@@ -578,13 +577,6 @@ impl Planted {
             Bug::DialledAgainOnRestart => open.iter_mut().for_each(|call| call.progress = Default::default()),
             Bug::BilledAfterCrash => *last_alive = Some(Wall(i64::MAX)),
             _ => {}
-        }
-    }
-
-    /// Who is logged on when the equipment comes up.
-    pub fn sessions(&self, sessions: &mut Vec<StoredSession>, life: u32) {
-        if self.bug == Bug::SessionsForgotten && life > 0 {
-            sessions.clear();
         }
     }
 
