@@ -63,7 +63,8 @@ impl Engine {
         self.check_destinations(message)?;
         Engine::check_account_destinations(&business, message)?;
         let prices = Prices::of(&business, &self.config.tariffs);
-        check_prices(&prices, message, Engine::wall_in_future(now, message.desired_contact_time).unwrap_or(now.wall))?;
+        let wanted = Engine::wall_in_future(now, message.desired_contact_time).unwrap_or(now.wall);
+        check_prices(&prices, &business, message, wanted)?;
         if message.caller_id.as_ref().is_some_and(|id| !business.caller_ids.contains(id)) {
             return Err(Refusal::CallerIdBarred);
         }
@@ -270,7 +271,9 @@ impl Engine {
     fn give_turn(&mut self, now: Now, id: CallId, taken: &mut BTreeSet<Wants>) {
         let Some(live) = self.calls.get(&id) else { return self.queued.leave(id) };
         let mut moment = self.moment_of(now, live);
-        if matches!(moment, Moment::Fits) && check_prices(&live.prices, live.call.message(), now.wall).is_err() {
+        if matches!(moment, Moment::Fits)
+            && check_prices(&live.prices, &live.business, live.call.message(), now.wall).is_err()
+        {
             moment = Moment::Over(UNPRICED);
         }
         let Some(live) = self.calls.get_mut(&id) else { return };
@@ -388,11 +391,11 @@ impl Engine {
 }
 
 /// Nobody is called, now or then, for whom there is no price.
-fn check_prices(prices: &Prices, message: &InitiationMessage, at: Wall) -> Result<(), Refusal> {
+fn check_prices(prices: &Prices, business: &Business, message: &InitiationMessage, at: Wall) -> Result<(), Refusal> {
     if let Prices::Missing(_) = prices {
         return Err(Refusal::NoTariff);
     }
-    prices.cover(&message.customer, &message.representatives, at).map_err(|unrated| {
+    prices.cover(&message.customer, &Engine::whom(business, message), at).map_err(|unrated| {
         let pointer = match unrated.representative {
             None => "/customer".to_owned(),
             Some(at) if message.representatives.len() > 1 => format!("/representative/{at}"),

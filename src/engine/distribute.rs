@@ -2,6 +2,7 @@
 //! the translation between calls and distributions (who asks, who may be dialled, who was found, who is gone) and representatives'
 //! sessions; the choices are `acd`'s.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -79,6 +80,16 @@ impl Engine {
         let skill = word.parse().ok()?;
         let known = staffing.representatives.iter().any(|one| one.skills.contains_key(&skill));
         known.then(|| Need { language: message.language, ..Need::skill(skill) })
+    }
+
+    /// Who may be dialled for this message: whom it names, or all of the account's representatives and where customers go whom nobody is
+    /// there for. What bounds an account is asked of each of them before the customer is dialled.
+    pub(super) fn whom<'m>(business: &Business, message: &'m InitiationMessage) -> Cow<'m, [Endpoint]> {
+        if message.need.is_none() {
+            return Cow::Borrowed(&message.representatives);
+        }
+        let staffing = &business.staffing;
+        staffing.representatives.iter().map(|one| &one.address).chain(&staffing.overflow).cloned().collect()
     }
 
     /// Whether call distribution takes a customer now who wants somebody at once.

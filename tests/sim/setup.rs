@@ -12,8 +12,8 @@ use callbridge::engine::EngineConfig;
 use callbridge::model::business::PasswordHash;
 use callbridge::model::trunk::Registration;
 use callbridge::model::{
-    Business, BusinessId, Contact, Directory, Rate, RatePlan, RatedLegs, Recording, SipTransport, SwitchAddress, Taping,
-    Tariff, TariffName, Trunk, Webhook, WebhookSecret,
+    Business, BusinessId, Contact, Directory, Rate, RatePlan, RatedLegs, Recording, SipTransport, SwitchAddress,
+    Taping, Tariff, TariffName, Trunk, Webhook, WebhookSecret,
 };
 use callbridge::phone::{Phone, PhoneConfig, Registrar};
 use callbridge::routing::Switch;
@@ -79,8 +79,7 @@ pub fn directory((tariff, plans): (Tariff, &Plans), plan: &Plan, contact: Contac
     let staffing = staff::staffing(plan);
     let webhook = Some(webhook);
     let tariff_name = Some(tariff_name()).filter(|name| plans.contains_key(name));
-    let business =
-        Business { tariff, tariff_name, gates, limits, contact, recording, webhook, staffing, ..account };
+    let business = Business { tariff, tariff_name, gates, limits, contact, recording, webhook, staffing, ..account };
     Directory { businesses: [(business.id.clone(), Arc::new(business))].into() }
 }
 
