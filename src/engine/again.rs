@@ -38,6 +38,7 @@ impl Engine {
         live.standing = Standing::Scheduled { _permit: permit.take() };
         self.schedule.add(live.due, id);
         self.look_at_schedule(now);
+        self.put_to_sleep(id);
     }
 
     /// What is asked anew before the customer is dialled again; why it is not.

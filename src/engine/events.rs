@@ -77,6 +77,11 @@ impl Moments {
         self.entered.last().map_or(0, |event| event.sequence)
     }
 
+    /// True when all of it is durable and nobody waits for more.
+    pub(super) fn are_settled(&self) -> bool {
+        self.waiting.is_empty() && self.alarms.is_empty() && self.kept >= self.last()
+    }
+
     /// True when something happened that no operation of the store tells.
     pub(super) fn are_untold(&self) -> bool {
         self.told < self.last()

@@ -1,0 +1,165 @@
+//! Calls that sleep until their time: they answer, end, are listed and counted like any other, and hold next to nothing.
+
+use super::contact::message;
+use super::*;
+use crate::engine::api::{After, ListFilter};
+use crate::ladder::What;
+use crate::model::{CallState, CallView, Contact};
+
+const EPOCH: Wall = Wall(1_795_521_600_000);
+
+fn later(customer: &str, seconds: u64) -> InitiationMessage {
+    let at = Some(EPOCH + Duration::from_secs(seconds));
+    InitiationMessage { desired_contact_time: at, ..message(customer) }
+}
+
+fn customer(n: usize) -> String {
+    format!("+121255502{n:02}")
+}
+
+impl Rig {
+    fn asks(&mut self, input: impl FnOnce(ReplyTo, BusinessId) -> Input<'static>) -> Reply {
+        self.give(input(ReplyTo(77), "abc".parse().unwrap()));
+        self.replied.pop().unwrap().1
+    }
+
+    fn list(&mut self, filter: ListFilter) -> (Vec<CallView>, Option<CallId>) {
+        match self.asks(|reply, business| Input::List { reply, business, filter }) {
+            Reply::Calls(calls, cut) => (calls, cut),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn rig() -> Rig {
+    Rig::new(vec![switch("ssp-62", 1)])
+}
+
+#[test]
+fn a_waiting_call_sleeps_and_answers_when_it_is_asked() {
+    let mut rig = rig();
+    let id = rig.ask(later(CUSTOMER, 600)).unwrap().id;
+    assert_eq!((rig.engine.calls.len(), rig.engine.asleep.len(), rig.engine.seen.len()), (0, 1, 0));
+    assert_eq!(rig.engine.census().scheduled, 1);
+    let Reply::Call(Some(view)) = rig.asks(|reply, business| Input::Get { reply, business, call: id }) else { panic!() };
+    assert_eq!((view.id, view.state, view.customer.address.to_string().as_str()), (id, CallState::Scheduled, CUSTOMER));
+    assert_eq!(rig.engine.asleep.len(), 1, "it went to sleep again");
+    let foreign = "other".parse().unwrap();
+    rig.give(Input::Get { reply: ReplyTo(1), business: foreign, call: id });
+    assert!(matches!(rig.replied.pop(), Some((_, Reply::Call(None)))));
+    let Reply::Ladder(Some(ladder)) = rig.asks(|reply, business| Input::Ladder { reply, business, call: id }) else {
+        panic!()
+    };
+    let moments = ladder.entries().filter(|entry| matches!(entry.what, What::Moment(_))).count();
+    assert_eq!(moments, 3, "asked, accepted, waits");
+    rig.pass(599_990);
+    assert_eq!(rig.count("INVITE"), 0);
+    rig.pass(20);
+    let (to, invite) = rig.next("INVITE");
+    rig.answer(&to, &invite, 486, "");
+    assert_eq!(rig.outcomes(), [Outcome::CustomerBusy]);
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn a_sleeping_call_is_cancelled_and_has_its_record() {
+    let mut rig = rig();
+    rig.ask(later(CUSTOMER, 600)).unwrap();
+    rig.pass(10_000);
+    rig.delete();
+    assert_eq!((rig.outcomes(), rig.engine.asleep.len()), (vec![Outcome::Cancelled], 0));
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn a_followed_call_stays_awake_and_its_follower_is_told() {
+    let mut rig = rig();
+    let id = rig.ask(later(CUSTOMER, 600)).unwrap().id;
+    let after = After { sequence: 1, alarms: None };
+    rig.give(Input::Watch { reply: ReplyTo(5), business: "abc".parse().unwrap(), call: id, after });
+    assert_eq!((rig.engine.calls.len(), rig.engine.asleep.len()), (1, 0));
+    rig.pass(600_100);
+    let told = rig.told.iter().find(|(who, _)| *who == ReplyTo(5)).and_then(|(_, told)| told.clone()).unwrap();
+    assert_eq!(told.events.first().map(|event| (event.sequence, event.state)), Some((2, CallState::Queued)));
+}
+
+#[test]
+fn the_newest_are_listed_first_awake_or_asleep_and_a_page_goes_on_where_the_last_one_ended() {
+    let mut rig = rig();
+    let mut ids = Vec::new();
+    for n in 0..10 {
+        rig.pass(10);
+        let message = if n % 3 == 0 { message(&customer(n)) } else { later(&customer(n), 600) };
+        ids.push(rig.ask(message).unwrap().id);
+    }
+    ids.reverse();
+    let mut seen = Vec::new();
+    let mut before = None;
+    loop {
+        let (mut page, cut) = rig.list(ListFilter { before, limit: 3, ..ListFilter::default() });
+        assert_eq!(cut, None);
+        let more = page.len() > 3;
+        page.truncate(3);
+        seen.extend(page.iter().map(|call| call.id));
+        before = page.last().map(|call| call.id);
+        if !more {
+            break;
+        }
+    }
+    assert_eq!(seen, ids);
+    let (scheduled, _) = rig.list(ListFilter { state: Some(CallState::Scheduled), limit: 50, ..Default::default() });
+    assert_eq!(scheduled.len(), 6);
+    let (calling, _) = rig.list(ListFilter { state: Some(CallState::CallingCustomer), limit: 50, ..Default::default() });
+    assert_eq!(calling.len(), 4);
+    let from = Some(EPOCH + Duration::from_millis(80));
+    let (newest, _) = rig.list(ListFilter { from, limit: 50, ..Default::default() });
+    assert_eq!(newest.len(), 3);
+    let (oldest, _) = rig.list(ListFilter { to: from, limit: 50, ..Default::default() });
+    assert_eq!(oldest.len(), 7);
+}
+
+#[test]
+fn one_look_for_what_few_have_is_bounded_and_says_where_to_go_on() {
+    let mut rig = rig();
+    let limits = Limits { duplicates: Duplicates::Allow, max_per_second: 1_000_000, ..Limits::default() };
+    rig.account(limits, Default::default(), Contact::default());
+    for n in 0..1_500u32 {
+        let reference = Some(if n == 0 { "wanted".to_owned() } else { format!("{n}") });
+        rig.pass(1);
+        rig.ask(InitiationMessage { reference, ..later(CUSTOMER, 600 + u64::from(n)) }).unwrap();
+    }
+    let wanted = |before| ListFilter { before, reference: Some("wanted".into()), limit: 50, ..Default::default() };
+    let (none, cut) = rig.list(wanted(None));
+    assert!(none.is_empty() && cut.is_some());
+    let (found, end) = rig.list(wanted(cut));
+    assert_eq!((found.len(), end), (1, None));
+}
+
+#[test]
+fn what_a_sleeping_call_holds_of_its_account_is_held() {
+    let mut rig = rig();
+    let limits = Limits { max_calls_per_day: Some(3), max_scheduled: 2, ..Limits::default() };
+    rig.account(limits, Default::default(), Contact::default());
+    rig.ask(later(CUSTOMER, 600)).unwrap();
+    assert_eq!(rig.ask(later(CUSTOMER, 600)), Err(Refusal::PairInCall { too_many: false }), "for the same moment");
+    rig.ask(later(&customer(1), 600)).unwrap();
+    assert!(matches!(rig.ask(later(&customer(2), 600)), Err(Refusal::ScheduledExceeded { .. })));
+    rig.delete();
+    rig.ask(later(&customer(3), 600)).unwrap();
+    assert!(matches!(rig.ask(later(&customer(4), 700)), Err(Refusal::Limit { .. })), "the fourth of the day");
+}
+
+#[test]
+fn a_restart_lays_waiting_calls_to_rest_at_once() {
+    let mut rig = rig();
+    for n in 0..5 {
+        rig.ask(later(&customer(n), 600)).unwrap();
+    }
+    let open: Vec<StoredCall> = rig.open.values().cloned().collect();
+    let mut second = Rig::restored(open, EPOCH + Duration::from_secs(100), Contact::default());
+    assert_eq!((second.engine.calls.len(), second.engine.asleep.len()), (0, 5));
+    assert!(second.notices.contains(&Notice::Waiting(5)));
+    second.pass(500_100);
+    assert_eq!(second.engine.asleep.len(), 0);
+    assert_eq!(second.engine.calls.len(), 5);
+}
