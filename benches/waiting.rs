@@ -42,7 +42,12 @@ fn message(number: u64) -> InitiationMessage {
 
 fn stored(number: u64) -> StoredCall {
     let created_at = Wall(EPOCH - 1_000_000_000 + i64::try_from(number).expect("small"));
-    StoredCall { id: CallId::new(created_at, [9; 10]), created_at, message: message(number), progress: Progress::default() }
+    StoredCall {
+        id: CallId::new(created_at, [9; 10]),
+        created_at,
+        message: message(number),
+        progress: Progress::default(),
+    }
 }
 
 fn engine() -> Engine {

@@ -389,7 +389,6 @@ fn wants(
     }
 }
 
-
 fn refusal_of(barred: Barred) -> Refusal {
     match barred {
         Barred::Disabled => Refusal::Disabled,

@@ -80,7 +80,8 @@ impl Asleep {
 impl Engine {
     /// A call that waits, that nobody follows and all of which is durable goes to sleep.
     pub(super) fn put_to_sleep(&mut self, id: CallId) {
-        let waits = |live: &&Box<Live>| matches!(live.standing, Standing::Scheduled { .. }) && live.moments.are_settled();
+        let waits =
+            |live: &&Box<Live>| matches!(live.standing, Standing::Scheduled { .. }) && live.moments.are_settled();
         let Some(live) = self.calls.get(&id).filter(waits) else { return };
         let stored = StoredCall {
             id,
@@ -105,7 +106,12 @@ impl Engine {
     }
 
     /// A restart found it waiting.
-    pub(super) fn restore_asleep(&mut self, now: Now, stored: &StoredCall, holds: (Option<Permit>, Share, Held)) -> bool {
+    pub(super) fn restore_asleep(
+        &mut self,
+        now: Now,
+        stored: &StoredCall,
+        holds: (Option<Permit>, Share, Held),
+    ) -> bool {
         let Ok(bytes) = serde_json::to_vec(stored) else { return false };
         let (permit, share, single) = holds;
         let due = again::due_of(stored);

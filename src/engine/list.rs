@@ -1,8 +1,8 @@
 //! The calls of a business that have no durable record, a page at a time. Owns the order, the filter and the bound of one look; what has ended is
 //! the store's to list.
 
-use super::api::{ListFilter, Reply, ReplyTo};
 use super::Engine;
+use super::api::{ListFilter, Reply, ReplyTo};
 use crate::model::{BusinessId, CallId, CallState, CallView};
 
 /// One look reads so many of those that sleep: whoever asks for a state or a reference that few have is told to go on.
@@ -33,7 +33,9 @@ impl Engine {
             let view = match awake.next_if(|id| next_asleep.is_none_or(|other| *id > other)) {
                 Some(id) => self.view(business, id),
                 None => match asleep.next() {
-                    Some(id) if read >= MAX_READ => return (found, Some(CallId::from_u128(id.as_u128().saturating_add(1)))),
+                    Some(id) if read >= MAX_READ => {
+                        return (found, Some(CallId::from_u128(id.as_u128().saturating_add(1))));
+                    }
                     Some(id) => {
                         read += 1;
                         self.asleep_view(id)

@@ -6,8 +6,8 @@
 
 mod accept;
 mod again;
-mod asleep;
 pub mod api;
+mod asleep;
 mod config;
 mod contact;
 mod dial;

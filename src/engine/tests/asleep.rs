@@ -41,7 +41,9 @@ fn a_waiting_call_sleeps_and_answers_when_it_is_asked() {
     let id = rig.ask(later(CUSTOMER, 600)).unwrap().id;
     assert_eq!((rig.engine.calls.len(), rig.engine.asleep.len(), rig.engine.seen.len()), (0, 1, 0));
     assert_eq!(rig.engine.census().scheduled, 1);
-    let Reply::Call(Some(view)) = rig.asks(|reply, business| Input::Get { reply, business, call: id }) else { panic!() };
+    let Reply::Call(Some(view)) = rig.asks(|reply, business| Input::Get { reply, business, call: id }) else {
+        panic!()
+    };
     assert_eq!((view.id, view.state, view.customer.address.to_string().as_str()), (id, CallState::Scheduled, CUSTOMER));
     assert_eq!(rig.engine.asleep.len(), 1, "it went to sleep again");
     let foreign = "other".parse().unwrap();
@@ -109,7 +111,8 @@ fn the_newest_are_listed_first_awake_or_asleep_and_a_page_goes_on_where_the_last
     assert_eq!(seen, ids);
     let (scheduled, _) = rig.list(ListFilter { state: Some(CallState::Scheduled), limit: 50, ..Default::default() });
     assert_eq!(scheduled.len(), 6);
-    let (calling, _) = rig.list(ListFilter { state: Some(CallState::CallingCustomer), limit: 50, ..Default::default() });
+    let (calling, _) =
+        rig.list(ListFilter { state: Some(CallState::CallingCustomer), limit: 50, ..Default::default() });
     assert_eq!(calling.len(), 4);
     let from = Some(EPOCH + Duration::from_millis(80));
     let (newest, _) = rig.list(ListFilter { from, limit: 50, ..Default::default() });
