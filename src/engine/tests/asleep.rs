@@ -18,13 +18,13 @@ fn customer(n: usize) -> String {
 }
 
 impl Rig {
-    fn asks(&mut self, input: impl FnOnce(ReplyTo, BusinessId) -> Input<'static>) -> Reply {
+    fn replies_to(&mut self, input: impl FnOnce(ReplyTo, BusinessId) -> Input<'static>) -> Reply {
         self.give(input(ReplyTo(77), "abc".parse().unwrap()));
         self.replied.pop().unwrap().1
     }
 
-    fn list(&mut self, filter: ListFilter) -> (Vec<CallView>, Option<CallId>) {
-        match self.asks(|reply, business| Input::List { reply, business, filter }) {
+    fn lists(&mut self, filter: ListFilter) -> (Vec<CallView>, Option<CallId>) {
+        match self.replies_to(|reply, business| Input::List { reply, business, filter }) {
             Reply::Calls(calls, cut) => (calls, cut),
             other => panic!("{other:?}"),
         }
@@ -38,10 +38,10 @@ fn rig() -> Rig {
 #[test]
 fn a_waiting_call_sleeps_and_answers_when_it_is_asked() {
     let mut rig = rig();
-    let id = rig.ask(later(CUSTOMER, 600)).unwrap().id;
+    let id = rig.takes_in(later(CUSTOMER, 600)).unwrap().id;
     assert_eq!((rig.engine.calls.len(), rig.engine.asleep.len(), rig.engine.seen.len()), (0, 1, 0));
     assert_eq!(rig.engine.census().scheduled, 1);
-    let Reply::Call(Some(view)) = rig.asks(|reply, business| Input::Get { reply, business, call: id }) else {
+    let Reply::Call(Some(view)) = rig.replies_to(|reply, business| Input::Get { reply, business, call: id }) else {
         panic!()
     };
     assert_eq!((view.id, view.state, view.customer.address.to_string().as_str()), (id, CallState::Scheduled, CUSTOMER));
@@ -49,7 +49,8 @@ fn a_waiting_call_sleeps_and_answers_when_it_is_asked() {
     let foreign = "other".parse().unwrap();
     rig.give(Input::Get { reply: ReplyTo(1), business: foreign, call: id });
     assert!(matches!(rig.replied.pop(), Some((_, Reply::Call(None)))));
-    let Reply::Ladder(Some(ladder)) = rig.asks(|reply, business| Input::Ladder { reply, business, call: id }) else {
+    let Reply::Ladder(Some(ladder)) = rig.replies_to(|reply, business| Input::Ladder { reply, business, call: id })
+    else {
         panic!()
     };
     let moments = ladder.entries().filter(|entry| matches!(entry.what, What::Moment(_))).count();
@@ -66,7 +67,7 @@ fn a_waiting_call_sleeps_and_answers_when_it_is_asked() {
 #[test]
 fn a_sleeping_call_is_cancelled_and_has_its_record() {
     let mut rig = rig();
-    rig.ask(later(CUSTOMER, 600)).unwrap();
+    rig.takes_in(later(CUSTOMER, 600)).unwrap();
     rig.pass(10_000);
     rig.delete();
     assert_eq!((rig.outcomes(), rig.engine.asleep.len()), (vec![Outcome::Cancelled], 0));
@@ -76,7 +77,7 @@ fn a_sleeping_call_is_cancelled_and_has_its_record() {
 #[test]
 fn a_followed_call_stays_awake_and_its_follower_is_told() {
     let mut rig = rig();
-    let id = rig.ask(later(CUSTOMER, 600)).unwrap().id;
+    let id = rig.takes_in(later(CUSTOMER, 600)).unwrap().id;
     let after = After { sequence: 1, alarms: None };
     rig.give(Input::Watch { reply: ReplyTo(5), business: "abc".parse().unwrap(), call: id, after });
     assert_eq!((rig.engine.calls.len(), rig.engine.asleep.len()), (1, 0));
@@ -92,13 +93,13 @@ fn the_newest_are_listed_first_awake_or_asleep_and_a_page_goes_on_where_the_last
     for n in 0..10 {
         rig.pass(10);
         let message = if n % 3 == 0 { message(&customer(n)) } else { later(&customer(n), 600) };
-        ids.push(rig.ask(message).unwrap().id);
+        ids.push(rig.takes_in(message).unwrap().id);
     }
     ids.reverse();
     let mut seen = Vec::new();
     let mut before = None;
     loop {
-        let (mut page, cut) = rig.list(ListFilter { before, limit: 3, ..ListFilter::default() });
+        let (mut page, cut) = rig.lists(ListFilter { before, limit: 3, ..ListFilter::default() });
         assert_eq!(cut, None);
         let more = page.len() > 3;
         page.truncate(3);
@@ -109,15 +110,15 @@ fn the_newest_are_listed_first_awake_or_asleep_and_a_page_goes_on_where_the_last
         }
     }
     assert_eq!(seen, ids);
-    let (scheduled, _) = rig.list(ListFilter { state: Some(CallState::Scheduled), limit: 50, ..Default::default() });
+    let (scheduled, _) = rig.lists(ListFilter { state: Some(CallState::Scheduled), limit: 50, ..Default::default() });
     assert_eq!(scheduled.len(), 6);
     let (calling, _) =
-        rig.list(ListFilter { state: Some(CallState::CallingCustomer), limit: 50, ..Default::default() });
+        rig.lists(ListFilter { state: Some(CallState::CallingCustomer), limit: 50, ..Default::default() });
     assert_eq!(calling.len(), 4);
     let from = Some(EPOCH + Duration::from_millis(80));
-    let (newest, _) = rig.list(ListFilter { from, limit: 50, ..Default::default() });
+    let (newest, _) = rig.lists(ListFilter { from, limit: 50, ..Default::default() });
     assert_eq!(newest.len(), 3);
-    let (oldest, _) = rig.list(ListFilter { to: from, limit: 50, ..Default::default() });
+    let (oldest, _) = rig.lists(ListFilter { to: from, limit: 50, ..Default::default() });
     assert_eq!(oldest.len(), 7);
 }
 
@@ -125,16 +126,16 @@ fn the_newest_are_listed_first_awake_or_asleep_and_a_page_goes_on_where_the_last
 fn one_look_for_what_few_have_is_bounded_and_says_where_to_go_on() {
     let mut rig = rig();
     let limits = Limits { duplicates: Duplicates::Allow, max_per_second: 1_000_000, ..Limits::default() };
-    rig.account(limits, Default::default(), Contact::default());
+    rig.set_account(limits, Default::default(), Contact::default());
     for n in 0..1_500u32 {
         let reference = Some(if n == 0 { "wanted".to_owned() } else { format!("{n}") });
         rig.pass(1);
-        rig.ask(InitiationMessage { reference, ..later(CUSTOMER, 600 + u64::from(n)) }).unwrap();
+        rig.takes_in(InitiationMessage { reference, ..later(CUSTOMER, 600 + u64::from(n)) }).unwrap();
     }
     let wanted = |before| ListFilter { before, reference: Some("wanted".into()), limit: 50, ..Default::default() };
-    let (none, cut) = rig.list(wanted(None));
+    let (none, cut) = rig.lists(wanted(None));
     assert!(none.is_empty() && cut.is_some());
-    let (found, end) = rig.list(wanted(cut));
+    let (found, end) = rig.lists(wanted(cut));
     assert_eq!((found.len(), end), (1, None));
 }
 
@@ -142,21 +143,21 @@ fn one_look_for_what_few_have_is_bounded_and_says_where_to_go_on() {
 fn what_a_sleeping_call_holds_of_its_account_is_held() {
     let mut rig = rig();
     let limits = Limits { max_calls_per_day: Some(3), max_scheduled: 2, ..Limits::default() };
-    rig.account(limits, Default::default(), Contact::default());
-    rig.ask(later(CUSTOMER, 600)).unwrap();
-    assert_eq!(rig.ask(later(CUSTOMER, 600)), Err(Refusal::PairInCall { too_many: false }), "for the same moment");
-    rig.ask(later(&customer(1), 600)).unwrap();
-    assert!(matches!(rig.ask(later(&customer(2), 600)), Err(Refusal::ScheduledExceeded { .. })));
+    rig.set_account(limits, Default::default(), Contact::default());
+    rig.takes_in(later(CUSTOMER, 600)).unwrap();
+    assert_eq!(rig.takes_in(later(CUSTOMER, 600)), Err(Refusal::PairInCall { too_many: false }), "for the same moment");
+    rig.takes_in(later(&customer(1), 600)).unwrap();
+    assert!(matches!(rig.takes_in(later(&customer(2), 600)), Err(Refusal::ScheduledExceeded { .. })));
     rig.delete();
-    rig.ask(later(&customer(3), 600)).unwrap();
-    assert!(matches!(rig.ask(later(&customer(4), 700)), Err(Refusal::Limit { .. })), "the fourth of the day");
+    rig.takes_in(later(&customer(3), 600)).unwrap();
+    assert!(matches!(rig.takes_in(later(&customer(4), 700)), Err(Refusal::Limit { .. })), "the fourth of the day");
 }
 
 #[test]
 fn a_restart_lays_waiting_calls_to_rest_at_once() {
     let mut rig = rig();
     for n in 0..5 {
-        rig.ask(later(&customer(n), 600)).unwrap();
+        rig.takes_in(later(&customer(n), 600)).unwrap();
     }
     let open: Vec<StoredCall> = rig.open.values().cloned().collect();
     let mut second = Rig::restored(open, EPOCH + Duration::from_secs(100), Contact::default());

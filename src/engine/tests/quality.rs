@@ -28,7 +28,7 @@ fn a_live_call_shows_its_last_ten_minutes_and_its_record_counts_the_alarms() {
     rig.give(Input::List {
         reply: ReplyTo(71),
         business: business.clone(),
-        filter: api::ListFilter { limit: 50, ..Default::default() },
+        filter: crate::engine::api::ListFilter { limit: 50, ..Default::default() },
     });
     let reply = |rig: &Rig, to| rig.replied.iter().find(|(reply, _)| *reply == ReplyTo(to)).unwrap().1.clone();
     let Reply::Call(Some(view)) = reply(&rig, 70) else { panic!("no call") };
