@@ -1,7 +1,8 @@
 //! The main job on loopback, for a newcomer to watch: daemon, the business's Web server, a customer's and a representative's phone, one real call
 //! from the button over HTTP, SIP and RTP to the desk, its ladder as it happens, the verdict, and what each side heard as files.
 //!
-//! Owns the demo's course; everything it shows is measured at the phones, outside the daemon's own knowledge.
+//! Owns the demo's course; what it says of the call is measured at the phones, outside the daemon's own knowledge, what it says of the desk is
+//! read off its page.
 
 mod client;
 mod handset;
