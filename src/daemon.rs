@@ -148,9 +148,9 @@ impl Daemon {
 
         let to_engine = engine.clone();
         let stored = Box::new(move |token, result| to_engine.stored(token, result));
-        let store = Arc::new(SqliteStore::open(&config.store.path, writer_bounds(&config), stored).map_err(part)?);
+        let store = Arc::new(SqliteStore::open(&config.store.place, writer_bounds(&config), stored).map_err(part)?);
         seed_businesses(store.archive(), &config.businesses, wall()).map_err(part)?;
-        let folder = config.store.path.parent().map(Path::to_path_buf).unwrap_or_default();
+        let folder = config.store.folder.clone();
         let prompts = Arc::new(PromptLibrary::start(&config.prompt, &config.speech, &folder).map_err(part)?);
 
         let to_engine = engine.clone();
@@ -279,7 +279,8 @@ impl Daemon {
             ("[admin] audit_days", old.admin.audit_days != new.admin.audit_days),
             ("[sip] listen", old.sip.listen != new.sip.listen || old.sip.tls.is_some() != new.sip.tls.is_some()),
             ("[media]", media_settings(old) != media_settings(&new)),
-            ("[store] url", old.store.path != new.store.path),
+            ("[store] url", old.store.place != new.store.place),
+            ("[store] folder", old.store.folder != new.store.folder),
             ("[recording]", old.recording != new.recording),
             ("[hep]", old.hep != new.hep),
             ("[traces]", old.traces != new.traces),

@@ -103,7 +103,7 @@ fn plan(config: &Config) -> Vec<String> {
             beat(config.media.tick)
         ),
         format!("                 {}", way_of_rtp(config)),
-        format!("store            {}", config.store.path.display()),
+        format!("store            {}", config.store.place),
     ];
     for switch in &config.switches {
         lines.push(format!("switch           {} at {}, weight {}", switch.name, switch.address, switch.weight));

@@ -24,7 +24,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, ConfigErrors};
+use crate::config::{Config, ConfigErrors, StorePlace};
 use crate::daemon::DaemonError;
 use crate::io::store::{AccountError, SqliteArchive, StoreError};
 
@@ -152,15 +152,17 @@ fn follow(args: call::CallArgs) -> ExitCode {
 
 /// The folder beside the store where recordings and rendered messages are kept.
 fn store_folder(config: &Config) -> &Path {
-    config.store.path.parent().unwrap_or(Path::new(""))
+    &config.store.folder
 }
 
 /// Opens the store of a configuration. A tool that only reads does not make one.
 fn archive(config: &Config, make: bool) -> Result<SqliteArchive, CliError> {
-    let path = &config.store.path;
-    if !make && !path.exists() {
+    if let StorePlace::Sqlite(path) = &config.store.place
+        && !make
+        && !path.exists()
+    {
         let mend = "mend: `callbridge business add` or `callbridge serve` makes it; see [store] url";
         return Err(CliError::Refused(format!("there is no store {}\n    {mend}", path.display())));
     }
-    Ok(SqliteArchive::open(path)?)
+    Ok(SqliteArchive::open(&config.store.place)?)
 }

@@ -72,7 +72,7 @@ pub fn parse_with(
         let (sip, stir) = (open(r, root, "sip", sip::sip), open(r, root, "stir", super::stir::stir));
         let media = open(r, root, "media", sections::media);
         let codecs = media.codecs;
-        let store = open(r, root, "store", sections::store);
+        let store = open(r, root, "store", super::store::store);
         let recording = open(r, root, "recording", recording::recording);
         let tariffs = list(r, root, "tariff", super::tariffs::tariffs);
         Config {
@@ -82,7 +82,7 @@ pub fn parse_with(
             stir,
             encryption: open(r, root, "encryption", encryption::encryption),
             media,
-            recording: recording::finish(recording, &store.path),
+            recording: recording::finish(recording, &store.folder),
             store,
             call: open(r, root, "call", sections::call),
             prompt: {

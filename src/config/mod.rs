@@ -15,6 +15,7 @@ mod recording;
 mod sections;
 mod sip;
 mod stir;
+mod store;
 pub mod storefront;
 mod switch;
 mod tariffs;
@@ -30,6 +31,7 @@ pub use error::{ConfigError, ConfigErrors, Place};
 pub use load::{load, notes, parse, parse_with};
 pub use recording::RecordingSecret;
 pub use stir::StirConfig;
+pub use store::{PostgresPlace, PostgresTls, StoreConfig, StorePassword, StorePlace, StoreUrlError};
 pub use texts::Texts;
 pub use traces::TracesConfig;
 pub use webhooks::WebhooksConfig;
@@ -237,15 +239,6 @@ pub struct RecordingConfig {
     pub keep_days: Option<u32>,
     /// Both parties hear `[prompt] consent_text` before they talk, where their business does not say otherwise.
     pub consent: bool,
-}
-
-/// `[store]`
-#[derive(Clone, Debug)]
-pub struct StoreConfig {
-    /// The SQLite file, from `sqlite:PATH`. Its folder also keeps rendered prompts and uploaded recordings.
-    pub path: PathBuf,
-    /// Ladders are forgotten after so many days.
-    pub ladder_days: u32,
 }
 
 /// `[call]`, all in seconds.

@@ -39,8 +39,8 @@ pub(super) fn recording(reader: &mut Reader, mut section: Section<'_>) -> Writte
 }
 
 /// Beside the store, when no folder is named.
-pub(super) fn finish(written: Written, store: &Path) -> RecordingConfig {
-    let folder = written.folder.unwrap_or_else(|| store.with_file_name("talks"));
+pub(super) fn finish(written: Written, folder: &Path) -> RecordingConfig {
+    let folder = written.folder.unwrap_or_else(|| folder.join("talks"));
     RecordingConfig { folder, key: written.key, keep_days: written.keep_days, consent: written.consent }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::reader::{At, Reader, Section};
 use super::texts::{self, Texts};
 use super::{
-    CallConfig, HttpConfig, LogConfig, MediaConfig, MediaIo, PromptConfig, SpeechConfig, StoreConfig, Tick, TlsConfig,
+    CallConfig, HttpConfig, LogConfig, MediaConfig, MediaIo, PromptConfig, SpeechConfig, Tick, TlsConfig,
 };
 use crate::model::{Codecs, Language, MachineTimes};
 
@@ -155,19 +155,6 @@ pub(super) fn codecs(reader: &mut Reader, section: &mut Section<'_>) -> Option<C
             None
         }
     }
-}
-
-pub(super) fn store(reader: &mut Reader, mut section: Section<'_>) -> StoreConfig {
-    let mend = "write url = \"sqlite:callbridge.db\"";
-    let url = section.read(reader, "url", mend, |url| match url.split_once(':') {
-        Some(("sqlite", "" | ":memory:")) => Err("no file, and an accepted call must survive a restart"),
-        Some(("sqlite", path)) if !path.contains(['?', '\0']) => Ok(path.strip_prefix("//").unwrap_or(path).to_owned()),
-        Some(("postgres" | "postgresql", _)) => Err("PostgreSQL, which is not in this version"),
-        _ => Err("not a store that this version knows"),
-    });
-    let ladder_days = section.integer(reader, "ladder_days", 1..=3650).unwrap_or(30);
-    section.finish(reader);
-    StoreConfig { path: reader.path(url.as_ref().map_or("callbridge.db", |at| &at.value)), ladder_days }
 }
 
 pub(super) fn call(reader: &mut Reader, mut section: Section<'_>) -> CallConfig {

@@ -139,10 +139,10 @@ fn a_password_is_the_first_line_of_its_file() {
 #[test]
 fn relative_paths_begin_at_the_files_folder() {
     let config = with(&[]).unwrap();
-    assert_eq!(config.store.path, Path::new("/etc/callbridge/callbridge.db"));
+    assert_eq!(config.store.place, Path::new("/etc/callbridge/callbridge.db").into());
     let text = format!("[store]\nurl = \"sqlite:/var/lib/callbridge/store.db\"\n{LEAST}");
     let config = parse_with(&text, "callbridge.toml", Path::new("/etc/callbridge"), BTreeMap::new()).unwrap();
-    assert_eq!(config.store.path, Path::new("/var/lib/callbridge/store.db"));
+    assert_eq!(config.store.place, Path::new("/var/lib/callbridge/store.db").into());
 }
 
 #[test]

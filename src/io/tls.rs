@@ -62,13 +62,15 @@ pub enum Application {
     Http,
     /// SIP.
     Sip,
+    /// PostgreSQL, which has said what it is before it shakes hands.
+    Postgres,
 }
 
 impl Application {
     fn protocols(self) -> Vec<Vec<u8>> {
         match self {
             Application::Http => vec![b"http/1.1".to_vec()],
-            Application::Sip => Vec::new(),
+            Application::Sip | Application::Postgres => Vec::new(),
         }
     }
 }
@@ -235,6 +237,11 @@ impl ClientTls {
         };
         config.alpn_protocols = application.protocols();
         Ok(ClientTls(TlsConnector::from(Arc::new(config))))
+    }
+
+    /// What shakes hands, for who has streams of another kind.
+    pub fn connector(&self) -> TlsConnector {
+        self.0.clone()
     }
 
     /// Shakes hands with the server called `name`.

@@ -3,8 +3,7 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
-
+use super::db::{self, Connection, OptionalExtension, Row, params};
 use super::{SqliteArchive, StoreError, audit};
 use crate::clock::Wall;
 use crate::model::account::{self, Problems};
@@ -50,20 +49,20 @@ impl SqliteArchive {
     pub(super) fn read_generation(&self) -> Result<u64, StoreError> {
         self.read(|connection| {
             let sql = "SELECT value FROM meta WHERE key = 'generation'";
-            let read = connection.prepare_cached(sql).and_then(|mut s| s.query_row([], |row| row.get(0)));
+            let read = connection.prepare_cached(sql).and_then(|mut s| s.query_row(params![], |row| row.get(0)));
             read.map_err(|error| self.fail(&error))
         })
     }
 
     pub(super) fn read_directory(&self) -> Result<Directory, StoreError> {
         self.read(|connection| {
-            let fail = |error: rusqlite::Error| self.fail(&error);
+            let fail = |error: db::Error| self.fail(&error);
             let mut statement =
                 connection.prepare_cached(&format!("SELECT {COLUMNS} FROM businesses")).map_err(fail)?;
-            let mut rows = statement.query([]).map_err(fail)?;
+            let mut rows = statement.query(params![]).map_err(fail)?;
             let mut directory = Directory::default();
             while let Some(row) = rows.next().map_err(fail)? {
-                let business = business_of(row).map_err(fail)??;
+                let business = business_of(&row).map_err(fail)??;
                 directory.businesses.insert(business.id.clone(), Arc::new(business));
             }
             Ok(directory)
@@ -78,14 +77,14 @@ impl SqliteArchive {
     /// Accounts in the order of their identifiers, after `after`, at most `limit`.
     pub fn accounts(&self, after: Option<&BusinessId>, limit: usize) -> Result<Vec<Versioned>, StoreError> {
         self.read(|connection| {
-            let fail = |error: rusqlite::Error| self.fail(&error);
+            let fail = |error: db::Error| self.fail(&error);
             let sql = format!("SELECT {COLUMNS}, version FROM businesses WHERE id > ?1 ORDER BY id LIMIT ?2");
             let mut statement = connection.prepare_cached(&sql).map_err(fail)?;
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
             let mut rows = statement.query(params![after.map_or("", BusinessId::as_str), limit]).map_err(fail)?;
             let mut accounts = Vec::new();
             while let Some(row) = rows.next().map_err(fail)? {
-                accounts.push(versioned(row).map_err(fail)??);
+                accounts.push(versioned(&row).map_err(fail)??);
             }
             Ok(accounts)
         })
@@ -170,13 +169,13 @@ impl SqliteArchive {
     /// One change with the generation, in one transaction; nothing of it stays where it is refused.
     fn transact<T, E: From<AccountError>>(
         &self,
-        work: impl FnOnce(&Connection) -> rusqlite::Result<Result<T, E>>,
+        work: impl FnOnce(&Connection) -> db::Result<Result<T, E>>,
     ) -> Result<T, E> {
         let done = self.write(|connection| {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let transaction = connection.immediate()?;
             let verdict = work(&transaction)?;
             if verdict.is_ok() {
-                transaction.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'", [])?;
+                transaction.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'", params![])?;
                 transaction.commit()?;
             }
             Ok(verdict)
@@ -185,12 +184,12 @@ impl SqliteArchive {
     }
 
     /// One change of rows besides the accounts, with the generation, in one transaction. False: nothing was touched.
-    pub(super) fn change(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<usize>) -> Result<bool, StoreError> {
+    pub(super) fn change(&self, work: impl FnOnce(&Connection) -> db::Result<usize>) -> Result<bool, StoreError> {
         self.write(|connection| {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let transaction = connection.immediate()?;
             let touched = work(&transaction)? > 0;
             if touched {
-                transaction.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'", [])?;
+                transaction.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'", params![])?;
             }
             transaction.commit()?;
             Ok(touched)
@@ -205,7 +204,7 @@ fn told(
     action: AuditAction,
     old: Option<&Business>,
     new: &Business,
-) -> rusqlite::Result<()> {
+) -> db::Result<()> {
     // Of a new account what is not as in any new account.
     let fresh = Business::new(new.id.clone(), "", PasswordHash(String::new()));
     let before = account::shown(old.unwrap_or(&fresh), who.at);
@@ -222,9 +221,9 @@ fn told(
     audit::insert(connection, &entry)
 }
 
-fn insert(connection: &Connection, Versioned { business, version }: &Versioned) -> rusqlite::Result<()> {
+fn insert(connection: &Connection, Versioned { business, version }: &Versioned) -> db::Result<()> {
     let account = serde_json::to_string(business);
-    let account = account.map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    let account = account.map_err(db::Error::from)?;
     let sql = "INSERT INTO businesses (id, enabled, password_hash, account, version) VALUES (?1, ?2, ?3, ?4, ?5)
                ON CONFLICT (id) DO UPDATE SET enabled = excluded.enabled, password_hash = excluded.password_hash,
                    account = excluded.account, version = excluded.version";
@@ -232,18 +231,18 @@ fn insert(connection: &Connection, Versioned { business, version }: &Versioned) 
     connection.prepare_cached(sql)?.execute(values).map(|_| ())
 }
 
-fn find(connection: &Connection, id: &BusinessId) -> rusqlite::Result<Option<Result<Versioned, StoreError>>> {
+fn find(connection: &Connection, id: &BusinessId) -> db::Result<Option<Result<Versioned, StoreError>>> {
     let sql = format!("SELECT {COLUMNS}, version FROM businesses WHERE id = ?1");
-    connection.prepare_cached(&sql)?.query_row([id.as_str()], versioned).optional()
+    connection.prepare_cached(&sql)?.query_row(params![id.as_str()], versioned).optional()
 }
 
-fn versioned(row: &Row<'_>) -> rusqlite::Result<Result<Versioned, StoreError>> {
+fn versioned(row: &Row<'_>) -> db::Result<Result<Versioned, StoreError>> {
     let version = row.get(3)?;
     Ok(business_of(row)?.map(|business| Versioned { business, version }))
 }
 
 /// The columns of their own are what counts; the copies inside the account's JSON may be older.
-fn business_of(row: &Row<'_>) -> rusqlite::Result<Result<Business, StoreError>> {
+fn business_of(row: &Row<'_>) -> db::Result<Result<Business, StoreError>> {
     let account: String = row.get(0)?;
     let (enabled, password_hash) = (row.get(1)?, PasswordHash(row.get(2)?));
     let business = serde_json::from_str::<Business>(&account).map_err(|error| StoreError::row("businesses", error));
@@ -344,7 +343,7 @@ mod tests {
     fn the_trail_takes_entries_and_lets_none_be_rewritten() {
         let (archive, _folder) = archive();
         archive.add_account(&who(), abc()).unwrap();
-        let rewritten = archive.write(|connection| connection.execute("UPDATE audit SET at = 0", []));
+        let rewritten = archive.write(|connection| connection.execute("UPDATE audit SET at = 0", params![]));
         assert!(rewritten.unwrap_err().to_string().contains("append-only"));
         let kept = std::time::Duration::from_secs(60);
         let forget = |now| archive.write(|connection| Ok(audit::forget(connection, kept, now))).unwrap();

@@ -3,8 +3,7 @@
 
 use std::time::Duration;
 
-use rusqlite::{Connection, Row, params};
-
+use super::db::{self, Connection, Row, params};
 use super::{SqliteArchive, StoreError};
 use crate::clock::Wall;
 use crate::model::{AuditEntry, BusinessId};
@@ -42,8 +41,8 @@ impl SqliteArchive {
     /// Entries of the trail.
     pub fn audit(&self, filter: &AuditFilter) -> Result<Vec<NumberedEntry>, StoreError> {
         self.read(|connection| {
-            let fail = |error: rusqlite::Error| self.fail(&error);
-            let sql = "SELECT number, entry FROM audit WHERE (?1 IS NULL OR business_id = ?1) AND at >= ?2 AND at < ?3
+            let fail = |error: db::Error| self.fail(&error);
+            let sql = "SELECT number, entry FROM audit WHERE (CAST(?1 AS TEXT) IS NULL OR business_id = ?1) AND at >= ?2 AND at < ?3
                        AND number < ?4 ORDER BY number DESC LIMIT ?5";
             let mut statement = connection.prepare_cached(sql).map_err(fail)?;
             let limit = i64::try_from(filter.limit.min(MAX_AUDIT_LISTED)).unwrap_or(0);
@@ -53,7 +52,7 @@ impl SqliteArchive {
             let mut rows = statement.query(values).map_err(fail)?;
             let mut entries = Vec::new();
             while let Some(row) = rows.next().map_err(fail)? {
-                entries.push(entry_of(row).map_err(fail)??);
+                entries.push(entry_of(&row).map_err(fail)??);
             }
             Ok(entries)
         })
@@ -65,16 +64,16 @@ impl SqliteArchive {
     }
 }
 
-fn entry_of(row: &Row<'_>) -> rusqlite::Result<Result<NumberedEntry, StoreError>> {
+fn entry_of(row: &Row<'_>) -> db::Result<Result<NumberedEntry, StoreError>> {
     let (number, text): (i64, String) = (row.get(0)?, row.get(1)?);
     let entry = serde_json::from_str(&text).map_err(|error| StoreError::row("audit", error));
     Ok(entry.map(|entry| NumberedEntry { number, entry }))
 }
 
 /// Writes an entry, inside of whatever transaction is open.
-pub(super) fn insert(connection: &Connection, entry: &AuditEntry) -> rusqlite::Result<()> {
+pub(super) fn insert(connection: &Connection, entry: &AuditEntry) -> db::Result<()> {
     let text =
-        serde_json::to_string(entry).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+        serde_json::to_string(entry).map_err(db::Error::from)?;
     let business = entry.business_id.as_ref().map(BusinessId::as_str);
     let sql = "INSERT INTO audit (at, business_id, entry) VALUES (?1, ?2, ?3)";
     connection.prepare_cached(sql)?.execute(params![entry.at.0, business, text]).map(|_| ())

@@ -4,9 +4,9 @@
 
 use std::ops::ControlFlow;
 
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use serde_json::json;
 
+use super::db::{self, Connection, OptionalExtension, params};
 use super::reads::from_json;
 use super::writer::key;
 use super::{Archive, RecordFilter, SqliteArchive, StoreError, audit};
@@ -88,12 +88,12 @@ impl SqliteArchive {
     /// Adjustments with a greater number than `after`, as far as the calls were wanted at or after `since`; and the number of the last one.
     pub(super) fn read_adjusted(&self, after: i64, since: Wall) -> Result<(Vec<DayAdjustment>, i64), StoreError> {
         self.read(|connection| {
-            let fail = |error: rusqlite::Error| self.fail(&error);
+            let fail = |error: db::Error| self.fail(&error);
             let sql =
                 "SELECT a.number, a.business_id, r.due_at, a.old_seconds, a.old_micros, a.new_seconds, a.new_micros
                        FROM adjustments a JOIN records r ON r.id = a.call_id WHERE a.number > ?1 ORDER BY a.number";
             let mut statement = connection.prepare_cached(sql).map_err(fail)?;
-            let mut rows = statement.query([after]).map_err(fail)?;
+            let mut rows = statement.query(params![after]).map_err(fail)?;
             let (mut changes, mut last) = (Vec::new(), after);
             while let Some(row) = rows.next().map_err(fail)? {
                 last = row.get(0).map_err(fail)?;
@@ -121,11 +121,11 @@ impl SqliteArchive {
     /// Every adjustment of a call, the first one first.
     pub fn adjustments(&self, call: CallId) -> Result<Vec<Adjustment>, StoreError> {
         self.read(|connection| {
-            let fail = |error: rusqlite::Error| self.fail(&error);
+            let fail = |error: db::Error| self.fail(&error);
             let sql = "SELECT adjustment FROM adjustments WHERE call_id = ?1 ORDER BY number";
             let mut statement = connection.prepare_cached(sql).map_err(fail)?;
-            let texts = statement.query_map([key(call)], |row| row.get::<_, String>(0)).map_err(fail)?;
-            texts.map(|text| from_json("adjustments", &text.map_err(fail)?)).collect()
+            let texts = statement.query_map(params![key(call)], |row| row.get::<String>(0)).map_err(fail)?;
+            texts.iter().map(|text| from_json("adjustments", text)).collect()
         })
     }
 
@@ -141,7 +141,7 @@ impl SqliteArchive {
         judge: &mut dyn FnMut(&Billed) -> Result<Option<Adjustment>, E>,
     ) -> Result<Batch, E> {
         let done = self.write(|connection| {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let transaction = connection.immediate()?;
             let (mut batch, mut refused, mut found) = (Batch::default(), None, Vec::new());
             let mut left = limit;
             let read = billed(&transaction, filter, after, &mut |billed| {
@@ -180,9 +180,9 @@ fn billed(
     filter: &RecordFilter,
     after: Option<CallId>,
     each: &mut dyn FnMut(Billed) -> ControlFlow<()>,
-) -> rusqlite::Result<Result<(), StoreError>> {
+) -> db::Result<Result<(), StoreError>> {
     // With a business its index is gone through, and no others' records.
-    let whose = if filter.business.is_some() { "records.business_id = ?1" } else { "?1 IS NULL" };
+    let whose = if filter.business.is_some() { "records.business_id = ?1" } else { "CAST(?1 AS TEXT) IS NULL" };
     let sql = format!(
         "SELECT records.record, attempts.record,
              (SELECT adjustment FROM adjustments WHERE call_id = records.id ORDER BY number DESC LIMIT 1), records.id
@@ -194,7 +194,7 @@ fn billed(
     let business = filter.business.as_ref().map(BusinessId::as_str);
     let (from, to) = (filter.from.map_or(i64::MIN, |at| at.0), filter.to.map_or(i64::MAX, |at| at.0));
     let after = after.map_or([0; 16], key);
-    let mut rows = statement.query(params![business, after, from, to])?;
+    let mut rows = statement.stream(params![business, after, from, to])?;
     let mut open: Option<Rows> = None;
     let mut close = |(_, record, legs, adjustment)| each(Billed::new(record, legs, adjustment));
     while let Some(row) = rows.next()? {
@@ -230,12 +230,12 @@ fn billed(
 }
 
 /// The adjustments, what the records come to now, one entry of the trail for each business, and the generation.
-fn write(connection: &Connection, who: &Who, found: &[(Cost, Adjustment)]) -> rusqlite::Result<()> {
+fn write(connection: &Connection, who: &Who, found: &[(Cost, Adjustment)]) -> db::Result<()> {
     let whole = |seconds: u64| i64::try_from(seconds).unwrap_or(i64::MAX);
     for (old, adjustment) in found {
         let seconds: u64 = adjustment.legs.iter().map(|leg| leg.billable_seconds).sum();
         let text = serde_json::to_string(adjustment);
-        let text = text.map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+        let text = text.map_err(db::Error::from)?;
         let Adjustment { call_id, business_id, at, new_price_micros, .. } = adjustment;
         let sql = "INSERT INTO adjustments (call_id, business_id, at, old_seconds, old_micros, new_seconds, new_micros, adjustment)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
@@ -273,11 +273,11 @@ fn write(connection: &Connection, who: &Who, found: &[(Cost, Adjustment)]) -> ru
         };
         audit::insert(connection, &entry)?;
     }
-    connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'", []).map(|_| ())
+    connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'", params![]).map(|_| ())
 }
 
 /// The number of the last adjustment.
-pub(super) fn last_adjustment(connection: &Connection) -> rusqlite::Result<i64> {
+pub(super) fn last_adjustment(connection: &Connection) -> db::Result<i64> {
     let sql = "SELECT number FROM adjustments ORDER BY number DESC LIMIT 1";
-    Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?.unwrap_or(0))
+    Ok(connection.prepare_cached(sql)?.query_row(params![], |row| row.get(0)).optional()?.unwrap_or(0))
 }

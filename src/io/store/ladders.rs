@@ -3,8 +3,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use rusqlite::{Connection, OptionalExtension, params};
-
+use super::db::{self, Connection, OptionalExtension, params};
 use super::writer::key;
 use super::{SqliteArchive, StoreError};
 use crate::ladder::Ladder;
@@ -14,7 +13,7 @@ use crate::model::{BusinessId, CallId};
 const FORGOTTEN_AT_ONCE: usize = 1_000;
 
 /// Whoever comes second changes nothing.
-pub(super) fn insert(connection: &Connection, ladder: &Ladder) -> rusqlite::Result<()> {
+pub(super) fn insert(connection: &Connection, ladder: &Ladder) -> db::Result<()> {
     let sql = "INSERT INTO ladders (call_id, business_id, stored_at, ladder) VALUES (?1, ?2, ?3, ?4)
                ON CONFLICT (call_id) DO NOTHING";
     let values = params![key(ladder.call()), ladder.business().as_str(), seconds_now(), ladder.to_stored()];
@@ -25,9 +24,12 @@ pub(super) fn insert(connection: &Connection, ladder: &Ladder) -> rusqlite::Resu
 pub(super) fn forget(connection: &Connection, kept: Duration) -> bool {
     let before = seconds_now().saturating_sub(i64::try_from(kept.as_secs()).unwrap_or(i64::MAX));
     // Row numbers grow with time, so only the first rows are looked at.
-    let sql = "DELETE FROM ladders WHERE rowid IN
-               (SELECT rowid FROM (SELECT rowid, stored_at FROM ladders ORDER BY rowid LIMIT ?1) WHERE stored_at < ?2)";
-    match connection.execute(sql, params![FORGOTTEN_AT_ONCE, before]) {
+    let number = connection.dialect().ladder_number;
+    let sql = format!(
+        "DELETE FROM ladders WHERE {number} IN (SELECT {number} FROM
+             (SELECT {number}, stored_at FROM ladders ORDER BY {number} LIMIT ?1) AS oldest WHERE stored_at < ?2)"
+    );
+    match connection.execute(&sql, params![FORGOTTEN_AT_ONCE, before]) {
         Ok(forgotten) => forgotten == FORGOTTEN_AT_ONCE,
         Err(error) => {
             tracing::warn!(%error, "old ladders were not forgotten");

@@ -1,24 +1,28 @@
-//! The store: what must survive. Two traits, so that another database can stand behind them: [`Archive`] reads calls and
-//! accounts (tools use it beside a running daemon), [`Store`] adds the daemon's durable operations in order.
+//! The store: what must survive. Two traits: [`Archive`] reads calls and accounts (tools use it beside a running daemon), [`Store`] adds the
+//! daemon's durable operations in order.
 //!
-//! Owns durability, the order of operations and what is refused when the disk or the queue is full. Refuses to decide what a
-//! call means: it keeps what the engine says. SQLite is behind it (docs/decisions/0001-store-rusqlite.md).
+//! Owns durability, the order of operations and what is refused when the disk or the queue is full, or the database is away. Refuses to
+//! decide what a call means: it keeps what the engine says. SQLite is behind it, or PostgreSQL (docs/decisions/0001-store-rusqlite.md,
+//! 0033-one-sql-for-two-databases.md): `db` hides which.
 
 mod accounts;
+mod archive;
 mod audit;
 mod bell;
 mod billed;
+mod database;
+mod db;
 mod direct;
 mod error;
 mod ladders;
 mod outbox;
+mod pen;
 mod queue;
 mod reads;
 mod schema;
 mod search;
 mod seed;
 mod sinks;
-mod sqlite;
 #[cfg(test)]
 mod tests;
 mod usage;
@@ -36,6 +40,7 @@ use crate::model::{
     StoredCall,
 };
 
+pub use archive::{SqliteArchive, SqliteStore, WriterBounds};
 pub use accounts::{AccountError, Versioned};
 pub use audit::{AuditFilter, MAX_AUDIT_LISTED, NumberedEntry};
 pub use bell::Bell;
@@ -47,7 +52,6 @@ pub use outbox::{
 };
 pub use search::{CallSearch, FoundEnded};
 pub use seed::{SeedError, seed_businesses};
-pub use sqlite::{SqliteArchive, SqliteStore, WriterBounds};
 pub use watch::{DirectoryWatch, watch_directory};
 
 /// How operations are answered: called on the writer's thread once an operation is durable, or could not be made so.

@@ -8,11 +8,10 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
-
+use super::db::{self, Connection, OptionalExtension, Row, params};
 use super::StoreError;
 use super::sinks;
-use super::sqlite::SqliteArchive;
+use super::SqliteArchive;
 use super::writer::key;
 use crate::clock::Wall;
 use crate::engine::api::{Hearers, Watched};
@@ -254,7 +253,7 @@ pub enum OutboxOp {
 }
 
 /// What an operation of the outbox came to: false where there was nothing to change.
-pub(super) fn apply(connection: &Connection, op: &OutboxOp) -> rusqlite::Result<bool> {
+pub(super) fn apply(connection: &Connection, op: &OutboxOp) -> db::Result<bool> {
     match op {
         OutboxOp::Settle(settlement) => settle(connection, settlement),
         OutboxOp::Test(test) => {
@@ -266,10 +265,10 @@ pub(super) fn apply(connection: &Connection, op: &OutboxOp) -> rusqlite::Result<
 }
 
 /// Writes events of a call for those who want them; what is there changes nothing.
-pub(super) fn tell(connection: &Connection, told: &Watched, hearers: Hearers) -> rusqlite::Result<()> {
+pub(super) fn tell(connection: &Connection, told: &Watched, hearers: Hearers) -> db::Result<()> {
     let Watched { events, call, .. } = told;
     let text = |json: serde_json::Result<String>| {
-        json.map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+        json.map_err(db::Error::from)
     };
     for event in events {
         let id = DeliveryId { subject: call.id, sequence: event.sequence };
@@ -288,9 +287,9 @@ pub(super) fn tell(connection: &Connection, told: &Watched, hearers: Hearers) ->
 }
 
 /// Writes the event of a bound that was reached; one that is there changes nothing.
-pub(super) fn limit_reached(connection: &Connection, reached: &LimitReached) -> rusqlite::Result<()> {
+pub(super) fn limit_reached(connection: &Connection, reached: &LimitReached) -> db::Result<()> {
     let id = DeliveryId { subject: reached.id, sequence: 1 };
-    let body = told::limit(reached).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    let body = told::limit(reached).map_err(db::Error::from)?;
     let row = Written { id, kind: told::LIMIT_REACHED, body: &body, at: reached.at };
     insert(connection, &reached.business, Way::Webhook, &row).map(|_| ())
 }
@@ -303,18 +302,19 @@ struct Written<'a> {
     at: Wall,
 }
 
-fn insert(connection: &Connection, business: &BusinessId, way: Way, row: &Written<'_>) -> rusqlite::Result<bool> {
+fn insert(connection: &Connection, business: &BusinessId, way: Way, row: &Written<'_>) -> db::Result<bool> {
     let Written { id, kind, body, at } = row;
     let sql =
         "INSERT INTO outbox (business_id, way, subject, sequence, kind, body, created_at, since, due_at, state, attempts)
                SELECT ?1, ?7, ?2, ?3, ?4, ?5, ?6, ?6, ?6,
-                   EXISTS (SELECT 1 FROM outbox WHERE business_id = ?1 AND way = ?7 AND subject = ?2 AND +state < 2), 0
+                   CAST(EXISTS (SELECT 1 FROM outbox
+                       WHERE business_id = ?1 AND way = ?7 AND subject = ?2 AND +state < 2) AS INTEGER), 0
                WHERE true ON CONFLICT (business_id, way, subject, sequence) DO NOTHING";
     let values = params![business.as_str(), key(id.subject), id.sequence, kind, body, at.0, way.number()];
     connection.prepare_cached(sql)?.execute(values).map(|written| written > 0)
 }
 
-fn settle(connection: &Connection, settlement: &Settlement) -> rusqlite::Result<bool> {
+fn settle(connection: &Connection, settlement: &Settlement) -> db::Result<bool> {
     let Settlement { number, verdict, attempts, at, status, problem } = settlement;
     if let Verdict::Later(due) = verdict {
         let sql =
@@ -339,7 +339,7 @@ fn settle(connection: &Connection, settlement: &Settlement) -> rusqlite::Result<
 }
 
 /// The next event of a call is due, where none is.
-fn promote(connection: &Connection, business: &str, way: i64, subject: [u8; 16], at: Wall) -> rusqlite::Result<()> {
+fn promote(connection: &Connection, business: &str, way: i64, subject: [u8; 16], at: Wall) -> db::Result<()> {
     let sql = "UPDATE outbox SET state = 0, due_at = ?4 WHERE number =
                    (SELECT number FROM outbox WHERE business_id = ?1 AND way = ?2 AND subject = ?3 AND state = 1
                     ORDER BY sequence LIMIT 1)
@@ -348,10 +348,10 @@ fn promote(connection: &Connection, business: &str, way: i64, subject: [u8; 16],
 }
 
 /// A settled event is to be sent again: alone, or behind those of its call that are on their way before it.
-fn replay(connection: &Connection, business: &BusinessId, id: DeliveryId, at: Wall) -> rusqlite::Result<bool> {
+fn replay(connection: &Connection, business: &BusinessId, id: DeliveryId, at: Wall) -> db::Result<bool> {
     let sql = "UPDATE outbox SET attempts = 0, since = ?4, due_at = ?4, settled_at = NULL, problem = NULL, status = NULL,
-                   state = EXISTS (SELECT 1 FROM outbox WHERE business_id = ?1 AND way = 0 AND subject = ?2 AND +state < 2
-                                   AND sequence < ?3)
+                   state = CAST(EXISTS (SELECT 1 FROM outbox WHERE business_id = ?1 AND way = 0 AND subject = ?2
+                                        AND +state < 2 AND sequence < ?3) AS INTEGER)
                WHERE business_id = ?1 AND way = 0 AND subject = ?2 AND sequence = ?3 AND state >= 2";
     let values = params![business.as_str(), key(id.subject), id.sequence, at.0];
     connection.prepare_cached(sql)?.execute(values).map(|changed| changed > 0)
@@ -362,7 +362,8 @@ pub(super) fn forget(connection: &Connection, kept: Duration, now: Wall) -> bool
     let before = now.0.saturating_sub(i64::try_from(kept.as_millis()).unwrap_or(i64::MAX));
     // Row numbers grow with time, so only the first rows are looked at.
     let sql = "DELETE FROM outbox WHERE number IN
-               (SELECT number FROM (SELECT number, settled_at FROM outbox ORDER BY number LIMIT ?1) WHERE settled_at < ?2)";
+               (SELECT number FROM (SELECT number, settled_at FROM outbox ORDER BY number LIMIT ?1) AS oldest
+                WHERE settled_at < ?2)";
     match connection.execute(sql, params![FORGOTTEN_AT_ONCE, before]) {
         Ok(forgotten) => forgotten == FORGOTTEN_AT_ONCE,
         Err(error) => {
@@ -377,13 +378,13 @@ impl SqliteArchive {
     pub fn due(&self, outlet: &Outlet, now: Wall, limit: usize) -> Result<(Vec<Due>, Option<Wall>), StoreError> {
         let (business, way) = outlet;
         self.read(|connection| {
-            let fail = |error: rusqlite::Error| self.fail(&error);
+            let fail = |error: db::Error| self.fail(&error);
             let sql = "SELECT number, subject, sequence, attempts, since, body, url, token, expires_at
                        FROM outbox LEFT JOIN sinks ON way = 1 AND call_id = subject
                        WHERE business_id = ?1 AND way = ?4 AND state < 2 AND state = 0 AND due_at <= ?2
                        ORDER BY due_at LIMIT ?3";
             let mut statement = connection.prepare_cached(sql).map_err(fail)?;
-            let rows = statement.query_map(params![business.as_str(), now.0, limit, way.number()], |row| {
+            let due = statement.query_map(params![business.as_str(), now.0, limit, way.number()], |row| {
                 Ok(Due {
                     number: row.get(0)?,
                     id: id_of(row, 1)?,
@@ -393,7 +394,7 @@ impl SqliteArchive {
                     sink: sinks::of_row(row, 6)?,
                 })
             });
-            let due = rows.and_then(Iterator::collect).map_err(fail)?;
+            let due = due.map_err(fail)?;
             let sql = "SELECT due_at FROM outbox WHERE business_id = ?1 AND way = ?3 AND state < 2 AND state = 0 AND due_at > ?2
                        ORDER BY due_at LIMIT 1";
             let mut statement = connection.prepare_cached(sql).map_err(fail)?;
@@ -406,13 +407,13 @@ impl SqliteArchive {
     /// Every business with events on their way, and on which. One step of the index each.
     pub fn awaited(&self) -> Result<Vec<Outlet>, StoreError> {
         self.read(|connection| {
-            let fail = |error: rusqlite::Error| self.fail(&error);
+            let fail = |error: db::Error| self.fail(&error);
             let sql = "SELECT business_id, way FROM outbox WHERE (business_id, way) > (?1, ?2) AND state < 2
                        ORDER BY business_id, way LIMIT 1";
             let mut statement = connection.prepare_cached(sql).map_err(fail)?;
             let (mut last, mut found) = ((String::new(), 0), Vec::new());
             while let Some(next) = statement
-                .query_row(params![last.0, last.1], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))
+                .query_row(params![last.0, last.1], |row| Ok((row.get::<String>(0)?, row.get::<i64>(1)?)))
                 .optional()
                 .map_err(fail)?
             {
@@ -429,7 +430,7 @@ impl SqliteArchive {
         let sql = "SELECT count(*) FROM outbox WHERE state < 2";
         self.read(|connection| {
             let count =
-                connection.prepare_cached(sql).and_then(|mut statement| statement.query_row([], |row| row.get(0)));
+                connection.prepare_cached(sql).and_then(|mut statement| statement.query_row(params![], |row| row.get(0)));
             count.map(i64::cast_unsigned).map_err(|error| self.fail(&error))
         })
     }
@@ -441,16 +442,16 @@ impl SqliteArchive {
         let order = if filter.business.is_some() { "subject DESC, sequence DESC" } else { "number DESC" };
         let sql = format!(
             "SELECT subject, sequence, business_id, kind, state, attempts, created_at, due_at, settled_at, status, problem
-             FROM outbox WHERE way = 0 AND (?1 IS NULL OR business_id = ?1) AND (subject, sequence) < (?2, ?3) {state} ORDER BY {order} LIMIT ?4"
+             FROM outbox WHERE way = 0 AND (CAST(?1 AS TEXT) IS NULL OR business_id = ?1) AND (subject, sequence) < (?2, ?3) {state} ORDER BY {order} LIMIT ?4"
         );
         // Two statements, so that each has its plan.
         let sql = if filter.business.is_some() {
-            sql.replace("(?1 IS NULL OR business_id = ?1)", "business_id = ?1")
+            sql.replace("(CAST(?1 AS TEXT) IS NULL OR business_id = ?1)", "business_id = ?1")
         } else {
             sql
         };
         self.read(|connection| {
-            let fail = |error: rusqlite::Error| self.fail(&error);
+            let fail = |error: db::Error| self.fail(&error);
             let mut statement = connection.prepare_cached(&sql).map_err(fail)?;
             let (subject, sequence) = filter.before.map_or(([0xff; 16], u32::MAX), |id| (key(id.subject), id.sequence));
             let business = filter.business.as_ref().map(BusinessId::as_str);
@@ -458,7 +459,7 @@ impl SqliteArchive {
             let mut rows = statement.query(values).map_err(fail)?;
             let mut found = Vec::new();
             while let Some(row) = rows.next().map_err(fail)? {
-                found.push(delivery(row).map_err(fail)??);
+                found.push(delivery(&row).map_err(fail)??);
             }
             Ok(found)
         })
@@ -475,9 +476,9 @@ impl SqliteArchive {
         self.change(|connection| {
             let sql = "SELECT subject, sequence FROM outbox WHERE business_id = ?1 AND way = 0 AND state = 3
                        ORDER BY subject, sequence LIMIT ?2";
-            let mut statement = connection.prepare(sql)?;
+            let mut statement = connection.prepare_cached(sql)?;
             let rows = statement.query_map(params![business.as_str(), MAX_LISTED], |row| id_of(row, 0))?;
-            for id in rows.collect::<rusqlite::Result<Vec<DeliveryId>>>()? {
+            for id in rows {
                 count += usize::from(replay(connection, business, id, at)?);
             }
             Ok(count)
@@ -486,12 +487,12 @@ impl SqliteArchive {
     }
 }
 
-fn id_of(row: &Row<'_>, at: usize) -> rusqlite::Result<DeliveryId> {
+fn id_of(row: &Row<'_>, at: usize) -> db::Result<DeliveryId> {
     let subject = CallId::from_u128(u128::from_be_bytes(row.get(at)?));
     Ok(DeliveryId { subject, sequence: row.get(at + 1)? })
 }
 
-fn delivery(row: &Row<'_>) -> rusqlite::Result<Result<Delivery, StoreError>> {
+fn delivery(row: &Row<'_>) -> db::Result<Result<Delivery, StoreError>> {
     let (state, business): (i64, String) = (row.get(4)?, row.get(2)?);
     let Ok(business) = business.parse() else { return Ok(Err(StoreError::row("outbox", "no business"))) };
     Ok(Ok(Delivery {
@@ -502,7 +503,7 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Result<Delivery, StoreError>> {
         attempts: row.get(5)?,
         created_at: Wall(row.get(6)?),
         next_attempt_at: if state == WAITING { Some(Wall(row.get(7)?)) } else { None },
-        settled_at: row.get::<_, Option<i64>>(8)?.map(Wall),
+        settled_at: row.get::<Option<i64>>(8)?.map(Wall),
         status: row.get(9)?,
         problem: row.get(10)?,
     }))

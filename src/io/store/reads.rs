@@ -2,10 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use rusqlite::types::FromSql;
-use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::de::DeserializeOwned;
 
+use super::db::{self, Connection, FromValue, OptionalExtension, Row, params};
 use super::writer::key;
 use super::{Archive, CallFilter, FoundCall, Page, RecordFilter, SqliteArchive, SqliteStore, StoreError, Usage};
 use crate::clock::Wall;
@@ -22,13 +21,13 @@ const MAX_PAGE: usize = 1000;
 impl Archive for SqliteArchive {
     fn open_calls(&self) -> Result<Vec<StoredCall>, StoreError> {
         self.read(|connection| {
-            let fail = |error: rusqlite::Error| self.fail(&error);
+            let fail = |error: db::Error| self.fail(&error);
             let sql = "SELECT id, created_at, message, progress FROM calls ORDER BY id";
             let mut statement = connection.prepare_cached(sql).map_err(fail)?;
-            let mut rows = statement.query([]).map_err(fail)?;
+            let mut rows = statement.stream(params![]).map_err(fail)?;
             let mut calls = Vec::new();
             while let Some(row) = rows.next().map_err(fail)? {
-                calls.push(self.open_call(row)?);
+                calls.push(self.open_call(&row)?);
             }
             Ok(calls)
         })
@@ -37,7 +36,7 @@ impl Archive for SqliteArchive {
     fn last_alive(&self) -> Result<Option<Wall>, StoreError> {
         let sql = "SELECT value FROM meta WHERE key = 'alive'";
         self.read(|connection| {
-            connection.query_row(sql, [], |row| row.get(0).map(Wall)).optional().map_err(|error| self.fail(&error))
+            connection.query_row(sql, params![], |row| row.get(0).map(Wall)).optional().map_err(|error| self.fail(&error))
         })
     }
 
@@ -70,7 +69,7 @@ impl Archive for SqliteArchive {
             let sql = "SELECT record FROM records WHERE id = ?1";
             let text: Option<String> = connection
                 .prepare_cached(sql)
-                .and_then(|mut statement| statement.query_row([key(call)], |row| row.get(0)).optional())
+                .and_then(|mut statement| statement.query_row(params![key(call)], |row| row.get(0)).optional())
                 .map_err(|error| self.fail(&error))?;
             text.map(|text| from_json("records", &text)).transpose()
         })
@@ -79,13 +78,13 @@ impl Archive for SqliteArchive {
     fn find_call(&self, business: &BusinessId, call: CallId) -> Result<Option<FoundCall>, StoreError> {
         // In one transaction: a call that is closed in this moment is found in one of the two tables.
         self.read(|connection| {
-            let fail = |error: rusqlite::Error| self.fail(&error);
-            let snapshot = connection.unchecked_transaction().map_err(fail)?;
+            let fail = |error: db::Error| self.fail(&error);
+            let snapshot = connection.snapshot().map_err(fail)?;
             let sql = format!("{LISTED_OPEN} AND id = ?2 UNION ALL {LISTED_CLOSED} AND id = ?2");
             let mut statement = snapshot.prepare_cached(&sql).map_err(fail)?;
             let mut rows = statement.query(params![business.as_str(), key(call)]).map_err(fail)?;
             let Some(row) = rows.next().map_err(fail)? else { return Ok(None) };
-            self.listed(&snapshot, row).map(Some)
+            self.listed(&snapshot, &row).map(Some)
         })
     }
 
@@ -101,7 +100,7 @@ impl Archive for SqliteArchive {
         limit: usize,
     ) -> Result<Page, StoreError> {
         let limit = limit.clamp(1, MAX_PAGE);
-        let narrow = "AND id < ?2 AND created_at >= ?3 AND created_at < ?4 AND (?5 IS NULL OR reference = ?5)";
+        let narrow = "AND id < ?2 AND created_at >= ?3 AND created_at < ?4 AND (CAST(?5 AS TEXT) IS NULL OR reference = ?5)";
         let (open, closed) = (format!("{LISTED_OPEN} {narrow}"), format!("{LISTED_CLOSED} {narrow}"));
         let listed = match filter.state {
             None => format!("{open} UNION ALL {closed}"),
@@ -110,8 +109,8 @@ impl Archive for SqliteArchive {
         };
         let sql = format!("{listed} ORDER BY id DESC LIMIT ?6");
         self.read(|connection| {
-            let fail = |error: rusqlite::Error| self.fail(&error);
-            let snapshot = connection.unchecked_transaction().map_err(fail)?;
+            let fail = |error: db::Error| self.fail(&error);
+            let snapshot = connection.snapshot().map_err(fail)?;
             let mut statement = snapshot.prepare_cached(&sql).map_err(fail)?;
             let below = cursor.map_or([0xff; 16], key);
             let (from, to) = bounds(filter.from, filter.to);
@@ -123,7 +122,7 @@ impl Archive for SqliteArchive {
                     page.next = page.calls.last().map(FoundCall::id);
                     break;
                 }
-                page.calls.push(self.listed(&snapshot, row)?);
+                page.calls.push(self.listed(&snapshot, &row)?);
             }
             Ok(page)
         })
@@ -135,7 +134,7 @@ impl Archive for SqliteArchive {
         each: &mut dyn FnMut(CallRecord) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         let sql = "SELECT record, price_micros FROM records
-                   WHERE (?1 IS NULL OR business_id = ?1) AND created_at >= ?2 AND created_at < ?3 ORDER BY id";
+                   WHERE (CAST(?1 AS TEXT) IS NULL OR business_id = ?1) AND created_at >= ?2 AND created_at < ?3 ORDER BY id";
         self.stream(sql, filter, &mut |text, row| {
             let mut record: CallRecord = from_json("records", text)?;
             // The column has the price in force.
@@ -155,7 +154,7 @@ impl Archive for SqliteArchive {
         each: &mut dyn FnMut(AttemptRecord) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         let sql = "SELECT attempts.record FROM records JOIN attempts ON attempts.call_id = records.id
-                   WHERE (?1 IS NULL OR business_id = ?1) AND created_at >= ?2 AND created_at < ?3
+                   WHERE (CAST(?1 AS TEXT) IS NULL OR business_id = ?1) AND created_at >= ?2 AND created_at < ?3
                    ORDER BY records.id, attempts.attempt";
         self.stream(sql, filter, &mut |text, _| Ok(each(from_json("attempts", text)?)))
     }
@@ -189,7 +188,7 @@ pub(super) fn from_json<T: DeserializeOwned>(table: &'static str, text: &str) ->
 type Each<'e> = dyn FnMut(&str, &Row<'_>) -> Result<ControlFlow<()>, StoreError> + 'e;
 
 impl SqliteArchive {
-    fn column<T: FromSql>(&self, row: &Row<'_>, at: usize) -> Result<T, StoreError> {
+    fn column<T: FromValue>(&self, row: &Row<'_>, at: usize) -> Result<T, StoreError> {
         row.get(at).map_err(|error| self.fail(&error))
     }
 
@@ -208,28 +207,26 @@ impl SqliteArchive {
             return self.open_call(row).map(|call| FoundCall::Open(Box::new(call)));
         };
         let record: CallRecord = from_json("records", &record)?;
-        let fail = |error: rusqlite::Error| self.fail(&error);
+        let fail = |error: db::Error| self.fail(&error);
         let sql = "SELECT record FROM attempts WHERE call_id = ?1 ORDER BY attempt";
         let mut statement = connection.prepare_cached(sql).map_err(fail)?;
-        let mut rows = statement.query([key(record.call_id)]).map_err(fail)?;
+        let mut rows = statement.query(params![key(record.call_id)]).map_err(fail)?;
         let mut attempts = Vec::new();
         while let Some(row) = rows.next().map_err(fail)? {
-            attempts.push(from_json("attempts", &self.column::<String>(row, 0)?)?);
+            attempts.push(from_json("attempts", &self.column::<String>(&row, 0)?)?);
         }
         Ok(FoundCall::Closed(Box::new(record), attempts))
     }
 
     fn stream(&self, sql: &str, filter: &RecordFilter, each: &mut Each<'_>) -> Result<(), StoreError> {
         self.read(|connection| {
-            let fail = |error: rusqlite::Error| self.fail(&error);
+            let fail = |error: db::Error| self.fail(&error);
             let mut statement = connection.prepare_cached(sql).map_err(fail)?;
             let (from, to) = bounds(filter.from, filter.to);
             let business = filter.business.as_ref().map(BusinessId::as_str);
-            let mut rows = statement.query(params![business, from, to]).map_err(fail)?;
+            let mut rows = statement.stream(params![business, from, to]).map_err(fail)?;
             while let Some(row) = rows.next().map_err(fail)? {
-                let text = row.get_ref(0).map_err(fail)?;
-                let text = text.as_str().map_err(|error| StoreError::row("records", error))?;
-                if each(text, row)?.is_break() {
+                if each(row.text(0).map_err(fail)?, &row)?.is_break() {
                     break;
                 }
             }

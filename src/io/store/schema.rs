@@ -1,11 +1,10 @@
-//! The database file: how it is opened, and the migrations that bring any earlier one to today's schema. Owns the SQL of the
-//! tables; refuses a file from the future.
+//! The tables, and the migrations that bring any earlier database to today's. Owns their SQL (PostgreSQL's is in [`postgres`]); refuses a
+//! database from the future.
 
-use std::path::Path;
-use std::time::Duration;
+pub(super) mod postgres;
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
-
+use super::database::Database;
+use super::db::{Connection, Result, params};
 use super::error::StoreError;
 
 /// One step each; a step is never edited once it was released.
@@ -180,51 +179,60 @@ pub(super) const MIGRATIONS: [&str; 8] = [
 ",
 ];
 
-/// A writer of another process is waited for so long.
-const BUSY: Duration = Duration::from_secs(5);
-
-/// Opens for reading and writing, makes the file and its tables where they are missing.
-pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
-    let fail = |error: rusqlite::Error| StoreError::sqlite(path, &error);
-    let mut connection = Connection::open(path).map_err(fail)?;
-    connection.busy_timeout(BUSY).map_err(fail)?;
-    // FULL: the log is on the disk before a commit returns.
-    connection.pragma_update(None, "journal_mode", "wal").map_err(fail)?;
-    connection.pragma_update(None, "synchronous", "full").map_err(fail)?;
-    connection.set_prepared_statement_cache_capacity(64);
-    migrate(path, &mut connection)?;
-    Ok(connection)
+/// The version of the tables; 0: there are none.
+fn version(connection: &Connection) -> Result<i64> {
+    match connection {
+        Connection::Sqlite(_) => connection.query_row("PRAGMA user_version", params![], |row| row.get(0)),
+        Connection::Postgres(_) => {
+            let sql = "SELECT to_regclass('meta') IS NOT NULL";
+            match connection.query_row(sql, params![], |row| row.get::<bool>(0))? {
+                true => connection.query_row("SELECT value FROM meta WHERE key = 'schema'", params![], |row| row.get(0)),
+                false => Ok(0),
+            }
+        }
+    }
 }
 
-/// Opens for reading what [`open`] has made.
-pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
-    let fail = |error: rusqlite::Error| StoreError::sqlite(path, &error);
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(fail)?;
-    connection.busy_timeout(BUSY).map_err(fail)?;
-    connection.set_prepared_statement_cache_capacity(64);
-    Ok(connection)
-}
-
-fn version(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
-}
-
-fn migrate(path: &Path, connection: &mut Connection) -> Result<(), StoreError> {
-    let fail = |error: rusqlite::Error| StoreError::sqlite(path, &error);
+/// Makes the tables where they are missing, and brings those of an earlier version to today's.
+pub(super) fn migrate(database: &Database, connection: &Connection) -> std::result::Result<(), StoreError> {
+    let fail = |error| database.fail(&error);
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
     if version(connection).map_err(fail)? == known {
         return Ok(());
     }
-    // Asked again under the lock: two processes may have found the same old file.
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
+    // Asked again under the lock: two processes may have found the same old tables.
+    let transaction = connection.immediate().map_err(fail)?;
     let found = version(&transaction).map_err(fail)?;
     if found > known || found < 0 {
-        return Err(StoreError::FutureVersion { path: path.to_owned(), found, known });
+        return Err(StoreError::FutureVersion { place: database.to_string(), found, known });
     }
-    for step in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(usize::MAX)) {
-        transaction.execute_batch(step).map_err(fail)?;
+    match &*transaction {
+        Connection::Sqlite(file) => {
+            for step in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(usize::MAX)) {
+                transaction.execute_batch(step).map_err(fail)?;
+            }
+            file.pragma_update(None, "user_version", known).map_err(|error| fail(error.into()))?;
+        }
+        Connection::Postgres(_) => {
+            for (_, step) in postgres::STEPS.iter().filter(|(version, _)| *version > found) {
+                transaction.execute_batch(step).map_err(fail)?;
+            }
+            let sql = "INSERT INTO meta (key, value) VALUES ('schema', ?1)
+                       ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+            transaction.execute(sql, params![known]).map_err(fail)?;
+        }
     }
-    transaction.pragma_update(None, "user_version", known).map_err(fail)?;
     transaction.commit().map_err(fail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_databases_end_at_one_version_of_the_tables() {
+        let numbers: Vec<i64> = postgres::STEPS.iter().map(|(version, _)| *version).collect();
+        assert!(numbers.is_sorted_by(|one, next| one < next));
+        assert_eq!(numbers.last().copied(), i64::try_from(MIGRATIONS.len()).ok());
+    }
 }

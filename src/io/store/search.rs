@@ -1,8 +1,7 @@
 //! Ended calls of every business, for an operator: one by its identifier, and a search backwards through the newest. Owns its SQL and the
 //! bound of one search; refuses businesses, who see their own calls by `list_calls`.
 
-use rusqlite::{OptionalExtension, params};
-
+use super::db::{self, OptionalExtension, params};
 use super::reads::from_json;
 use super::writer::key;
 use super::{SqliteArchive, StoreError};
@@ -39,14 +38,13 @@ impl SqliteArchive {
     pub fn search_ended(&self, search: &CallSearch) -> Result<FoundEnded, StoreError> {
         let text = search.text.as_ref().map(|text| text.to_ascii_lowercase());
         self.read(|connection| {
-            let fail = |error: rusqlite::Error| self.fail(&error);
-            let sql = "SELECT record FROM records WHERE id < ?1 ORDER BY id DESC";
+            let fail = |error: db::Error| self.fail(&error);
+            let sql = "SELECT record FROM records WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
             let mut statement = connection.prepare_cached(sql).map_err(fail)?;
-            let mut rows = statement.query([search.before.map_or([0xff; 16], key)]).map_err(fail)?;
+            let mut rows = statement.stream(params![search.before.map_or([0xff; 16], key), MAX_VISITED]).map_err(fail)?;
             let (mut found, mut visited) = (FoundEnded::default(), 0);
             while let Some(row) = rows.next().map_err(fail)? {
-                let json = row.get_ref(0).map_err(fail)?;
-                let json = json.as_str().map_err(|error| StoreError::row("records", error))?;
+                let json = row.text(0).map_err(fail)?;
                 visited += 1;
                 // The text first: most records are not meant, and need not be taken apart.
                 let may = text.as_ref().is_none_or(|text| json.to_ascii_lowercase().contains(text.as_str()));
@@ -70,15 +68,15 @@ impl SqliteArchive {
     /// An ended call, whosever it is, with its attempts.
     pub fn ended_call(&self, call: CallId) -> Result<Option<(CallRecord, Vec<AttemptRecord>)>, StoreError> {
         self.read(|connection| {
-            let fail = |error: rusqlite::Error| self.fail(&error);
+            let fail = |error: db::Error| self.fail(&error);
             let one = "SELECT record FROM records WHERE id = ?1";
             let mut statement = connection.prepare_cached(one).map_err(fail)?;
-            let json: Option<String> = statement.query_row([key(call)], |row| row.get(0)).optional().map_err(fail)?;
+            let json: Option<String> = statement.query_row(params![key(call)], |row| row.get(0)).optional().map_err(fail)?;
             let Some(json) = json else { return Ok(None) };
             let legs = "SELECT record FROM attempts WHERE call_id = ?1 ORDER BY attempt";
             let mut statement = connection.prepare_cached(legs).map_err(fail)?;
-            let legs = statement.query_map(params![key(call)], |row| row.get::<_, String>(0)).map_err(fail)?;
-            let legs = legs.map(|leg| from_json("attempts", &leg.map_err(fail)?)).collect::<Result<_, _>>()?;
+            let legs = statement.query_map(params![key(call)], |row| row.get::<String>(0)).map_err(fail)?;
+            let legs = legs.iter().map(|leg| from_json("attempts", leg)).collect::<Result<_, _>>()?;
             Ok(Some((from_json("records", &json)?, legs)))
         })
     }
@@ -88,7 +86,7 @@ impl SqliteArchive {
         let business: Option<String> = self.read(|connection| {
             let sql = "SELECT business_id FROM ladders WHERE call_id = ?1";
             let found =
-                connection.prepare_cached(sql).and_then(|mut s| s.query_row([key(call)], |row| row.get(0)).optional());
+                connection.prepare_cached(sql).and_then(|mut s| s.query_row(params![key(call)], |row| row.get(0)).optional());
             found.map_err(|error| self.fail(&error))
         })?;
         let business = business.and_then(|business| business.parse::<BusinessId>().ok());

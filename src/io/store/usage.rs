@@ -1,13 +1,13 @@
 //! What businesses have used, out of their records: sums by day, and whom they called lately. Owns this SQL; refuses to judge. Nothing is
 //! counted twice: a call is among the open ones or among the records, never in both.
 
-use rusqlite::{Connection, OptionalExtension, params};
-
+use super::db::{self, Connection, OptionalExtension, params};
 use super::billed::{self, Usage};
+use super::reads::from_json;
 use super::writer::key;
 use super::{SqliteArchive, StoreError};
 use crate::clock::Wall;
-use crate::model::{BusinessId, CallId, CallRecord, Cost, DayUsage, Endpoint, Money};
+use crate::model::{BusinessId, CallId, CallRecord, CallSource, Cost, DayUsage, Endpoint, Money};
 
 const DAY_MILLIS: i64 = 86_400_000;
 
@@ -18,16 +18,26 @@ pub(super) fn summed(record: &CallRecord) -> (i64, i64, i64) {
     (due.0, seconds, record.price_micros.0)
 }
 
+/// What a record or a message says of whom it called; a direct request's is not counted here.
+#[derive(serde::Deserialize)]
+struct Called {
+    customer: Endpoint,
+    #[serde(default)]
+    source: CallSource,
+    direct: Option<serde::de::IgnoredAny>,
+}
+
 impl SqliteArchive {
     /// Sums of the records of calls that were wanted at or after `since`, by day of UTC.
     pub(super) fn read_usage(&self, since: Wall) -> Result<Usage, StoreError> {
         self.read(|connection| {
-            let fail = |error: rusqlite::Error| self.fail(&error);
+            let fail = |error: db::Error| self.fail(&error);
             // One view of both: an adjustment is in the sums or has a greater number, never both.
-            let connection = connection.unchecked_transaction().map_err(fail)?;
+            let connection = connection.snapshot().map_err(fail)?;
             let adjusted = billed::last_adjustment(&connection).map_err(fail)?;
-            // `total` never overflows, and a double holds every sum that a ceiling is compared with to the last unit.
-            let sql = "SELECT business_id, due_at / ?2, count(*), total(billed_seconds), total(price_micros)
+            // A double never overflows, and holds every sum that a ceiling is compared with to the last unit.
+            let sql = "SELECT business_id, due_at / ?2, count(*),
+                           sum(CAST(billed_seconds AS DOUBLE PRECISION)), sum(CAST(price_micros AS DOUBLE PRECISION))
                        FROM records WHERE due_at >= ?1 GROUP BY business_id, due_at / ?2";
             let mut statement = connection.prepare_cached(sql).map_err(fail)?;
             let mut rows = statement.query(params![since.0, DAY_MILLIS]).map_err(fail)?;
@@ -50,24 +60,21 @@ impl SqliteArchive {
     /// The customers of calls by message that were accepted at or after `since`, the oldest first.
     pub(super) fn read_called(&self, since: Wall) -> Result<Vec<(BusinessId, Wall, Endpoint)>, StoreError> {
         self.read(|connection| {
-            let fail = |error: rusqlite::Error| self.fail(&error);
-            let sql = "SELECT business_id, created_at, json_extract(record, '$.customer') FROM records
-                           WHERE id >= ?1 AND created_at >= ?2
-                               AND coalesce(json_extract(record, '$.source'), '') <> 'direct_request'
-                       UNION ALL
-                       SELECT business_id, created_at, json_extract(message, '$.customer') FROM calls
-                           WHERE id >= ?1 AND created_at >= ?2 AND json_extract(message, '$.direct') IS NULL
-                       ORDER BY 2";
+            let fail = |error: db::Error| self.fail(&error);
+            // In the order of identifiers, which begin with their moment: both tables are gone through as they lie.
+            let sql = "SELECT id, business_id, created_at, record FROM records WHERE id >= ?1 AND created_at >= ?2
+                       UNION ALL SELECT id, business_id, created_at, message FROM calls WHERE id >= ?1 AND created_at >= ?2
+                       ORDER BY 1";
             let mut statement = connection.prepare_cached(sql).map_err(fail)?;
-            // Identifiers begin with their moment.
             let first = key(CallId::new(since, [0; 10]));
-            let mut rows = statement.query(params![first, since.0]).map_err(fail)?;
+            let mut rows = statement.stream(params![first, since.0]).map_err(fail)?;
             let mut called = Vec::new();
             while let Some(row) = rows.next().map_err(fail)? {
-                let (business, at, customer): (String, i64, String) =
-                    (row.get(0).map_err(fail)?, row.get(1).map_err(fail)?, row.get(2).map_err(fail)?);
-                let customer = Endpoint::parse(&customer).map_err(|error| StoreError::row("records", error))?;
-                called.push((business_of(&business)?, Wall(at), customer));
+                let Called { customer, source, direct } = from_json("records", row.text(3).map_err(fail)?)?;
+                if source != CallSource::DirectRequest && direct.is_none() {
+                    let business: String = row.get(1).map_err(fail)?;
+                    called.push((business_of(&business)?, Wall(row.get(2).map_err(fail)?), customer));
+                }
             }
             Ok(called)
         })
@@ -79,11 +86,11 @@ impl SqliteArchive {
     }
 }
 
-fn key_of(connection: &Connection, business: &BusinessId, word: &str) -> rusqlite::Result<Option<(CallId, String)>> {
+fn key_of(connection: &Connection, business: &BusinessId, word: &str) -> db::Result<Option<(CallId, String)>> {
     let sql = "SELECT call_id, body_hash FROM idempotency WHERE business_id = ?1 AND key = ?2";
     let found: Option<([u8; 16], String)> = connection
         .prepare_cached(sql)?
-        .query_row([business.as_str(), word], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row(params![business.as_str(), word], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     Ok(found.map(|(id, hash)| (CallId::from_u128(u128::from_be_bytes(id)), hash)))
 }

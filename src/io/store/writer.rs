@@ -1,18 +1,19 @@
 //! The writer: one thread, one bounded queue; all operations that wait are put into one transaction, made durable by one sync
-//! and then answered. Owns order, grouping and the fate of a failed operation; refuses to retry (the engine does).
+//! and then answered. Owns order, grouping, the fate of a failed operation and of a commit whose answer was lost; refuses to retry (the
+//! engine does).
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
-use rusqlite::{Connection, OptionalExtension, params};
-
+use super::archive::WriterBounds;
 use super::bell::Bell;
+use super::db::{self, Connection, Error, OptionalExtension, params};
 use super::outbox::{self, OutboxOp, Outlet, TestEvent, Way};
+use super::pen::Pen;
 use super::queue::{Queue, Refused, Taker, queue};
-use super::sqlite::WriterBounds;
 use super::{OnStored, StoreError, audit, direct, ladders, sinks, usage};
 use crate::clock::Wall;
 use crate::engine::api::{StoreFailure, StoreOp, StoreToken};
@@ -24,6 +25,10 @@ const KEYS_KEPT: Duration = Duration::from_secs(7 * 86_400);
 const FORGET_EVERY: Duration = Duration::from_secs(3600);
 /// And how soon again where more are left.
 const FORGET_MORE: Duration = Duration::from_secs(1);
+/// A lost database is looked for after so long, then after twice that,
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// up to this. A store that is closed meanwhile waits for it no longer.
+const LAST_PAUSE: Duration = Duration::from_secs(2);
 
 /// How an operation of the outbox is answered: false where there was nothing to change.
 pub type OutboxDone = Box<dyn FnOnce(Result<bool, StoreFailure>) + Send>;
@@ -34,29 +39,26 @@ enum Work {
     Outbox(OutboxOp, OutboxDone),
 }
 
-/// Who is answered.
-enum Asker {
-    Engine(StoreToken),
-    Outbox(OutboxDone),
-}
-
 /// The queue's end and the thread behind it.
 pub(super) struct Writer {
     queue: Option<Queue<Work>>,
     thread: Option<JoinHandle<()>>,
+    /// The database is not there: nothing is taken that could only wait.
+    away: Arc<AtomicBool>,
 }
 
 impl Writer {
     pub(super) fn start(
-        connection: Connection,
+        pen: Pen,
         bounds: WriterBounds,
         stored: OnStored,
         bell: Arc<Bell>,
     ) -> Result<Writer, StoreError> {
         let (queue, waiting) = queue(bounds.queue);
-        let run = move || run(&connection, &waiting, bounds, &stored, &bell);
-        let thread = std::thread::Builder::new().name("store".to_owned()).spawn(run).map_err(StoreError::Thread)?;
-        Ok(Writer { queue: Some(queue), thread: Some(thread) })
+        let away = Arc::new(AtomicBool::new(false));
+        let desk = Desk { pen, waiting, bounds, stored, bell, away: Arc::clone(&away) };
+        let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || desk.run());
+        Ok(Writer { queue: Some(queue), thread: Some(thread.map_err(StoreError::Thread)?), away })
     }
 
     pub(super) fn submit(&self, token: StoreToken, op: StoreOp) -> Result<(), StoreFailure> {
@@ -68,6 +70,9 @@ impl Writer {
     }
 
     fn put(&self, work: Work) -> Result<(), StoreFailure> {
+        if self.away.load(Ordering::Relaxed) {
+            return Err(away());
+        }
         let gone = || StoreFailure::Unavailable("the writer is gone".to_owned());
         self.queue.as_ref().ok_or_else(gone)?.put(work).map_err(|refused| match refused {
             Refused::Full => StoreFailure::Unavailable("too many operations wait".to_owned()),
@@ -88,91 +93,223 @@ impl Drop for Writer {
     }
 }
 
-fn run(connection: &Connection, waiting: &Taker<Work>, bounds: WriterBounds, stored: &OnStored, bell: &Bell) {
-    let group = bounds.group.max(1);
-    let mut answers = Vec::with_capacity(group);
-    let (mut forgotten, mut pause): (Option<Instant>, Duration) = (None, FORGET_EVERY);
-    loop {
-        if forgotten.is_none_or(|at| at.elapsed() >= pause) {
-            forget_old_keys(connection);
-            direct::forget(connection, wall());
-            let more = ladders::forget(connection, bounds.ladders_kept);
-            let more = outbox::forget(connection, bounds.events_kept, wall()) || more;
-            let more = audit::forget(connection, bounds.audit_kept, wall()) || more;
-            pause = if more { FORGET_MORE } else { FORGET_EVERY };
-            forgotten = Some(Instant::now());
+/// The writer at its thread.
+struct Desk {
+    pen: Pen,
+    waiting: Taker<Work>,
+    bounds: WriterBounds,
+    stored: OnStored,
+    bell: Arc<Bell>,
+    away: Arc<AtomicBool>,
+}
+
+/// An operation and what it came to: true where something was changed, as far as the operation tells.
+type Taken = (Work, Result<bool, StoreFailure>);
+
+impl Desk {
+    fn run(mut self) {
+        let most = self.bounds.group.max(1);
+        let mut group = Vec::with_capacity(most);
+        let (mut forgotten, mut pause): (Option<Instant>, Duration) = (None, FORGET_EVERY);
+        loop {
+            if forgotten.is_none_or(|at| at.elapsed() >= pause) {
+                pause = if self.forget() { FORGET_MORE } else { FORGET_EVERY };
+                forgotten = Some(Instant::now());
+            }
+            let first = match self.waiting.take(pause) {
+                Ok(first) => first,
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            let ops = std::iter::once(first).chain(std::iter::from_fn(|| self.waiting.try_take())).take(most);
+            let doubt = match commit_group(self.pen.connection(), ops, &mut group) {
+                Ok(()) => None,
+                Err(Error::Doubt { xid, why }) => {
+                    tracing::error!(error = why, operations = group.len(), "the answer to a commit was lost");
+                    Some(xid)
+                }
+                Err(error) => {
+                    tracing::error!(%error, operations = group.len(), "the store could not commit");
+                    fail(&mut group, &error);
+                    None
+                }
+            };
+            if doubt.is_none() {
+                self.answer(&mut group);
+            }
+            if self.pen.connection().is_lost() && !self.come_back(doubt, &mut group) {
+                return;
+            }
         }
-        let first = match waiting.take(pause) {
-            Ok(first) => first,
-            Err(RecvTimeoutError::Timeout) => continue,
-            Err(RecvTimeoutError::Disconnected) => break,
-        };
-        let ops = std::iter::once(first).chain(std::iter::from_fn(|| waiting.try_take())).take(group);
-        let told = commit_group(connection, ops, &mut answers);
-        bell.ring(told);
-        for (asker, result) in answers.drain(..) {
-            match asker {
-                Asker::Engine(token) => stored(token, result.map(|_| ())),
-                Asker::Outbox(done) => done(result),
+        // Leaves one file behind instead of three; what fails here is repaired at the next opening.
+        if let Connection::Sqlite(file) = self.pen.connection()
+            && let Err(error) = file.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
+        {
+            tracing::warn!(%error, "the store's log was not folded in at the end");
+        }
+    }
+
+    /// True: there may be more.
+    fn forget(&self) -> bool {
+        let connection = self.pen.connection();
+        forget_old_keys(connection);
+        direct::forget(connection, wall());
+        let more = ladders::forget(connection, self.bounds.ladders_kept);
+        let more = outbox::forget(connection, self.bounds.events_kept, wall()) || more;
+        audit::forget(connection, self.bounds.audit_kept, wall()) || more
+    }
+
+    fn answer(&self, group: &mut Vec<Taken>) {
+        let durable = group.iter().filter(|(_, result)| result.is_ok());
+        self.bell.ring(durable.flat_map(|(work, _)| work.tells()).collect());
+        for (work, result) in group.drain(..) {
+            match work {
+                Work::Engine(token, _) => (self.stored)(token, result.map(|_| ())),
+                Work::Outbox(_, done) => done(result),
             }
         }
     }
-    // Leaves one file behind instead of three; what fails here is repaired at the next opening.
-    if let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
-        tracing::warn!(%error, "the store's log was not folded in at the end");
+
+    /// The way to the database is lost: whatever comes is refused at once until it is found again. `group` is answered as soon as it is
+    /// known whether the commit in doubt happened. False: the store is closed, and nobody waits any more.
+    fn come_back(&mut self, mut doubt: Option<String>, group: &mut Vec<Taken>) -> bool {
+        self.away.store(true, Ordering::Relaxed);
+        let (since, mut pause, mut closing) = (Instant::now(), FIRST_PAUSE, None);
+        tracing::error!("the database is away: messages are refused until it is back");
+        loop {
+            self.refuse_waiting();
+            match self.pen.take_again().map_err(|error| error.to_string()).and_then(|()| self.settle(&mut doubt, group)) {
+                Ok(()) => break,
+                Err(error) => tracing::warn!(error, "the database is away still"),
+            }
+            match self.waiting.take(pause) {
+                Ok(work) => self.refuse(work),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    let closing = *closing.get_or_insert_with(Instant::now);
+                    if closing.elapsed() > LAST_PAUSE {
+                        fail(group, &Error::Lost("the database did not come back before the end".to_owned()));
+                        self.answer(group);
+                        return false;
+                    }
+                    std::thread::sleep(pause);
+                }
+            }
+            pause = (pause * 2).min(LAST_PAUSE);
+        }
+        self.away.store(false, Ordering::Relaxed);
+        tracing::info!(seconds = since.elapsed().as_secs(), "the database is back");
+        true
+    }
+
+    /// What became of a commit whose answer was lost. A group that was not committed is answered so: nothing of it is there.
+    fn settle(&self, doubt: &mut Option<String>, group: &mut Vec<Taken>) -> Result<(), String> {
+        let Some(xid) = doubt else { return Ok(()) };
+        let committed = self.pen.was_committed(xid).map_err(|error| error.to_string())?;
+        tracing::warn!(xid, ?committed, operations = group.len(), "a commit in doubt is settled");
+        if committed != Some(true) {
+            fail(group, &Error::Lost("it broke before the commit".to_owned()));
+        }
+        *doubt = None;
+        self.answer(group);
+        Ok(())
+    }
+
+    fn refuse_waiting(&self) {
+        while let Some(work) = self.waiting.try_take() {
+            self.refuse(work);
+        }
+    }
+
+    fn refuse(&self, work: Work) {
+        self.answer(&mut vec![(work, Err(away()))]);
     }
 }
 
-/// True where something was changed, as far as the operation tells.
-type Answer = (Asker, Result<bool, StoreFailure>);
+fn away() -> StoreFailure {
+    StoreFailure::Unavailable("the database is away".to_owned())
+}
 
-/// One transaction over all of `ops`. One operation that fails does not fail the others; a failed commit fails all. Gives the
-/// outlets that have events to be sent by it.
+/// Nothing of the group is there.
+fn fail(group: &mut [Taken], error: &Error) {
+    for (_, result) in group {
+        *result = Err(unavailable(error));
+    }
+}
+
+/// One transaction over all of `ops`, which are put into `group` with what they came to. One operation that fails does not fail the others.
+/// An error: nothing of the group is durable, but where it is [`Error::Doubt`], which leaves that open.
 fn commit_group(
     connection: &Connection,
-    ops: impl Iterator<Item = Work>,
-    answers: &mut Vec<Answer>,
-) -> BTreeSet<Outlet> {
-    let run = |sql: &str| connection.prepare_cached(sql)?.execute([]);
-    let mut broken = run("BEGIN IMMEDIATE").err();
-    let mut told = BTreeSet::new();
-    for work in ops {
+    mut ops: impl Iterator<Item = Work>,
+    group: &mut Vec<Taken>,
+) -> db::Result<()> {
+    group.clear();
+    if connection.is_far() {
+        match all_together(connection, &mut ops, group) {
+            Ok(true) => return connection.commit(),
+            // One was refused or failed: once more, each with a way back of its own.
+            Ok(false) => {}
+            Err(error) => {
+                group.extend(ops.map(|work| (work, Ok(true))));
+                return Err(error);
+            }
+        }
+    }
+    let mut broken = connection.begin_write().err();
+    let again = std::mem::take(group).into_iter().map(|(work, _)| work);
+    for work in again.chain(ops) {
         let result = if broken.is_some() { Ok(Ok(true)) } else { apply_alone(connection, &work) };
         let answer = result.unwrap_or_else(|error| {
             let failure = unavailable(&error);
             // A full or failing disk makes SQLite roll everything back by itself.
-            if connection.is_autocommit() {
+            if !connection.is_open() {
                 broken = Some(error);
             }
             Err(failure)
         });
-        told.extend(work.tells());
-        answers.push((work.asker(), answer));
+        group.push((work, answer));
     }
-    if broken.is_none() {
-        broken = run("COMMIT").err();
-    }
-    let Some(error) = broken else { return told };
-    tracing::error!(%error, operations = answers.len(), "the store could not commit");
-    if !connection.is_autocommit()
-        && let Err(error) = connection.execute_batch("ROLLBACK")
+    let error = match broken {
+        Some(error) => error,
+        None => match connection.commit() {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        },
+    };
+    if connection.is_open()
+        && let Err(error) = connection.rollback()
     {
         tracing::error!(%error, "the store could not roll back");
     }
-    for (_, answer) in answers.iter_mut() {
-        *answer = Err(unavailable(&error));
+    Err(error)
+}
+
+/// The operations without savepoints: true where each went well, and the commit is still to come. False: everything is taken back, those
+/// that were tried are in `group`.
+fn all_together(
+    connection: &Connection,
+    ops: &mut impl Iterator<Item = Work>,
+    group: &mut Vec<Taken>,
+) -> db::Result<bool> {
+    connection.begin_write()?;
+    for work in ops {
+        let result = apply_work(connection, &work);
+        let (well, lost) = (matches!(result, Ok(Ok(_))), result.as_ref().err().is_some_and(|_| connection.is_lost()));
+        let error = result.as_ref().err().map(ToString::to_string);
+        group.push((work, result.unwrap_or(Ok(true))));
+        if lost {
+            return Err(Error::Lost(error.unwrap_or_default()));
+        }
+        if !well {
+            connection.rollback()?;
+            return Ok(false);
+        }
     }
-    BTreeSet::new()
+    Ok(true)
 }
 
 impl Work {
-    fn asker(self) -> Asker {
-        match self {
-            Work::Engine(token, _) => Asker::Engine(token),
-            Work::Outbox(_, done) => Asker::Outbox(done),
-        }
-    }
-
     /// Whose events are to be sent, once this is durable. What a settlement frees is looked for by whoever settled.
     fn tells(&self) -> impl Iterator<Item = Outlet> {
         let [webhook, sink] = match self {
@@ -191,28 +328,32 @@ impl Work {
     }
 }
 
-fn unavailable(error: &rusqlite::Error) -> StoreFailure {
+fn unavailable(error: &Error) -> StoreFailure {
     StoreFailure::Unavailable(error.to_string())
 }
 
-/// Applies one operation inside a savepoint, so that nothing of it stays when it fails. The outer error is SQLite's, the
+/// Applies one operation inside a savepoint, so that nothing of it stays when it fails. The outer error is the database's, the
 /// inner one the operation's own verdict.
-fn apply_alone(connection: &Connection, work: &Work) -> rusqlite::Result<Result<bool, StoreFailure>> {
-    connection.prepare_cached("SAVEPOINT op")?.execute([])?;
-    let result = match work {
-        Work::Engine(_, op) => apply(connection, op).map(|verdict| verdict.map(|()| true)),
-        Work::Outbox(op, _) => outbox::apply(connection, op).map(Ok),
-    };
-    if !matches!(result, Ok(Ok(_))) && !connection.is_autocommit() {
-        connection.prepare_cached("ROLLBACK TO op")?.execute([])?;
+fn apply_alone(connection: &Connection, work: &Work) -> db::Result<Result<bool, StoreFailure>> {
+    connection.save()?;
+    let result = apply_work(connection, work);
+    if !matches!(result, Ok(Ok(_))) && connection.is_open() {
+        connection.take_back()?;
     }
-    if !connection.is_autocommit() {
-        connection.prepare_cached("RELEASE op")?.execute([])?;
+    if connection.is_open() {
+        connection.keep()?;
     }
     result
 }
 
-fn apply(connection: &Connection, op: &StoreOp) -> rusqlite::Result<Result<(), StoreFailure>> {
+fn apply_work(connection: &Connection, work: &Work) -> db::Result<Result<bool, StoreFailure>> {
+    match work {
+        Work::Engine(_, op) => apply(connection, op).map(|verdict| verdict.map(|()| true)),
+        Work::Outbox(op, _) => outbox::apply(connection, op).map(Ok),
+    }
+}
+
+fn apply(connection: &Connection, op: &StoreOp) -> db::Result<Result<(), StoreFailure>> {
     match op {
         StoreOp::Accept(call) => accept(connection, call),
         StoreOp::Progress { call, progress } => {
@@ -230,13 +371,13 @@ fn apply(connection: &Connection, op: &StoreOp) -> rusqlite::Result<Result<(), S
         StoreOp::Alive { at } => {
             let sql = "INSERT INTO meta (key, value) VALUES ('alive', ?1)
                        ON CONFLICT (key) DO UPDATE SET value = excluded.value";
-            connection.prepare_cached(sql)?.execute([at.0])?;
+            connection.prepare_cached(sql)?.execute(params![at.0])?;
             Ok(Ok(()))
         }
     }
 }
 
-fn accept(connection: &Connection, call: &StoredCall) -> rusqlite::Result<Result<(), StoreFailure>> {
+fn accept(connection: &Connection, call: &StoredCall) -> db::Result<Result<(), StoreFailure>> {
     let message = &call.message;
     if let Some(idempotency) = &message.idempotency
         && let Err(verdict) = take_key(connection, call, &message.business_id, idempotency)?
@@ -273,7 +414,7 @@ fn take_key(
     call: &StoredCall,
     business: &BusinessId,
     idempotency: &Idempotency,
-) -> rusqlite::Result<Result<(), StoreFailure>> {
+) -> db::Result<Result<(), StoreFailure>> {
     let sql = "INSERT INTO idempotency (business_id, key, body_hash, call_id, created_at) VALUES (?1, ?2, ?3, ?4, ?5)
                ON CONFLICT (business_id, key) DO NOTHING";
     let Idempotency { key: word, body_hash } = idempotency;
@@ -284,7 +425,7 @@ fn take_key(
     let sql = "SELECT call_id, body_hash FROM idempotency WHERE business_id = ?1 AND key = ?2";
     let first: Option<([u8; 16], String)> = connection
         .prepare_cached(sql)?
-        .query_row([business.as_str(), word], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row(params![business.as_str(), word], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     Ok(match first {
         Some((id, hash)) if hash == *body_hash && id == key(call.id) => Ok(()),
@@ -296,7 +437,7 @@ fn take_key(
 }
 
 /// The record is written once; whoever comes second changes nothing.
-fn finish(connection: &Connection, record: &CallRecord, attempts: &[AttemptRecord]) -> rusqlite::Result<()> {
+fn finish(connection: &Connection, record: &CallRecord, attempts: &[AttemptRecord]) -> db::Result<()> {
     let id = key(record.call_id);
     let sql =
         "INSERT INTO records (id, business_id, created_at, reference, record, due_at, billed_seconds, price_micros)
@@ -313,7 +454,7 @@ fn finish(connection: &Connection, record: &CallRecord, attempts: &[AttemptRecor
             insert.execute(params![id, attempt.attempt, json(attempt)?])?;
         }
     }
-    connection.prepare_cached("DELETE FROM calls WHERE id = ?1")?.execute([id])?;
+    connection.prepare_cached("DELETE FROM calls WHERE id = ?1")?.execute(params![id])?;
     Ok(())
 }
 
@@ -324,7 +465,7 @@ fn wall() -> Wall {
 
 fn forget_old_keys(connection: &Connection) {
     let before = wall().0.saturating_sub(i64::try_from(KEYS_KEPT.as_millis()).unwrap_or(i64::MAX));
-    if let Err(error) = connection.execute("DELETE FROM idempotency WHERE created_at < ?1", [before]) {
+    if let Err(error) = connection.execute("DELETE FROM idempotency WHERE created_at < ?1", params![before]) {
         tracing::warn!(%error, "old idempotency keys were not forgotten");
     }
 }
@@ -334,6 +475,6 @@ pub(super) fn key(call: CallId) -> [u8; 16] {
     call.as_u128().to_be_bytes()
 }
 
-fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
-    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+fn json<T: serde::Serialize>(value: &T) -> db::Result<String> {
+    Ok(serde_json::to_string(value)?)
 }

@@ -1,17 +1,17 @@
-//! SQLite behind the traits: the archive (readers, and one connection for accounts) and the daemon's store over it. Owns
-//! connections and the lock that keeps a second daemon off; the SQL is in `reads`, `accounts` and `writer`.
+//! A database behind the traits: the archive (readers, and one connection for accounts) and the daemon's store over it. Owns
+//! these connections; the SQL is in `reads`, `accounts` and `writer`.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::Connection;
-
 use super::bell::Bell;
+use super::database::Database;
+use super::db::{self, Connection};
 use super::outbox::OutboxOp;
+use super::pen::Pen;
 use super::writer::{OutboxDone, Writer};
-use super::{OnStored, Store, StoreError, schema};
+use super::{OnStored, Store, StoreError};
+use crate::config::StorePlace;
 use crate::engine::api::{StoreFailure, StoreOp, StoreToken};
 
 /// Readers kept open; more are opened for a moment when more threads read at once.
@@ -41,58 +41,74 @@ impl Default for WriterBounds {
 
 /// Reads, and keeps accounts. Tools open it beside a running daemon.
 pub struct SqliteArchive {
-    pub(super) path: PathBuf,
+    database: Database,
     readers: Mutex<Vec<Connection>>,
     accounts: Mutex<Connection>,
 }
 
 impl SqliteArchive {
     /// Opens the database, makes or migrates it where needed.
-    pub fn open(path: &Path) -> Result<SqliteArchive, StoreError> {
-        let accounts = Mutex::new(schema::open(path)?);
-        Ok(SqliteArchive { path: path.to_owned(), readers: Mutex::new(Vec::new()), accounts })
+    pub fn open(place: impl Into<StorePlace>) -> Result<SqliteArchive, StoreError> {
+        SqliteArchive::of(Database::new(place.into())?)
     }
 
-    pub(super) fn fail(&self, error: &rusqlite::Error) -> StoreError {
-        StoreError::sqlite(&self.path, error)
+    fn of(database: Database) -> Result<SqliteArchive, StoreError> {
+        let accounts = Mutex::new(database.open()?);
+        Ok(SqliteArchive { database, readers: Mutex::new(Vec::new()), accounts })
+    }
+
+    pub(super) fn fail(&self, error: &db::Error) -> StoreError {
+        self.database.fail(error)
     }
 
     /// Lends a reader.
     pub(super) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let kept = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let connection = kept.map_or_else(|| schema::open_reader(&self.path), Ok)?;
+        let connection = match kept.filter(Connection::is_sound) {
+            Some(connection) => connection,
+            None => self.database.open_reader()?,
+        };
         let result = work(&connection);
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        if readers.len() < KEPT_READERS {
+        if connection.is_lost() {
+            // What broke one way to the server has broken the others.
+            readers.clear();
+        } else if readers.len() < KEPT_READERS {
             readers.push(connection);
         }
         result
     }
 
     /// Lends the connection that writes accounts.
-    pub(super) fn write<T>(&self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+    pub(super) fn write<T>(&self, work: impl FnOnce(&Connection) -> db::Result<T>) -> Result<T, StoreError> {
         let mut connection = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        work(&mut connection).map_err(|error| self.fail(&error))
+        if !connection.is_sound() {
+            *connection = self.database.open_again().map_err(|error| self.fail(&error))?;
+        }
+        work(&connection).map_err(|error| self.fail(&error))
     }
 }
 
-/// The daemon's store: the archive, the writer, and the lock that says that a daemon is here.
+/// The daemon's store: the archive, and the writer, with which the lock goes that says that a daemon is here.
 pub struct SqliteStore {
-    // In this order: the writer ends first, the lock is given back last.
     writer: Writer,
     archive: SqliteArchive,
     bell: Arc<Bell>,
-    _lock: File,
 }
 
 impl SqliteStore {
     /// Opens the database for a daemon; `stored` answers every operation from the writer's thread.
-    pub fn open(path: &Path, bounds: WriterBounds, stored: OnStored) -> Result<SqliteStore, StoreError> {
-        let lock = lock(path)?;
-        let archive = SqliteArchive::open(path)?;
+    pub fn open(
+        place: impl Into<StorePlace>,
+        bounds: WriterBounds,
+        stored: OnStored,
+    ) -> Result<SqliteStore, StoreError> {
+        let database = Database::new(place.into())?;
+        let pen = Pen::take(&database)?;
+        let archive = SqliteArchive::of(database)?;
         let bell = Arc::new(Bell::default());
-        let writer = Writer::start(schema::open(path)?, bounds, stored, Arc::clone(&bell))?;
-        Ok(SqliteStore { writer, archive, bell, _lock: lock })
+        let writer = Writer::start(pen, bounds, stored, Arc::clone(&bell))?;
+        Ok(SqliteStore { writer, archive, bell })
     }
 
     /// Rings when events for webhooks have become durable.
@@ -115,18 +131,5 @@ impl SqliteStore {
 impl Store for SqliteStore {
     fn submit(&self, token: StoreToken, op: StoreOp) -> Result<(), StoreFailure> {
         self.writer.submit(token, op)
-    }
-}
-
-/// Two daemons would both dial the calls that one of them left. The system drops the lock with the process, however it ends.
-fn lock(path: &Path) -> Result<File, StoreError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let cannot = |error: std::io::Error| StoreError::CannotOpen { path: path.to_owned(), why: error.to_string() };
-    let file = File::options().create(true).truncate(false).write(true).open(&name).map_err(cannot)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse { path: path.to_owned() }),
-        Err(std::fs::TryLockError::Error(error)) => Err(cannot(error)),
     }
 }
