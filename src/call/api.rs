@@ -199,6 +199,8 @@ pub enum Action {
     Dial(Attempt),
     /// End the leg's signalling, in whatever state it is. Nothing more is heard of it.
     HangUp(Attempt, Cause),
+    /// Whom call distribution found has handed the customer on and has nothing more to do here.
+    RepresentativeLeft,
     /// Find the customer, who has answered, a representative by call distribution; `missed`: the one found last did not come. Answered by
     /// `Found` or `NobodyFound`.
     FindRepresentative {

@@ -26,6 +26,13 @@ impl Call {
         }
     }
 
+    /// The representative has handed the customer on: free for the next one, however long this call goes on.
+    pub(super) fn representative_left(&mut self) {
+        if self.message.need.is_some() {
+            self.actions.push_back(Action::RepresentativeLeft);
+        }
+    }
+
     /// Nobody is there for the customer.
     pub(super) fn on_nobody_found(&mut self, now: Now) {
         match self.state {

@@ -56,6 +56,7 @@ impl Engine {
                 self.stack.hang_up(now.mono, leg(attempt), reason);
             }
             Action::FindRepresentative { missed } => self.find_representative(now, id, missed),
+            Action::RepresentativeLeft => self.tell_desk_of(now, id, true),
             Action::Release(attempt) => self.release(now, leg(attempt)),
             Action::PlayConnecting(attempt) => self.play_connecting(now, leg(attempt)),
             Action::Listen(attempt) => self.listen(leg(attempt)),

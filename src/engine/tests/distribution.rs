@@ -88,15 +88,37 @@ impl Rig {
 
     /// The far end hangs up the leg of this INVITE.
     fn hangs_up(&mut self, to: &Hop, invite: &str) {
+        self.asks_in_dialog(to, invite, "BYE", "");
+    }
+
+    /// The far end sends this request in the dialog of this INVITE.
+    fn asks_in_dialog(&mut self, to: &Hop, invite: &str, method: &str, more: &str) {
         let line = |name: &str| invite.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned();
         let (from_line, to_line, call) = (line("From:"), line("To:"), line("Call-ID:"));
+        let cseq = if method == "BYE" { 8 } else { 7 };
         let text = format!(
-            "BYE sip:callbridge@192.0.2.100:5060 SIP/2.0\r\nVia: SIP/2.0/UDP {};branch=z9hG4bKbye\r\nFrom:{};tag=far\r\nTo:{}\r\n{call}\r\nCSeq: 7 BYE\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n",
+            "{method} sip:callbridge@192.0.2.100:5060 SIP/2.0\r\nVia: SIP/2.0/UDP {};branch=z9hG4bK{method}\r\nFrom:{};tag=far\r\nTo:{}\r\n{call}\r\nCSeq: {cseq} {method}\r\nMax-Forwards: 70\r\nContact: <sip:phone@{}>\r\n{more}Content-Length: 0\r\n\r\n",
             to.address,
             to_line.trim_start_matches("To:"),
             from_line.trim_start_matches("From:"),
+            to.address,
         );
         self.give(Input::Sip { from: to, bytes: text.as_bytes() });
+    }
+
+    /// Anna, who is there alone, talks with a customer and hands them on to 55: Anna's leg, and the INVITE to 55.
+    fn hands_on(&mut self) -> [(Hop, String); 2] {
+        self.word("anna", Wish::Available, 3_600);
+        self.wants_anybody("00").unwrap();
+        let (_, to, invite) = self.next_dialled();
+        self.accept(&to, &invite);
+        let (_, anna, asked) = self.next_dialled();
+        self.accept(&anna, &asked);
+        assert_eq!(self.states(), ["busy"]);
+        self.asks_in_dialog(&anna, &asked, "REFER", "Refer-To: <tel:+12125550155>\r\n");
+        let (who, to, invite) = self.next_dialled();
+        assert_eq!(who, "55");
+        [(anna, asked), (to, invite)]
     }
 }
 
@@ -178,6 +200,36 @@ fn when_all_are_set_aside_and_there_is_no_overflow_number_the_customer_is_told()
     rig.answer(&to, &invite, 486, "");
     rig.pass(30_000);
     assert_eq!(rig.outcomes(), [Outcome::RepresentativeUnavailable]);
+    rig.all_log_off(&["anna"]);
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn who_has_handed_the_customer_on_is_free_for_the_next_while_that_call_goes_on() {
+    let mut rig = rig(&staffing(&["anna"]));
+    let [_, (to, invite)] = rig.hands_on();
+    assert_eq!(rig.states(), ["busy"], "the customer may come back to her");
+    rig.accept(&to, &invite);
+    assert_eq!(rig.states(), ["wrap_up"]);
+    assert!(rig.records.is_empty());
+    rig.pass(5_000);
+    assert_eq!(rig.states(), ["available"]);
+    rig.wants_anybody("01").unwrap();
+    assert_eq!(rig.next_dialled().0, "01");
+    rig.hangs_up(&to, &invite);
+    assert_eq!(rig.outcomes(), [Outcome::Completed]);
+    assert_eq!(rig.states(), ["promised"], "the end of the first call takes nobody away");
+}
+
+#[test]
+fn who_hangs_up_before_the_new_party_answers_is_free_at_once() {
+    let mut rig = rig(&staffing(&["anna"]));
+    let [(anna, asked), (to, invite)] = rig.hands_on();
+    rig.hangs_up(&anna, &asked);
+    assert_eq!(rig.states(), ["wrap_up"]);
+    rig.answer(&to, &invite, 486, "");
+    rig.pass(30_000);
+    assert_eq!(rig.outcomes(), [Outcome::Completed], "nobody to go back to");
     rig.all_log_off(&["anna"]);
     rig.assert_nothing_left();
 }
