@@ -68,7 +68,7 @@ fn one_representative_answers_one_is_set_aside_the_line_moves_up_and_the_last_go
     let story = Story::with(Setup { switches, call, more: ACCOUNT.to_owned(), ..Setup::default() });
     let bert = phone(bert_port, Tone::NewParty, "phone-rings-until-cancelled");
     let anna = story.representative("phone-answers-and-is-hung-up");
-    let overflow = phone(overflow_port, Tone::NewParty, "phone-answers-and-is-hung-up");
+    let overflow = phone(overflow_port, Tone::Representative, "phone-answers-and-is-hung-up");
     let mut first = story.customer("phone-answers-and-hangs-up");
     let mut second = phone(second_port, Tone::Customer, "phone-answers-and-hangs-up");
     let mut third = phone(third_port, Tone::Customer, "phone-answers-and-hangs-up");
