@@ -14,7 +14,7 @@ use super::db::{self, Connection, Error, OptionalExtension, params};
 use super::outbox::{self, OutboxOp, Outlet, TestEvent, Way};
 use super::pen::Pen;
 use super::queue::{Queue, Refused, Taker, queue};
-use super::{OnStored, StoreError, audit, direct, ladders, sinks, usage};
+use super::{OnStored, StoreError, audit, direct, ladders, sessions, sinks, usage};
 use crate::clock::Wall;
 use crate::engine::api::{StoreFailure, StoreOp, StoreToken};
 use crate::model::{AttemptRecord, BusinessId, CallId, CallRecord, Idempotency, StoredCall};
@@ -121,6 +121,13 @@ impl Desk {
                 Err(RecvTimeoutError::Timeout) => continue,
                 Err(RecvTimeoutError::Disconnected) => break,
             };
+            if !self.pen.connection().is_sound() && self.pen.take_again().is_err() {
+                self.refuse(first);
+                if self.come_back(None, &mut group) {
+                    continue;
+                }
+                return;
+            }
             let ops = std::iter::once(first).chain(std::iter::from_fn(|| self.waiting.try_take())).take(most);
             let doubt = match commit_group(self.pen.connection(), ops, &mut group) {
                 Ok(()) => None,
@@ -154,6 +161,7 @@ impl Desk {
         let connection = self.pen.connection();
         forget_old_keys(connection);
         direct::forget(connection, wall());
+        sessions::forget(connection, wall());
         let more = ladders::forget(connection, self.bounds.ladders_kept);
         let more = outbox::forget(connection, self.bounds.events_kept, wall()) || more;
         audit::forget(connection, self.bounds.audit_kept, wall()) || more
@@ -363,6 +371,7 @@ fn apply(connection: &Connection, op: &StoreOp) -> db::Result<Result<(), StoreFa
         }
         StoreOp::Finish { record, attempts } => finish(connection, record, attempts).map(Ok),
         StoreOp::Ladder(ladder) => ladders::insert(connection, ladder).map(Ok),
+        StoreOp::Session(session) => sessions::put(connection, session).map(Ok),
         StoreOp::LimitReached(reached) => outbox::limit_reached(connection, reached).map(Ok),
         StoreOp::Telling { op, told, hearers } => match apply(connection, op)? {
             Ok(()) => outbox::tell(connection, told, *hearers).map(Ok),

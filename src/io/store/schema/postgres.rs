@@ -4,9 +4,23 @@
 //! Numbers and truths are `BIGINT`, bytes `BYTEA`, and text is ordered by its bytes, as SQLite orders it.
 
 /// The version after each step, and the step. An empty database begins with the first one.
-pub(in super::super) const STEPS: &[(i64, &str)] = &[(
-    8,
-    r#"
+pub(in super::super) const STEPS: &[(i64, &str)] = &[
+    (8, FIRST),
+    (
+        9,
+        r#"
+    CREATE TABLE sessions (
+        business_id TEXT COLLATE "C" NOT NULL,
+        representative TEXT COLLATE "C" NOT NULL,
+        wish TEXT NOT NULL,
+        until BIGINT NOT NULL,
+        PRIMARY KEY (business_id, representative)
+    );
+"#,
+    ),
+];
+
+const FIRST: &str = r#"
     CREATE TABLE meta (key TEXT COLLATE "C" PRIMARY KEY, value BIGINT NOT NULL);
     INSERT INTO meta (key, value) VALUES ('generation', 1);
     CREATE TABLE secrets (key TEXT COLLATE "C" PRIMARY KEY, value BYTEA NOT NULL);
@@ -117,5 +131,4 @@ pub(in super::super) const STEPS: &[(i64, &str)] = &[(
     CREATE TRIGGER audit_is_append_only BEFORE UPDATE ON audit FOR EACH ROW EXECUTE FUNCTION callbridge_is_kept();
     CREATE TRIGGER adjustments_are_append_only BEFORE UPDATE OR DELETE ON adjustments
         FOR EACH ROW EXECUTE FUNCTION callbridge_is_kept();
-"#,
-)];
+"#;
