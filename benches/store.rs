@@ -1,21 +1,31 @@
 //! The store on this machine's disk: durable operations a second when many wait, the time of a single one, processor per
-//! operation. Prints figures rather than statistics: `cargo bench --bench store`. The folder is `CARGO_TARGET_TMPDIR`'s.
+//! operation. Prints figures rather than statistics: `cargo bench --bench store`. The folder is `CARGO_TARGET_TMPDIR`'s; with
+//! `POSTGRES_URL=postgres://…` an empty database of PostgreSQL is the store.
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use callbridge::clock::Wall;
+use callbridge::config::StorePlace;
 use callbridge::engine::api::{CallEvent, Hearers, StoreFailure, StoreOp, StoreToken, Watched};
 use callbridge::io::store::{SqliteStore, Store, WriterBounds};
 use callbridge::model::{CallId, CallState, CallView, Endpoint, InitiationMessage, LegView, Progress, StoredCall};
 
 type Answers = Receiver<(StoreToken, Result<(), StoreFailure>)>;
 
-fn open(path: &Path) -> (SqliteStore, Answers) {
+/// A file of its own in the folder, or the one database of `POSTGRES_URL`.
+fn place(folder: &Path, name: &str) -> StorePlace {
+    match std::env::var("POSTGRES_URL") {
+        Ok(url) => StorePlace::parse(&url, folder).expect("the URL of a database"),
+        Err(_) => StorePlace::Sqlite(folder.join(name)),
+    }
+}
+
+fn open(place: StorePlace) -> (SqliteStore, Answers) {
     let (tell, answers) = channel();
     let stored = Box::new(move |token, result| tell.send((token, result)).unwrap_or_default());
-    (SqliteStore::open(path, WriterBounds::default(), stored).expect("the store"), answers)
+    (SqliteStore::open(place, WriterBounds::default(), stored).expect("the store"), answers)
 }
 
 fn accept(number: u64) -> StoreOp {
@@ -93,9 +103,10 @@ fn micros(duration: Duration) -> f64 {
 
 fn main() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
-    let mut next = 0;
+    // Beyond those of the single operations.
+    let mut next = 1_000;
 
-    let (store, answers) = open(&folder.path().join("single.db"));
+    let (store, answers) = open(place(folder.path(), "single.db"));
     let mut times: Vec<f64> = (0..500)
         .map(|number| {
             let begun = Instant::now();
@@ -109,7 +120,7 @@ fn main() {
     drop(store);
 
     for told in [false, true] {
-        let (store, answers) = open(&folder.path().join(format!("told-{told}.db")));
+        let (store, answers) = open(place(folder.path(), &format!("told-{told}.db")));
         let calls = 10_000;
         let lives: Vec<StoreOp> = (0..calls).flat_map(|n| life(next + n, told)).collect();
         next += calls;
@@ -135,7 +146,7 @@ fn main() {
     }
 
     for waiting in [8u64, 64, 512, 4096] {
-        let (store, answers) = open(&folder.path().join(format!("group-{waiting}.db")));
+        let (store, answers) = open(place(folder.path(), &format!("group-{waiting}.db")));
         let total = (waiting * 40).clamp(4_000, 60_000);
         let operations: Vec<StoreOp> = (0..total).map(|n| accept(next + n)).collect();
         next += total;

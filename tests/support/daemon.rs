@@ -70,6 +70,8 @@ pub struct Setup {
     pub transport: &'static str,
     /// Further keys of both switches of a story, their values as TOML.
     pub trunk: Vec<(&'static str, String)>,
+    /// `url` of `[store]`; a SQLite file in the daemon's folder where nothing is said.
+    pub store: Option<String>,
     /// Further sections, as they stand in the file.
     pub more: String,
 }
@@ -86,6 +88,7 @@ impl Default for Setup {
             sip: Vec::new(),
             transport: "udp",
             trunk: Vec::new(),
+            store: None,
             more: String::new(),
         }
     }
@@ -250,6 +253,7 @@ fn configuration(folder: &Path, setup: &Setup, [http, admin, sip]: [SocketAddr; 
     let last = first + setup.rtp_ports - 1;
     let folder = folder.display();
     let listen: Vec<String> = setup.listen.iter().map(|transport| format!("{transport}:{sip}")).collect();
+    let store = setup.store.clone().unwrap_or_else(|| format!("sqlite:{folder}/callbridge.db"));
     let mut text = format!("[http]\nlisten = \"{http}\"\n[admin]\nlisten = \"{admin}\"\n[sip]\n");
     // Without, the story says itself where it listens.
     if !listen.is_empty() {
@@ -258,7 +262,7 @@ fn configuration(folder: &Path, setup: &Setup, [http, admin, sip]: [SocketAddr; 
     push_keys(&mut text, &setup.sip);
     text.push_str(&format!(
         "[media]\naddress = \"127.0.0.1\"\nports = \"{first}-{last}\"\n\
-         [store]\nurl = \"sqlite:{folder}/callbridge.db\"\n[call]\n"
+         [store]\nurl = \"{store}\"\n[call]\n"
     ));
     for (key, seconds) in &setup.call {
         writeln!(text, "{key} = {seconds}").expect("a string takes all");

@@ -9,6 +9,7 @@ pub mod http;
 pub mod log;
 pub mod pcap;
 pub mod ports;
+pub mod postgres;
 pub mod relay;
 pub mod rtp;
 pub mod sipp;

@@ -50,7 +50,7 @@ fn other_user() -> Option<(u32, u32)> {
 }
 
 impl Cluster {
-    fn start() -> Cluster {
+    pub fn start() -> Cluster {
         let (bin, user) = (newest_bin(), other_user());
         // Sockets have short paths, and the other user must get there.
         let folder = tempfile::Builder::new().prefix("callbridge-pg.").tempdir_in("/tmp").expect("a folder").keep();
@@ -132,8 +132,9 @@ impl Cluster {
                 .spawn()
                 .expect("postgres");
             loop {
-                let ready = self.command("pg_isready").args(["-q", "-h"]).arg(&self.folder);
-                if ready.args(["-p", &self.port.to_string()]).status().is_ok_and(|status| status.success()) {
+                let mut ready = self.command("pg_isready");
+                ready.args(["-q", "-h"]).arg(&self.folder).args(["-p", &self.port.to_string()]);
+                if ready.status().is_ok_and(|status| status.success()) {
                     *self.server.lock().expect("the server") = Some(server);
                     return;
                 }

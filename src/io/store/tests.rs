@@ -1,7 +1,10 @@
 //! The store as the engine, the API and an operator meet it.
 
+mod away;
 mod billed;
+mod home;
 mod limits;
+mod outbox;
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -10,19 +13,39 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::*;
+use crate::config::StorePlace;
 use crate::model::business::PasswordHash;
 use crate::model::{
     Actor, AuditAction, Cause, Currency, Endpoint, Idempotency, InitiationMessage, Money, Outcome, Progress, Role, Who,
 };
 
+use home::{Home, on_both};
+
 type Answers = Receiver<(StoreToken, Result<(), StoreFailure>)>;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
-fn open(path: &Path) -> (SqliteStore, Answers) {
+on_both! {
+    an_accepted_call_is_there_after_a_restart_with_its_progress,
+    a_record_closes_its_call_and_is_written_once,
+    an_idempotency_key_belongs_to_one_message_of_one_business,
+    one_refused_operation_does_not_fail_its_group,
+    a_full_queue_refuses_at_once,
+    a_listing_goes_on_where_it_stopped_newest_first,
+    another_business_does_not_find_the_call,
+    records_are_read_oldest_first_until_the_reader_has_enough,
+    a_running_daemon_sees_what_another_process_changes,
+    a_second_daemon_on_one_store_is_refused,
+    the_businesses_of_the_file_seed_an_empty_place_only,
+    a_ladder_is_kept_once_and_shown_to_its_business_only,
+    old_ladders_are_forgotten_and_records_are_not,
+    what_a_direct_request_counts_by_outlives_its_call_and_goes_when_it_counts_no_more,
+}
+
+fn open(place: impl Into<StorePlace>) -> (SqliteStore, Answers) {
     let (tell, answers) = channel();
     let stored = Box::new(move |token, result| tell.send((token, result)).unwrap_or_default());
-    (SqliteStore::open(path, WriterBounds::default(), stored).unwrap(), answers)
+    (SqliteStore::open(place, WriterBounds::default(), stored).unwrap(), answers)
 }
 
 /// One operation, answered.
@@ -141,29 +164,24 @@ fn business(id: &str) -> Business {
     Business::new(id.parse().unwrap(), id.to_uppercase(), PasswordHash(hash.to_owned()))
 }
 
-#[test]
-fn an_accepted_call_is_there_after_a_restart_with_its_progress() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("store.db");
+fn an_accepted_call_is_there_after_a_restart_with_its_progress(home: &Home) {
     let (first, second) = (call(1), call(2));
     let progress = Progress { customer_answered_at: Some(Wall(5)), ..Progress::default() };
     {
-        let (store, answers) = open(&path);
+        let (store, answers) = open(&home.place);
         done(&store, &answers, accept(&second)).unwrap();
         done(&store, &answers, accept(&first)).unwrap();
         let op = StoreOp::Progress { call: first.id, progress: Box::new(progress.clone()) };
         done(&store, &answers, op).unwrap();
         done(&store, &answers, StoreOp::Alive { at: Wall(77) }).unwrap();
     }
-    let (store, _answers) = open(&path);
+    let (store, _answers) = open(&home.place);
     assert_eq!(store.open_calls().unwrap(), vec![StoredCall { progress, ..first }, second], "oldest first");
     assert_eq!(store.last_alive().unwrap(), Some(Wall(77)));
 }
 
-#[test]
-fn a_record_closes_its_call_and_is_written_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let (store, answers) = open(&folder.path().join("store.db"));
+fn a_record_closes_its_call_and_is_written_once(home: &Home) {
+    let (store, answers) = open(&home.place);
     let call = call(1);
     done(&store, &answers, accept(&call)).unwrap();
     done(&store, &answers, finish(&call)).unwrap();
@@ -182,10 +200,8 @@ fn a_record_closes_its_call_and_is_written_once() {
     assert!(store.open_calls().unwrap().is_empty());
 }
 
-#[test]
-fn an_idempotency_key_belongs_to_one_message_of_one_business() {
-    let folder = tempfile::tempdir().unwrap();
-    let (store, answers) = open(&folder.path().join("store.db"));
+fn an_idempotency_key_belongs_to_one_message_of_one_business(home: &Home) {
+    let (store, answers) = open(&home.place);
     let first = keyed(1, "k", "hash");
     done(&store, &answers, accept(&first)).unwrap();
     done(&store, &answers, accept(&first)).expect("asking again for the same call is no conflict");
@@ -198,10 +214,8 @@ fn an_idempotency_key_belongs_to_one_message_of_one_business() {
     assert_eq!(store.open_calls().unwrap().len(), 2);
 }
 
-#[test]
-fn one_refused_operation_does_not_fail_its_group() {
-    let folder = tempfile::tempdir().unwrap();
-    let (store, answers) = open(&folder.path().join("store.db"));
+fn one_refused_operation_does_not_fail_its_group(home: &Home) {
+    let (store, answers) = open(&home.place);
     for number in 0..200 {
         let call = if number % 10 == 0 { keyed(number, "k", "hash") } else { call(number) };
         store.submit(StoreToken(u64::try_from(number).unwrap()), accept(&call)).unwrap();
@@ -214,23 +228,19 @@ fn one_refused_operation_does_not_fail_its_group() {
     assert_eq!(store.open_calls().unwrap().len(), 181);
 }
 
-#[test]
-fn a_full_queue_refuses_at_once() {
-    let folder = tempfile::tempdir().unwrap();
+fn a_full_queue_refuses_at_once(home: &Home) {
     let gate = Arc::new(Mutex::new(()));
     let (closed, waits) = (gate.lock().unwrap(), Arc::clone(&gate));
     let stored = Box::new(move |_, _| drop(waits.lock()));
     let bounds = WriterBounds { queue: 4, group: 1, ..WriterBounds::default() };
-    let store = SqliteStore::open(&folder.path().join("store.db"), bounds, stored).unwrap();
+    let store = SqliteStore::open(&home.place, bounds, stored).unwrap();
     let refused = (0..100).find_map(|number| store.submit(StoreToken(0), accept(&call(number))).err());
     assert_eq!(refused, Some(StoreFailure::Unavailable("too many operations wait".to_owned())));
     drop(closed);
 }
 
-#[test]
-fn a_listing_goes_on_where_it_stopped_newest_first() {
-    let folder = tempfile::tempdir().unwrap();
-    let (store, answers) = open(&folder.path().join("store.db"));
+fn a_listing_goes_on_where_it_stopped_newest_first(home: &Home) {
+    let (store, answers) = open(&home.place);
     let calls: Vec<StoredCall> = (0..10).map(call).collect();
     for call in &calls {
         done(&store, &answers, accept(call)).unwrap();
@@ -259,20 +269,16 @@ fn a_listing_goes_on_where_it_stopped_newest_first() {
     assert_eq!(count(CallFilter { from, to, ..CallFilter::default() }), 6);
 }
 
-#[test]
-fn another_business_does_not_find_the_call() {
-    let folder = tempfile::tempdir().unwrap();
-    let (store, answers) = open(&folder.path().join("store.db"));
+fn another_business_does_not_find_the_call(home: &Home) {
+    let (store, answers) = open(&home.place);
     done(&store, &answers, accept(&call(1))).unwrap();
     let xyz = "xyz".parse().unwrap();
     assert_eq!(store.find_call(&xyz, call(1).id).unwrap(), None);
     assert!(store.list_calls(&xyz, &CallFilter::default(), None, 10).unwrap().calls.is_empty());
 }
 
-#[test]
-fn records_are_read_oldest_first_until_the_reader_has_enough() {
-    let folder = tempfile::tempdir().unwrap();
-    let (store, answers) = open(&folder.path().join("store.db"));
+fn records_are_read_oldest_first_until_the_reader_has_enough(home: &Home) {
+    let (store, answers) = open(&home.place);
     for number in [2, 0, 1] {
         done(&store, &answers, finish(&call(number))).unwrap();
     }
@@ -295,16 +301,13 @@ fn records_are_read_oldest_first_until_the_reader_has_enough() {
     assert_eq!(attempts, 2);
 }
 
-#[test]
-fn a_running_daemon_sees_what_another_process_changes() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("store.db");
-    let (store, _answers) = open(&path);
+fn a_running_daemon_sees_what_another_process_changes(home: &Home) {
+    let (store, _answers) = open(&home.place);
     let (tell, told) = channel();
     let changed = move |directory| tell.send(directory).unwrap_or_default();
     let _watch = watch_directory(Arc::new(store), Duration::from_millis(50), changed).unwrap();
     assert!(told.recv_timeout(PATIENCE).unwrap().businesses.is_empty());
-    let tool = SqliteArchive::open(&path).unwrap();
+    let tool = SqliteArchive::open(&home.place).unwrap();
     tool.add_account(&who(), business("abc")).unwrap();
     let again = tool.add_account(&who(), business("abc"));
     assert!(matches!(again, Err(AccountError::Exists(_))), "there is one already");
@@ -367,21 +370,16 @@ fn events_of_a_store_from_before_the_sinks_are_still_on_their_way_to_the_webhook
     assert!(store.archive().due(&(abc, Way::Sink), Wall(10), 10).unwrap().0.is_empty());
 }
 
-#[test]
-fn a_second_daemon_on_one_store_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("store.db");
-    let (first, _answers) = open(&path);
-    let second = SqliteStore::open(&path, WriterBounds::default(), Box::new(|_, _| {}));
+fn a_second_daemon_on_one_store_is_refused(home: &Home) {
+    let (first, _answers) = open(&home.place);
+    let second = SqliteStore::open(&home.place, WriterBounds::default(), Box::new(|_, _| {}));
     assert!(matches!(second.map(|_| ()), Err(StoreError::InUse { .. })));
     drop(first);
-    let _third = open(&path);
+    let _third = open(&home.place);
 }
 
-#[test]
-fn the_businesses_of_the_file_seed_an_empty_place_only() {
-    let folder = tempfile::tempdir().unwrap();
-    let archive = SqliteArchive::open(&folder.path().join("store.db")).unwrap();
+fn the_businesses_of_the_file_seed_an_empty_place_only(home: &Home) {
+    let archive = SqliteArchive::open(&home.place).unwrap();
     let text = "[[switch]]\nname = \"a\"\naddress = \"sip:127.0.0.1:5070\"\n[[business]]\nid = \"abc\"\nname = \"ABC\"\n\
                 password_hash = \"$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaA\"\n";
     let seeds = crate::config::parse(text, "c").unwrap().businesses;
@@ -404,11 +402,8 @@ fn ladder(number: i64) -> Ladder {
     ladder
 }
 
-#[test]
-fn a_ladder_is_kept_once_and_shown_to_its_business_only() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("store.db");
-    let (store, answers) = open(&path);
+fn a_ladder_is_kept_once_and_shown_to_its_business_only(home: &Home) {
+    let (store, answers) = open(&home.place);
     let first = ladder(1);
     let mut other = first.clone();
     other.moment(Default::default(), crate::ladder::Moment::Deleted);
@@ -419,7 +414,7 @@ fn a_ladder_is_kept_once_and_shown_to_its_business_only() {
     assert_eq!(store.ladder(&abc, first.call()).unwrap().unwrap().to_text(), first.to_text());
     assert_eq!(store.ladder(&xyz, first.call()).unwrap(), None);
     drop(store);
-    let (store, _) = open(&path);
+    let (store, _) = open(&home.place);
     assert_eq!(store.ladder(&abc, first.call()).unwrap().unwrap().to_json(), first.to_json());
 }
 
@@ -439,21 +434,16 @@ fn a_file_of_the_first_version_gets_a_place_for_ladders_and_loses_nothing() {
     assert!(store.ladder(ladder.business(), ladder.call()).unwrap().is_some());
 }
 
-#[test]
-fn old_ladders_are_forgotten_and_records_are_not() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("store.db");
-    let (store, answers) = open(&path);
+fn old_ladders_are_forgotten_and_records_are_not(home: &Home) {
+    let (store, answers) = open(&home.place);
     for number in 1..=3 {
         done(&store, &answers, accept(&call(number))).unwrap();
         done(&store, &answers, finish(&call(number))).unwrap();
         done(&store, &answers, StoreOp::Ladder(Arc::new(ladder(number)))).unwrap();
     }
     drop(store);
-    let file = rusqlite::Connection::open(&path).unwrap();
-    file.execute("UPDATE ladders SET stored_at = stored_at - 31 * 86400 WHERE rowid < 3", []).unwrap();
-    drop(file);
-    let (store, answers) = open(&path);
+    home.sql("UPDATE ladders SET stored_at = stored_at - 31 * 86400 WHERE NUMBER < 3").unwrap();
+    let (store, answers) = open(&home.place);
     // The writer forgets before it takes its first operation.
     done(&store, &answers, StoreOp::Alive { at: Wall(1) }).unwrap();
     let kept = |number| store.ladder(ladder(number).business(), call(number).id).unwrap().is_some();
@@ -461,13 +451,10 @@ fn old_ladders_are_forgotten_and_records_are_not() {
     assert!(store.record(call(1).id).unwrap().is_some());
 }
 
-#[test]
-fn what_a_direct_request_counts_by_outlives_its_call_and_goes_when_it_counts_no_more() {
+fn what_a_direct_request_counts_by_outlives_its_call_and_goes_when_it_counts_no_more(home: &Home) {
     use crate::model::DirectRequest;
     use crate::model::direct::{Mark, RequestMarks, Ticket};
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("callbridge.db");
-    let (store, answers) = open(&path);
+    let (store, answers) = open(&home.place);
     let mut asked = call(0);
     let day = Duration::from_secs(86_400);
     let token = Ticket { mark: Mark(u128::MAX - 1), until: asked.created_at + day };
@@ -481,7 +468,7 @@ fn what_a_direct_request_counts_by_outlives_its_call_and_goes_when_it_counts_no_
     assert_eq!(done(&store, &answers, accept(&call(1))), Ok(()), "that of a business leaves none");
     assert_eq!(done(&store, &answers, finish(&asked)), Ok(()));
     drop(store);
-    let (store, _answers) = open(&path);
+    let (store, _answers) = open(&home.place);
     assert_eq!(store.direct_requests(asked.created_at + day / 2).unwrap(), [(asked.created_at, marks)]);
     assert_eq!(store.direct_requests(asked.created_at + day).unwrap(), []);
     assert_eq!(store.secret().unwrap(), secret, "drawn once");

@@ -8,6 +8,14 @@ use crate::model::{Adjustment, AttemptRecord, Tariff};
 
 const MONTH: (Wall, Wall) = (Wall(1_700_000_000_000), Wall(1_700_000_000_000 + 30 * 86_400_000));
 
+on_both! {
+    the_invoice_is_what_limits_are_counted_from_before_and_after_a_rerating,
+    the_original_stays_and_every_adjustment_is_kept,
+    a_rerating_that_was_cut_short_is_gone_on_with_by_beginning_again,
+    a_batch_with_a_call_that_cannot_be_rated_changes_nothing,
+    the_trail_says_who_rated_how_many_calls_anew_and_what_they_came_to,
+}
+
 fn prices(customer: i64, currency: &str) -> Prices {
     Prices::Own(Tariff {
         customer_per_minute_micros: customer,
@@ -47,8 +55,8 @@ fn talked(number: i64, prices: &Prices) -> StoreOp {
     StoreOp::Finish { record, attempts }
 }
 
-fn with_calls(path: &Path, calls: i64) -> SqliteStore {
-    let (store, answers) = open(path);
+fn with_calls(place: &StorePlace, calls: i64) -> SqliteStore {
+    let (store, answers) = open(place);
     store.archive().add_account(&who(), business("abc")).unwrap();
     for number in 1..=calls {
         done(&store, &answers, talked(number, &prices(20_000, "USD"))).unwrap();
@@ -83,11 +91,8 @@ fn adjust(store: &SqliteStore, after: Option<CallId>, limit: usize, to: &Prices)
     })
 }
 
-#[test]
-fn the_invoice_is_what_limits_are_counted_from_before_and_after_a_rerating() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("callbridge.db");
-    let store = with_calls(&path, 5);
+fn the_invoice_is_what_limits_are_counted_from_before_and_after_a_rerating(home: &Home) {
+    let store = with_calls(&home.place, 5);
     assert_eq!((owed(&store), used(&store)), (Money(175_000), (450, Money(175_000))));
     let generation = store.generation().unwrap();
     let batch = adjust(&store, None, 100, &prices(26_000, "USD")).unwrap();
@@ -101,11 +106,8 @@ fn the_invoice_is_what_limits_are_counted_from_before_and_after_a_rerating() {
     assert_eq!(store.usage(Wall(0)).unwrap().adjusted, 5);
 }
 
-#[test]
-fn the_original_stays_and_every_adjustment_is_kept() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("callbridge.db");
-    let store = with_calls(&path, 1);
+fn the_original_stays_and_every_adjustment_is_kept(home: &Home) {
+    let store = with_calls(&home.place, 1);
     let id = call(1).id;
     for price in [26_000, 14_000] {
         assert_eq!(adjust(&store, None, 100, &prices(price, "USD")).unwrap().adjusted, 1);
@@ -127,9 +129,8 @@ fn the_original_stays_and_every_adjustment_is_kept() {
     assert_eq!(adjusted.reason.as_deref(), Some("a wrong price"));
     assert_eq!(invoice.totals[0].adjusted_micros, Money(-6_000));
     drop(store);
-    let file = rusqlite::Connection::open(&path).unwrap();
     for sql in ["UPDATE adjustments SET new_micros = 0", "DELETE FROM adjustments"] {
-        assert!(file.execute(sql, []).is_err(), "{sql}");
+        assert!(home.sql(sql).is_err(), "{sql}");
     }
 }
 
@@ -137,10 +138,8 @@ fn told(adjustment: &Adjustment) -> (i64, i64) {
     (adjustment.old_price_micros.0, adjustment.new_price_micros.0)
 }
 
-#[test]
-fn a_rerating_that_was_cut_short_is_gone_on_with_by_beginning_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = with_calls(&folder.path().join("callbridge.db"), 7);
+fn a_rerating_that_was_cut_short_is_gone_on_with_by_beginning_again(home: &Home) {
+    let store = with_calls(&home.place, 7);
     let new = prices(26_000, "USD");
     // Three batches of two were wanted; after the second one the machine stopped.
     let first = adjust(&store, None, 2, &new).unwrap();
@@ -154,23 +153,18 @@ fn a_rerating_that_was_cut_short_is_gone_on_with_by_beginning_again() {
     assert_eq!(adjust(&store, None, 100, &new).unwrap().adjusted, 0, "once more changes nothing");
 }
 
-#[test]
-fn a_batch_with_a_call_that_cannot_be_rated_changes_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("callbridge.db");
-    let store = with_calls(&path, 2);
+fn a_batch_with_a_call_that_cannot_be_rated_changes_nothing(home: &Home) {
+    let store = with_calls(&home.place, 2);
     drop(store);
-    let (store, answers) = open(&path);
+    let (store, answers) = open(&home.place);
     done(&store, &answers, talked(3, &prices(20_000, "EUR"))).unwrap();
     let before = used(&store);
     assert!(adjust(&store, None, 100, &prices(26_000, "USD")).is_err());
     assert_eq!((used(&store), store.adjusted(0, Wall(0)).unwrap().1), (before, 0));
 }
 
-#[test]
-fn the_trail_says_who_rated_how_many_calls_anew_and_what_they_came_to() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = with_calls(&folder.path().join("callbridge.db"), 3);
+fn the_trail_says_who_rated_how_many_calls_anew_and_what_they_came_to(home: &Home) {
+    let store = with_calls(&home.place, 3);
     adjust(&store, None, 100, &prices(26_000, "USD")).unwrap();
     let filter = AuditFilter { business: "abc".parse().ok(), limit: 1, ..AuditFilter::default() };
     let entry = store.archive().audit(&filter).unwrap().remove(0).entry;

@@ -5,6 +5,12 @@ use crate::model::{Cost, DayUsage, Limit, LimitReached};
 
 const DAY: i64 = 86_400_000;
 
+on_both! {
+    whom_a_business_called_lately_is_read_from_open_calls_and_records,
+    a_key_has_its_call_also_when_that_has_ended,
+    a_bound_that_is_reached_is_in_the_outbox_once,
+}
+
 /// A record of this day that was wanted `later` milliseconds after it was accepted.
 fn ended(number: i64, day: i64, later: Option<i64>, seconds: u64, price: i64) -> StoreOp {
     let call = call(number);
@@ -51,10 +57,8 @@ fn what_records_come_to_is_summed_by_the_day_that_calls_were_wanted_on() {
     assert_eq!(store.usage(Wall(20_000 * DAY)).unwrap().days, wanted);
 }
 
-#[test]
-fn whom_a_business_called_lately_is_read_from_open_calls_and_records() {
-    let folder = tempfile::tempdir().unwrap();
-    let (store, answers) = open(&folder.path().join("callbridge.db"));
+fn whom_a_business_called_lately_is_read_from_open_calls_and_records(home: &Home) {
+    let (store, answers) = open(&home.place);
     let (first, second) = (call(1), call(2));
     done(&store, &answers, accept(&first)).unwrap();
     done(&store, &answers, accept(&second)).unwrap();
@@ -66,10 +70,8 @@ fn whom_a_business_called_lately_is_read_from_open_calls_and_records() {
     assert_eq!(store.called(second.created_at + Duration::from_secs(3600)).unwrap(), []);
 }
 
-#[test]
-fn a_key_has_its_call_also_when_that_has_ended() {
-    let folder = tempfile::tempdir().unwrap();
-    let (store, answers) = open(&folder.path().join("callbridge.db"));
+fn a_key_has_its_call_also_when_that_has_ended(home: &Home) {
+    let (store, answers) = open(&home.place);
     let call = keyed(1, "one", "hash");
     done(&store, &answers, accept(&call)).unwrap();
     done(&store, &answers, finish(&call)).unwrap();
@@ -78,10 +80,8 @@ fn a_key_has_its_call_also_when_that_has_ended() {
     assert_eq!(store.key_of(business, "two").unwrap(), None);
 }
 
-#[test]
-fn a_bound_that_is_reached_is_in_the_outbox_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let (store, answers) = open(&folder.path().join("callbridge.db"));
+fn a_bound_that_is_reached_is_in_the_outbox_once(home: &Home) {
+    let (store, answers) = open(&home.place);
     let reached = LimitReached {
         id: call(9).id,
         business: "abc".parse().unwrap(),

@@ -1,0 +1,157 @@
+//! A PostgreSQL server that is not there, not ours, or goes away: what is said, what is refused, and what is there afterwards.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::home::{place, postgres};
+use super::*;
+
+fn said(url: &str) -> String {
+    let error = SqliteArchive::open(&place(url)).map(|_| ()).unwrap_err();
+    assert!(matches!(error, StoreError::Server { .. }), "{error}");
+    error.to_string()
+}
+
+#[test]
+fn what_is_wrong_with_the_server_is_said_with_its_mend_and_without_the_password() {
+    let cluster = postgres::shared();
+    let url = cluster.database();
+    for (wrong, wanted) in [
+        (url.replace("%40ss", "%40zz"), "password authentication failed"),
+        (format!("{url}_nowhere"), "does not exist"),
+        ("postgres://callbridge:p%40zz@127.0.0.1:1/d".to_owned(), "pg_isready"),
+        (format!("{url}?sslmode=require&sslrootcert=/etc/ssl/certs/ca-certificates.crt"), "TLS"),
+    ] {
+        let said = said(&wrong);
+        assert!(said.contains(wanted) && said.contains("mend: "), "{said}");
+        assert!(!said.contains("p@ss") && !said.contains("p@zz") && !said.contains("p%40"), "{said}");
+    }
+    drop(SqliteArchive::open(&place(&url)).unwrap());
+    cluster.sql(&url, "UPDATE meta SET value = 99 WHERE key = 'schema'");
+    let later = SqliteArchive::open(&place(&url)).map(|_| ()).unwrap_err();
+    assert!(matches!(later, StoreError::FutureVersion { found: 99, .. }), "{later}");
+}
+
+#[test]
+fn a_database_of_another_encoding_is_refused() {
+    let cluster = postgres::shared();
+    let url = cluster.database();
+    let name = url.rsplit('/').next().unwrap();
+    cluster.sql("postgres", &format!("CREATE DATABASE {name}l ENCODING LATIN1 LOCALE 'C' TEMPLATE template0"));
+    assert!(said(&format!("{url}l")).contains("LATIN1"), "{}", said(&format!("{url}l")));
+}
+
+#[test]
+fn the_servers_socket_is_a_way_to_it_and_a_daemon_there_keeps_another_off() {
+    let cluster = postgres::shared();
+    let url = cluster.database();
+    let (first, answers) = open(&place(&cluster.by_socket(&url)));
+    done(&first, &answers, accept(&call(1))).unwrap();
+    let second = SqliteStore::open(&place(&url), WriterBounds::default(), Box::new(|_, _| {}));
+    assert!(matches!(second.map(|_| ()), Err(StoreError::InUse { .. })));
+    let tool = SqliteArchive::open(&place(&url)).unwrap();
+    assert_eq!(tool.open_calls().unwrap(), [call(1)], "a tool works beside it");
+}
+
+#[test]
+fn zero_bytes_and_the_longest_texts_are_kept_as_far_as_the_database_can() {
+    let (store, answers) = open(&place(&postgres::shared().database()));
+    let mut asked = call(1);
+    asked.message.note = Some(format!("a\0b{}", "ü".repeat(4_000)));
+    asked.message.reference = Some("a\0b".to_owned());
+    done(&store, &answers, accept(&asked)).unwrap();
+    assert_eq!(store.open_calls().unwrap(), [asked]);
+}
+
+/// Submits calls one after another from `first` until told to stop; gives those that were acknowledged, and how many were refused.
+fn writes(store: &SqliteStore, answers: &Answers, first: i64, stop: &AtomicBool) -> (BTreeSet<CallId>, usize) {
+    let (mut kept, mut refused, mut waiting) = (BTreeSet::new(), 0, 0);
+    let mut hear = |(StoreToken(number), result): (StoreToken, Result<(), StoreFailure>)| match result {
+        Ok(()) => {
+            kept.insert(call(i64::try_from(number).unwrap()).id);
+        }
+        Err(_) => refused += 1,
+    };
+    for number in first.. {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let op = if number % 3 == 2 { finish(&call(number)) } else { accept(&call(number)) };
+        match store.submit(StoreToken(u64::try_from(number).unwrap()), op) {
+            Ok(()) => waiting += 1,
+            // The database is away: refused at once.
+            Err(_) => std::thread::sleep(Duration::from_millis(1)),
+        }
+        if waiting == 64 {
+            hear(answers.recv_timeout(PATIENCE * 2).unwrap());
+            waiting -= 1;
+        }
+    }
+    for _ in 0..waiting {
+        hear(answers.recv_timeout(PATIENCE * 2).unwrap());
+    }
+    (kept, refused)
+}
+
+#[test]
+fn what_was_acknowledged_survives_kill_9_of_the_server_under_load_and_the_writer_comes_back() {
+    let cluster = postgres::Cluster::start();
+    let url = cluster.database();
+    let (store, answers) = open(&place(&url));
+    let mut acknowledged = BTreeSet::new();
+    for round in 0..3 {
+        let stop = AtomicBool::new(false);
+        let (kept, refused) = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(400 + u64::try_from(round).unwrap() * 37));
+                cluster.kill();
+                std::thread::sleep(Duration::from_millis(300));
+                cluster.run();
+                std::thread::sleep(Duration::from_millis(700));
+                stop.store(true, Ordering::Relaxed);
+            });
+            writes(&store, &answers, round * 1_000_000, &stop)
+        });
+        assert!(kept.len() > 100 && refused < 200, "{} kept, {refused} answered with a failure", kept.len());
+        acknowledged.extend(kept);
+        let back = std::time::Instant::now();
+        while done(&store, &answers, StoreOp::Alive { at: Wall(1) }).is_err() {
+            assert!(back.elapsed() < PATIENCE, "{}", cluster.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+    let mut there: BTreeSet<CallId> = store.open_calls().unwrap().iter().map(|call| call.id).collect();
+    let mut each = |record: CallRecord| {
+        assert!(there.insert(record.call_id), "a second record, or a call that is open and closed");
+        ControlFlow::Continue(())
+    };
+    store.records(&RecordFilter::default(), &mut each).unwrap();
+    assert_eq!(acknowledged.difference(&there).count(), 0, "of {} acknowledged", acknowledged.len());
+    // Refused operations left nothing: the store's word was kept both ways, but for what was submitted and never answered.
+    assert_eq!(there.difference(&acknowledged).count(), 0, "of {} that are there", there.len());
+}
+
+#[test]
+fn a_session_that_is_ended_from_outside_costs_at_most_what_was_under_way() {
+    let cluster = postgres::shared();
+    let url = cluster.database();
+    let (store, answers) = open(&place(&url));
+    done(&store, &answers, accept(&call(1))).unwrap();
+    let ended = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                 WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    assert_ne!(cluster.sql(&url, ended), "0");
+    let begun = std::time::Instant::now();
+    while done(&store, &answers, accept(&call(2))).is_err() {
+        assert!(begun.elapsed() < PATIENCE);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // Readers and the connection for accounts come back by themselves.
+    for _ in 0..4 {
+        let _broken = store.open_calls();
+    }
+    assert_eq!(store.open_calls().unwrap().len(), 2);
+    let _broken = store.archive().add_account(&who(), business("abc"));
+    assert!(store.business(&"abc".parse().unwrap()).unwrap().is_some() || {
+        store.archive().add_account(&who(), business("abc")).is_ok()
+    });
+}
