@@ -39,6 +39,11 @@ fn printed(daemon: &Daemon, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&done.stdout).into_owned()
 }
 
+fn tomorrow() -> String {
+    let at = time::OffsetDateTime::now_utc() + time::Duration::DAY;
+    at.format(&time::format_description::well_known::Rfc3339).expect("RFC 3339")
+}
+
 #[test]
 fn a_call_is_bridged_recorded_and_billed_and_the_tools_work_beside_the_daemon() {
     let url = shared().database();
@@ -65,7 +70,9 @@ fn a_call_is_bridged_recorded_and_billed_and_the_tools_work_beside_the_daemon() 
     assert!(printed(daemon, &["business", "list"]).contains("xyz"));
     printed(daemon, &["business", "disable", "xyz"]);
     assert!(printed(daemon, &["cdr", "--format", "jsonl"]).contains(&call.id));
-    assert!(printed(daemon, &["bill", "--business", "abc", "--from", "2020-01-01", "--to", "2099-01-01"]).contains("abc"));
+    assert!(
+        printed(daemon, &["bill", "--business", "abc", "--from", "2020-01-01", "--to", "2099-01-01"]).contains("abc")
+    );
     let checked = printed(daemon, &["check"]);
     assert!(checked.contains("postgres://callbridge@127.0.0.1") && !checked.contains("p%40"), "{checked}");
     assert!(!daemon.log().contains("p%40ss") && !daemon.log().contains("p@ss"), "{}", daemon.log());
@@ -84,7 +91,7 @@ fn kill_9_of_the_daemon_loses_no_call_and_doubles_none() {
     call.until("bridged");
     until_both_hear_each_other(&customer, &representative);
     let id = call.id;
-    let later = story.call_with(json!({ "customer": "+12125550177", "desired_contact_time": "2030-01-01T00:00:00Z" })).id;
+    let later = story.call_with(json!({ "customer": "+12125550177", "desired_contact_time": tomorrow() })).id;
     story.daemon.kill();
     story.daemon.restart();
     assert_eq!(story.known(&id).record()["outcome"], "interrupted");
@@ -131,7 +138,7 @@ fn while_the_database_is_away_messages_are_refused_the_talk_goes_on_and_its_reco
     assert_eq!(record["outcome"], "completed");
     let accepted = eventually("a message to be accepted again", PATIENCE, || {
         let later = json!({ "customer": "+12125550188", "representative": "+16465550188",
-                            "desired_contact_time": "2030-01-01T00:00:00Z" });
+                            "desired_contact_time": tomorrow() });
         let answer = story.daemon.api("POST", "/v1/calls", Some(&later));
         (answer.status == 202).then(|| answer.json())
     });

@@ -8,9 +8,7 @@ use std::time::Duration;
 
 use super::reader::{At, Reader, Section};
 use super::texts::{self, Texts};
-use super::{
-    CallConfig, HttpConfig, LogConfig, MediaConfig, MediaIo, PromptConfig, SpeechConfig, Tick, TlsConfig,
-};
+use super::{CallConfig, HttpConfig, LogConfig, MediaConfig, MediaIo, PromptConfig, SpeechConfig, Tick, TlsConfig};
 use crate::model::{Codecs, Language, MachineTimes};
 
 pub(super) const ADDRESS: &str = "write an IP address and a port, such as \"127.0.0.1:8080\"";

@@ -129,10 +129,14 @@ pub enum StoreUrlError {
     #[error("a postgres:// URL without a readable {0}")]
     Part(&'static str),
     /// A word after the question mark.
-    #[error("a postgres:// URL with something unknown after the question mark: sslmode, sslrootcert, host and port are known")]
+    #[error(
+        "a postgres:// URL with something unknown after the question mark: sslmode, sslrootcert, host and port are known"
+    )]
     Parameter,
     /// An `sslmode` that promises less than it seems.
-    #[error("a postgres:// URL with an sslmode that is not disable, require or verify-full: the others may end in the clear or trust anybody")]
+    #[error(
+        "a postgres:// URL with an sslmode that is not disable, require or verify-full: the others may end in the clear or trust anybody"
+    )]
     Mode,
 }
 
@@ -277,7 +281,8 @@ mod tests {
 
     #[test]
     fn a_database_elsewhere_is_spoken_to_in_the_clear_only_where_that_is_asked_for() {
-        let verified = |authorities: Option<&str>| PostgresTls::Verified { authorities: authorities.map(PathBuf::from) };
+        let verified =
+            |authorities: Option<&str>| PostgresTls::Verified { authorities: authorities.map(PathBuf::from) };
         assert_eq!(database("postgres://u@db.example/d").tls, verified(None));
         assert_eq!(database("postgres://u@db.example/d?sslmode=require").tls, verified(None));
         assert_eq!(database("postgres://u@127.0.0.1/d?sslmode=verify-full").tls, verified(None));

@@ -119,7 +119,8 @@ impl Cluster {
     pub fn run(&self) {
         let begun = Instant::now();
         loop {
-            let log = std::fs::File::options().create(true).append(true).open(self.folder.join("log")).expect("its log");
+            let log =
+                std::fs::File::options().create(true).append(true).open(self.folder.join("log")).expect("its log");
             let mut server = self
                 .command("postgres")
                 .args(["-c", "listen_addresses=127.0.0.1", "-c", "shared_buffers=32MB", "-c", "max_wal_size=128MB"])
@@ -173,6 +174,30 @@ impl Cluster {
     pub fn by_socket(&self, url: &str) -> String {
         let name = url.rsplit('/').next().expect("a name");
         format!("postgres://callbridge@/{name}?host={}&port={}", self.folder.display(), self.port)
+    }
+
+    /// From now on it can be spoken to encrypted; gives the certificate, which names 127.0.0.1 and no other.
+    pub fn encrypt(&self) -> PathBuf {
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+        let data = self.folder.join("data");
+        let files =
+            [(data.join("server.crt"), made.cert.pem()), (data.join("server.key"), made.signing_key.serialize_pem())];
+        for (file, text) in &files {
+            std::fs::write(file, text).expect("its file");
+            std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).expect("its mode");
+            if let Some((uid, gid)) = self.user {
+                chown(file, Some(uid), Some(gid)).expect("its owner");
+            }
+        }
+        self.sql("postgres", "ALTER SYSTEM SET ssl = on");
+        self.sql("postgres", "SELECT pg_reload_conf()");
+        let begun = Instant::now();
+        while self.sql("postgres", "SHOW ssl") != "on" {
+            assert!(begun.elapsed() < PATIENCE, "{}", self.log());
+            std::thread::sleep(Duration::from_millis(30));
+        }
+        let [(certificate, _), _] = files;
+        certificate
     }
 
     /// Runs SQL as its owner, and gives what it prints; `database`: a name or a URL.

@@ -253,11 +253,14 @@ fn business_of(row: &Row<'_>) -> db::Result<Result<Business, StoreError>> {
 mod tests {
     use super::*;
     use crate::io::store::AuditFilter;
+    use crate::io::store::tests::home::{Home, on_both};
     use crate::model::business::FormerPassword;
 
-    fn archive() -> (SqliteArchive, tempfile::TempDir) {
-        let folder = tempfile::tempdir().unwrap();
-        (SqliteArchive::open(&folder.path().join("s.db")).unwrap(), folder)
+    on_both! {
+        a_change_is_written_with_its_entry_and_a_refused_one_with_neither,
+        an_account_that_was_changed_meanwhile_is_not_overwritten,
+        a_former_password_and_its_end_outlive_the_process,
+        the_trail_takes_entries_and_lets_none_be_rewritten,
     }
 
     fn who() -> Who {
@@ -274,9 +277,8 @@ mod tests {
         found.into_iter().map(|one| one.entry).collect()
     }
 
-    #[test]
-    fn a_change_is_written_with_its_entry_and_a_refused_one_with_neither() {
-        let (archive, _folder) = archive();
+    fn a_change_is_written_with_its_entry_and_a_refused_one_with_neither(home: &Home) {
+        let archive = SqliteArchive::open(&home.place).unwrap();
         let id = abc().id;
         archive.add_account(&who(), abc()).unwrap();
         let change = |max_concurrent| {
@@ -299,9 +301,8 @@ mod tests {
         assert_eq!((trail[0].actor.clone(), trail[0].source), (who().actor, who().source));
     }
 
-    #[test]
-    fn an_account_that_was_changed_meanwhile_is_not_overwritten() {
-        let (archive, _folder) = archive();
+    fn an_account_that_was_changed_meanwhile_is_not_overwritten(home: &Home) {
+        let archive = SqliteArchive::open(&home.place).unwrap();
         let id = abc().id;
         archive.add_account(&who(), abc()).unwrap();
         let rename = |version, name: &str| {
@@ -314,9 +315,8 @@ mod tests {
         assert_eq!(archive.account(&id).unwrap().unwrap().business.name, "First");
     }
 
-    #[test]
-    fn a_former_password_and_its_end_outlive_the_process() {
-        let (archive, folder) = archive();
+    fn a_former_password_and_its_end_outlive_the_process(home: &Home) {
+        let archive = SqliteArchive::open(&home.place).unwrap();
         let id = abc().id;
         archive.add_account(&who(), abc()).unwrap();
         let until = who().at + std::time::Duration::from_secs(60);
@@ -327,7 +327,7 @@ mod tests {
             })
             .unwrap();
         drop(archive);
-        let archive = SqliteArchive::open(&folder.path().join("s.db")).unwrap();
+        let archive = SqliteArchive::open(&home.place).unwrap();
         let business = archive.account(&id).unwrap().unwrap().business;
         assert_eq!(business.password_hash.0, "$argon2id$two");
         let former = FormerPassword { hash: PasswordHash("$argon2id$one".into()), until };
@@ -339,9 +339,8 @@ mod tests {
         assert!(trail[0].changes.contains(&FieldChange::secret("password")));
     }
 
-    #[test]
-    fn the_trail_takes_entries_and_lets_none_be_rewritten() {
-        let (archive, _folder) = archive();
+    fn the_trail_takes_entries_and_lets_none_be_rewritten(home: &Home) {
+        let archive = SqliteArchive::open(&home.place).unwrap();
         archive.add_account(&who(), abc()).unwrap();
         let rewritten = archive.write(|connection| connection.execute("UPDATE audit SET at = 0", params![]));
         assert!(rewritten.unwrap_err().to_string().contains("append-only"));

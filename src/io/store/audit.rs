@@ -72,8 +72,7 @@ fn entry_of(row: &Row<'_>) -> db::Result<Result<NumberedEntry, StoreError>> {
 
 /// Writes an entry, inside of whatever transaction is open.
 pub(super) fn insert(connection: &Connection, entry: &AuditEntry) -> db::Result<()> {
-    let text =
-        serde_json::to_string(entry).map_err(db::Error::from)?;
+    let text = serde_json::to_string(entry).map_err(db::Error::from)?;
     let business = entry.business_id.as_ref().map(BusinessId::as_str);
     let sql = "INSERT INTO audit (at, business_id, entry) VALUES (?1, ?2, ?3)";
     connection.prepare_cached(sql)?.execute(params![entry.at.0, business, text]).map(|_| ())

@@ -3,14 +3,14 @@
 
 use std::time::Duration;
 
-use rand::TryRngCore;
-use rand::rngs::OsRng;
 use super::db::{self, Connection, params};
 use super::writer::key;
 use super::{SqliteArchive, StoreError};
 use crate::clock::Wall;
 use crate::model::StoredCall;
 use crate::model::direct::RequestMarks;
+use rand::TryRngCore;
+use rand::rngs::OsRng;
 
 /// They count for an hour, and for as long as their page token lives.
 const COUNTED: Duration = Duration::from_secs(3600);
@@ -60,7 +60,8 @@ impl SqliteArchive {
             let table = connection.dialect().secrets;
             let sql = format!("INSERT INTO {table} (key, value) VALUES ('secret', ?1) ON CONFLICT (key) DO NOTHING");
             connection.execute(&sql, params![drawn])?;
-            connection.query_row(&format!("SELECT value FROM {table} WHERE key = 'secret'"), params![], |row| row.get(0))
+            connection
+                .query_row(&format!("SELECT value FROM {table} WHERE key = 'secret'"), params![], |row| row.get(0))
         })
     }
 }

@@ -126,6 +126,7 @@ fn mend_of(code: Option<&str>) -> &'static str {
         Some("55P03") => "end the program that holds a lock for so long: see pg_stat_activity",
         Some(code) => match code.get(..2) {
             Some("28") => "see role and password in [store] url, and the server's pg_hba.conf",
+            Some("57") => "wait until the server has started, and see its log",
             Some("53") => "free space or connections on the server: see its log",
             Some("0A") => "give callbridge a database on a server that can do this (docs/operations.md)",
             _ => "see the server's log",

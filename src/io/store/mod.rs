@@ -41,8 +41,8 @@ use crate::model::{
     StoredCall, StoredSession,
 };
 
-pub use archive::{SqliteArchive, SqliteStore, WriterBounds};
 pub use accounts::{AccountError, Versioned};
+pub use archive::{SqliteArchive, SqliteStore, WriterBounds};
 pub use audit::{AuditFilter, MAX_AUDIT_LISTED, NumberedEntry};
 pub use bell::Bell;
 pub use billed::{Batch, InvoiceError, Usage, invoice};

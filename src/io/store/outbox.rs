@@ -8,10 +8,10 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::db::{self, Connection, OptionalExtension, Row, params};
-use super::StoreError;
-use super::sinks;
 use super::SqliteArchive;
+use super::StoreError;
+use super::db::{self, Connection, OptionalExtension, Row, params};
+use super::sinks;
 use super::writer::key;
 use crate::clock::Wall;
 use crate::engine::api::{Hearers, Watched};
@@ -267,9 +267,7 @@ pub(super) fn apply(connection: &Connection, op: &OutboxOp) -> db::Result<bool> 
 /// Writes events of a call for those who want them; what is there changes nothing.
 pub(super) fn tell(connection: &Connection, told: &Watched, hearers: Hearers) -> db::Result<()> {
     let Watched { events, call, .. } = told;
-    let text = |json: serde_json::Result<String>| {
-        json.map_err(db::Error::from)
-    };
+    let text = |json: serde_json::Result<String>| json.map_err(db::Error::from);
     for event in events {
         let id = DeliveryId { subject: call.id, sequence: event.sequence };
         if hearers.webhook {
@@ -349,7 +347,8 @@ fn promote(connection: &Connection, business: &str, way: i64, subject: [u8; 16],
 
 /// A settled event is to be sent again: alone, or behind those of its call that are on their way before it.
 fn replay(connection: &Connection, business: &BusinessId, id: DeliveryId, at: Wall) -> db::Result<bool> {
-    let sql = "UPDATE outbox SET attempts = 0, since = ?4, due_at = ?4, settled_at = NULL, problem = NULL, status = NULL,
+    let sql =
+        "UPDATE outbox SET attempts = 0, since = ?4, due_at = ?4, settled_at = NULL, problem = NULL, status = NULL,
                    state = CAST(EXISTS (SELECT 1 FROM outbox WHERE business_id = ?1 AND way = 0 AND subject = ?2
                                         AND +state < 2 AND sequence < ?3) AS INTEGER)
                WHERE business_id = ?1 AND way = 0 AND subject = ?2 AND sequence = ?3 AND state >= 2";
@@ -429,8 +428,9 @@ impl SqliteArchive {
     pub fn outbox_depth(&self) -> Result<u64, StoreError> {
         let sql = "SELECT count(*) FROM outbox WHERE state < 2";
         self.read(|connection| {
-            let count =
-                connection.prepare_cached(sql).and_then(|mut statement| statement.query_row(params![], |row| row.get(0)));
+            let count = connection
+                .prepare_cached(sql)
+                .and_then(|mut statement| statement.query_row(params![], |row| row.get(0)));
             count.map(i64::cast_unsigned).map_err(|error| self.fail(&error))
         })
     }

@@ -5,9 +5,9 @@ use std::fs::File;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::StoreError;
 use super::database::Database;
 use super::db::{Connection, Error};
+use super::{StoreError, schema};
 
 /// A daemon that has just ended, however, may be in its last commit for so long.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -26,7 +26,7 @@ impl Pen {
     /// Opens the database, makes or migrates it, and takes the lock.
     pub(super) fn take(database: &Database) -> Result<Pen, StoreError> {
         let lock = database.file().map(lock).transpose()?;
-        let connection = database.open()?;
+        let connection = database.open_again().map_err(|error| database.fail(&error))?;
         let begun = Instant::now();
         while !serves(&connection).map_err(|error| database.fail(&error))? {
             if begun.elapsed() > LAST_WORDS {
@@ -34,6 +34,7 @@ impl Pen {
             }
             std::thread::sleep(ASKED);
         }
+        schema::migrate(database, &connection)?;
         Ok(Pen { database: database.clone(), connection, _lock: lock })
     }
 

@@ -36,7 +36,10 @@ impl Archive for SqliteArchive {
     fn last_alive(&self) -> Result<Option<Wall>, StoreError> {
         let sql = "SELECT value FROM meta WHERE key = 'alive'";
         self.read(|connection| {
-            connection.query_row(sql, params![], |row| row.get(0).map(Wall)).optional().map_err(|error| self.fail(&error))
+            connection
+                .query_row(sql, params![], |row| row.get(0).map(Wall))
+                .optional()
+                .map_err(|error| self.fail(&error))
         })
     }
 
@@ -104,7 +107,8 @@ impl Archive for SqliteArchive {
         limit: usize,
     ) -> Result<Page, StoreError> {
         let limit = limit.clamp(1, MAX_PAGE);
-        let narrow = "AND id < ?2 AND created_at >= ?3 AND created_at < ?4 AND (CAST(?5 AS TEXT) IS NULL OR reference = ?5)";
+        let narrow =
+            "AND id < ?2 AND created_at >= ?3 AND created_at < ?4 AND (CAST(?5 AS TEXT) IS NULL OR reference = ?5)";
         let (open, closed) = (format!("{LISTED_OPEN} {narrow}"), format!("{LISTED_CLOSED} {narrow}"));
         let listed = match filter.state {
             None => format!("{open} UNION ALL {closed}"),

@@ -196,7 +196,9 @@ fn version(connection: &Connection) -> Result<i64> {
         Connection::Postgres(_) => {
             let sql = "SELECT to_regclass('meta') IS NOT NULL";
             match connection.query_row(sql, params![], |row| row.get::<bool>(0))? {
-                true => connection.query_row("SELECT value FROM meta WHERE key = 'schema'", params![], |row| row.get(0)),
+                true => {
+                    connection.query_row("SELECT value FROM meta WHERE key = 'schema'", params![], |row| row.get(0))
+                }
                 false => Ok(0),
             }
         }

@@ -41,7 +41,8 @@ impl SqliteArchive {
             let fail = |error: db::Error| self.fail(&error);
             let sql = "SELECT record FROM records WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
             let mut statement = connection.prepare_cached(sql).map_err(fail)?;
-            let mut rows = statement.stream(params![search.before.map_or([0xff; 16], key), MAX_VISITED]).map_err(fail)?;
+            let mut rows =
+                statement.stream(params![search.before.map_or([0xff; 16], key), MAX_VISITED]).map_err(fail)?;
             let (mut found, mut visited) = (FoundEnded::default(), 0);
             while let Some(row) = rows.next().map_err(fail)? {
                 let json = row.text(0).map_err(fail)?;
@@ -71,7 +72,8 @@ impl SqliteArchive {
             let fail = |error: db::Error| self.fail(&error);
             let one = "SELECT record FROM records WHERE id = ?1";
             let mut statement = connection.prepare_cached(one).map_err(fail)?;
-            let json: Option<String> = statement.query_row(params![key(call)], |row| row.get(0)).optional().map_err(fail)?;
+            let json: Option<String> =
+                statement.query_row(params![key(call)], |row| row.get(0)).optional().map_err(fail)?;
             let Some(json) = json else { return Ok(None) };
             let legs = "SELECT record FROM attempts WHERE call_id = ?1 ORDER BY attempt";
             let mut statement = connection.prepare_cached(legs).map_err(fail)?;
@@ -85,8 +87,9 @@ impl SqliteArchive {
     pub fn ladder_of(&self, call: CallId) -> Result<Option<Ladder>, StoreError> {
         let business: Option<String> = self.read(|connection| {
             let sql = "SELECT business_id FROM ladders WHERE call_id = ?1";
-            let found =
-                connection.prepare_cached(sql).and_then(|mut s| s.query_row(params![key(call)], |row| row.get(0)).optional());
+            let found = connection
+                .prepare_cached(sql)
+                .and_then(|mut s| s.query_row(params![key(call)], |row| row.get(0)).optional());
             found.map_err(|error| self.fail(&error))
         })?;
         let business = business.and_then(|business| business.parse::<BusinessId>().ok());

@@ -1,8 +1,8 @@
 //! What businesses have used, out of their records: sums by day, and whom they called lately. Owns this SQL; refuses to judge. Nothing is
 //! counted twice: a call is among the open ones or among the records, never in both.
 
-use super::db::{self, Connection, OptionalExtension, params};
 use super::billed::{self, Usage};
+use super::db::{self, Connection, OptionalExtension, params};
 use super::reads::from_json;
 use super::writer::key;
 use super::{SqliteArchive, StoreError};

@@ -34,11 +34,15 @@ pub fn watch_directory(
 ) -> Result<DirectoryWatch, StoreError> {
     let (stop, stopped) = channel();
     let run = move || {
-        let mut seen = None;
+        let (mut seen, mut failed) = (None, false);
         loop {
-            match look(&*archive, &mut seen) {
+            let found = look(&*archive, &mut seen);
+            let failed_before = std::mem::replace(&mut failed, found.is_err());
+            match found {
                 Ok(Some(directory)) => changed(Arc::new(directory)),
                 Ok(None) => {}
+                // Said once until they can be read again.
+                Err(_) if failed_before => {}
                 Err(error) => tracing::error!(%error, "the accounts could not be read; the last ones stay valid"),
             }
             if stopped.recv_timeout(every) != Err(RecvTimeoutError::Timeout) {

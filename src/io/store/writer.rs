@@ -182,13 +182,20 @@ impl Desk {
     /// known whether the commit in doubt happened. False: the store is closed, and nobody waits any more.
     fn come_back(&mut self, mut doubt: Option<String>, group: &mut Vec<Taken>) -> bool {
         self.away.store(true, Ordering::Relaxed);
-        let (since, mut pause, mut closing) = (Instant::now(), FIRST_PAUSE, None);
+        let (since, mut pause, mut closing, mut said) = (Instant::now(), FIRST_PAUSE, None, String::new());
         tracing::error!("the database is away: messages are refused until it is back");
         loop {
             self.refuse_waiting();
-            match self.pen.take_again().map_err(|error| error.to_string()).and_then(|()| self.settle(&mut doubt, group)) {
+            match self.pen.take_again().map_err(|error| error.to_string()).and_then(|()| self.settle(&mut doubt, group))
+            {
                 Ok(()) => break,
-                Err(error) => tracing::warn!(error, "the database is away still"),
+                Err(error) => {
+                    // Once for each reason.
+                    if said != error {
+                        tracing::warn!(error, "the database is away still");
+                        said = error;
+                    }
+                }
             }
             match self.waiting.take(pause) {
                 Ok(work) => self.refuse(work),

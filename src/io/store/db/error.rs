@@ -48,6 +48,14 @@ pub(in super::super) enum Error {
 }
 
 impl Error {
+    /// Of a session that was not opened: what the server said counts, or that nothing was heard.
+    pub(super) fn refused(error: &tokio_postgres::Error) -> Error {
+        match error.as_db_error() {
+            Some(said) => Error::Postgres { code: said.code().code().to_owned(), message: said.message().to_owned() },
+            None => Error::Lost(with_causes(error)),
+        }
+    }
+
     pub(super) fn postgres(error: &tokio_postgres::Error) -> Error {
         match error.as_db_error() {
             Some(said) => {

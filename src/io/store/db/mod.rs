@@ -143,7 +143,9 @@ impl Connection {
 
     fn word(&self, sql: &str) -> Result<()> {
         match self {
-            Connection::Sqlite(connection) => connection.prepare_cached(sql)?.execute([]).map(|_| ()).map_err(Error::from),
+            Connection::Sqlite(connection) => {
+                connection.prepare_cached(sql)?.execute([]).map(|_| ()).map_err(Error::from)
+            }
             Connection::Postgres(session) => session.batch(sql),
         }
     }
@@ -255,7 +257,11 @@ impl Statement<'_> {
     }
 
     /// Its first row; [`Error::NoRow`] where there is none.
-    pub(super) fn query_row<T>(&mut self, values: &[&dyn Param], read: impl FnOnce(&Row<'_>) -> Result<T>) -> Result<T> {
+    pub(super) fn query_row<T>(
+        &mut self,
+        values: &[&dyn Param],
+        read: impl FnOnce(&Row<'_>) -> Result<T>,
+    ) -> Result<T> {
         let mut rows = self.query(values)?;
         match rows.next()? {
             Some(row) => read(&row),

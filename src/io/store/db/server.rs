@@ -90,7 +90,7 @@ impl Server {
             })
         });
         let late = || Error::Lost(format!("no connection within {} s", CONNECT.as_secs() * 2));
-        let (client, connection) = opened.ok_or_else(late)?.map_err(|error| Error::postgres(&error))?;
+        let (client, connection) = opened.ok_or_else(late)?.map_err(|error| Error::refused(&error))?;
         self.reactor.spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(error = %super::error::with_causes(&error), "a session with the database has ended");

@@ -5,7 +5,7 @@ use std::path::Path;
 
 #[path = "../../../../tests/support/postgres.rs"]
 #[allow(dead_code, reason = "the integration tests use more of it")]
-pub(super) mod postgres;
+pub(in super::super) mod postgres;
 
 /// A place for one store.
 pub(in super::super) struct Home {

@@ -164,7 +164,10 @@ fn accounts_are_listed_in_order_and_sessions_outlive_the_daemon(home: &Home) {
     while let Some(one) = store.archive().accounts(listed.last(), 1).unwrap().pop() {
         listed.push(one.business.id);
     }
-    assert!(listed.len() > 1 && listed.is_sorted_by(|a, b| a.as_str().as_bytes() < b.as_str().as_bytes()), "{listed:?}");
+    assert!(
+        listed.len() > 1 && listed.is_sorted_by(|a, b| a.as_str().as_bytes() < b.as_str().as_bytes()),
+        "{listed:?}"
+    );
     assert_eq!(store.archive().audit(&AuditFilter { limit: 2, ..AuditFilter::default() }).unwrap().len(), 2);
     let session = |wish| StoredSession {
         business: "abc".parse().unwrap(),
