@@ -1,7 +1,7 @@
 //! A PostgreSQL server that is not there, not ours, or goes away: what is said, what is refused, and what is there afterwards.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::home::{place, postgres};
 use super::*;
@@ -81,14 +81,29 @@ fn zero_bytes_and_the_longest_texts_are_kept_as_far_as_the_database_can() {
     assert_eq!(store.open_calls().unwrap(), [asked]);
 }
 
-/// Submits calls one after another from `first` until told to stop; gives those that were acknowledged, and how many were refused.
-fn writes(store: &SqliteStore, answers: &Answers, first: i64, stop: &AtomicBool) -> (BTreeSet<CallId>, usize) {
-    let (mut kept, mut refused, mut waiting) = (BTreeSet::new(), 0, 0);
-    let mut hear = |(StoreToken(number), result): (StoreToken, Result<(), StoreFailure>)| match result {
-        Ok(()) => {
+/// Says stop when it is dropped.
+struct Over<'s>(&'s AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Submits calls one after another from `first` until told to stop; gives those that were acknowledged, and counts them in `heard`.
+fn writes(
+    store: &SqliteStore,
+    answers: &Answers,
+    first: i64,
+    stop: &AtomicBool,
+    heard: &AtomicUsize,
+) -> BTreeSet<CallId> {
+    let (mut kept, mut waiting) = (BTreeSet::new(), 0);
+    let mut hear = |(StoreToken(number), result): (StoreToken, Result<(), StoreFailure>)| {
+        if result.is_ok() {
             kept.insert(call(i64::try_from(number).unwrap()).id);
+            heard.fetch_add(1, Ordering::Relaxed);
         }
-        Err(_) => refused += 1,
     };
     for number in first.. {
         if stop.load(Ordering::Relaxed) {
@@ -108,7 +123,16 @@ fn writes(store: &SqliteStore, answers: &Answers, first: i64, stop: &AtomicBool)
     for _ in 0..waiting {
         hear(answers.recv_timeout(PATIENCE * 2).unwrap());
     }
-    (kept, refused)
+    kept
+}
+
+/// Waits until so many more were acknowledged.
+fn more(heard: &AtomicUsize, count: usize) {
+    let (from, begun) = (heard.load(Ordering::Relaxed), std::time::Instant::now());
+    while heard.load(Ordering::Relaxed) < from + count {
+        assert!(begun.elapsed() < PATIENCE * 4, "{count} more were not acknowledged");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 #[test]
@@ -118,19 +142,18 @@ fn what_was_acknowledged_survives_kill_9_of_the_server_under_load_and_the_writer
     let (store, answers) = open(&place(&url));
     let mut acknowledged = BTreeSet::new();
     for round in 0..3 {
-        let stop = AtomicBool::new(false);
-        let (kept, refused) = std::thread::scope(|scope| {
+        let (stop, heard) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let kept = std::thread::scope(|scope| {
             scope.spawn(|| {
-                std::thread::sleep(Duration::from_millis(400 + u64::try_from(round).unwrap() * 37));
+                // The writer ends also where one of these gives up.
+                let _over = Over(&stop);
+                more(&heard, 200 + 37 * usize::try_from(round).unwrap());
                 cluster.kill();
-                std::thread::sleep(Duration::from_millis(300));
                 cluster.run();
-                std::thread::sleep(Duration::from_millis(700));
-                stop.store(true, Ordering::Relaxed);
+                more(&heard, 200);
             });
-            writes(&store, &answers, round * 1_000_000, &stop)
+            writes(&store, &answers, round * 1_000_000, &stop, &heard)
         });
-        assert!(kept.len() > 100 && refused < 200, "{} kept, {refused} answered with a failure", kept.len());
         acknowledged.extend(kept);
         let back = std::time::Instant::now();
         while done(&store, &answers, StoreOp::Alive { at: Wall(1) }).is_err() {
