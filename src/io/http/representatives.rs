@@ -24,6 +24,9 @@ use crate::clock::Wall;
 use crate::engine::api::{DeskView, Reply, StaffWish};
 use crate::model::{BusinessId, CallView, QueueView, RepresentativeId, RepresentativeView};
 
+/// The word of who talks.
+const BUSY: &str = "busy";
+
 /// A business's representatives, and who waits for them.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Representatives)]
@@ -69,8 +72,7 @@ pub async fn list(State(app): State<Arc<App>>, uri: Uri, headers: Sender) -> Ans
     responses((status = 200, description = "As they are now", body = RepresentativeView), Asking, OfOneDesk)
 )]
 pub async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, uri: Uri, headers: Sender) -> Answer {
-    let (business, view) = one(&app, &id, &uri, &headers).await?;
-    drop(business);
+    let (_, view) = one(&app, &id, &uri, &headers).await?;
     Ok(json(&view).into_response())
 }
 
@@ -91,6 +93,27 @@ pub async fn call(State(app): State<Arc<App>>, Path(id): Path<String>, uri: Uri,
         Reply::Call(Some(view)) => Ok(json(&*view).into_response()),
         // It has ended meanwhile.
         Reply::Call(None) => Ok(StatusCode::NO_CONTENT.into_response()),
+        Reply::Refused(refusal) => Err(Problem::from(refusal)),
+        _ => Err(mismatch()),
+    }
+}
+
+/// Hangs up the talk of this representative; a call that only rings is left to ring.
+#[utoipa::path(delete, operation_id = "endRepresentativeCall", path = "/v1/representatives/{id}/call", tag = "representatives",
+    security(("business" = []), ("representative" = [])), params(("id" = RepresentativeId, Path, description = "The representative")),
+    responses(
+        (status = 200, description = "The call as it is now", body = CallView),
+        (status = 409, description = "They do not talk", content_type = "application/problem+json", body = super::problem::ProblemDocument<'static>),
+        Asking, OfOneDesk
+    )
+)]
+pub async fn hang_up(State(app): State<Arc<App>>, Path(id): Path<String>, uri: Uri, headers: Sender) -> Answer {
+    let (business, view) = one(&app, &id, &uri, &headers).await?;
+    let silent = || Problem::of(StatusCode::CONFLICT, "this representative does not talk");
+    let call = view.call.filter(|_| view.state == BUSY).ok_or_else(silent)?;
+    match app.answer(app.engine.delete(business, call)).await? {
+        Reply::Deleted(Some(view)) => Ok(json(&*view).into_response()),
+        Reply::Deleted(None) | Reply::AlreadyEnded => Err(silent()),
         Reply::Refused(refusal) => Err(Problem::from(refusal)),
         _ => Err(mismatch()),
     }
