@@ -20,7 +20,7 @@ const OVERFLOW: &str = "+17185550109";
 /// Bert is called first where both are free; the second and the third customer have numbers of their own.
 const ACCOUNT: &str = "[[business.representative]]\nid = \"bert\"\naddress = \"+19145550101\"\n\
     [[business.representative]]\nid = \"anna\"\naddress = \"+16465550101\"\ntier = 1\n\
-    [business.staffing]\nstrategy = \"priority\"\nwrap_up_seconds = 1\nlate_per_mille = 0\noverflow = \"+17185550109\"\n";
+    [business.staffing]\nstrategy = \"priority\"\nwrap_up_seconds = 2\nlate_per_mille = 0\noverflow = \"+17185550109\"\n";
 
 fn phone(port: u16, tone: Tone, scenario: &'static str) -> Phone {
     Phone::start(&PhoneSetup::new(scenario, port, tone))
@@ -67,8 +67,8 @@ fn one_representative_answers_one_is_set_aside_the_line_moves_up_and_the_last_go
     let call = vec![("representative_ring_seconds", 1)];
     let story = Story::with(Setup { switches, call, more: ACCOUNT.to_owned(), ..Setup::default() });
     let bert = phone(bert_port, Tone::NewParty, "phone-rings-until-cancelled");
-    let anna = story.phone(Tone::Representative, "phone-answers-and-is-hung-up", |phone| phone.calls = 2);
-    let overflow = phone(overflow_port, Tone::NewParty, "phone-answers-and-is-hung-up");
+    let anna = story.representative("phone-answers-and-is-hung-up");
+    let overflow = phone(overflow_port, Tone::Representative, "phone-answers-and-is-hung-up");
     let mut first = story.customer("phone-answers-and-hangs-up");
     let mut second = phone(second_port, Tone::Customer, "phone-answers-and-hangs-up");
     let mut third = phone(third_port, Tone::Customer, "phone-answers-and-hangs-up");
@@ -101,6 +101,8 @@ fn one_representative_answers_one_is_set_aside_the_line_moves_up_and_the_last_go
     // The first talk is over and written up: Anna gets the next in line, whose phone rings now.
     first.act();
     assert_eq!(one.record()["outcome"], "completed");
+    anna.finish();
+    let anna = story.representative("phone-answers-and-is-hung-up");
     let bridged = two.until("bridged");
     assert_eq!(bridged["representative"]["address"], ANNA);
     until_place(&three, 1);
