@@ -1,26 +1,34 @@
 //! What is counted of representatives and of who waits for them, over all businesses: nobody's name is a label, so nothing grows with the
 //! accounts. Owns the names; refuses to judge.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 use tokio::sync::watch;
 
 use super::engine_thread::EngineHandle;
 use crate::acd::State;
 use crate::engine::api::{Look, Looked, Reply, StaffSums};
+use crate::model::Directory;
 
 /// How often the engine is asked.
 const EVERY: Duration = Duration::from_secs(5);
 
-/// Asks the engine every few seconds until it is stopped.
-pub async fn follow(engine: EngineHandle, mut stopped: watch::Receiver<bool>) {
+/// Asks the engine every few seconds until it is stopped, from the first account with representatives on.
+pub async fn follow(engine: EngineHandle, accounts: Arc<ArcSwap<Directory>>, mut stopped: watch::Receiver<bool>) {
+    let mut any = false;
     let mut step = tokio::time::interval(EVERY);
     step.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             _ = step.tick() => {}
             _ = stopped.changed() => return,
+        }
+        any = any || accounts.load().businesses.values().any(|account| account.staffing.is_staffed());
+        if !any {
+            continue;
         }
         if let Reply::Looked(Looked::Staff(sums)) = engine.look(Look::Staff).await {
             observe(&sums);
