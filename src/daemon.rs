@@ -192,11 +192,10 @@ impl Daemon {
         let tls = config.http.tls.as_ref().map(ServerTls::load).transpose().map_err(part)?;
         let operators = Arc::new(ArcSwap::from_pointee(operators(&config, &store)?));
         let encryption = Arc::new(ArcSwap::from_pointee(Encryption::load(&config.encryption).map_err(part)?));
-        let staffed = Arc::clone(&accounts);
         let app = app(&config, &engine, &store, accounts, &encryption, &webhooks, &health)?;
         let (stop_http, stopped) = watch::channel(false);
         let gauges = scrape(&metrics, &engine, &media);
-        tokio::spawn(staff_metrics::follow(engine.clone(), staffed, stopped.clone()));
+        tokio::spawn(staff_metrics::follow(engine.clone(), Arc::clone(&app.directory), stopped.clone()));
         let api = listen("HTTP", config.http.listen, tls.clone(), router(Arc::new(app))).await?;
         let api = api.trusting(&config.http.trusted_proxies);
         let admin_tls = config.admin.tls.as_ref().map(ServerTls::load).transpose().map_err(part)?;
