@@ -44,6 +44,7 @@ use crate::io::prompts::PromptLibrary;
 use crate::io::recordings::Recordings;
 use crate::io::resolver::{Found, Resolver};
 use crate::io::sip_listen::{Bound, ListenError, SipSide};
+use crate::io::staff_metrics;
 use crate::io::stir::StirError;
 use crate::io::store::{Archive, DirectoryWatch, SqliteStore, Store, Usage, seed_businesses, watch_directory};
 use crate::io::telemetry::{self, Metrics};
@@ -194,6 +195,7 @@ impl Daemon {
         let app = app(&config, &engine, &store, accounts, &encryption, &webhooks, &health)?;
         let (stop_http, stopped) = watch::channel(false);
         let gauges = scrape(&metrics, &engine, &media);
+        tokio::spawn(staff_metrics::follow(engine.clone(), Arc::clone(&app.directory), stopped.clone()));
         let api = listen("HTTP", config.http.listen, tls.clone(), router(Arc::new(app))).await?;
         let api = api.trusting(&config.http.trusted_proxies);
         let admin_tls = config.admin.tls.as_ref().map(ServerTls::load).transpose().map_err(part)?;
@@ -426,7 +428,8 @@ fn take_back(
     };
     pure.recall_usage(now, &days, &called);
     pure.restore(clock.now(), open, store.last_alive().map_err(part)?);
-    pure.recall_sessions(clock.now(), store.sessions(now.wall).map_err(part)?);
+    let sessions = store.sessions(now.wall).map_err(part)?;
+    pure.recall_sessions(clock.now(), sessions, store.revocations().map_err(part)?);
     Ok(adjusted)
 }
 

@@ -136,7 +136,7 @@ impl Engine {
                 other.business_id == message.business_id && other.idempotency.as_ref().is_some_and(|i| i.key == *key)
             }),
             Pending::Progress { .. } | Pending::Finish { .. } | Pending::Ladder { .. } => false,
-            Pending::Alive | Pending::Limit(_) | Pending::Session { .. } => false,
+            Pending::Alive | Pending::Limit(_) | Pending::Session { .. } | Pending::Revoke { .. } => false,
         })
     }
 

@@ -3,9 +3,11 @@
 //! `handle` takes exactly one [`Input`]; `poll_output` is drained before the next; `poll_timeout` says when and why to call
 //! again with [`Input::Timeout`].
 
-use std::sync::Arc;
-use std::time::Duration;
+mod staff;
 
+use std::sync::Arc;
+
+pub use self::staff::{DeskView, StaffSums, StaffWish};
 pub use crate::access::destinations::Denied;
 pub use crate::access::direct::TooMany;
 pub use crate::call::SupervisorRefusal;
@@ -17,8 +19,8 @@ pub use crate::routing::SwitchView;
 
 use crate::model::{
     Alarm, AttemptRecord, BusinessId, CallId, CallRecord, CallState, CallView, DayAdjustment, Directory, Endpoint, Hop,
-    InitiationMessage, Limit, LimitReached, Progress, RepresentativeId, RepresentativeView, Sample, StoredCall,
-    StoredSession, SupervisorMode, SupervisorView, Target, Wish,
+    InitiationMessage, Limit, LimitReached, Progress, RepresentativeView, Revocation, Sample, StoredCall,
+    StoredSession, SupervisorMode, SupervisorView, Target,
 };
 use crate::routing::Failure;
 use crate::sip::api::{Loss, Note, RefusedWhy, Sources};
@@ -90,6 +92,10 @@ pub enum Look {
     Ladder(CallId),
     /// How the switches fare: [`Looked::Switches`].
     Switches,
+    /// Representatives and queues of every business, summed: [`Looked::Staff`].
+    Staff,
+    /// The same, each: [`Looked::Desks`].
+    Desks,
 }
 
 /// Which live calls.
@@ -110,6 +116,10 @@ pub enum Looked {
     Call(Option<Box<CallView>>),
     /// Every switch of the configuration.
     Switches(Vec<SwitchView>),
+    /// All representatives.
+    Staff(Box<StaffSums>),
+    /// Of each business that has any, at most as many representatives as one look goes through.
+    Desks(Vec<DeskView>),
 }
 
 /// Live calls of every business.
@@ -151,22 +161,6 @@ pub enum SupervisorWish {
     },
 }
 
-/// What a business wants of its representatives.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum StaffWish {
-    /// To know how they stand.
-    List,
-    /// A representative's word.
-    Session {
-        /// Who.
-        representative: RepresentativeId,
-        /// What they want.
-        wish: Wish,
-        /// For so long without another word.
-        lease: Duration,
-    },
-}
-
 /// Everything the engine can want.
 #[derive(Debug, PartialEq)]
 pub enum Output {
@@ -204,6 +198,8 @@ pub enum StoreOp {
     Ladder(Arc<Ladder>),
     /// What a representative wants, and until when.
     Session(Box<StoredSession>),
+    /// Tokens of a representative are worthless.
+    Revoke(Box<Revocation>),
     /// A bound of a business was reached, for its webhook. Storing it twice changes nothing.
     LimitReached(Box<LimitReached>),
     /// `op`, and in the same commit the events that it tells to those who want them. Those that are there already change nothing.
@@ -269,8 +265,14 @@ pub enum Reply {
     Events(Option<Box<Watched>>),
     /// `Look`: what there is.
     Looked(Looked),
-    /// `Staff`: the representatives as they are now; of a session, its own alone, none where the account has none of this name.
+    /// `Staff`: the one whom it was about as they are now; none where the account has none of this name.
     Representatives(Vec<RepresentativeView>),
+    /// `Staff`: a business's representatives and who waits for them.
+    Desk(Box<DeskView>),
+    /// `Staff`: a token given now holds from this moment.
+    TokenSince(Wall),
+    /// `Staff`: the token that was shown was taken back.
+    TokenRevoked,
     /// `Delete`: the call as it is now, or none that lives.
     Deleted(Option<Box<CallView>>),
     /// `Delete`, `Supervise`: it is already ended, its record being stored.

@@ -37,6 +37,7 @@ impl Engine {
                 }
             }
             (Pending::Session { reply, session }, result) => self.session_stored(now, reply, session, result),
+            (Pending::Revoke { reply, revocation }, result) => self.revocation_stored(now, reply, revocation, result),
             (Pending::Limit(event), Err(_)) => self.limit_untold(*event),
             (Pending::Alive, _) | (Pending::Limit(_), Ok(())) => {}
         }

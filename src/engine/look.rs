@@ -24,6 +24,8 @@ impl Engine {
                 None => Looked::Call(None),
             },
             Look::Switches => Looked::Switches(self.switches(now)),
+            Look::Staff => Looked::Staff(Box::new(self.desks.sums(now.mono))),
+            Look::Desks => Looked::Desks(self.desk_views(now, MAX_VISITED)),
         };
         self.reply(reply, Reply::Looked(looked));
     }

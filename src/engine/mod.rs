@@ -28,6 +28,7 @@ mod redirect;
 mod register;
 mod seen;
 mod spoken;
+mod staffed;
 mod supervise;
 mod switches;
 mod taped;
@@ -209,6 +210,7 @@ enum Pending {
     Alive,
     Limit(Box<crate::model::LimitReached>),
     Session { reply: ReplyTo, session: crate::model::StoredSession },
+    Revoke { reply: ReplyTo, revocation: crate::model::Revocation },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -12,7 +12,7 @@ use metrics::{
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use super::sample_metrics::{self, SampleMetrics};
-use super::switch_metrics;
+use super::{staff_metrics, switch_metrics};
 use crate::engine::api::Notice;
 use crate::io::media_thread::{BackEnd, MediaCounters};
 use crate::model::{CallState, Outcome};
@@ -196,6 +196,7 @@ fn rejected(reason: &'static str) {
 
 fn describe() {
     switch_metrics::describe();
+    staff_metrics::describe();
     sample_metrics::describe();
     super::webhooks::describe();
     describe_counter!("callbridge_calls_total", "Calls ended, by outcome.");

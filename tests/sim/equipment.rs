@@ -51,7 +51,7 @@ impl World {
         engine.restore(now, open, last_alive);
         let mut sessions = staff::sessions(&self.plan, now.wall);
         self.planted.sessions(&mut sessions, self.life);
-        engine.recall_sessions(now, sessions);
+        engine.recall_sessions(now, sessions, Vec::new());
         self.engine = Some(engine);
         self.look_up_all();
         self.drain_engine();

@@ -41,6 +41,11 @@ impl Tokens {
     pub fn new(secret: &[u8; 32]) -> Tokens {
         Tokens(hmac::Key::new(hmac::HMAC_SHA256, secret))
     }
+
+    /// What is signed begins with what it is for.
+    pub(super) fn key(&self) -> &hmac::Key {
+        &self.0
+    }
 }
 
 /// What is asked for.

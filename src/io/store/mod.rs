@@ -34,7 +34,7 @@ use crate::ladder::Ladder;
 use crate::model::direct::RequestMarks;
 use crate::model::{
     AttemptRecord, Billed, Business, BusinessId, CallId, CallRecord, CallState, DayAdjustment, Directory, Endpoint,
-    StoredCall, StoredSession,
+    Revocation, StoredCall, StoredSession,
 };
 
 pub use accounts::{AccountError, Versioned};
@@ -120,6 +120,9 @@ pub trait Archive: Send + Sync {
 
     /// Representatives' sessions that are not over.
     fn sessions(&self, now: Wall) -> Result<Vec<StoredSession>, StoreError>;
+
+    /// From when representatives' tokens are worthless, where that may still matter.
+    fn revocations(&self) -> Result<Vec<Revocation>, StoreError>;
 
     /// What the records of calls come to that were wanted at or after `since`, by business and day of UTC.
     fn usage(&self, since: Wall) -> Result<Usage, StoreError>;

@@ -13,7 +13,7 @@ use crate::ladder::Ladder;
 use crate::model::direct::RequestMarks;
 use crate::model::{
     AttemptRecord, Billed, Business, BusinessId, CallId, CallRecord, CallState, DayAdjustment, Directory, Endpoint,
-    Money, StoredCall, StoredSession,
+    Money, Revocation, StoredCall, StoredSession,
 };
 
 /// Longest part of a listing.
@@ -47,6 +47,10 @@ impl Archive for SqliteArchive {
 
     fn sessions(&self, now: Wall) -> Result<Vec<StoredSession>, StoreError> {
         self.read_sessions(now)
+    }
+
+    fn revocations(&self) -> Result<Vec<Revocation>, StoreError> {
+        self.read_revocations()
     }
 
     fn usage(&self, since: Wall) -> Result<Usage, StoreError> {
@@ -258,6 +262,10 @@ impl Archive for SqliteStore {
 
     fn sessions(&self, now: Wall) -> Result<Vec<StoredSession>, StoreError> {
         self.archive().sessions(now)
+    }
+
+    fn revocations(&self) -> Result<Vec<Revocation>, StoreError> {
+        self.archive().revocations()
     }
 
     fn usage(&self, since: Wall) -> Result<Usage, StoreError> {
