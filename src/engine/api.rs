@@ -3,10 +3,12 @@
 //! `handle` takes exactly one [`Input`]; `poll_output` is drained before the next; `poll_timeout` says when and why to call
 //! again with [`Input::Timeout`].
 
+mod look;
 mod staff;
 
 use std::sync::Arc;
 
+pub use self::look::{Live, Look, LookFilter, Looked};
 pub use self::staff::{DeskView, StaffSums, StaffWish};
 pub use crate::access::destinations::Denied;
 pub use crate::access::direct::TooMany;
@@ -79,62 +81,6 @@ pub enum Input<'a> {
     HangUpAll,
     /// The moment that `poll_timeout` named has come.
     Timeout,
-}
-
-/// What an operator wants to see.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Look {
-    /// Live calls of every business: [`Looked::Live`].
-    Live(LookFilter),
-    /// One of them, with its samples: [`Looked::Call`].
-    Call(CallId),
-    /// Its ladder: [`Reply::Ladder`], or [`Looked::Call`] of nothing.
-    Ladder(CallId),
-    /// How the switches fare: [`Looked::Switches`].
-    Switches,
-    /// Representatives and queues of every business, summed: [`Looked::Staff`].
-    Staff,
-    /// The same, each: [`Looked::Desks`].
-    Desks,
-}
-
-/// Which live calls.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct LookFilter {
-    /// A part of a number, an identifier, a business or its reference.
-    pub text: Option<String>,
-    /// At most so many.
-    pub limit: usize,
-}
-
-/// What an operator sees.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Looked {
-    /// Live calls.
-    Live(Live),
-    /// A live call, or none.
-    Call(Option<Box<CallView>>),
-    /// Every switch of the configuration.
-    Switches(Vec<SwitchView>),
-    /// All representatives.
-    Staff(Box<StaffSums>),
-    /// Of each business that has any, at most as many representatives as one look goes through.
-    Desks(Vec<DeskView>),
-}
-
-/// Live calls of every business.
-#[derive(Clone, Debug, PartialEq, Default)]
-pub struct Live {
-    /// Those that were asked for, the newest first.
-    pub calls: Vec<CallView>,
-    /// How many there are in each state.
-    pub states: Vec<(CallState, usize)>,
-    /// And of each business.
-    pub businesses: Vec<(BusinessId, usize)>,
-    /// Calls that wait for their time.
-    pub scheduled: usize,
-    /// There are more than one look goes through.
-    pub cut: bool,
 }
 
 /// What a business wants of a supervisor.
