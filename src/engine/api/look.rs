@@ -11,7 +11,7 @@ pub enum Look {
     Live(LookFilter),
     /// One of them, with its samples: [`Looked::Call`].
     Call(CallId),
-    /// Its ladder: [`Reply::Ladder`], or [`Looked::Call`] of nothing.
+    /// Its ladder: [`Reply::Ladder`](super::Reply::Ladder), or [`Looked::Call`] of nothing.
     Ladder(CallId),
     /// How the switches fare: [`Looked::Switches`].
     Switches,
