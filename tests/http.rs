@@ -24,6 +24,8 @@ mod sealed;
 mod secure;
 #[path = "http/tariffs.rs"]
 mod tariffs;
+#[path = "http/waiting.rs"]
+mod waiting;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
