@@ -59,6 +59,8 @@ use crate::sip::api::{Locals, RefusedWhy};
 const ACCOUNTS: Duration = Duration::from_millis(500);
 /// After the live calls were hung up, their BYEs and records may take so long.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+/// Calls that a restart reads at once.
+const RESTORED: usize = 1_000;
 
 /// Why the daemon does not run.
 #[derive(Debug, thiserror::Error)]
@@ -418,7 +420,6 @@ fn take_back(
     directory: &crate::model::Directory,
     clock: &SystemClock,
 ) -> Result<i64, DaemonError> {
-    let open = store.open_calls().map_err(part)?;
     let now = clock.now();
     pure.recall_requests(now, &store.direct_requests(now.wall).map_err(part)?);
     let Usage { days, adjusted } = store.usage(Engine::usage_since(now.wall)).map_err(part)?;
@@ -427,7 +428,15 @@ fn take_back(
         false => Vec::new(),
     };
     pure.recall_usage(now, &days, &called);
-    pure.restore(clock.now(), open, store.last_alive().map_err(part)?);
+    let last_alive = store.last_alive().map_err(part)?;
+    // A part at a time: a million calls may wait.
+    let mut after = None;
+    loop {
+        let open = store.open_calls(after, RESTORED).map_err(part)?;
+        let Some(last) = open.last() else { break };
+        after = Some(last.id);
+        pure.restore(clock.now(), open, last_alive);
+    }
     let sessions = store.sessions(now.wall).map_err(part)?;
     pure.recall_sessions(clock.now(), sessions, store.revocations().map_err(part)?);
     Ok(adjusted)

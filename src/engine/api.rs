@@ -51,8 +51,8 @@ pub enum Input<'a> {
     Get { reply: ReplyTo, business: BusinessId, call: CallId },
     /// The ladder of a call of this business, while it is not in the store.
     Ladder { reply: ReplyTo, business: BusinessId, call: CallId },
-    /// All live calls of a business.
-    List { reply: ReplyTo, business: BusinessId },
+    /// Calls of a business that have no durable record, the newest first: a part of them.
+    List { reply: ReplyTo, business: BusinessId, filter: ListFilter },
     /// What happened to a call of this business after what is known already: answered when there is something.
     Watch { reply: ReplyTo, business: BusinessId, call: CallId, after: After },
     /// An operator looks at the whole equipment.
@@ -81,6 +81,38 @@ pub enum Input<'a> {
     HangUpAll,
     /// The moment that `poll_timeout` named has come.
     Timeout,
+}
+
+impl Input<'_> {
+    /// The one call that it asks about.
+    pub(super) fn names(&self) -> Option<CallId> {
+        match self {
+            Input::Get { call, .. }
+            | Input::Ladder { call, .. }
+            | Input::Watch { call, .. }
+            | Input::Delete { call, .. }
+            | Input::Supervise { call, .. }
+            | Input::Look { look: Look::Call(call) | Look::Ladder(call), .. } => Some(*call),
+            _ => None,
+        }
+    }
+}
+
+/// Which calls of a business are listed.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ListFilter {
+    /// Only in this state.
+    pub state: Option<CallState>,
+    /// Only with this identifier of the business's own.
+    pub reference: Option<String>,
+    /// Accepted at or after.
+    pub from: Option<Wall>,
+    /// Accepted before.
+    pub to: Option<Wall>,
+    /// Only below this one: the page after it.
+    pub before: Option<CallId>,
+    /// At most so many, and one more where there is one.
+    pub limit: usize,
 }
 
 /// What a business wants of a supervisor.
@@ -203,8 +235,9 @@ pub enum Reply {
     Refused(Refusal),
     /// A live call, or none (look in the store).
     Call(Option<Box<CallView>>),
-    /// Live calls.
-    Calls(Vec<CallView>),
+    /// Calls without a durable record, the newest first; not more than were asked for and one. Where the look was cut short: all above this one were
+    /// looked at, go on from there.
+    Calls(Vec<CallView>, Option<CallId>),
     /// `Ladder`: as it is now, or none that the store does not have.
     Ladder(Option<Arc<Ladder>>),
     /// `Watch`: what happened, or that the call does not live (look in the store). An empty list: ask again, if you still want to know.
@@ -484,6 +517,8 @@ pub enum Notice {
     LimitReached { business: BusinessId, limit: Limit },
     /// A call entered a state (also its first); `from` is what it left.
     State { call: CallId, from: Option<CallState>, to: CallState },
+    /// A restart found so many calls waiting for their time.
+    Waiting(usize),
     /// Ended, its record durable: counted once per call.
     Ended(Box<CallRecord>, Vec<AttemptRecord>),
     /// Microseconds from the durable acceptance (or due time) to the customer's INVITE.

@@ -32,6 +32,7 @@ impl Engine {
 
     fn business_of(&self, id: CallId) -> Option<BusinessId> {
         let live = self.calls.get(&id).map(|live| live.business.id.clone());
+        // A call that sleeps was woken, as it was asked for.
         live.or_else(|| self.recording.get(&id).map(|recorded| recorded.view.business_id.clone()))
     }
 

@@ -65,6 +65,16 @@ impl Seen {
         self.ladders.remove(&call);
     }
 
+    /// The ladder of a call that goes to sleep.
+    pub(super) fn take(&mut self, call: CallId) -> Option<Arc<Ladder>> {
+        self.ladders.remove(&call).map(|kept| kept.ladder)
+    }
+
+    /// That of one that wakes.
+    pub(super) fn put(&mut self, ladder: Ladder) {
+        self.ladders.insert(ladder.call(), Kept { ladder: Arc::new(ladder), phase: Phase::Living });
+    }
+
     fn of(&mut self, call: CallId) -> Option<&mut Ladder> {
         self.ladders.get_mut(&call).map(|kept| Arc::make_mut(&mut kept.ladder))
     }

@@ -107,6 +107,10 @@ impl Metrics {
                 from.and_then(|state| inner.active.get(&state)).inspect(|gauge| gauge.decrement(1.0));
                 inner.active.get(to).inspect(|gauge| gauge.increment(1.0));
             }
+            Notice::Waiting(calls) => {
+                let gauge = inner.active.get(&CallState::Scheduled);
+                gauge.inspect(|gauge| gauge.increment(*calls as f64));
+            }
             Notice::Ended(record, attempts) => {
                 inner.ended.get(&record.outcome).inspect(|counter| counter.increment(1));
                 for _ in attempts.iter().filter(|leg| leg.is_unrated()) {

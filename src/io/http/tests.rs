@@ -17,7 +17,9 @@ use tokio::sync::watch;
 use super::server::{Server, ServerLimits};
 use super::*;
 use crate::clock::Wall;
-use crate::engine::api::{After, AlarmEvent, CallEvent, Refusal, Reply, StaffWish, SupervisorWish, Watched};
+use crate::engine::api::{
+    After, AlarmEvent, CallEvent, ListFilter, Refusal, Reply, StaffWish, SupervisorWish, Watched,
+};
 use crate::io::passwords::{Cost, Verifier, VerifierLimits, hash_with};
 use crate::ladder::Ladder;
 use crate::model::{
@@ -70,7 +72,7 @@ impl EnginePort for Scripted {
     fn watch(&self, _: BusinessId, _: CallId, _: After) -> Pending<'_, Reply> {
         self.next()
     }
-    fn list(&self, _: BusinessId) -> Pending<'_, Reply> {
+    fn list(&self, _: BusinessId, _: ListFilter) -> Pending<'_, Reply> {
         self.next()
     }
     fn delete(&self, _: BusinessId, _: CallId) -> Pending<'_, Reply> {
@@ -411,7 +413,7 @@ async fn delete_hangs_up_and_answers_409_when_it_is_over() {
 
 #[tokio::test]
 async fn a_listing_merges_live_and_ended_calls_and_is_read_page_by_page() {
-    let live = || Reply::Calls(vec![call(3), call(4)]);
+    let live = || Reply::Calls(vec![call(4), call(3)], None);
     let world = world([live(), live(), live()]).await;
     // Call 3 ended while we asked: it is shown once, as ended.
     world.script.ended.lock().unwrap().extend([ended(1), ended(2), ended(3)]);

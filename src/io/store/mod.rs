@@ -109,8 +109,8 @@ pub struct RecordFilter {
 
 /// Reads calls, records and accounts; [`SqliteArchive`] changes accounts. Every method may block on the disk: keep it off async threads.
 pub trait Archive: Send + Sync {
-    /// Every accepted call without a record, oldest first: what a restart goes on with.
-    fn open_calls(&self) -> Result<Vec<StoredCall>, StoreError>;
+    /// Accepted calls without a record, oldest first, above this one, at most so many: what a restart goes on with.
+    fn open_calls(&self, after: Option<CallId>, limit: usize) -> Result<Vec<StoredCall>, StoreError>;
 
     /// The last moment at which a daemon was known to be alive with live calls ([`StoreOp::Alive`]).
     fn last_alive(&self) -> Result<Option<Wall>, StoreError>;
