@@ -383,3 +383,26 @@ fn who_waits_and_who_is_there_is_seen_and_summed() {
     assert_eq!(sums.states, [("break", 1), ("promised", 1)].into());
     assert_eq!((sums.queue, sums.figures.asked, sums.figures.dialled), (queue, 2, 1));
 }
+
+#[test]
+fn a_call_for_later_sleeps_until_its_time_and_is_distributed_then() {
+    let mut rig = rig(&staffing(&["anna"]));
+    let customer = Endpoint::parse("+12125550100").unwrap();
+    let message = InitiationMessage {
+        desired_contact_time: Some(rig.now.wall + Duration::from_secs(600)),
+        ..InitiationMessage::new("abc".parse().unwrap(), customer, Vec::new())
+    };
+    rig.give(Input::Initiate { reply: ReplyTo(1), message: Box::new(message) });
+    assert!(matches!(rig.replied.pop(), Some((_, Reply::Accepted(..)))));
+    rig.pass(300_000);
+    rig.word("anna", Wish::Available, 3_600);
+    assert_eq!(rig.states(), ["available"], "nobody is kept for a call of later");
+    rig.pass(299_000);
+    assert_eq!(rig.count("INVITE"), 0);
+    rig.pass(2_000);
+    let (who, to, invite) = rig.next_dialled();
+    assert_eq!(who, "00");
+    rig.accept(&to, &invite);
+    assert_eq!(rig.next_dialled().0, "90");
+    assert_eq!(rig.states(), ["ringing"]);
+}
