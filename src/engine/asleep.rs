@@ -106,9 +106,10 @@ impl Packed {
 impl Engine {
     /// A call that waits, that nobody follows and all of which is durable goes to sleep.
     pub(super) fn put_to_sleep(&mut self, id: CallId) {
-        let waits =
-            |live: &&Box<Live>| matches!(live.standing, Standing::Scheduled { .. }) && live.moments.are_settled();
-        let Some(live) = self.calls.get(&id).filter(waits) else { return };
+        let Some(live) = self.calls.get(&id) else { return };
+        if !matches!(live.standing, Standing::Scheduled { .. }) || !live.moments.are_settled() {
+            return;
+        }
         let stored = Packed::of(StoredCall {
             id,
             created_at: live.call.created_at(),
