@@ -399,7 +399,7 @@ fn a_call_for_later_sleeps_until_its_time_and_is_distributed_then() {
     assert_eq!(rig.states(), ["available"], "nobody is kept for a call of later");
     rig.pass(299_000);
     assert_eq!(rig.count("INVITE"), 0);
-    rig.pass(2_000);
+    rig.pass(1_200);
     let (who, to, invite) = rig.next_dialled();
     assert_eq!(who, "00");
     rig.accept(&to, &invite);
