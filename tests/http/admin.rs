@@ -257,7 +257,7 @@ fn a_recording_is_put_in_and_taken_away_over_http() {
 fn operators_are_shown_the_tariffs_and_what_a_business_owes() {
     let mut equipment = operated();
     let retail = "[[tariff]]\nname = \"retail\"\ncurrency = \"EUR\"\n\
-        [[tariff.rate]]\nprefix = \"+1\"\nper_minute_micros = 60000\n[[tariff.rate]]\nprefix = \"+44\"\n";
+        [[tariff.rate]]\nprefix = \"+1\"\nper_minute_micros = 60000\n[[tariff.rate]]\nprefix = \"+44\"\nper_minute_micros = 0\n";
     equipment.change(|text| format!("{text}{retail}"));
     let answer = equipment.admin(WATCH, "GET", "/tariffs", None);
     assert_eq!(answer.status, 200, "who reads may see them: {}", answer.body);

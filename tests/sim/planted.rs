@@ -504,11 +504,8 @@ impl Planted {
     fn store(&mut self, token: StoreToken, op: StoreOp) -> (Vec<Output>, Vec<Told>) {
         let keep = |op| vec![Output::Store { token, op }];
         match (self.bug, op) {
-            (Bug::AcceptedBeforeDurable, StoreOp::Accept(call)) => {
-                self.answered_early.insert(token);
-                (keep(StoreOp::Accept(call)), vec![Told::Stored(token)])
-            }
-            (Bug::CancelledBeforeDurable, op @ StoreOp::Finish { .. }) => {
+            (Bug::AcceptedBeforeDurable, op @ StoreOp::Accept(_))
+            | (Bug::CancelledBeforeDurable, op @ StoreOp::Finish { .. }) => {
                 self.answered_early.insert(token);
                 (keep(op), vec![Told::Stored(token)])
             }
