@@ -39,7 +39,7 @@ impl Following {
     }
 
     /// All of it, to its end.
-    fn to_its_end(mut self) -> String {
+    fn read_to_end(mut self) -> String {
         for line in self.lines.map_while(Result::ok) {
             self.seen.push_str(&format!("{line}\n"));
         }
@@ -58,7 +58,7 @@ fn a_call_is_followed_from_its_first_state_to_its_record() {
     let id = equipment.accepted(&message());
     let following = Following::begin(&equipment, &id).until("\"state\":\"calling_customer\"");
     assert_eq!(equipment.daemon.api("DELETE", &format!("/v1/calls/{id}"), None).status, 200);
-    let events = events(&following.to_its_end());
+    let events = events(&following.read_to_end());
     let states: Vec<&str> = events.iter().filter_map(|event| event["state"].as_str()).collect();
     assert_eq!(states, ["queued", "calling_customer", "ended"]);
     let numbers: Vec<u64> = events.iter().filter_map(|event| event["sequence"].as_u64()).collect();
@@ -86,6 +86,6 @@ fn a_daemon_that_stops_does_not_wait_for_those_who_follow_a_call_of_tomorrow() {
     equipment.daemon.ask_to_stop();
     assert!(equipment.daemon.wait_for_exit().success());
     assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
-    let told = following.to_its_end();
+    let told = following.read_to_end();
     assert!(!told.contains("call.ended"), "it has not ended: {told}");
 }
