@@ -214,6 +214,15 @@ impl Engine {
         u8::try_from(pressed).unwrap_or(u8::MAX)
     }
 
+    /// The call is over: what was measured of its legs outlives it here.
+    pub(super) fn see_sound(&mut self, call: &call::Call) {
+        if let Some(ladder) = self.seen.of(call.id()) {
+            for (attempt, leg) in (0u16..).zip(call.legs()) {
+                ladder.sounded(attempt, leg.samples());
+            }
+        }
+    }
+
     /// The record is durable: the last messages are waited for, then the ladder is stored.
     pub(super) fn see_recorded(&mut self, now: Now, call: CallId) {
         if let Some(kept) = self.seen.ladders.get_mut(&call) {
