@@ -69,6 +69,11 @@ impl Seen {
         self.ladders.get_mut(&call).map(|kept| Arc::make_mut(&mut kept.ladder))
     }
 
+    /// This call's, while it is not in the store.
+    pub(super) fn held(&self, call: CallId) -> Option<Arc<Ladder>> {
+        self.ladders.get(&call).map(|kept| Arc::clone(&kept.ladder))
+    }
+
     /// What a call is told, where a ladder shows it and no message does.
     pub(super) fn event(&mut self, now: Now, call: &call::Call, event: &call::Event) {
         let (call, customer) = (call.id(), call.customer());
