@@ -347,7 +347,7 @@ fn app(
         recordings: talks(config),
         verifier: Verifier::new(VerifierLimits::default()).map_err(part)?,
         guard: Arc::new(PasswordGuard::with_trail(store)),
-        tokens: Tokens::new(&secret),
+        tokens: Tokens::new(&secret).issued_by(config.http.public_url.clone()),
         sinks: Arc::new(webhooks.judge()),
         health: Arc::clone(health),
         clock: wall,

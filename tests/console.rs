@@ -74,6 +74,12 @@ fn an_operator_sees_a_call_live_its_ladder_its_quality_and_its_end() {
     customer.finish();
     representative.finish();
     browser.until_it_shows("completed");
+    // What it sounded like is still there when it is looked for later.
+    browser.open(&format!("http://{}/console/calls/{}", story.daemon.admin, call.id));
+    browser.until_it_shows("Quality over time");
+    let plots = browser.run("return [...document.querySelectorAll('svg.plot')].map(plot => plot.textContent).join()");
+    assert!(plots.as_str().is_some_and(|text| text.contains("the end")), "{plots}");
+    picture(&browser, "ended");
     browser.open(&format!("http://{}/console", story.daemon.admin));
     picture(&browser, "overview");
     browser.open(&format!("http://{}/console/switches", story.daemon.admin));

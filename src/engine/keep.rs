@@ -109,6 +109,7 @@ impl Engine {
         let mut record = record;
         record.recording = taped::ended(&live);
         self.settle(&record, &live.share);
+        self.see_sound(&live.call);
         let mut view = live.call.view();
         view.recording = record.recording.clone();
         view.billable_seconds = Some(record.billable_seconds());

@@ -19,8 +19,9 @@ impl Engine {
                 let view = self.business_of(*id).and_then(|business| self.view(&business, *id));
                 Looked::Call(view.map(|view| Box::new(self.with_wait(now, view))))
             }
-            Look::Ladder(id) => match self.business_of(*id) {
-                Some(business) => return self.show_ladder(reply, &business, *id),
+            // It outlives its call until the store has it.
+            Look::Ladder(id) => match self.seen.held(*id) {
+                Some(ladder) => return self.reply(reply, Reply::Ladder(Some(ladder))),
                 None => Looked::Call(None),
             },
             Look::Switches => Looked::Switches(self.switches(now)),

@@ -1,7 +1,7 @@
 //! What media measures of a call that lives: in its object, and its alarms in the record.
 
 use super::*;
-use crate::engine::api::Reply;
+use crate::engine::api::{Look, Reply};
 use crate::model::{Alarm, Heard, LegId, Sample};
 
 #[test]
@@ -41,4 +41,7 @@ fn a_live_call_shows_its_last_ten_minutes_and_its_record_counts_the_alarms() {
     rig.give(Input::Delete { reply: ReplyTo(72), business, call });
     let record = &rig.records[0];
     assert_eq!((record.audio_alarms, record.quality_alarms, record.one_way_audio), (2, 1, true));
+    rig.give(Input::Look { reply: ReplyTo(73), look: Look::Ladder(call) });
+    let Reply::Ladder(Some(ladder)) = reply(&rig, 73) else { panic!("no ladder") };
+    assert_eq!((ladder.sound(0).len(), ladder.sound(1).len()), (0, 120), "its last ten minutes outlive it");
 }

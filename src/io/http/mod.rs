@@ -99,6 +99,7 @@ fn described(app: Option<&Arc<App>>) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(webhooks::test))
         .routes(routes!(sealed::keys))
         .routes(routes!(token::create))
+        .routes(routes!(token::metadata))
         .routes(across(routes!(requests::create), cors(&[Method::POST], &[header::CONTENT_TYPE])))
         .routes(across(routes!(requests::challenge), cors(&[Method::GET], &[])))
         .routes(across(
