@@ -272,6 +272,7 @@ pub async fn result(State(shop): App, at: AtDesk, body: Body) -> Result<Response
             CameTo::Nothing => true,
         };
         if known {
+            requests::written(t, &request.id, &id)?;
             staff::release(t, &id, &request.id)?;
             staff::set_mode(t, &id, Mode::Available, now)?;
         }

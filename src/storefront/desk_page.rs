@@ -57,8 +57,9 @@ fn look(connection: &rusqlite::Connection, id: &str) -> rusqlite::Result<Option<
         request.customer.map_or(Ok(None), |id| people::customer(connection, id))
     };
     let mut queue = Vec::new();
-    let waiting = requests::of_stage(connection, Stage::Waiting)?;
-    for request in waiting.iter().filter(|request| request.state == CallState::Queued).take(WAITING) {
+    let open = requests::open(connection)?;
+    let waits = |request: &&Request| request.stage == Stage::Waiting && request.state == CallState::Queued;
+    for request in open.iter().filter(waits).take(WAITING) {
         let name = who(request)?.map_or_else(|| request.address.clone(), |customer| customer.name);
         let page = request.page.as_ref().map(|page| page.title.clone().unwrap_or_else(|| page.url.clone()));
         queue.push(Waits { who: name, page: page.unwrap_or_default(), since: request.due_at });
@@ -94,6 +95,7 @@ impl StatusPart<'_> {
         let open = self.seen.call.as_ref().is_some_and(|call| call.request.is_open());
         match self.seen.representative.mode {
             Mode::Available if open => "Busy",
+            Mode::Available if self.seen.representative.missed_at.is_some() => "Set aside",
             Mode::Available => "Available",
             Mode::Break => "On a break",
             Mode::WrapUp => "Wrap-up",
@@ -102,11 +104,13 @@ impl StatusPart<'_> {
     }
 
     fn is_free(&self) -> bool {
-        self.seen.representative.mode == Mode::Available && self.seen.representative.serving.is_none()
+        let one = &self.seen.representative;
+        one.mode == Mode::Available && one.serving.is_none() && one.missed_at.is_none()
     }
 
     fn may_go_on(&self) -> bool {
-        self.seen.representative.mode == Mode::Break
+        let one = &self.seen.representative;
+        one.mode == Mode::Break || one.missed_at.is_some() && one.mode == Mode::Available
     }
 
     fn minutes(&self, waits: &Waits) -> u64 {

@@ -12,11 +12,11 @@
 
 mod account;
 mod calls;
-mod choice;
 mod desk;
 mod desk_page;
 mod equipment;
 mod floor;
+mod hall;
 mod health;
 mod pages;
 mod secrets;

@@ -11,20 +11,26 @@ use tokio::sync::Semaphore;
 
 use super::StorefrontError;
 use super::equipment::Equipment;
+use super::hall::{Former, Hall};
 use super::health::Equipments;
 use super::secrets::{Keys, random};
-use super::store::requests::Bounds;
+use super::store::requests::{self, Bounds};
 use super::store::{self, Store, staff};
 use super::stream;
 use crate::access::guessing::{Admission, Guard, Trier};
+use crate::acd::shift;
 use crate::clock::{Now, Wall};
 use crate::config::SeedPassword;
 use crate::config::storefront::{RepresentativeSeed, StorefrontConfig};
 use crate::io::clock::SystemClock;
 use crate::io::http::source::subscriber;
 use crate::io::passwords::{Password, Stored, Verdict, Verifier, VerifierLimits, hash_password};
+use crate::model::Staffing;
 use crate::model::WebhookSecret;
 use crate::model::business::PasswordHash;
+
+/// So many former talks are known to the forecast after a start.
+const FORMER: u32 = 200;
 
 /// See the module.
 pub struct Shop {
@@ -38,6 +44,10 @@ pub struct Shop {
     pub lease: Duration,
     /// The store.
     pub store: Store,
+    /// The distribution of calls.
+    pub hall: Arc<Mutex<Hall>>,
+    /// Its rules.
+    pub rules: Staffing,
     /// The calling equipments, in the order of the configuration.
     pub equipments: Vec<Equipment>,
     /// What is known of them.
@@ -74,6 +84,10 @@ impl Shop {
         for seed in &config.representatives {
             add_representative(&store, seed).await?;
         }
+        let former = store.read(|c| requests::former(c, FORMER)).await?;
+        let millis = Duration::from_millis;
+        let former: Vec<Former> =
+            former.into_iter().map(|(ring, talk)| Former { ring: millis(ring), talk: millis(talk) }).collect();
         let costs = config.equipment.iter().map(|equipment| equipment.cost);
         let calls = config.calls;
         Ok(Shop {
@@ -82,6 +96,8 @@ impl Shop {
             bounds: Bounds { per_number: calls.per_number, per_source: calls.per_source, waiting: calls.waiting },
             lease: config.lease,
             store,
+            hall: Arc::new(Mutex::new(Hall::new(config.rules.clone(), &former))),
+            rules: config.rules.clone(),
             equipments,
             health: Mutex::new(Equipments::new(costs)),
             streams: Arc::new(Semaphore::new(stream::MOST)),
@@ -109,6 +125,29 @@ impl Shop {
     /// Locks what is known of the equipments.
     pub fn health(&self) -> std::sync::MutexGuard<'_, Equipments> {
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Locks the distribution.
+    pub fn hall(&self) -> std::sync::MutexGuard<'_, Hall> {
+        self.hall.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long whoever did not answer gets no calls.
+    pub fn aside(&self) -> Duration {
+        Duration::from_secs(self.rules.set_aside_seconds.into())
+    }
+
+    /// When it opens, where it is closed at this moment; `Some(None)`: not within two months.
+    pub fn closed(&self, at: Wall) -> Option<Option<Wall>> {
+        let opening = shift::of_business(self.rules.hours.as_ref()?, at);
+        (!opening.open).then_some(opening.until)
+    }
+
+    /// A moment by the company's clock, for people.
+    pub fn time(&self, at: Wall) -> String {
+        let Ok(moment) = jiff::Timestamp::from_millisecond(at.0) else { return at.to_string() };
+        let at = self.zone.to_datetime(moment);
+        format!("{} at {:02}:{:02} ({})", at.date(), at.hour(), at.minute(), self.zone.iana_name().unwrap_or("UTC"))
     }
 
     /// The equipment of this name, and its place.
