@@ -56,6 +56,10 @@ pub struct StorefrontConfig {
     pub equipment: Vec<EquipmentConfig>,
     /// `[[representative]]`: seeds of the store.
     pub representatives: Vec<RepresentativeSeed>,
+    /// `[wallboard] promised_seconds`: who talks with somebody within so long was served in time.
+    pub promised: Duration,
+    /// `[[supervisor]]`: seeds of the store.
+    pub supervisors: Vec<SupervisorSeed>,
 }
 
 /// `[company]`
@@ -112,6 +116,19 @@ pub struct RepresentativeSeed {
     pub password: SeedPassword,
 }
 
+/// `[[supervisor]]`: put into the store where the store has none of this identifier.
+#[derive(Clone, Debug)]
+pub struct SupervisorSeed {
+    /// What is typed at the log-on.
+    pub id: BusinessId,
+    /// Name.
+    pub name: String,
+    /// What rings to listen, whisper or join, until the supervisor says otherwise.
+    pub address: Endpoint,
+    /// Of the wallboard.
+    pub password: SeedPassword,
+}
+
 /// Reads the file at `path`.
 pub fn load(path: &Path) -> Result<StorefrontConfig, ConfigErrors> {
     let (text, name) = read_text(path, "config.storefront.example.toml")?;
@@ -143,6 +160,8 @@ pub fn parse(text: &str, name: &str, folder: &Path) -> Result<StorefrontConfig, 
             log: open(r, root, "log", sections::log),
             equipment: list(r, root, "equipment", equipments),
             representatives: list(r, root, "representative", representatives),
+            promised: open(r, root, "wallboard", wallboard),
+            supervisors: list(r, root, "supervisor", supervisors),
         }
     };
     if !root.has("equipment") {
@@ -318,19 +337,35 @@ fn is_loopback(url: &WebhookUrl) -> bool {
     }
 }
 
-fn representatives(reader: &mut Reader, sections: Vec<Section<'_>>) -> Vec<RepresentativeSeed> {
-    let mut seen = Seen::default();
-    sections.into_iter().filter_map(|section| representative(reader, section, &mut seen)).collect()
+fn wallboard(reader: &mut Reader, mut section: Section<'_>) -> Duration {
+    let seconds = section.integer::<u32>(reader, "promised_seconds", 1..=3600).unwrap_or(60);
+    section.finish(reader);
+    Duration::from_secs(seconds.into())
 }
 
-fn representative(reader: &mut Reader, mut section: Section<'_>, seen: &mut Seen) -> Option<RepresentativeSeed> {
+fn supervisors(reader: &mut Reader, sections: Vec<Section<'_>>) -> Vec<SupervisorSeed> {
+    let mut seen = Seen::default();
+    let seed = |section| person(reader, section, &mut seen, false);
+    let people: Vec<RepresentativeSeed> = sections.into_iter().filter_map(seed).collect();
+    let plain = |RepresentativeSeed { id, name, address, password, .. }| SupervisorSeed { id, name, address, password };
+    people.into_iter().map(plain).collect()
+}
+
+fn representatives(reader: &mut Reader, sections: Vec<Section<'_>>) -> Vec<RepresentativeSeed> {
+    let mut seen = Seen::default();
+    sections.into_iter().filter_map(|section| person(reader, section, &mut seen, true)).collect()
+}
+
+/// A representative; without skills, a supervisor.
+fn person(reader: &mut Reader, mut section: Section<'_>, seen: &mut Seen, skilled: bool) -> Option<RepresentativeSeed> {
     let here = section.place(reader);
     // The form of a business's identifier, for no better reason than that it is a good one.
     let id = section.read(reader, "id", ID, |text| text.parse::<BusinessId>().map_err(|_| "no identifier"));
     let name = section.read(reader, "name", NAME, words);
     let address = section.read(reader, "address", ADDRESS, Endpoint::parse);
     let mut skills = Vec::new();
-    for At { place, value } in section.texts(reader, "skills", SKILLS).unwrap_or_default() {
+    let texts = if skilled { section.texts(reader, "skills", SKILLS) } else { None };
+    for At { place, value } in texts.unwrap_or_default() {
         match words(&value) {
             Ok(text) if is_skill(&text) => skills.push(text),
             _ => reader.error(&place, &section.key("skills"), format!("{value:?} is no skill"), SKILLS),

@@ -75,6 +75,7 @@ fn carry_on(shop: &Arc<Shop>, request: Request) {
         if let Err(error) = serve(&shop, request).await {
             tracing::error!(%error, request = id, "a request is left as it is until the next start");
         }
+        shop.supervised(&id, None);
     });
 }
 

@@ -213,6 +213,12 @@ impl Hall {
         self.acd.wait(customer(request))
     }
 
+    /// How a representative stands.
+    pub fn state(&self, representative: &str) -> &'static str {
+        let known = name(representative).and_then(|id| self.acd.state_of(&id));
+        known.unwrap_or(State::LoggedOff).as_str()
+    }
+
     /// Everybody's place: whoever shows one shows it anew when this is another.
     pub fn waits(&self) -> Vec<(CustomerId, Option<u32>, Option<u64>)> {
         let minutes = |wait: Wait| wait.estimate.map(|time| time.as_secs() / 60);

@@ -7,6 +7,7 @@ pub mod reports;
 pub mod requests;
 pub mod sample;
 pub mod staff;
+pub mod supervisors;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -230,6 +230,18 @@ pub fn open(connection: &Connection) -> rusqlite::Result<Vec<Request>> {
     connection.prepare_cached(sql)?.query_map([], Request::read)?.collect()
 }
 
+/// Those of this representative of which something is owed, the oldest first: the call that goes on, talks without a result.
+pub fn owed(connection: &Connection, representative: &str) -> rusqlite::Result<Vec<Request>> {
+    let sql = "SELECT * FROM requests WHERE representative = ?1 AND written = 0 ORDER BY created_at";
+    connection.prepare_cached(sql)?.query_map([representative], Request::read)?.collect()
+}
+
+/// What the representative notes while they talk.
+pub fn note(transaction: &Transaction<'_>, id: &str, representative: &str, notes: &str) -> rusqlite::Result<()> {
+    let sql = "UPDATE requests SET notes = ?3 WHERE id = ?1 AND representative = ?2 AND written = 0 AND notes <> ?3";
+    transaction.execute(sql, [id, representative, notes]).map(drop)
+}
+
 /// Rings and talks of the last completed calls, the oldest first: milliseconds from dialling to the answer, and of the talk.
 pub fn former(connection: &Connection, most: u32) -> rusqlite::Result<Vec<(u64, u64)>> {
     let sql = "SELECT coalesce((SELECT answered.at - dialled.at FROM events AS dialled, events AS answered \

@@ -143,6 +143,13 @@ pub fn set_mode(transaction: &Transaction<'_>, id: &str, mode: Mode, now: Wall) 
     Ok(())
 }
 
+/// A result is there: available again, unless another one is owed. Who rests or is gone stays so.
+pub fn wrote_up(transaction: &Transaction<'_>, id: &str, now: Wall) -> rusqlite::Result<()> {
+    let sql = "UPDATE representatives SET mode = 'available', since = ?2, notice = NULL WHERE id = ?1 AND mode = 'wrap_up' \
+        AND NOT EXISTS (SELECT 1 FROM requests WHERE representative = ?1 AND written = 0 AND stage = 'ended')";
+    transaction.execute(sql, params![id, now.0]).map(drop)
+}
+
 /// What rings from the next call on.
 pub fn set_address(transaction: &Transaction<'_>, id: &str, address: &str) -> rusqlite::Result<()> {
     transaction.execute("UPDATE representatives SET address = ?2 WHERE id = ?1", [id, address])?;
