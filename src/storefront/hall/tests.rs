@@ -184,10 +184,9 @@ fn a_customer_is_called_when_a_representative_will_be_free_in_the_near_future() 
     let names: Vec<String> = (0..12).map(|n| format!("r{n}")).collect();
     let staff: Vec<(&str, &[&str])> = names.iter().map(|name| (name.as_str(), &[] as &[&str])).collect();
     day.hire(&staff);
-    for n in 0..12 {
-        day.ask(&format!("talk{n}"), None);
-        day.goes(&format!("talk{n}"), CallState::Bridged);
-    }
+    (0..12).for_each(|n| day.ask(&format!("talk{n}"), None));
+    day.pass(seconds(8));
+    (0..12).for_each(|n| day.goes(&format!("talk{n}"), CallState::Bridged));
     assert_eq!(day.pairs().len(), 12);
     day.ask("next", None);
     day.pass(seconds(20));
