@@ -426,6 +426,7 @@ fn take_back(
     };
     pure.recall_usage(now, &days, &called);
     pure.restore(clock.now(), open, store.last_alive().map_err(part)?);
+    pure.recall_sessions(clock.now(), store.sessions(now.wall).map_err(part)?);
     Ok(adjusted)
 }
 

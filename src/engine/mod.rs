@@ -12,6 +12,7 @@ mod contact;
 mod dial;
 mod digits;
 mod direct;
+mod distribute;
 mod door;
 pub mod events;
 mod failure;
@@ -100,6 +101,7 @@ pub struct Engine {
     media_full: bool,
     waits: waits::Waits,
     books: limits::Books,
+    desks: distribute::Desks,
 }
 
 /// A call that is not over.
@@ -131,6 +133,8 @@ struct Live {
     single: Held,
     /// What it holds of its account's bounds.
     share: limits::Share,
+    /// How far call distribution is with it.
+    sought: distribute::Sought,
 }
 
 /// How far the equipment has let a call come.
@@ -204,6 +208,7 @@ enum Pending {
     Ladder { call: CallId },
     Alive,
     Limit(Box<crate::model::LimitReached>),
+    Session { reply: ReplyTo, session: crate::model::StoredSession },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -242,6 +247,8 @@ pub enum TimerKey {
     Ladder(CallId),
     /// What is reserved for a call soon ends.
     Ceiling(CallId),
+    /// A business's call distribution.
+    Desk(distribute::DeskNo),
 }
 
 /// Why `poll_timeout` names a moment.
@@ -276,6 +283,8 @@ pub struct Census {
     pub channels: usize,
     /// Ladders not in the store.
     pub ladders: usize,
+    /// Customers that call distribution knows.
+    pub distributed: usize,
 }
 
 impl Engine {
@@ -314,6 +323,7 @@ impl Engine {
             media_full: false,
             waits: waits::Waits::default(),
             books: limits::Books::default(),
+            desks: distribute::Desks::default(),
         };
         engine.watch_switches();
         engine.watch_registrations();
@@ -339,6 +349,7 @@ impl Engine {
             Input::List { reply, business } => self.list(reply, &business),
             Input::Look { reply, look } => self.look(now, reply, &look),
             Input::Delete { reply, business, call } => self.delete(now, reply, &business, call),
+            Input::Staff { reply, business, wish } => self.staff(now, reply, business, wish),
             Input::Supervise { reply, business, call, wish } => self.wish(now, reply, &business, call, wish),
             Input::Media(event) => self.media_event(now, event),
             Input::Stored { token, result } => self.stored(now, token, result),
@@ -346,6 +357,7 @@ impl Engine {
             Input::RecordingFailed(call) => self.recording_failed(call),
             Input::Directory(directory) => {
                 self.replace_directory(directory);
+                self.restaff(now);
                 self.mind_ceilings(now);
             }
             Input::Adjusted(adjusted) => self.adjust_usage(&adjusted),
@@ -403,6 +415,7 @@ impl Engine {
             sip: self.stack.live(),
             channels: usize::try_from(self.routing.channels_out()).unwrap_or(usize::MAX),
             ladders: self.seen.len(),
+            distributed: self.desks.customers(),
         }
     }
 
@@ -423,6 +436,7 @@ impl Engine {
                 TimerKey::Keys(leg) => self.next_key(now, leg),
                 TimerKey::Ladder(call) => self.look_at_ladder(now, call),
                 TimerKey::Ceiling(call) => self.mind_ceiling(now, call, true),
+                TimerKey::Desk(no) => self.desk_is_due(now, no),
             }
         }
     }

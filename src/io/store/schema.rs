@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use super::error::StoreError;
 
 /// One step each; a step is never edited once it was released.
-pub(super) const MIGRATIONS: [&str; 8] = [
+pub(super) const MIGRATIONS: [&str; 9] = [
     "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     INSERT INTO meta (key, value) VALUES ('generation', 1);
@@ -177,6 +177,16 @@ pub(super) const MIGRATIONS: [&str; 8] = [
     CREATE TRIGGER adjustments_are_kept BEFORE DELETE ON adjustments BEGIN
         SELECT RAISE(ABORT, 'adjustments are kept');
     END;
+    ",
+    "
+    -- Representatives who are logged on.
+    CREATE TABLE sessions (
+        business_id TEXT NOT NULL,
+        representative TEXT NOT NULL,
+        wish TEXT NOT NULL,
+        until INTEGER NOT NULL,
+        PRIMARY KEY (business_id, representative)
+    ) WITHOUT ROWID;
 ",
 ];
 
