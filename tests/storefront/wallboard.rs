@@ -23,10 +23,10 @@ pub fn log_on(browser: &Browser, shop: &Shop) {
     browser.until_it_shows("Representatives");
 }
 
-/// Presses the button of this name in the row of who talks.
+/// Presses the button of this name in the row of who talks; the part may be put anew at any moment.
 fn press(browser: &Browser, name: &str) {
-    browser.click_found(&format!(
-        "return [...document.querySelectorAll('.staff button')].find((one) => one.textContent === {name:?})"
+    browser.run(&format!(
+        "[...document.querySelectorAll('.staff button')].find((one) => one.textContent === {name:?}).click()"
     ));
 }
 
