@@ -162,6 +162,22 @@ impl Browser {
         entries.iter().map(|entry| entry["message"].as_str().unwrap_or_default().to_owned()).collect()
     }
 
+    /// axe (WCAG 2.2 AA, and what is good practice besides) finds nothing on the page.
+    #[track_caller]
+    pub fn assert_accessible(&self, state: &str) {
+        let axe = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/axe/axe_playwright_python/axe.min.js");
+        let source = std::fs::read_to_string(&axe).expect("axe-core is missing: run ./check tools");
+        let rules = "['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']";
+        let script = format!(
+            "if (!window.axe) {{ {source}; }}\n\
+             return axe.run(document, {{ runOnly: {rules}, resultTypes: ['violations'] }}).then((r) => ({{ of: r.passes.length, \
+                wrong: r.violations.map((v) => `${{v.id}}: ${{v.help}}: ${{v.nodes.map((n) => n.html + ' ' + n.failureSummary).join(' | ')}}`) }}))"
+        );
+        let verdict = self.run(&script);
+        assert_eq!(verdict["wrong"], json!([]), "{state}: {verdict:#}");
+        assert!(verdict["of"].as_u64().is_some_and(|rules| rules > 10), "{state}: axe judged nothing: {verdict}");
+    }
+
     /// A picture of the window, as a PNG file.
     pub fn screenshot(&self, file: &Path) {
         let picture = self.get(&self.path("screenshot"));
