@@ -165,7 +165,8 @@ fn who_waits_is_told_the_place_and_in_about_how_long() {
     let _silent = story.nobody(Tone::Customer);
     assert_eq!(shop.visitor().ask(&json!({ "customer": "+12125550197" })).status, 202);
     eventually("the first to be called", PATIENCE, || (calls(&story).len() == 1).then_some(()));
-    let first = shop.visitor().ask(&json!({ "customer": "+12125550198", "representative_information": "cruise" })).json();
+    let first =
+        shop.visitor().ask(&json!({ "customer": "+12125550198", "representative_information": "cruise" })).json();
     let customer = Customer::at(&shop);
     customer.press_at("/products/caribbean");
     customer.type_into("#number", CUSTOMER);
