@@ -52,7 +52,7 @@ impl Tokens {
 
     /// What is signed begins with what it is for.
     pub(super) fn key(&self) -> &hmac::Key {
-        &self.0
+        &self.key
     }
 }
 
