@@ -196,8 +196,7 @@ impl Daemon {
         let encryption = Arc::new(ArcSwap::from_pointee(Encryption::load(&config.encryption).map_err(part)?));
         let app = app(&config, &engine, &store, accounts, &encryption, &webhooks, &health)?;
         let (stop_http, stopped) = watch::channel(false);
-        let gauges = scrape(&metrics, &engine, &media);
-        tokio::spawn(staff_metrics::follow(engine.clone(), Arc::clone(&app.directory), stopped.clone()));
+        let gauges = scrape(&metrics, &engine, &media, (&app.directory, &stopped));
         let api = listen("HTTP", config.http.listen, tls.clone(), router(Arc::new(app))).await?;
         let api = api.trusting(&config.http.trusted_proxies);
         let admin_tls = config.admin.tls.as_ref().map(ServerTls::load).transpose().map_err(part)?;
@@ -535,7 +534,13 @@ fn watch_accounts(
 }
 
 /// What is read when somebody looks, not when it happens.
-fn scrape(metrics: &Metrics, engine: &EngineHandle, media: &Arc<MediaHandle>) -> Arc<dyn Fn() -> String + Send + Sync> {
+fn scrape(
+    metrics: &Metrics,
+    engine: &EngineHandle,
+    media: &Arc<MediaHandle>,
+    (accounts, stopped): (&Arc<ArcSwap<Directory>>, &watch::Receiver<bool>),
+) -> Arc<dyn Fn() -> String + Send + Sync> {
+    tokio::spawn(staff_metrics::follow(engine.clone(), Arc::clone(accounts), stopped.clone()));
     let (metrics, engine, media) = (metrics.clone(), engine.clone(), Arc::clone(media));
     Arc::new(move || {
         metrics.inbox_depth(engine.depth());

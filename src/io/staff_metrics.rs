@@ -9,7 +9,6 @@ use metrics::{counter, describe_counter, describe_gauge, gauge};
 use tokio::sync::watch;
 
 use super::engine_thread::EngineHandle;
-use crate::acd::State;
 use crate::engine::api::{Look, Looked, Reply, StaffSums};
 use crate::model::Directory;
 
@@ -37,7 +36,7 @@ pub async fn follow(engine: EngineHandle, accounts: Arc<ArcSwap<Directory>>, mut
 }
 
 fn observe(sums: &StaffSums) {
-    for state in State::WORDS {
+    for state in StaffSums::STATES {
         let count = sums.states.get(state).copied().unwrap_or(0);
         gauge!("callbridge_representatives", "state" => state).set(number(count));
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::acd::Figures;
+use crate::acd::{Figures, State};
 use crate::clock::Wall;
 use crate::model::{BusinessId, QueueView, RepresentativeId, RepresentativeView, Wish};
 
@@ -85,4 +85,9 @@ pub struct StaffSums {
     pub queue: QueueView,
     /// What was counted since the start.
     pub figures: Figures,
+}
+
+impl StaffSums {
+    /// The words of all states.
+    pub const STATES: [&str; 8] = State::WORDS;
 }
