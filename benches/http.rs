@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use callbridge::clock::Wall;
-use callbridge::engine::api::{After, Reply, StaffWish, SupervisorWish};
+use callbridge::engine::api::{After, ListFilter, Reply, StaffWish, SupervisorWish};
 use callbridge::io::http::guard::PasswordGuard;
 use callbridge::io::http::server::{Server, ServerLimits};
 use callbridge::io::http::webhooks::OutboxPort;
@@ -76,8 +76,8 @@ impl EnginePort for Instantly {
     fn watch(&self, _: BusinessId, _: CallId, _: After) -> Pending<'_, Reply> {
         Box::pin(async { Reply::Events(None) })
     }
-    fn list(&self, _: BusinessId) -> Pending<'_, Reply> {
-        Box::pin(async { Reply::Calls(Vec::new()) })
+    fn list(&self, _: BusinessId, _: ListFilter) -> Pending<'_, Reply> {
+        Box::pin(async { Reply::Calls(Vec::new(), None) })
     }
     fn delete(&self, _: BusinessId, _: CallId) -> Pending<'_, Reply> {
         Box::pin(async { Reply::Deleted(None) })

@@ -44,6 +44,7 @@ use crate::io::prompts::PromptLibrary;
 use crate::io::recordings::Recordings;
 use crate::io::resolver::{Found, Resolver};
 use crate::io::sip_listen::{Bound, ListenError, SipSide};
+use crate::io::staff_metrics;
 use crate::io::stir::StirError;
 use crate::io::store::{Archive, DirectoryWatch, SqliteStore, Store, Usage, seed_businesses, watch_directory};
 use crate::io::telemetry::{self, Metrics};
@@ -58,6 +59,8 @@ use crate::sip::api::{Locals, RefusedWhy};
 const ACCOUNTS: Duration = Duration::from_millis(500);
 /// After the live calls were hung up, their BYEs and records may take so long.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+/// Calls that a restart reads at once.
+const RESTORED: usize = 1_000;
 
 /// Why the daemon does not run.
 #[derive(Debug, thiserror::Error)]
@@ -193,7 +196,7 @@ impl Daemon {
         let encryption = Arc::new(ArcSwap::from_pointee(Encryption::load(&config.encryption).map_err(part)?));
         let app = app(&config, &engine, &store, accounts, &encryption, &webhooks, &health)?;
         let (stop_http, stopped) = watch::channel(false);
-        let gauges = scrape(&metrics, &engine, &media);
+        let gauges = scrape(&metrics, &engine, &media, (&app.directory, &stopped));
         let api = listen("HTTP", config.http.listen, tls.clone(), router(Arc::new(app))).await?;
         let api = api.trusting(&config.http.trusted_proxies);
         let admin_tls = config.admin.tls.as_ref().map(ServerTls::load).transpose().map_err(part)?;
@@ -344,7 +347,7 @@ fn app(
         recordings: talks(config),
         verifier: Verifier::new(VerifierLimits::default()).map_err(part)?,
         guard: Arc::new(PasswordGuard::with_trail(store)),
-        tokens: Tokens::new(&secret),
+        tokens: Tokens::new(&secret).issued_by(config.http.public_url.clone()),
         sinks: Arc::new(webhooks.judge()),
         health: Arc::clone(health),
         clock: wall,
@@ -417,7 +420,6 @@ fn take_back(
     directory: &crate::model::Directory,
     clock: &SystemClock,
 ) -> Result<i64, DaemonError> {
-    let open = store.open_calls().map_err(part)?;
     let now = clock.now();
     pure.recall_requests(now, &store.direct_requests(now.wall).map_err(part)?);
     let Usage { days, adjusted } = store.usage(Engine::usage_since(now.wall)).map_err(part)?;
@@ -426,8 +428,17 @@ fn take_back(
         false => Vec::new(),
     };
     pure.recall_usage(now, &days, &called);
-    pure.restore(clock.now(), open, store.last_alive().map_err(part)?);
-    pure.recall_sessions(clock.now(), store.sessions(now.wall).map_err(part)?);
+    let last_alive = store.last_alive().map_err(part)?;
+    // A part at a time: a million calls may wait.
+    let mut after = None;
+    loop {
+        let open = store.open_calls(after, RESTORED).map_err(part)?;
+        let Some(last) = open.last() else { break };
+        after = Some(last.id);
+        pure.restore(clock.now(), open, last_alive);
+    }
+    let sessions = store.sessions(now.wall).map_err(part)?;
+    pure.recall_sessions(clock.now(), sessions, store.revocations().map_err(part)?);
     Ok(adjusted)
 }
 
@@ -524,7 +535,13 @@ fn watch_accounts(
 }
 
 /// What is read when somebody looks, not when it happens.
-fn scrape(metrics: &Metrics, engine: &EngineHandle, media: &Arc<MediaHandle>) -> Arc<dyn Fn() -> String + Send + Sync> {
+fn scrape(
+    metrics: &Metrics,
+    engine: &EngineHandle,
+    media: &Arc<MediaHandle>,
+    (accounts, stopped): (&Arc<ArcSwap<Directory>>, &watch::Receiver<bool>),
+) -> Arc<dyn Fn() -> String + Send + Sync> {
+    tokio::spawn(staff_metrics::follow(engine.clone(), Arc::clone(accounts), stopped.clone()));
     let (metrics, engine, media) = (metrics.clone(), engine.clone(), Arc::clone(media));
     Arc::new(move || {
         metrics.inbox_depth(engine.depth());

@@ -318,17 +318,83 @@ const RETAIL: &str = "[[tariff]]\nname = \"retail\"\nincrement_seconds = 6\n\
 
 /// Two calls of a minute to New York and to London, a day after the other, rated by `RETAIL` through the account's name of it.
 fn with_talks() -> Place {
+    with_calls((0..2).map(|number| talked(number, if number == 0 { "+12125550100" } else { "+442079460000" })))
+}
+
+fn with_calls(calls: impl Iterator<Item = callbridge::engine::api::StoreOp>) -> Place {
     let place = Place::new(&format!("{LEAST}{RETAIL}"));
     good(place.run("business add abc --name ABC --password-stdin --tariff retail", "open sesame\n"));
     let (tell, told) = std::sync::mpsc::channel();
     let stored = Box::new(move |_, result: Result<(), _>| tell.send(result).unwrap_or_default());
     let path = place.path().join("callbridge.db");
     let store = SqliteStore::open(&path, WriterBounds::default(), stored).expect("the store");
-    for (number, customer) in [(0, "+12125550100"), (1, "+442079460000")] {
-        store.submit(callbridge::engine::api::StoreToken(0), talked(number, customer)).expect("room");
-        told.recv().expect("an answer").expect("durable");
+    // As many at once as the queue has room for: one commit for many.
+    let (mut sent, mut heard) = (0, 0);
+    for call in calls {
+        if sent - heard == 256 {
+            told.recv().expect("an answer").expect("durable");
+            heard += 1;
+        }
+        store.submit(callbridge::engine::api::StoreToken(0), call).expect("room");
+        sent += 1;
     }
+    (heard..sent).for_each(|_| told.recv().expect("an answer").expect("durable"));
     place
+}
+
+#[test]
+fn a_rerating_that_is_killed_between_its_batches_is_gone_on_with_and_comes_to_the_same_sums() {
+    const CALLS: i64 = 2_600;
+    // All within one month: 2023-11-14 and the next days, a minute each.
+    let call = |number: i64| match talked(0, "+442079460000") {
+        callbridge::engine::api::StoreOp::Finish { mut record, mut attempts } => {
+            record.created_at = Wall(record.created_at.0 + number * 60_000);
+            record.call_id = callbridge::model::CallId::new(record.created_at, [7; 10]);
+            let leg = attempts.first_mut().expect("the customer");
+            leg.call_id = record.call_id;
+            leg.answered_at = Some(record.created_at);
+            leg.ended_at = record.created_at + std::time::Duration::from_secs(60);
+            callbridge::engine::api::StoreOp::Finish { record, attempts }
+        }
+        other => other,
+    };
+    let place = with_calls((0..CALLS).map(call));
+    rewrite(&place, &format!("{RETAIL}[[tariff.rate]]\nprefix = \"+44\"\nper_minute_micros = 30000\n"));
+    let adjusted = || place.store().adjusted(0, Wall(0)).expect("the store").1;
+    let mut killed = 0;
+    while adjusted() < CALLS {
+        let before = adjusted();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_callbridge"))
+            .args(["rerate", "--apply", "--config"])
+            .arg(place.path().join("callbridge.toml"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("callbridge runs");
+        // As soon as one more batch is durable: the next one is under way.
+        let ended = loop {
+            if child.try_wait().expect("its state").is_some() {
+                break true;
+            }
+            if adjusted() > before {
+                break false;
+            }
+            std::thread::yield_now();
+        };
+        if !ended {
+            child.kill().expect("kill -9");
+            child.wait().expect("its end");
+            killed += 1;
+        }
+    }
+    assert!(killed >= 2, "it was killed {killed} times");
+    let ran = place.run("rerate --apply", "");
+    assert!(ran.code == Some(0) && ran.err.contains("0 calls have another price now"), "{}", ran.err);
+    assert_eq!(adjusted(), CALLS, "each call once, whatever was cut short");
+    let bill = good(place.run("bill --business abc --month 2023-11", ""));
+    let totals = serde_json::from_str::<serde_json::Value>(&bill).expect("JSON")["totals"][0].clone();
+    assert_eq!((&totals["calls"], &totals["price_micros"]), (&CALLS.into(), &(CALLS * 30_000).into()));
+    assert_eq!(totals["adjusted_micros"], CALLS * -30_500);
 }
 
 fn talked(number: i64, customer: &str) -> callbridge::engine::api::StoreOp {

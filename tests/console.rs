@@ -4,16 +4,18 @@
 #[allow(dead_code, reason = "every test program uses its part of the stage")]
 mod support;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::browser::Browser;
 use support::daemon::Setup;
 use support::story::{Story, until_both_hear_each_other};
 
+const REPRESENTATIVES: &str = "[[business.representative]]\nid = \"carla\"\nname = \"Carla\"\naddress = \"+16465550101\"\n\
+    [[business.representative]]\nid = \"dora\"\naddress = \"+16465550102\"\n";
 const OPERATOR: &str = "[[admin.operator]]\nname = \"anna\"\npassword_file = \"password\"\nrole = \"read\"\n";
 
 fn story() -> Story {
     // The password file of the tests' business serves the operator as well.
-    Story::with(Setup { more: OPERATOR.to_owned(), ..Setup::default() })
+    Story::with(Setup { more: format!("{REPRESENTATIVES}{OPERATOR}"), ..Setup::default() })
 }
 
 fn log_in(browser: &Browser, story: &Story) {
@@ -72,6 +74,12 @@ fn an_operator_sees_a_call_live_its_ladder_its_quality_and_its_end() {
     customer.finish();
     representative.finish();
     browser.until_it_shows("completed");
+    // What it sounded like is still there when it is looked for later.
+    browser.open(&format!("http://{}/console/calls/{}", story.daemon.admin, call.id));
+    browser.until_it_shows("Quality over time");
+    let plots = browser.run("return [...document.querySelectorAll('svg.plot')].map(plot => plot.textContent).join()");
+    assert!(plots.as_str().is_some_and(|text| text.contains("the end")), "{plots}");
+    picture(&browser, "ended");
     browser.open(&format!("http://{}/console", story.daemon.admin));
     picture(&browser, "overview");
     browser.open(&format!("http://{}/console/switches", story.daemon.admin));
@@ -121,7 +129,9 @@ fn a_telephone_shows_every_page_without_scrolling_sideways() {
     let phone = story.nobody(support::tone::Tone::Customer);
     let call = story.call();
     call.until("calling_customer");
-    for page in ["", "/calls", "/switches", "/businesses", "/refusals", &format!("/calls/{}", call.id)] {
+    for page in
+        ["", "/calls", "/switches", "/representatives", "/businesses", "/refusals", &format!("/calls/{}", call.id)]
+    {
         browser.open(&format!("http://{}/console{page}", story.daemon.admin));
         let wide = browser.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth");
         picture(&browser, &format!("narrow{}", page.replace('/', "-")));
@@ -135,11 +145,52 @@ fn a_telephone_shows_every_page_without_scrolling_sideways() {
 }
 
 #[test]
+fn who_is_there_and_who_waits_is_shown_as_it_changes() {
+    let story = story();
+    let browser = Browser::start(1300, 900);
+    log_in(&browser, &story);
+    let phone = story.nobody(support::tone::Tone::Customer);
+    browser.open(&format!("http://{}/console/representatives", story.daemon.admin));
+    let shown = browser.until_it_shows("Carla (carla)");
+    assert!(shown.contains("logged off") && shown.contains("dora"), "{shown}");
+    let asks = |n: u32| {
+        let message = json!({ "customer": format!("+1212555020{n}") });
+        let answer = story.daemon.api("POST", "/v1/calls", Some(&message));
+        assert_eq!(answer.status, 202, "{}", answer.body);
+        story.known(answer.json()["id"].as_str().expect("an identifier"))
+    };
+    let calls = [asks(1), asks(2)];
+    let word = json!({ "state": "available", "lease_seconds": 600 });
+    assert_eq!(story.daemon.api("PUT", "/v1/representatives/carla/session", Some(&word)).status, 200);
+    // One is called for her, the other waits.
+    let shown = browser.until_it_shows("promised");
+    assert!(shown.contains(&calls[0].id), "{shown}");
+    picture(&browser, "representatives");
+    assert_accessible(&browser);
+    for call in &calls {
+        call.delete();
+        call.record();
+    }
+    browser.until_it_shows("available");
+    assert_eq!(browser.complaints(), Vec::<String>::new(), "nothing was blocked or failed");
+    drop(phone);
+    drop(browser);
+    story.end();
+}
+
+#[test]
 fn nobody_sees_a_page_without_a_session_and_a_wrong_password_gives_none() {
     let story = story();
     let browser = Browser::start(800, 600);
-    for page in ["", "/calls", "/calls/live", "/calls/019abd00-0000-7000-8000-000000000000/ladder.svg", "/refusals/now"]
-    {
+    for page in [
+        "",
+        "/calls",
+        "/calls/live",
+        "/calls/019abd00-0000-7000-8000-000000000000/ladder.svg",
+        "/refusals/now",
+        "/representatives",
+        "/representatives/now",
+    ] {
         browser.open(&format!("http://{}/console{page}", story.daemon.admin));
         assert!(browser.url().ends_with("/console/login"), "{page} led to {}", browser.url());
     }

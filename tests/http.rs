@@ -26,6 +26,8 @@ mod secure;
 mod staff;
 #[path = "http/tariffs.rs"]
 mod tariffs;
+#[path = "http/waiting.rs"]
+mod waiting;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};

@@ -16,6 +16,8 @@ mod dialog;
 mod digits;
 #[path = "sipp/direct.rs"]
 mod direct;
+#[path = "sipp/distribution.rs"]
+mod distribution;
 #[path = "sipp/early.rs"]
 mod early;
 #[path = "sipp/equipment.rs"]

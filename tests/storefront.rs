@@ -4,12 +4,20 @@
 #[allow(dead_code, reason = "every test program uses its part of the stage")]
 mod support;
 
+#[path = "storefront/button.rs"]
+mod button;
+#[path = "storefront/look.rs"]
+mod look;
 #[path = "storefront/lossy.rs"]
 mod lossy;
 #[path = "storefront/pages.rs"]
 mod pages;
 #[path = "storefront/shop.rs"]
 mod shop;
+#[path = "storefront/voip.rs"]
+mod voip;
+#[path = "storefront/wallboard.rs"]
+mod wallboard;
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -91,7 +99,7 @@ fn from_the_page_to_the_call_to_the_order_that_comes_back() {
         "SELECT product || ' ' || quantity || ' ' || customer_text || ' ' || representative || ' ' || note FROM orders",
     );
     assert_eq!(stored, ["caribbean 2 Carol rita balcony"]);
-    assert!(desk.get("/desk").body.contains("<strong>Available</strong>"));
+    desk.until("/desk", "<strong>Available</strong>");
     assert!(desk.get("/desk/records").body.contains("$2,580.00"));
     assert_eq!(calls(&story).len(), 1);
     story.end();

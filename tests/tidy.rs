@@ -51,6 +51,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "audio",
             "ladder",
             "routing::Failure",
+            "access::desk",
             "access::direct",
             "access::follow",
             "access::guessing",

@@ -6,6 +6,8 @@ mod support;
 
 #[path = "widget/calls.rs"]
 mod calls;
+#[path = "widget/desk.rs"]
+mod desk;
 #[path = "widget/examples.rs"]
 mod examples;
 #[path = "widget/guards.rs"]

@@ -7,6 +7,7 @@
 //! [`MAX_COUNTED`] (some 30 MB with all three counts of each); refused ones leave nothing but the work that they showed.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -260,10 +261,11 @@ impl Tickets {
 }
 
 /// Which numbers are being called, so that nobody's phone rings for two calls at once.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Singles {
     held: BTreeMap<Single, Weak<()>>,
-    sweep_at: usize,
+    /// The last one that was looked at; absent: begin anew.
+    swept: Option<Single>,
 }
 
 /// One number of one business, now or at a desired contact time.
@@ -281,14 +283,8 @@ pub struct Single {
 #[derive(Clone, Debug)]
 pub struct Held(#[allow(dead_code, reason = "being there is what it is for")] Arc<()>);
 
-/// Fewer are not worth a sweep.
-const SWEEP: usize = 1024;
-
-impl Default for Singles {
-    fn default() -> Singles {
-        Singles { held: BTreeMap::new(), sweep_at: SWEEP }
-    }
-}
+/// Each time that one is held so many others are looked at: a million of them are never gone through at once.
+const SWEPT: usize = 4;
 
 impl Singles {
     /// Whether a call holds this.
@@ -298,14 +294,26 @@ impl Singles {
 
     /// Holds it until what is given back is dropped.
     pub fn hold(&mut self, single: Single) -> Held {
-        if self.held.len() >= self.sweep_at {
-            self.held.retain(|_, held| held.strong_count() > 0);
-            self.sweep_at = (self.held.len() * 2).max(SWEEP);
-        }
+        self.sweep();
         let place = self.held.entry(single).or_default();
         let held = place.upgrade().unwrap_or_default();
         *place = Arc::downgrade(&held);
         Held(held)
+    }
+
+    /// Forgets those of the next few that nobody holds any more: more than are put in.
+    fn sweep(&mut self) {
+        let after = self.swept.take().map_or(Bound::Unbounded, Bound::Excluded);
+        let next: Vec<(Single, bool)> = self
+            .held
+            .range((after, Bound::Unbounded))
+            .take(SWEPT)
+            .map(|(single, held)| (single.clone(), held.strong_count() > 0))
+            .collect();
+        self.swept = next.last().map(|(single, _)| single.clone()).filter(|_| next.len() == SWEPT);
+        for (single, _) in next.into_iter().filter(|(_, held)| !held) {
+            self.held.remove(&single);
+        }
     }
 }
 
@@ -431,7 +439,7 @@ mod tests {
         for n in 0..10_000 {
             drop(singles.hold(single(n)));
         }
-        assert!(singles.held.len() <= SWEEP, "{}", singles.held.len());
+        assert!(singles.held.len() <= 2 * SWEPT, "{}", singles.held.len());
     }
 
     proptest! {

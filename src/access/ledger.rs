@@ -173,6 +173,13 @@ impl Ledger {
         entry.held = to;
     }
 
+    /// What the call may come to is no more than this: what it holds beyond that is for others.
+    pub fn lower(&mut self, business: &BusinessId, entry: &mut Entry, to: Cost) {
+        let to = Cost { seconds: to.seconds.min(entry.held.seconds), price: Money(to.price.0.min(entry.held.price.0)) };
+        self.replace(business, entry.day, entry.held, to);
+        entry.held = to;
+    }
+
     /// The call has its record.
     pub fn settle(&mut self, business: &BusinessId, entry: Entry, cost: Cost) {
         self.replace(business, entry.day, entry.held, cost);
@@ -303,6 +310,11 @@ mod tests {
         assert!(ledger.check(&abc(), day, cost(60, 0), &limits).is_err());
         assert!(ledger.extend(&abc(), &mut entry, cost(61, 0), &limits).is_err());
         assert_eq!(entry.held(), cost(60, 0));
+        ledger.lower(&abc(), &mut entry, cost(70, 0));
+        assert!(ledger.check(&abc(), day, cost(1, 0), &limits).is_err(), "lowered to more is not lowered");
+        ledger.lower(&abc(), &mut entry, cost(20, 0));
+        assert!(ledger.check(&abc(), day, cost(40, 0), &limits).is_ok());
+        assert!(ledger.extend(&abc(), &mut entry, cost(60, 0), &limits).is_ok());
         ledger.settle(&abc(), entry, Cost::default());
         assert!(ledger.check(&abc(), day, cost(60, 0), &limits).is_ok());
     }

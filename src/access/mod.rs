@@ -1,6 +1,7 @@
 //! Is this business allowed this call now: the account, its rate, its bounds. Pure; credentials are verified before, in `io`.
 //! Owns the permits that count live and scheduled calls; they return themselves when dropped (field.md 14).
 
+pub mod desk;
 pub mod destinations;
 pub mod direct;
 pub mod follow;

@@ -1,6 +1,38 @@
-//! What a distribution counts, for wallboards and reports. Owns the sums; refuses averages over time, which are the reader's.
+//! What a distribution counts, for wallboards and reports, and who waits now. Owns the sums; refuses averages over time, which are the
+//! reader's.
 
+use std::ops::AddAssign;
 use std::time::Duration;
+
+use super::distribution::{Distribution, Stage};
+use crate::clock::Mono;
+
+/// Who waits at a moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Queue {
+    /// Customers in line, whose phone is not dialled yet.
+    pub waiting: usize,
+    /// Customers who have answered and hold, or whose representative's phone rings.
+    pub holding: usize,
+    /// Since when the one who waits longest has waited, in line or holding.
+    pub longest: Option<Duration>,
+}
+
+impl Distribution {
+    /// Who waits now.
+    pub fn queue(&self, now: Mono) -> Queue {
+        let mut queue = Queue::default();
+        for customer in self.customers.values() {
+            match customer.stage {
+                Stage::Waiting => queue.waiting += 1,
+                Stage::Holding { .. } | Stage::Offered { .. } => queue.holding += 1,
+                Stage::Dialled { .. } | Stage::Talking { .. } => continue,
+            }
+            queue.longest = queue.longest.max(Some(now.since(customer.asked) + customer.waited));
+        }
+        queue
+    }
+}
 
 /// Sums since the start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -35,6 +67,31 @@ pub struct Figures {
     pub held: Duration,
     /// All talks.
     pub talk_time: Duration,
+}
+
+impl AddAssign for Figures {
+    fn add_assign(&mut self, other: Figures) {
+        let counts = [
+            (&mut self.asked, other.asked),
+            (&mut self.talked, other.talked),
+            (&mut self.left_waiting, other.left_waiting),
+            (&mut self.unanswered, other.unanswered),
+            (&mut self.abandoned, other.abandoned),
+            (&mut self.answered, other.answered),
+            (&mut self.late, other.late),
+            (&mut self.ahead, other.ahead),
+            (&mut self.overflowed, other.overflowed),
+            (&mut self.given_up, other.given_up),
+            (&mut self.missed, other.missed),
+            (&mut self.dialled, other.dialled),
+        ];
+        for (sum, more) in counts {
+            *sum += more;
+        }
+        self.waited += other.waited;
+        self.held += other.held;
+        self.talk_time += other.talk_time;
+    }
 }
 
 impl Figures {

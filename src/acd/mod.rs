@@ -40,6 +40,6 @@ pub use crate::model::Wish;
 pub use api::{CustomerId, GivenUp, Input, Output, Reason, Wait};
 pub use distribution::Distribution;
 pub use error::Refusal;
-pub use figures::Figures;
+pub use figures::{Figures, Queue};
 pub use lease::{SHORTEST as SHORTEST_LEASE, Session};
 pub use state::State;

@@ -56,6 +56,10 @@ pub enum State {
 }
 
 impl State {
+    /// Every word.
+    pub const WORDS: [&str; 8] =
+        ["logged_off", "available", "promised", "ringing", "busy", "wrap_up", "break", "set_aside"];
+
     /// Its word.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use crate::clock::Wall;
-use crate::model::{Cause, Codec, Endpoint, LegState, LegView, Outcome, Quality, Role, Sample, SampleView, TriedLeg};
+use crate::model::{Cause, Codec, Endpoint, LegState, LegView, Outcome, Quality, Role, Sample, TriedLeg};
 
 /// Samples kept of a live leg: ten minutes.
 const SAMPLES: usize = 120;
@@ -228,9 +228,9 @@ impl Leg {
         }
     }
 
-    fn samples(&self) -> Vec<SampleView> {
-        let all = self.measured.iter().flat_map(|measured| &measured.samples);
-        all.map(|(at, sample)| sample.view(*at)).collect()
+    /// What was measured of the last ten minutes, the newest last; each at the end of its five seconds.
+    pub fn samples(&self) -> impl Iterator<Item = (Wall, Sample)> {
+        self.measured.iter().flat_map(|measured| &measured.samples).copied()
     }
 
     /// The leg object of the HTTP contract.
@@ -250,7 +250,7 @@ impl Leg {
             sip_status: self.end().and_then(|end| end.cause.sip_status),
             q850_cause: self.end().and_then(|end| end.cause.q850),
             quality: self.quality(),
-            quality_samples: self.samples(),
+            quality_samples: self.samples().map(|(at, sample)| sample.view(at)).collect(),
         }
     }
 }

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use super::{CliError, ConfigArgs, archive};
 use crate::config;
 use crate::io::clock::SystemClock;
-use crate::io::store::{Archive, Delivery, DeliveryFilter, DeliveryId, DeliveryState, MAX_LISTED, SqliteArchive};
+use crate::io::store::{Archive, Delivery, DeliveryFilter, DeliveryId, DeliveryState, MAX_LISTED, SqliteArchive, Way};
 use crate::model::BusinessId;
 
 /// Events to webhooks.
@@ -35,6 +35,9 @@ struct ListArgs {
     /// Only of this business
     #[arg(long, value_name = "ID")]
     business: Option<BusinessId>,
+    /// Those to webhooks, or those to the sinks that calls of Click to Dial came with: webhook or sink
+    #[arg(long, value_name = "WAY", default_value = "webhook", value_parser = way)]
+    way: Way,
     /// Only in this state: waiting, delivered or dead
     #[arg(long, value_name = "STATE", value_parser = state)]
     state: Option<DeliveryState>,
@@ -62,6 +65,10 @@ fn state(word: &str) -> Result<DeliveryState, &'static str> {
     DeliveryState::parse(word).ok_or("waiting, delivered or dead")
 }
 
+fn way(word: &str) -> Result<Way, &'static str> {
+    Way::parse(word).ok_or("webhook or sink")
+}
+
 fn limit(text: &str) -> Result<usize, String> {
     let good = text.parse().ok().filter(|n| (1..=MAX_LISTED).contains(n));
     good.ok_or_else(|| format!("a number from 1 to {MAX_LISTED}"))
@@ -77,7 +84,8 @@ pub(super) fn run(args: &WebhooksArgs) -> Result<(), CliError> {
 
 fn list(args: &ListArgs, state: Option<DeliveryState>) -> Result<(), CliError> {
     let store = archive(&config::load(&args.config.config)?, false)?;
-    let filter = DeliveryFilter { business: args.business.clone(), state, before: args.before, limit: args.limit };
+    let ListArgs { business, way, before, limit, .. } = args;
+    let filter = DeliveryFilter { business: business.clone(), way: *way, state, before: *before, limit: *limit };
     let mut out = BufWriter::new(io::stdout().lock());
     for delivery in store.deliveries(&filter)? {
         writeln!(out, "{}", line(&delivery))?;

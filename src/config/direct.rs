@@ -117,6 +117,13 @@ mod tests {
             assert!(errors.contains(part), "{part} in\n{errors}");
         }
         assert!(!errors.contains("\"secret\""), "{errors}");
+        for url in
+            ["http://calls.example.com", "https://calls.example.com/v1", "https://a:b@calls.example.com", "calls"]
+        {
+            let named = LEAST.replacen("[http]\n", &format!("[http]\npublic_url = \"{url}\"\n"), 1);
+            let errors = parse(&named, "callbridge.toml").map(|_| ()).unwrap_err().to_string();
+            assert!(errors.contains("callbridge.toml:2: http.public_url"), "{errors}");
+        }
         let network = LEAST.replace("::1", "everybody");
         let errors = parse(&network, "callbridge.toml").map(|_| ()).unwrap_err().to_string();
         assert!(errors.contains("callbridge.toml:2: http.trusted_proxies: \"everybody\" is no address"), "{errors}");

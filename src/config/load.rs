@@ -68,7 +68,7 @@ pub fn parse_with(
     let r = &mut reader;
     let config = {
         let root = &mut root;
-        let (http, admin) = (open(r, root, "http", sections::http), open(r, root, "admin", admin::admin));
+        let (http, admin) = (open(r, root, "http", sections::equipment_http), open(r, root, "admin", admin::admin));
         let (sip, stir) = (open(r, root, "sip", sip::sip), open(r, root, "stir", super::stir::stir));
         let media = open(r, root, "media", sections::media);
         let codecs = media.codecs;

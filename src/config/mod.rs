@@ -102,6 +102,8 @@ pub struct HttpConfig {
     pub insecure: bool,
     /// Proxies whose `X-Forwarded-For` is believed; none: where a request comes from is who is connected.
     pub trusted_proxies: Vec<IpNet>,
+    /// What businesses call this API, without a path: `https://calls.example.com`. The issuer of access tokens (RFC 8414 §2).
+    pub public_url: Option<String>,
 }
 
 /// `[http] tls`

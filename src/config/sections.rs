@@ -6,6 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use url::Url;
+
 use super::reader::{At, Reader, Section};
 use super::texts::{self, Texts};
 use super::{CallConfig, HttpConfig, LogConfig, MediaConfig, MediaIo, PromptConfig, SpeechConfig, Tick, TlsConfig};
@@ -40,7 +42,25 @@ pub(super) fn http(reader: &mut Reader, mut section: Section<'_>) -> HttpConfig 
     }
     let trusted_proxies = super::direct::networks(reader, &mut section, "trusted_proxies");
     section.finish(reader);
-    HttpConfig { listen: listen.map_or(loopback(8080), |at| at.value), tls, insecure, trusted_proxies }
+    let listen = listen.map_or(loopback(8080), |at| at.value);
+    HttpConfig { listen, tls, insecure, trusted_proxies, public_url: None }
+}
+
+/// The same of the equipment, which has tokens to issue.
+pub(super) fn equipment_http(reader: &mut Reader, mut section: Section<'_>) -> HttpConfig {
+    let public_url = section.read(reader, "public_url", "write it as https://calls.example.com", public_url);
+    HttpConfig { public_url: public_url.map(|at| at.value), ..http(reader, section) }
+}
+
+/// RFC 8414 §2: https, and neither query nor fragment; ours has no path either.
+fn public_url(text: &str) -> Result<String, &'static str> {
+    let url = Url::parse(text).map_err(|_| "no URL")?;
+    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    let nobody = url.username().is_empty() && url.password().is_none();
+    match url.host_str() {
+        Some(_) if url.scheme() == "https" && bare && nobody => Ok(url.origin().ascii_serialization()),
+        _ => Err("not https and a host alone"),
+    }
 }
 
 pub(super) fn tls(reader: &mut Reader, mut section: Section<'_>) -> Option<TlsConfig> {

@@ -1,10 +1,14 @@
 //! The configuration of the business's Web server (`callbridge storefront`), a file of its own: listener, store, the company's name, its
 //! calling equipments and its representatives. Owns what these keys mean; refuses to read secrets and to act on anything.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
 use toml::de::DeTable;
 use url::Host;
 
@@ -13,7 +17,8 @@ use super::load::{finish, list, open, read_text, tell_syntax};
 use super::reader::{At, Reader, Section};
 use super::sections::{self, loopback};
 use super::{ConfigErrors, HttpConfig, LogConfig, SeedPassword};
-use crate::model::{BusinessId, Endpoint, WebhookUrl};
+use crate::model::staffing::MAX_CUSTOMERS;
+use crate::model::{BusinessId, CivilDate, Endpoint, Hours, Level, Skill, Span, Staffing, Strategy, WebhookUrl, Zone};
 
 const URL: &str = "write url = \"https://calls.example\": scheme, host and port of its API";
 const BUSINESS: &str = "write business = \"abc\", as the carrier knows you";
@@ -21,7 +26,11 @@ const SECRET: &str = "write password_file = \"equipment.password\", its first li
 const ID: &str = "write id = \"rita\": 1 to 64 letters, digits, . _ -";
 const REPRESENTATIVE: &str = "write password_file = \"rita.password\", or password_hash = \"$argon2id$…\"";
 const ADDRESS: &str = "write address = \"+16465550101\", a sip: URI or an IP address";
-const SKILLS: &str = "write skills = [\"cruise\"], without commas in them";
+const SKILLS: &str =
+    "write skills = [\"cruise\"] or [\"cruise=9\"]: letters, digits, + . _ -, and a level from 1 to 10";
+const HOURS: &str = "write hours = [\"mon-fri 09:00-17:30\", \"sat 10:00-14:00\"]";
+const CLOSED: &str = "write closed = [\"2026-12-25\"]";
+const STRATEGY: &str = "write longest_idle, fewest_calls, skill_best, round_robin or priority";
 const NAME: &str = "write name = \"ABC\"";
 
 /// The whole file.
@@ -35,6 +44,8 @@ pub struct StorefrontConfig {
     pub company: CompanyConfig,
     /// `[calls]`
     pub calls: CallsConfig,
+    /// How calls are distributed: `[calls]`, `[desk]` and the company's hours. Its representatives are the store's.
+    pub rules: Staffing,
     /// `[desk] lease_seconds`: a representative whose browser is not heard of for so long is logged off.
     pub lease: Duration,
     /// `[webhook] secret_file`; absent: no events are taken, calls are followed by streams alone.
@@ -45,6 +56,10 @@ pub struct StorefrontConfig {
     pub equipment: Vec<EquipmentConfig>,
     /// `[[representative]]`: seeds of the store.
     pub representatives: Vec<RepresentativeSeed>,
+    /// `[wallboard] promised_seconds`: who talks with somebody within so long was served in time.
+    pub promised: Duration,
+    /// `[[supervisor]]`: seeds of the store.
+    pub supervisors: Vec<SupervisorSeed>,
 }
 
 /// `[company]`
@@ -101,6 +116,19 @@ pub struct RepresentativeSeed {
     pub password: SeedPassword,
 }
 
+/// `[[supervisor]]`: put into the store where the store has none of this identifier.
+#[derive(Clone, Debug)]
+pub struct SupervisorSeed {
+    /// What is typed at the log-on.
+    pub id: BusinessId,
+    /// Name.
+    pub name: String,
+    /// What rings to listen, whisper or join, until the supervisor says otherwise.
+    pub address: Endpoint,
+    /// Of the wallboard.
+    pub password: SeedPassword,
+}
+
 /// Reads the file at `path`.
 pub fn load(path: &Path) -> Result<StorefrontConfig, ConfigErrors> {
     let (text, name) = read_text(path, "config.storefront.example.toml")?;
@@ -116,16 +144,24 @@ pub fn parse(text: &str, name: &str, folder: &Path) -> Result<StorefrontConfig, 
     let r = &mut reader;
     let config = {
         let root = &mut root;
+        let (company, hours) = open(r, root, "company", company);
+        let (calls, rules) = open(r, root, "calls", calls);
+        let (lease, rests) = open(r, root, "desk", desk);
+        let [wrap_up_seconds, set_aside_seconds] = rests;
+        let rules = Staffing { hours, wrap_up_seconds, set_aside_seconds, ..rules };
         StorefrontConfig {
             http: open(r, root, "http", http),
             store: open(r, root, "store", store),
-            company: open(r, root, "company", company),
-            calls: open(r, root, "calls", calls),
-            lease: open(r, root, "desk", desk),
+            company,
+            calls,
+            rules,
+            lease,
             webhook_secret: open(r, root, "webhook", webhook),
             log: open(r, root, "log", sections::log),
             equipment: list(r, root, "equipment", equipments),
             representatives: list(r, root, "representative", representatives),
+            promised: open(r, root, "wallboard", wallboard),
+            supervisors: list(r, root, "supervisor", supervisors),
         }
     };
     if !root.has("equipment") {
@@ -150,22 +186,45 @@ fn store(reader: &mut Reader, mut section: Section<'_>) -> PathBuf {
     file.map_or_else(|| reader.path("storefront.db"), |at| at.value)
 }
 
-fn company(reader: &mut Reader, mut section: Section<'_>) -> CompanyConfig {
+fn company(reader: &mut Reader, mut section: Section<'_>) -> (CompanyConfig, Option<Hours>) {
     let (here, key) = (section.place(reader), section.key("name"));
     let name = section.read(reader, "name", NAME, words);
     if !section.has("name") {
         reader.error(&here, &key, "missing", NAME);
     }
     let mend = "write zone = \"America/New_York\", a name of the IANA time zones";
-    let zone = section.read(reader, "zone", mend, |text| TimeZone::get(text).map_err(|_| "no time zone"));
+    let zone = section.read(reader, "zone", mend, str::parse::<Zone>);
+    let zone = zone.map(|at| at.value).unwrap_or_default();
     let mend = "write widget = \"https://calls.example/widget.js\"";
     let widget = section.read(reader, "widget", mend, |text| text.parse::<WebhookUrl>());
+    let week: Vec<Span> = each(reader, &mut section, "hours", HOURS);
+    let closed: Vec<CivilDate> = each(reader, &mut section, "closed", CLOSED);
     section.finish(reader);
-    CompanyConfig {
+    let clock = TimeZone::get(zone.as_str()).unwrap_or(TimeZone::UTC);
+    let company = CompanyConfig {
         name: name.map(|at| at.value).unwrap_or_default(),
-        zone: zone.map_or(TimeZone::UTC, |at| at.value),
+        zone: clock,
         widget: widget.map(|at| at.value),
+    };
+    let always = week.is_empty() && closed.is_empty();
+    (company, (!always).then_some(Hours { zone, week, closed }))
+}
+
+/// A list of texts that each mean something.
+fn each<T: FromStr<Err: Display>>(
+    reader: &mut Reader,
+    section: &mut Section<'_>,
+    key: &'static str,
+    mend: &str,
+) -> Vec<T> {
+    let mut all = Vec::new();
+    for At { place, value } in section.texts(reader, key, mend).unwrap_or_default() {
+        match value.parse() {
+            Ok(one) => all.push(one),
+            Err(error) => reader.error(&place, &section.key(key), format!("{value:?} is {error}"), mend),
+        }
     }
+    all
 }
 
 fn words(text: &str) -> Result<String, &'static str> {
@@ -177,21 +236,39 @@ fn words(text: &str) -> Result<String, &'static str> {
     }
 }
 
-fn calls(reader: &mut Reader, mut section: Section<'_>) -> CallsConfig {
+/// `cruise`, or `cruise=9` with how well.
+fn is_skill(text: &str) -> bool {
+    let (word, level) = text.split_once('=').unwrap_or((text, "5"));
+    word.parse::<Skill>().is_ok() && level.parse().ok().is_some_and(|level| Level::new(level).is_ok())
+}
+
+fn calls(reader: &mut Reader, mut section: Section<'_>) -> (CallsConfig, Staffing) {
+    let rules = Staffing::default();
     let mut get = |key, most, default| section.integer(reader, key, 1..=most).unwrap_or(default);
     let calls = CallsConfig {
         per_number: get("max_per_number", 1000, 3),
         per_source: get("max_per_source", 100_000, 20),
-        waiting: get("max_waiting", 100_000, 500),
+        waiting: get("max_waiting", 20_000, 500),
     };
+    let max_wait_seconds = get("max_wait_seconds", 86_400, rules.max_wait_seconds);
+    let late = section.integer(reader, "late_per_mille", 0..=500).unwrap_or(rules.late_per_mille);
+    let overflow = section.read(reader, "overflow", ADDRESS, Endpoint::parse).map(|at| at.value);
+    let strategy = section.read(reader, "strategy", STRATEGY, |text| {
+        Strategy::deserialize(text.into_deserializer()).map_err(|_: serde::de::value::Error| "no strategy")
+    });
+    let strategy = strategy.map(|at| at.value).unwrap_or_default();
     section.finish(reader);
-    calls
+    let max_customers = calls.waiting.min(MAX_CUSTOMERS);
+    let rules = Staffing { max_wait_seconds, late_per_mille: late, overflow, strategy, max_customers, ..rules };
+    (calls, rules)
 }
 
-fn desk(reader: &mut Reader, mut section: Section<'_>) -> Duration {
-    let seconds = section.integer::<u32>(reader, "lease_seconds", 3..=600).unwrap_or(45);
+fn desk(reader: &mut Reader, mut section: Section<'_>) -> (Duration, [u32; 2]) {
+    let mut get = |key, bounds, default: u32| section.integer(reader, key, bounds).unwrap_or(default);
+    let seconds = get("lease_seconds", 3..=600, 45);
+    let rests = [get("wrap_up_seconds", 1..=3600, 30), get("set_aside_seconds", 1..=86_400, 120)];
     section.finish(reader);
-    Duration::from_secs(seconds.into())
+    (Duration::from_secs(seconds.into()), rests)
 }
 
 fn webhook(reader: &mut Reader, mut section: Section<'_>) -> Option<PathBuf> {
@@ -260,21 +337,37 @@ fn is_loopback(url: &WebhookUrl) -> bool {
     }
 }
 
-fn representatives(reader: &mut Reader, sections: Vec<Section<'_>>) -> Vec<RepresentativeSeed> {
-    let mut seen = Seen::default();
-    sections.into_iter().filter_map(|section| representative(reader, section, &mut seen)).collect()
+fn wallboard(reader: &mut Reader, mut section: Section<'_>) -> Duration {
+    let seconds = section.integer::<u32>(reader, "promised_seconds", 1..=3600).unwrap_or(60);
+    section.finish(reader);
+    Duration::from_secs(seconds.into())
 }
 
-fn representative(reader: &mut Reader, mut section: Section<'_>, seen: &mut Seen) -> Option<RepresentativeSeed> {
+fn supervisors(reader: &mut Reader, sections: Vec<Section<'_>>) -> Vec<SupervisorSeed> {
+    let mut seen = Seen::default();
+    let seed = |section| person(reader, section, &mut seen, false);
+    let people: Vec<RepresentativeSeed> = sections.into_iter().filter_map(seed).collect();
+    let plain = |RepresentativeSeed { id, name, address, password, .. }| SupervisorSeed { id, name, address, password };
+    people.into_iter().map(plain).collect()
+}
+
+fn representatives(reader: &mut Reader, sections: Vec<Section<'_>>) -> Vec<RepresentativeSeed> {
+    let mut seen = Seen::default();
+    sections.into_iter().filter_map(|section| person(reader, section, &mut seen, true)).collect()
+}
+
+/// A representative; without skills, a supervisor.
+fn person(reader: &mut Reader, mut section: Section<'_>, seen: &mut Seen, skilled: bool) -> Option<RepresentativeSeed> {
     let here = section.place(reader);
     // The form of a business's identifier, for no better reason than that it is a good one.
     let id = section.read(reader, "id", ID, |text| text.parse::<BusinessId>().map_err(|_| "no identifier"));
     let name = section.read(reader, "name", NAME, words);
     let address = section.read(reader, "address", ADDRESS, Endpoint::parse);
     let mut skills = Vec::new();
-    for At { place, value } in section.texts(reader, "skills", SKILLS).unwrap_or_default() {
+    let texts = if skilled { section.texts(reader, "skills", SKILLS) } else { None };
+    for At { place, value } in texts.unwrap_or_default() {
         match words(&value) {
-            Ok(skill) if !skill.contains(',') => skills.push(skill),
+            Ok(text) if is_skill(&text) => skills.push(text),
             _ => reader.error(&place, &section.key("skills"), format!("{value:?} is no skill"), SKILLS),
         }
     }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rand::RngCore;
 
@@ -20,6 +21,10 @@ use crate::model::business::PasswordHash;
 use crate::model::{Business, CallId, CallState, Endpoint, InitiationMessage, Progress, Recording, StoredCall};
 use crate::routing::{Routing, Short};
 
+/// So many calls that are due at the same moment are looked at, then others have their turn.
+const AT_ONCE: usize = 100;
+/// And these for so long at least.
+const BREATH: Duration = Duration::from_millis(1);
 const UNPRICED: &str = "the account's tariff has no price for it any more";
 
 impl Engine {
@@ -79,7 +84,9 @@ impl Engine {
         if self.key_in_flight(message) {
             return Err(Refusal::KeyInFlight);
         }
-        let live = self.calls.len().saturating_sub(self.schedule.len());
+        // Those who wait and are awake are followed by somebody.
+        let waiting = self.schedule.len().saturating_sub(self.asleep.len());
+        let live = self.calls.len().saturating_sub(waiting);
         if live >= self.config.max_calls {
             return Err(Refusal::Unavailable { retry_after: 5, why: "every line is in use" });
         }
@@ -136,7 +143,7 @@ impl Engine {
                 other.business_id == message.business_id && other.idempotency.as_ref().is_some_and(|i| i.key == *key)
             }),
             Pending::Progress { .. } | Pending::Finish { .. } | Pending::Ladder { .. } => false,
-            Pending::Alive | Pending::Limit(_) | Pending::Session { .. } => false,
+            Pending::Alive | Pending::Limit(_) | Pending::Session { .. } | Pending::Revoke { .. } => false,
         })
     }
 
@@ -156,25 +163,7 @@ impl Engine {
         share: Share,
     ) {
         let single = self.hold(call.message(), call.public_state());
-        let live = Live {
-            single,
-            business,
-            prices,
-            standing,
-            legs: Default::default(),
-            due: call.message().desired_contact_time.unwrap_or(call.created_at()),
-            due_at: now.mono,
-            claim: None,
-            bridged_at: None,
-            taped: None,
-            holds_since: None,
-            asked: None,
-            referral: None,
-            moments,
-            share,
-            sought: Default::default(),
-            call,
-        };
+        let live = Live::new(now, call, (business, prices), standing, moments, (share, single));
         self.calls.insert(live.call.id(), Box::new(live));
     }
 
@@ -210,6 +199,7 @@ impl Engine {
             self.calls.insert(id, live);
             self.schedule.add(at, id);
             self.look_at_schedule(now);
+            self.put_to_sleep(id);
         } else {
             live.standing = Standing::Queued { permit: Some(permit) };
             self.calls.insert(id, live);
@@ -217,9 +207,12 @@ impl Engine {
         }
     }
 
-    /// Moves calls whose time has come to the queue, and sets the next look.
+    /// Moves calls whose time has come to the queue, not too many at once, and sets the next look.
     pub(super) fn look_at_schedule(&mut self, now: Now) {
-        while let Some(id) = self.schedule.pop_due(now.wall) {
+        for _ in 0..AT_ONCE {
+            let Some(id) = self.schedule.pop_due(now.wall) else { break };
+            self.wake(now, id);
+            self.timers.cancel(&TimerKey::Rest(id));
             if let Err(why) = self.asks_anew(now, id) {
                 if let Some(live) = self.calls.get_mut(&id) {
                     live.call.expire(now, &why);
@@ -239,7 +232,7 @@ impl Engine {
             }
         }
         match self.schedule.next_look(now) {
-            Some(after) => self.timers.set(TimerKey::Schedule, now.mono + after),
+            Some(after) => self.timers.set(TimerKey::Schedule, now.mono + after.max(BREATH)),
             None => self.timers.cancel(&TimerKey::Schedule),
         }
     }
@@ -343,44 +336,53 @@ impl Engine {
         }
     }
 
+    /// Whose call it is. A business that was removed while its calls waited: they are not placed, but their records are kept.
+    pub(super) fn business_or_unknown(&self, stored: &StoredCall) -> Arc<Business> {
+        let known = self.directory.get(&stored.message.business_id).cloned();
+        known.unwrap_or_else(|| {
+            let nobody = PasswordHash(String::new());
+            let gone = Business::new(stored.message.business_id.clone(), "", nobody);
+            Arc::new(Business { enabled: false, ..gone })
+        })
+    }
+
     /// Takes back what the store knew of unfinished calls: those that were waiting go on, those in progress are closed.
     pub fn restore(&mut self, now: Now, open: Vec<StoredCall>, last_alive: Option<Wall>) {
+        let mut waiting = 0;
         for stored in open {
-            let known = self.directory.get(&stored.message.business_id).cloned();
-            let business = known.unwrap_or_else(|| Arc::new(unknown_business(&stored)));
+            let business = self.business_or_unknown(&stored);
             if stored.progress.started_at.is_some() {
                 self.record_interrupted(&stored, business, last_alive, now);
                 continue;
             }
-            self.see_restored(now, &stored);
             let at = again::due_of(&stored);
             let waits = at > now.wall;
-            let state = if waits { CallState::Scheduled } else { CallState::Queued };
-            let moments = Moments::restored(&stored, now.wall, state);
             let prices = Prices::of(&business, &self.config.tariffs);
             let share = self.share_again(&business, &prices, &stored, Some(at).filter(|_| waits));
-            let mut call = Call::new(stored.id, stored.created_at, stored.message, self.config.limits, !waits);
+            if waits {
+                let single = self.singles.hold(direct::single(&stored.message, Some(at)));
+                let permit = self.access.scheduled(now.mono, &business).ok();
+                self.restore_asleep(now, stored, (permit, share, single));
+                waiting += 1;
+                continue;
+            }
+            self.see_restored(now, &stored);
+            let moments = Moments::restored(&stored, now.wall, CallState::Queued);
+            let mut call = Call::new(stored.id, stored.created_at, stored.message, self.config.limits, true);
             if let Some(next) = stored.progress.next_try_at {
                 call.tried_before(&stored.progress.tried, next);
             }
             let id = call.id();
-            let permit = self.access.scheduled(now.mono, &business).ok();
-            let standing = match permit {
-                permit if waits => Standing::Scheduled { _permit: permit },
-                _ => Standing::Queued { permit: None },
-            };
-            self.insert(now, call, (business, prices), standing, moments, share);
+            self.insert(now, call, (business, prices), Standing::Queued { permit: None }, moments, share);
             if let Some(live) = self.calls.get_mut(&id) {
                 live.due = at;
-                live.single = self.singles.hold(direct::single(live.call.message(), Some(at).filter(|_| waits)));
             }
-            self.notice(Notice::State { call: id, from: None, to: state });
+            self.notice(Notice::State { call: id, from: None, to: CallState::Queued });
             self.tell_webhook(id);
-            if waits {
-                self.schedule.add(at, id);
-            } else {
-                self.queued.join(id);
-            }
+            self.queued.join(id);
+        }
+        if waiting > 0 {
+            self.notice(Notice::Waiting(waiting));
         }
         self.look_at_schedule(now);
         if !self.queued.is_empty() {
@@ -427,12 +429,6 @@ fn wants(
         Ok(()) if taken.contains(&one) => Some(one),
         Ok(()) => Some(Wants::Both(first, second)).filter(|both| taken.contains(both)),
     }
-}
-
-/// A business that was removed while its calls waited: they are not placed, but their records are kept.
-fn unknown_business(stored: &StoredCall) -> Business {
-    let nobody = PasswordHash(String::new());
-    Business { enabled: false, ..Business::new(stored.message.business_id.clone(), "", nobody) }
 }
 
 fn refusal_of(barred: Barred) -> Refusal {

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use super::{Engine, Live, Standing, direct};
+use super::asleep::LINGER;
+use super::{Engine, Live, Standing, TimerKey, direct};
 use crate::access::quiet;
 use crate::clock::{Now, Wall};
 use crate::ladder::Moment;
@@ -37,6 +38,7 @@ impl Engine {
         }
         live.standing = Standing::Scheduled { _permit: permit.take() };
         self.schedule.add(live.due, id);
+        self.timers.set(TimerKey::Rest(id), now.mono + LINGER);
         self.look_at_schedule(now);
     }
 

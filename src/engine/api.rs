@@ -3,9 +3,13 @@
 //! `handle` takes exactly one [`Input`]; `poll_output` is drained before the next; `poll_timeout` says when and why to call
 //! again with [`Input::Timeout`].
 
-use std::sync::Arc;
-use std::time::Duration;
+mod look;
+mod staff;
 
+use std::sync::Arc;
+
+pub use self::look::{Live, Look, LookFilter, Looked};
+pub use self::staff::{DeskView, StaffSums, StaffWish};
 pub use crate::access::destinations::Denied;
 pub use crate::access::direct::TooMany;
 pub use crate::call::SupervisorRefusal;
@@ -17,8 +21,8 @@ pub use crate::routing::SwitchView;
 
 use crate::model::{
     Alarm, AttemptRecord, BusinessId, CallId, CallRecord, CallState, CallView, DayAdjustment, Directory, Endpoint, Hop,
-    InitiationMessage, Limit, LimitReached, Progress, RepresentativeId, RepresentativeView, Sample, StoredCall,
-    StoredSession, SupervisorMode, SupervisorView, Target, Wish,
+    InitiationMessage, Limit, LimitReached, Progress, RepresentativeView, Revocation, Sample, StoredCall,
+    StoredSession, SupervisorMode, SupervisorView, Target,
 };
 use crate::routing::Failure;
 use crate::sip::api::{Loss, Note, RefusedWhy, Sources};
@@ -47,8 +51,8 @@ pub enum Input<'a> {
     Get { reply: ReplyTo, business: BusinessId, call: CallId },
     /// The ladder of a call of this business, while it is not in the store.
     Ladder { reply: ReplyTo, business: BusinessId, call: CallId },
-    /// All live calls of a business.
-    List { reply: ReplyTo, business: BusinessId },
+    /// Calls of a business that have no durable record, the newest first: a part of them.
+    List { reply: ReplyTo, business: BusinessId, filter: ListFilter },
     /// What happened to a call of this business after what is known already: answered when there is something.
     Watch { reply: ReplyTo, business: BusinessId, call: CallId, after: After },
     /// An operator looks at the whole equipment.
@@ -79,52 +83,36 @@ pub enum Input<'a> {
     Timeout,
 }
 
-/// What an operator wants to see.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Look {
-    /// Live calls of every business: [`Looked::Live`].
-    Live(LookFilter),
-    /// One of them, with its samples: [`Looked::Call`].
-    Call(CallId),
-    /// Its ladder: [`Reply::Ladder`], or [`Looked::Call`] of nothing.
-    Ladder(CallId),
-    /// How the switches fare: [`Looked::Switches`].
-    Switches,
+impl Input<'_> {
+    /// The one call that it asks about.
+    pub(super) fn names(&self) -> Option<CallId> {
+        match self {
+            Input::Get { call, .. }
+            | Input::Ladder { call, .. }
+            | Input::Watch { call, .. }
+            | Input::Delete { call, .. }
+            | Input::Supervise { call, .. }
+            | Input::Look { look: Look::Call(call) | Look::Ladder(call), .. } => Some(*call),
+            _ => None,
+        }
+    }
 }
 
-/// Which live calls.
+/// Which calls of a business are listed.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct LookFilter {
-    /// A part of a number, an identifier, a business or its reference.
-    pub text: Option<String>,
-    /// At most so many.
+pub struct ListFilter {
+    /// Only in this state.
+    pub state: Option<CallState>,
+    /// Only with this identifier of the business's own.
+    pub reference: Option<String>,
+    /// Accepted at or after.
+    pub from: Option<Wall>,
+    /// Accepted before.
+    pub to: Option<Wall>,
+    /// Only below this one: the page after it.
+    pub before: Option<CallId>,
+    /// At most so many, and one more where there is one.
     pub limit: usize,
-}
-
-/// What an operator sees.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Looked {
-    /// Live calls.
-    Live(Live),
-    /// A live call, or none.
-    Call(Option<Box<CallView>>),
-    /// Every switch of the configuration.
-    Switches(Vec<SwitchView>),
-}
-
-/// Live calls of every business.
-#[derive(Clone, Debug, PartialEq, Default)]
-pub struct Live {
-    /// Those that were asked for, the newest first.
-    pub calls: Vec<CallView>,
-    /// How many there are in each state.
-    pub states: Vec<(CallState, usize)>,
-    /// And of each business.
-    pub businesses: Vec<(BusinessId, usize)>,
-    /// Calls that wait for their time.
-    pub scheduled: usize,
-    /// There are more than one look goes through.
-    pub cut: bool,
 }
 
 /// What a business wants of a supervisor.
@@ -148,22 +136,6 @@ pub enum SupervisorWish {
     Dismiss {
         /// Which leg of the call.
         leg: u16,
-    },
-}
-
-/// What a business wants of its representatives.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum StaffWish {
-    /// To know how they stand.
-    List,
-    /// A representative's word.
-    Session {
-        /// Who.
-        representative: RepresentativeId,
-        /// What they want.
-        wish: Wish,
-        /// For so long without another word.
-        lease: Duration,
     },
 }
 
@@ -204,6 +176,8 @@ pub enum StoreOp {
     Ladder(Arc<Ladder>),
     /// What a representative wants, and until when.
     Session(Box<StoredSession>),
+    /// Tokens of a representative are worthless.
+    Revoke(Box<Revocation>),
     /// A bound of a business was reached, for its webhook. Storing it twice changes nothing.
     LimitReached(Box<LimitReached>),
     /// `op`, and in the same commit the events that it tells to those who want them. Those that are there already change nothing.
@@ -261,16 +235,23 @@ pub enum Reply {
     Refused(Refusal),
     /// A live call, or none (look in the store).
     Call(Option<Box<CallView>>),
-    /// Live calls.
-    Calls(Vec<CallView>),
+    /// Calls without a durable record, the newest first; not more than were asked for and one. Where the look was cut short: all above this one were
+    /// looked at, go on from there.
+    Calls(Vec<CallView>, Option<CallId>),
     /// `Ladder`: as it is now, or none that the store does not have.
     Ladder(Option<Arc<Ladder>>),
     /// `Watch`: what happened, or that the call does not live (look in the store). An empty list: ask again, if you still want to know.
     Events(Option<Box<Watched>>),
     /// `Look`: what there is.
     Looked(Looked),
-    /// `Staff`: the representatives as they are now; of a session, its own alone, none where the account has none of this name.
+    /// `Staff`: the one whom it was about as they are now; none where the account has none of this name.
     Representatives(Vec<RepresentativeView>),
+    /// `Staff`: a business's representatives and who waits for them.
+    Desk(Box<DeskView>),
+    /// `Staff`: a token given now holds from this moment.
+    TokenSince(Wall),
+    /// `Staff`: the token that was shown was taken back.
+    TokenRevoked,
     /// `Delete`: the call as it is now, or none that lives.
     Deleted(Option<Box<CallView>>),
     /// `Delete`, `Supervise`: it is already ended, its record being stored.
@@ -536,6 +517,8 @@ pub enum Notice {
     LimitReached { business: BusinessId, limit: Limit },
     /// A call entered a state (also its first); `from` is what it left.
     State { call: CallId, from: Option<CallState>, to: CallState },
+    /// A restart found so many calls waiting for their time.
+    Waiting(usize),
     /// Ended, its record durable: counted once per call.
     Ended(Box<CallRecord>, Vec<AttemptRecord>),
     /// Microseconds from the durable acceptance (or due time) to the customer's INVITE.

@@ -1,19 +1,17 @@
 //! Calls whose representative call distribution chooses: a distribution for each business that has representatives in its account. Owns
-//! the translation between calls and distributions (who asks, who may be dialled, who was found, who is gone) and representatives'
-//! sessions; the choices are `acd`'s.
+//! the translation between calls and distributions (who asks, who may be dialled, who was found, who is gone); the choices are `acd`'s,
+//! what representatives say is `staffed`'s.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::api::{Refusal, Reply, ReplyTo, StaffWish, StoreFailure, StoreOp};
-use super::{Engine, Pending, TimerKey};
-use crate::acd::{self, CustomerId, Distribution, Input, Output, State};
+use super::api::Refusal;
+use super::{Engine, TimerKey};
+use crate::acd::{self, CustomerId, Distribution, Input, Output};
 use crate::call::Event;
-use crate::clock::{Mono, Now, Wall};
-use crate::model::{
-    Business, BusinessId, CallId, Endpoint, InitiationMessage, Need, RepresentativeView, StoredSession, WaitView, Wish,
-};
+use crate::clock::{Now, Wall};
+use crate::model::{Business, BusinessId, CallId, Endpoint, InitiationMessage, Need, RepresentativeId, WaitView};
 
 /// Names a business's distribution while the equipment runs.
 pub(super) type DeskNo = u32;
@@ -24,11 +22,13 @@ pub(super) struct Desks {
     desks: BTreeMap<DeskNo, Desk>,
     of: BTreeMap<BusinessId, DeskNo>,
     next: DeskNo,
+    /// Representatives' tokens from then or before are worthless.
+    pub(super) revoked: BTreeMap<(BusinessId, RepresentativeId), Wall>,
 }
 
 #[derive(Debug)]
-struct Desk {
-    distribution: Distribution,
+pub(super) struct Desk {
+    pub(super) distribution: Distribution,
 }
 
 /// How far call distribution is with a call.
@@ -104,7 +104,7 @@ impl Engine {
     }
 
     /// The business's distribution, made where its account has representatives.
-    fn desk(&mut self, now: Now, business: &BusinessId) -> Option<&mut Desk> {
+    pub(super) fn desk(&mut self, now: Now, business: &BusinessId) -> Option<&mut Desk> {
         if let Some(no) = self.desks.of.get(business) {
             return self.desks.desks.get_mut(no);
         }
@@ -117,7 +117,7 @@ impl Engine {
     }
 
     /// Tells a business's distribution something, and does what it says.
-    fn tell_desk(&mut self, now: Now, business: &BusinessId, input: Input) {
+    pub(super) fn tell_desk(&mut self, now: Now, business: &BusinessId, input: Input) {
         if self.desk(now, business).is_none() {
             return;
         }
@@ -238,89 +238,9 @@ impl Engine {
             }
         }
     }
-
-    /// A business asks about its representatives, or says what one of them wants.
-    pub(super) fn staff(&mut self, now: Now, reply: ReplyTo, business: BusinessId, wish: StaffWish) {
-        match wish {
-            StaffWish::List => {
-                let views = self.representatives(now, &business);
-                self.reply(reply, Reply::Representatives(views));
-            }
-            StaffWish::Session { representative, wish, lease } => {
-                let known =
-                    self.directory.get(&business).is_some_and(|one| one.staffing.find(&representative).is_some());
-                if !known {
-                    return self.reply(reply, Reply::Representatives(Vec::new()));
-                }
-                let until = now.wall + lease;
-                let session = StoredSession { business: business.clone(), representative, wish, until };
-                self.store(StoreOp::Session(Box::new(session.clone())), Pending::Session { reply, session });
-            }
-        }
-    }
-
-    /// A session is durable, or is not.
-    pub(super) fn session_stored(
-        &mut self,
-        now: Now,
-        reply: ReplyTo,
-        session: StoredSession,
-        result: Result<(), StoreFailure>,
-    ) {
-        if result.is_err() {
-            let why = "the store does not answer";
-            return self.refuse(reply, Refusal::Unavailable { retry_after: 5, why });
-        }
-        let StoredSession { business, representative, wish, until } = session;
-        let lease = Duration::from_millis(until.millis_since(now.wall));
-        // Long under way: the lease may be over.
-        let wish = if lease < acd::SHORTEST_LEASE { Wish::LoggedOff } else { wish };
-        self.tell_desk(now, &business, Input::Session { representative: representative.clone(), wish, lease });
-        let mut views = self.representatives(now, &business);
-        views.retain(|view| view.id == representative);
-        self.reply(reply, Reply::Representatives(views));
-    }
-
-    /// Takes back what the store knows of sessions that are not over.
-    pub fn recall_sessions(&mut self, now: Now, sessions: Vec<StoredSession>) {
-        for StoredSession { business, representative, wish, until } in sessions {
-            let lease = Duration::from_millis(until.millis_since(now.wall));
-            if lease >= acd::SHORTEST_LEASE {
-                self.tell_desk(now, &business, Input::Session { representative, wish, lease });
-            }
-        }
-    }
-
-    fn representatives(&mut self, now: Now, business: &BusinessId) -> Vec<RepresentativeView> {
-        let Some(desk) = self.desk(now, business) else { return Vec::new() };
-        let wall = |at: Mono| Wall(now.wall.0 - i64::try_from(now.mono.since(at).as_millis()).unwrap_or(0));
-        let later = |at: Mono| now.wall + at.since(now.mono);
-        let views = desk.distribution.representatives().into_iter().map(|(one, session, state)| {
-            let (since, until, call) = match state {
-                State::LoggedOff | State::Break => (None, None, None),
-                State::Available { since } => (Some(wall(since)), None, None),
-                State::Promised { since, customer } | State::Ringing { since, customer } => {
-                    (Some(wall(since)), None, Some(call_of(customer)))
-                }
-                State::Busy { since, customer, .. } => (Some(wall(since)), None, Some(call_of(customer))),
-                State::WrapUp { until, .. } => (None, until.map(later), None),
-                State::SetAside { until } => (None, Some(later(until)), None),
-            };
-            RepresentativeView {
-                id: one.id.clone(),
-                name: one.name.clone(),
-                state: state.as_str().to_owned(),
-                since,
-                until,
-                call,
-                session_until: session.map(|session| later(session.until)),
-            }
-        });
-        views.collect()
-    }
 }
 
-fn call_of(customer: CustomerId) -> CallId {
+pub(super) fn call_of(customer: CustomerId) -> CallId {
     CallId::from_u128(customer.0)
 }
 
@@ -339,8 +259,13 @@ fn refusal_of(now: Now, why: &acd::Refusal) -> Refusal {
     }
 }
 
-/// Every distribution's business, for the census.
 impl Desks {
+    /// Every one.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Distribution> {
+        self.desks.values().map(|desk| &desk.distribution)
+    }
+
+    /// Customers of all, for the census.
     pub(super) fn customers(&self) -> usize {
         self.desks.values().map(|desk| desk.distribution.customers()).sum()
     }

@@ -8,7 +8,8 @@
 use std::collections::VecDeque;
 
 use super::api::{After, AlarmEvent, CallEvent, Hearers, Reply, ReplyTo, StoreOp, Watched};
-use super::{Engine, taped};
+use super::asleep::FOLLOWED;
+use super::{Engine, TimerKey, taped};
 use crate::clock::{Now, Wall};
 use crate::model::{Alarm, Business, BusinessId, CallId, CallState, CallView, InitiationMessage, LegId, StoredCall};
 
@@ -75,6 +76,28 @@ impl Moments {
     /// The number of the last one.
     pub(super) fn last(&self) -> u32 {
         self.entered.last().map_or(0, |event| event.sequence)
+    }
+
+    /// True when all of it is durable and nobody waits for more.
+    pub(super) fn are_settled(&self) -> bool {
+        self.waiting.is_empty() && self.alarms.is_empty() && self.kept >= self.last()
+    }
+
+    /// What is not known from the store's form of the call: all but the last one.
+    pub(super) fn before_last(&self) -> Box<[CallEvent]> {
+        self.entered.split_last().map_or(Box::default(), |(_, before)| before.into())
+    }
+
+    /// These, and what was told before.
+    pub(super) fn behind(mut self, before: &[CallEvent]) -> Moments {
+        let first = self.entered.first().map_or(u32::MAX, |event| event.sequence);
+        self.entered.splice(0..0, before.iter().filter(|event| event.sequence < first).copied());
+        self
+    }
+
+    /// Those who wait for more, who do so no longer.
+    pub(super) fn dismiss(&mut self) -> Vec<ReplyTo> {
+        std::mem::take(&mut self.waiting)
     }
 
     /// True when something happened that no operation of the store tells.
@@ -244,6 +267,9 @@ impl Engine {
         let (events, alarms) = moments.after(after);
         let nothing = events.is_empty() && alarms.is_empty();
         let displaced = if nothing { moments.wait(reply) } else { None };
+        if nothing && view.state == CallState::Scheduled {
+            self.timers.set(TimerKey::Rest(call), now.mono + FOLLOWED);
+        }
         if !nothing {
             self.reply(reply, Reply::Events(Some(Box::new(Watched { events, alarms, call: view }))));
         } else if let Some(displaced) = displaced {

@@ -3,12 +3,15 @@
 
 use std::sync::Arc;
 
-use super::api::{Notice, StoreFailure, StoreOp, StoreToken};
+use super::api::{Notice, Refusal, Reply, ReplyTo, StoreFailure, StoreOp, StoreToken};
 use super::events::Moments;
 use super::{Engine, HEARTBEAT, Live, Pending, Recorded, STORE_RETRY, Standing, TimerKey, record, taped};
 use crate::billing::Prices;
 use crate::clock::{Now, Wall};
 use crate::model::{Business, CallId, CallView, Outcome, StoredCall};
+
+/// So many who asked for the end of one call are kept until it is durable.
+const MAX_ASKERS: usize = 32;
 
 impl Engine {
     pub(super) fn stored(&mut self, now: Now, token: StoreToken, result: Result<(), StoreFailure>) {
@@ -17,8 +20,11 @@ impl Engine {
             (Pending::Accept { call, reply }, result) => self.accepted(now, call, reply, result),
             (Pending::Finish { call }, Ok(())) => {
                 if let Some(recorded) = self.recording.remove(&call) {
-                    let Recorded { record, attempts, view, moments, .. } = *recorded;
+                    let Recorded { record, attempts, view, moments, askers, .. } = *recorded;
                     self.told_end(moments, &view);
+                    for (to, reply) in askers {
+                        self.reply(to, reply);
+                    }
                     self.notice(Notice::Ended(Box::new(record), attempts));
                     self.see_recorded(now, call);
                 }
@@ -37,8 +43,22 @@ impl Engine {
                 }
             }
             (Pending::Session { reply, session }, result) => self.session_stored(now, reply, session, result),
+            (Pending::Revoke { reply, revocation }, result) => self.revocation_stored(now, reply, revocation, result),
             (Pending::Limit(event), Err(_)) => self.limit_untold(*event),
             (Pending::Alive, _) | (Pending::Limit(_), Ok(())) => {}
+        }
+    }
+
+    /// Answers who asked for a call's end: once the record is durable, where there is one already, else at once. Without that, a crash would
+    /// bring back a call that waited, and its customer would be called who was told that nobody will.
+    pub(super) fn reply_when_recorded(&mut self, id: CallId, to: ReplyTo, reply: Reply) {
+        match self.recording.get_mut(&id) {
+            Some(recorded) if recorded.askers.len() < MAX_ASKERS => recorded.askers.push((to, reply)),
+            Some(_) => {
+                let why = "the store does not answer";
+                self.reply(to, Reply::Refused(Refusal::Unavailable { retry_after: 1, why }));
+            }
+            None => self.reply(to, reply),
         }
     }
 
@@ -84,15 +104,18 @@ impl Engine {
         let Some(live) = self.calls.remove(&id) else { return };
         self.queued.leave(id);
         self.schedule.remove(live.due, id);
+        self.timers.cancel(&TimerKey::Rest(id));
         let (record, attempts) = record::finished(&live.call, &live.prices, &live.business, outcome, ended_at);
         let mut record = record;
         record.recording = taped::ended(&live);
         self.settle(&record, &live.share);
+        self.see_sound(&live.call);
         let mut view = live.call.view();
         view.recording = record.recording.clone();
         view.billable_seconds = Some(record.billable_seconds());
         let Live { business, moments, .. } = *live;
-        self.recording.insert(id, Box::new(Recorded { record, attempts, view, moments, business }));
+        let askers = Vec::new();
+        self.recording.insert(id, Box::new(Recorded { record, attempts, view, moments, business, askers }));
         self.store_record(id);
     }
 
@@ -109,7 +132,8 @@ impl Engine {
         self.settle_interrupted(&record);
         let view = CallView::from_record(&record, &attempts);
         let moments = Moments::of(&stored.message);
-        self.recording.insert(stored.id, Box::new(Recorded { record, attempts, view, moments, business }));
+        let askers = Vec::new();
+        self.recording.insert(stored.id, Box::new(Recorded { record, attempts, view, moments, business, askers }));
         self.store_record(stored.id);
     }
 

@@ -289,6 +289,10 @@ impl Engine {
         };
         let to = cost_until(live, here, until);
         let business = live.business.id.clone();
+        // Who is dialled before a talk may be followed by somebody dearer; in it, nobody comes unasked.
+        if !asks_for_more && live.bridged_at.is_some() {
+            self.books.ledger.lower(&business, &mut live.share.entry, to);
+        }
         let hang_up = limits.at_ceiling == crate::model::AtCeiling::HangUp;
         let granted = match hang_up {
             true => self.books.ledger.extend(&business, &mut live.share.entry, to, &limits),

@@ -19,17 +19,21 @@ impl Engine {
                 let view = self.business_of(*id).and_then(|business| self.view(&business, *id));
                 Looked::Call(view.map(|view| Box::new(self.with_wait(now, view))))
             }
-            Look::Ladder(id) => match self.business_of(*id) {
-                Some(business) => return self.show_ladder(reply, &business, *id),
+            // It outlives its call until the store has it.
+            Look::Ladder(id) => match self.seen.held(*id) {
+                Some(ladder) => return self.reply(reply, Reply::Ladder(Some(ladder))),
                 None => Looked::Call(None),
             },
             Look::Switches => Looked::Switches(self.switches(now)),
+            Look::Staff => Looked::Staff(Box::new(self.desks.sums(now.mono))),
+            Look::Desks => Looked::Desks(self.desk_views(now, MAX_VISITED)),
         };
         self.reply(reply, Reply::Looked(looked));
     }
 
     fn business_of(&self, id: CallId) -> Option<BusinessId> {
         let live = self.calls.get(&id).map(|live| live.business.id.clone());
+        // A call that sleeps was woken, as it was asked for.
         live.or_else(|| self.recording.get(&id).map(|recorded| recorded.view.business_id.clone()))
     }
 

@@ -7,6 +7,7 @@
 mod accept;
 mod again;
 pub mod api;
+mod asleep;
 mod config;
 mod contact;
 mod dial;
@@ -21,6 +22,7 @@ mod keep;
 mod legs;
 mod limits;
 mod lineup;
+mod list;
 mod look;
 mod offers;
 mod record;
@@ -28,6 +30,7 @@ mod redirect;
 mod register;
 mod seen;
 mod spoken;
+mod staffed;
 mod supervise;
 mod switches;
 mod taped;
@@ -36,7 +39,7 @@ mod tests;
 mod transfer;
 mod waits;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,8 +84,10 @@ pub struct Engine {
     singles: Singles,
     schedule: Schedule,
     directory: Arc<Directory>,
-    /// Boxed, as everything large that a tree holds: a node has room for eleven, and most of it stays empty.
+    /// Those that are awake. Boxed, as everything large that a tree holds: a node has room for eleven, and most of it stays empty.
     calls: BTreeMap<CallId, Box<Live>>,
+    /// Those that wait for their time.
+    asleep: asleep::Dormitory,
     recording: BTreeMap<CallId, Box<Recorded>>,
     /// Calls whose time has come but not their turn.
     queued: lineup::Lineup<CallId>,
@@ -135,6 +140,38 @@ struct Live {
     share: limits::Share,
     /// How far call distribution is with it.
     sought: distribute::Sought,
+}
+
+impl Live {
+    /// A call of which nothing is dialled; it holds its share of the account's bounds and its customer's number.
+    fn new(
+        now: Now,
+        call: Call,
+        (business, prices): (Arc<Business>, Prices),
+        standing: Standing,
+        moments: events::Moments,
+        (share, single): (limits::Share, Held),
+    ) -> Live {
+        Live {
+            single,
+            business,
+            prices,
+            standing,
+            legs: BTreeMap::new(),
+            due: call.message().desired_contact_time.unwrap_or(call.created_at()),
+            due_at: now.mono,
+            claim: None,
+            bridged_at: None,
+            taped: None,
+            holds_since: None,
+            asked: None,
+            referral: None,
+            moments,
+            share,
+            sought: distribute::Sought::default(),
+            call,
+        }
+    }
 }
 
 /// How far the equipment has let a call come.
@@ -198,6 +235,8 @@ struct Recorded {
     view: CallView,
     moments: events::Moments,
     business: Arc<Business>,
+    /// Who asked for its end, and what they are told once it is durable.
+    askers: Vec<(ReplyTo, Reply)>,
 }
 
 /// Store operations under way.
@@ -209,6 +248,7 @@ enum Pending {
     Alive,
     Limit(Box<crate::model::LimitReached>),
     Session { reply: ReplyTo, session: crate::model::StoredSession },
+    Revoke { reply: ReplyTo, revocation: crate::model::Revocation },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -247,6 +287,8 @@ pub enum TimerKey {
     Ladder(CallId),
     /// What is reserved for a call soon ends.
     Ceiling(CallId),
+    /// A call that waits may sleep.
+    Rest(CallId),
     /// A business's call distribution.
     Desk(distribute::DeskNo),
 }
@@ -307,6 +349,7 @@ impl Engine {
             schedule: Schedule::default(),
             directory: Arc::default(),
             calls: BTreeMap::new(),
+            asleep: asleep::Dormitory::default(),
             recording: BTreeMap::new(),
             queued: lineup::Lineup::default(),
             seeking: lineup::Lineup::default(),
@@ -333,6 +376,10 @@ impl Engine {
     /// Takes exactly one input. Drain `poll_output` before the next.
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
         self.seen.hears_from(None);
+        let named = input.names();
+        if let Some(call) = named {
+            self.wake(now, call);
+        }
         match input {
             Input::Sip { from, bytes } => {
                 self.seen.hears_from(Some(from));
@@ -346,7 +393,7 @@ impl Engine {
             }
             Input::Ladder { reply, business, call } => self.show_ladder(reply, &business, call),
             Input::Watch { reply, business, call, after } => self.watch(now, reply, &business, call, after),
-            Input::List { reply, business } => self.list(reply, &business),
+            Input::List { reply, business, filter } => self.list(reply, &business, &filter),
             Input::Look { reply, look } => self.look(now, reply, &look),
             Input::Delete { reply, business, call } => self.delete(now, reply, &business, call),
             Input::Staff { reply, business, wish } => self.staff(now, reply, business, wish),
@@ -371,6 +418,9 @@ impl Engine {
             Input::Timeout => self.timeout(now),
         }
         self.pump(now);
+        if let Some(call) = named {
+            self.put_to_sleep(call);
+        }
         self.say_drained();
     }
 
@@ -405,7 +455,7 @@ impl Engine {
     /// What is held.
     pub fn census(&self) -> Census {
         Census {
-            calls: self.calls.len(),
+            calls: self.calls.len() + self.asleep.len(),
             scheduled: self.schedule.len(),
             recording: self.recording.len(),
             ports: self.calls.values().map(|live| live.legs.len()).sum(),
@@ -436,6 +486,7 @@ impl Engine {
                 TimerKey::Keys(leg) => self.next_key(now, leg),
                 TimerKey::Ladder(call) => self.look_at_ladder(now, call),
                 TimerKey::Ceiling(call) => self.mind_ceiling(now, call, true),
+                TimerKey::Rest(call) => self.rest(call),
                 TimerKey::Desk(no) => self.desk_is_due(now, no),
             }
         }
@@ -454,7 +505,7 @@ impl Engine {
 
     fn delete(&mut self, now: Now, reply: ReplyTo, business: &BusinessId, id: CallId) {
         if self.recording.get(&id).is_some_and(|r| r.record.business_id == *business) {
-            return self.reply(reply, Reply::AlreadyEnded);
+            return self.reply_when_recorded(id, reply, Reply::AlreadyEnded);
         }
         if self.view(business, id).is_none() {
             return self.reply(reply, Reply::Deleted(None));
@@ -463,7 +514,7 @@ impl Engine {
         self.see(now, id, Moment::Deleted);
         self.tell(now, id, call::Event::Cancel);
         let view = self.view(business, id).map(Box::new);
-        self.reply(reply, Reply::Deleted(view));
+        self.reply_when_recorded(id, reply, Reply::Deleted(view));
     }
 
     /// A call of this business that the store does not speak for yet.
@@ -475,13 +526,6 @@ impl Engine {
         // What is not durable yet does not exist for anybody.
         let live = self.calls.get(&id).filter(|live| !matches!(live.standing, Standing::Accepting { .. }))?;
         Some(taped::shown(live, live.call.view())).filter(own)
-    }
-
-    fn list(&mut self, reply: ReplyTo, business: &BusinessId) {
-        let ids: BTreeSet<CallId> = self.calls.keys().chain(self.recording.keys()).copied().collect();
-        let mut views: Vec<CallView> = ids.into_iter().filter_map(|id| self.view(business, id)).collect();
-        views.iter_mut().for_each(CallView::without_samples);
-        self.reply(reply, Reply::Calls(views));
     }
 
     fn replace_directory(&mut self, directory: Arc<Directory>) {

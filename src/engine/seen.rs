@@ -65,8 +65,23 @@ impl Seen {
         self.ladders.remove(&call);
     }
 
+    /// The ladder of a call that goes to sleep.
+    pub(super) fn take(&mut self, call: CallId) -> Option<Arc<Ladder>> {
+        self.ladders.remove(&call).map(|kept| kept.ladder)
+    }
+
+    /// That of one that wakes.
+    pub(super) fn put(&mut self, ladder: Ladder) {
+        self.ladders.insert(ladder.call(), Kept { ladder: Arc::new(ladder), phase: Phase::Living });
+    }
+
     fn of(&mut self, call: CallId) -> Option<&mut Ladder> {
         self.ladders.get_mut(&call).map(|kept| Arc::make_mut(&mut kept.ladder))
+    }
+
+    /// This call's, while it is not in the store.
+    pub(super) fn held(&self, call: CallId) -> Option<Arc<Ladder>> {
+        self.ladders.get(&call).map(|kept| Arc::clone(&kept.ladder))
     }
 
     /// What a call is told, where a ladder shows it and no message does.
@@ -212,6 +227,15 @@ impl Engine {
         let digits = leg.and_then(|leg| Digits::of(&leg.address));
         let pressed = digits.map_or(0, |digits| digits.steps().iter().filter(|step| **step != Step::Pause).count());
         u8::try_from(pressed).unwrap_or(u8::MAX)
+    }
+
+    /// The call is over: what was measured of its legs outlives it here.
+    pub(super) fn see_sound(&mut self, call: &call::Call) {
+        if let Some(ladder) = self.seen.of(call.id()) {
+            for (attempt, leg) in (0u16..).zip(call.legs()) {
+                ladder.sounded(attempt, leg.samples());
+            }
+        }
     }
 
     /// The record is durable: the last messages are waited for, then the ladder is stored.

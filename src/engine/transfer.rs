@@ -52,6 +52,8 @@ impl Engine {
                     self.see(now, call, Moment::TransferRefused { by, why });
                 }
                 self.notice(Notice::TransferRefused { call, why });
+                // What was kept free for the new party is not needed.
+                self.mind_ceiling(now, call, false);
                 ReferReply::Refuse(if why == TransferRefusal::Pending { 491 } else { 603 })
             }
         };

@@ -24,8 +24,8 @@ use super::clock::SystemClock;
 use super::sip_stream::{Connections, Heard, Lost};
 use super::sip_udp::UdpSockets;
 use crate::engine::api::{
-    After, Input, Look, Notice, Output, Refusal, Reply, ReplyTo, StaffWish, StoreFailure, StoreOp, StoreToken,
-    SupervisorWish,
+    After, Input, ListFilter, Look, Notice, Output, Refusal, Reply, ReplyTo, StaffWish, StoreFailure, StoreOp,
+    StoreToken, SupervisorWish,
 };
 use crate::engine::{Engine, EngineConfig};
 use crate::io::priority::{First, go_first};
@@ -94,7 +94,7 @@ enum Request {
     Get(BusinessId, CallId, oneshot::Sender<Reply>),
     Ladder(BusinessId, CallId, oneshot::Sender<Reply>),
     Watch(BusinessId, CallId, After, oneshot::Sender<Reply>),
-    List(BusinessId, oneshot::Sender<Reply>),
+    List(BusinessId, ListFilter, oneshot::Sender<Reply>),
     Look(Look, oneshot::Sender<Reply>),
     Delete(BusinessId, CallId, oneshot::Sender<Reply>),
     Supervise(BusinessId, CallId, SupervisorWish, oneshot::Sender<Reply>),
@@ -162,9 +162,9 @@ impl EngineHandle {
         self.ask(|reply| Request::Watch(business, call, after, reply)).await
     }
 
-    /// Asks for every live call of a business.
-    pub async fn list(&self, business: BusinessId) -> Reply {
-        self.ask(|reply| Request::List(business, reply)).await
+    /// Asks for a part of the calls of a business that have no durable record.
+    pub async fn list(&self, business: BusinessId, filter: ListFilter) -> Reply {
+        self.ask(|reply| Request::List(business, filter, reply)).await
     }
 
     /// Looks at the whole equipment.
@@ -454,7 +454,7 @@ impl Runner {
             Request::Get(business, call, sender) => (Input::Get { reply, business, call }, sender),
             Request::Ladder(business, call, sender) => (Input::Ladder { reply, business, call }, sender),
             Request::Watch(business, call, after, sender) => (Input::Watch { reply, business, call, after }, sender),
-            Request::List(business, sender) => (Input::List { reply, business }, sender),
+            Request::List(business, filter, sender) => (Input::List { reply, business, filter }, sender),
             Request::Look(look, sender) => (Input::Look { reply, look }, sender),
             Request::Delete(business, call, sender) => (Input::Delete { reply, business, call }, sender),
             Request::Staff(business, wish, sender) => (Input::Staff { reply, business, wish }, sender),

@@ -101,7 +101,7 @@ impl CallLog {
             Notice::Registration { switch, state } => {
                 tracing::info!(target: "callbridge::switch", switch, state = state.as_str(), "registration");
             }
-            Notice::SipReceived(_) | Notice::Setup { .. } | Notice::FirstRelay { .. } => {}
+            Notice::SipReceived(_) | Notice::Waiting(_) | Notice::Setup { .. } | Notice::FirstRelay { .. } => {}
         }
     }
 

@@ -19,6 +19,7 @@ pub mod sip_listen;
 pub mod sip_stream;
 pub mod sip_udp;
 pub mod speech;
+pub mod staff_metrics;
 pub mod stir;
 pub mod store;
 mod switch_metrics;

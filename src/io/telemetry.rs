@@ -12,7 +12,7 @@ use metrics::{
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use super::sample_metrics::{self, SampleMetrics};
-use super::switch_metrics;
+use super::{staff_metrics, switch_metrics};
 use crate::engine::api::Notice;
 use crate::io::media_thread::{BackEnd, MediaCounters};
 use crate::model::{CallState, Outcome};
@@ -107,6 +107,10 @@ impl Metrics {
                 from.and_then(|state| inner.active.get(&state)).inspect(|gauge| gauge.decrement(1.0));
                 inner.active.get(to).inspect(|gauge| gauge.increment(1.0));
             }
+            Notice::Waiting(calls) => {
+                let gauge = inner.active.get(&CallState::Scheduled);
+                gauge.inspect(|gauge| gauge.increment(*calls as f64));
+            }
             Notice::Ended(record, attempts) => {
                 inner.ended.get(&record.outcome).inspect(|counter| counter.increment(1));
                 for _ in attempts.iter().filter(|leg| leg.is_unrated()) {
@@ -196,6 +200,7 @@ fn rejected(reason: &'static str) {
 
 fn describe() {
     switch_metrics::describe();
+    staff_metrics::describe();
     sample_metrics::describe();
     super::webhooks::describe();
     describe_counter!("callbridge_calls_total", "Calls ended, by outcome.");

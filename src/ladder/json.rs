@@ -8,12 +8,17 @@ use super::{Ladder, words};
 pub(super) fn write(ladder: &Ladder) -> Value {
     let began = ladder.entries().next().map(|entry| entry.at);
     let participants = ladder.parties().iter().map(|party| {
-        json!({
+        let mut fields = json!({
             "attempt": party.attempt,
             "role": party.role,
             "name": words::party(ladder, party),
             "address": party.address,
-        })
+        });
+        let sound: Vec<_> = ladder.sound(party.attempt).iter().map(|(at, sample)| sample.view(*at)).collect();
+        if !sound.is_empty() {
+            fields["quality_samples"] = json!(sound);
+        }
+        fields
     });
     let seconds = |entry: &Entry| entry.at.millis_since(began.unwrap_or(entry.at)) as f64 / 1000.0;
     json!({

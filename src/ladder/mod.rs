@@ -1,10 +1,11 @@
 //! The ladder of one call: every SIP message of its legs as it was really sent or received, and the call's own moments, kept
-//! small and bounded. Owns the noting (`Ladder`), the stored form and the three faces: text, SVG, JSON. Refuses contents of
-//! messages; it shows no number that the call object does not show.
+//! small and bounded; with it, once the call is over, what its legs sounded like over time. Owns the noting (`Ladder`), the stored
+//! form and the three faces: text, SVG, JSON. Refuses contents of messages; it shows no number that the call object does not show.
 
 mod entry;
 mod json;
 mod rows;
+mod sound;
 mod stored;
 mod svg;
 #[cfg(test)]
@@ -16,7 +17,9 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use crate::clock::{Now, Wall};
-use crate::model::{BusinessId, CallId, Endpoint, Outcome, Role, SipTransport};
+use crate::model::{BusinessId, CallId, Endpoint, Outcome, Role, Sample, SipTransport};
+
+use sound::Sound;
 
 pub use entry::{Clip, Coding, Entry, Message, Moment, SdpMode, Verb, What};
 pub use stored::Unreadable;
@@ -57,6 +60,7 @@ pub struct Ladder {
     first: Vec<Entry>,
     last: VecDeque<Entry>,
     omitted: u32,
+    sound: Sound,
 }
 
 impl Ladder {
@@ -72,6 +76,7 @@ impl Ladder {
             first: Vec::with_capacity(32),
             last: VecDeque::new(),
             omitted: 0,
+            sound: Sound::default(),
         }
     }
 
@@ -187,6 +192,16 @@ impl Ladder {
     /// The same, of an earlier moment that is known by wall time only.
     pub fn moment_at(&mut self, at: Wall, moment: Moment) {
         self.push(Entry { at, what: What::Moment(moment) });
+    }
+
+    /// What was measured of a leg that is over, the newest last.
+    pub fn sounded(&mut self, attempt: u16, samples: impl Iterator<Item = (Wall, Sample)>) {
+        self.sound.add(attempt, samples);
+    }
+
+    /// What was measured of this leg, the newest last; each at the end of its five seconds.
+    pub fn sound(&self, attempt: u16) -> &[(Wall, Sample)] {
+        self.sound.of(attempt)
     }
 
     /// Every request of ours has its final answer: nothing more is expected.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::entry::{Entry, Message, Moment, SdpMode, Verb, What};
+use super::sound::Sound;
 use super::{Ladder, Party, Peer};
 use crate::clock::{Mono, Now, Wall};
 use crate::model::{BusinessId, CallId, Endpoint, Role, SipTransport};
@@ -37,6 +38,9 @@ struct Whole {
     /// How many of the entries come before what is left out.
     first: usize,
     entries: Vec<(i64, Line)>,
+    /// None of calls that ended before there was any, and of those of which nothing was measured.
+    #[serde(default, skip_serializing_if = "Sound::is_empty")]
+    sound: Sound,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -73,6 +77,7 @@ pub(super) fn write(ladder: &Ladder) -> String {
         switches: ladder.switches.clone(),
         omitted: ladder.omitted,
         first: ladder.first.len(),
+        sound: ladder.sound.clone(),
     };
     // Nothing in it can fail: no map has keys that are no text.
     serde_json::to_string(&whole).unwrap_or_default()
@@ -114,6 +119,7 @@ pub(super) fn read(text: &str) -> Result<Ladder, Unreadable> {
         first: entries,
         last: last.into(),
         omitted: whole.omitted,
+        sound: whole.sound,
     })
 }
 

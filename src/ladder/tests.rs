@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::clock::Mono;
-use crate::model::{Codec, Suite, TransferRefusal};
+use crate::model::{Codec, Heard, Sample, Suite, TransferRefusal};
 
 const AT: Now = Now { mono: Mono(5_000_000), wall: Wall(1_764_000_000_000) };
 const CUSTOMER: u16 = 0;
@@ -151,6 +151,24 @@ fn what_is_stored_is_what_is_shown_again() {
     assert!(stored.len() < 2_000, "{} bytes: {stored}", stored.len());
     assert!(matches!(Ladder::from_stored(&stored.replacen(":1", ":9", 1)), Err(Unreadable::Version(9))));
     assert!(Ladder::from_stored("{}").is_err());
+}
+
+#[test]
+fn what_its_legs_sounded_like_is_stored_with_it_and_bounded() {
+    let mut tell = Teller::begin();
+    tell.dials(CUSTOMER, "ssp-62").dials(1, "ssp-64");
+    let none = tell.ladder.to_stored().len();
+    let at = |n: u16| Wall(AT.wall.0 + i64::from(n) * 5_000);
+    let heard = |n: u16| Heard::new(f64::from(n) / 1_000.0, f32::from(n), 4.0);
+    let sample = |n: u16| (at(n), Sample::new(heard(n), Heard::UNKNOWN, Some(31.0)));
+    tell.ladder.sounded(1, (0..300).map(sample));
+    tell.ladder.sounded(1, (0..3).map(sample));
+    let stored = tell.ladder.to_stored();
+    let read = Ladder::from_stored(&stored).unwrap();
+    assert_eq!(read.sound(1), (180..300).map(sample).collect::<Vec<_>>(), "the last ten minutes");
+    assert!(read.sound(CUSTOMER).is_empty());
+    assert_eq!(read.to_json()["participants"][1]["quality_samples"][119]["jitter_ms"], 299.0);
+    assert!(stored.len() - none < 120 * 60, "{} bytes", stored.len() - none);
 }
 
 #[test]

@@ -170,6 +170,19 @@ impl Sample {
         unpack(self.round_trip)
     }
 
+    /// Its seven numbers, as they are stored: what came (lost, jitter, score), what went, the round trip.
+    pub fn packed(&self) -> [u16; 7] {
+        let Sample { came, went, round_trip } = *self;
+        [came.lost, came.jitter, came.mos, went.lost, went.jitter, went.mos, round_trip]
+    }
+
+    /// Reads [`Sample::packed`].
+    pub fn of_packed(numbers: [u16; 7]) -> Sample {
+        let [lost, jitter, mos, went_lost, went_jitter, went_mos, round_trip] = numbers;
+        let came = Heard { lost, jitter, mos };
+        Sample { came, went: Heard { lost: went_lost, jitter: went_jitter, mos: went_mos }, round_trip }
+    }
+
     /// As it is shown.
     pub fn view(&self, at: Wall) -> SampleView {
         let (came, went) = (&self.came, &self.went);

@@ -244,6 +244,17 @@ pub struct StoredSession {
     pub until: Wall,
 }
 
+/// A representative's tokens were taken back.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Revocation {
+    /// Whose.
+    pub business: BusinessId,
+    /// Who.
+    pub representative: RepresentativeId,
+    /// Tokens from then or before are worthless.
+    pub at: Wall,
+}
+
 /// A representative as the business sees them.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
 #[schema(as = Representative)]
@@ -264,6 +275,18 @@ pub struct RepresentativeView {
     pub call: Option<CallId>,
     /// When they are logged off without another word.
     pub session_until: Option<Wall>,
+}
+
+/// Who waits for a representative of a business.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, ToSchema)]
+#[schema(as = Queue)]
+pub struct QueueView {
+    /// Customers in line, whose phone is not dialled yet.
+    pub waiting: usize,
+    /// Customers who have answered and hear the message.
+    pub holding: usize,
+    /// Of these, the longest wait, since they asked.
+    pub longest_wait_seconds: Option<u64>,
 }
 
 #[cfg(test)]

@@ -16,9 +16,10 @@ use super::floor;
 use super::secrets::random_text;
 use super::shop::Shop;
 use super::store::StoreError;
-use super::store::requests::{self, Cancelling, NewRequest, Request, Turned};
+use super::store::requests::{self, Cancelling, NewRequest, Request, Stage, Turned};
 use super::stream::{self, QUIET, Stream, last_event_id};
 use super::web::{App, Visitor, is_words, read_body};
+use crate::acd::Wait;
 use crate::clock::Wall;
 use crate::model::{CallState, Endpoint, Outcome, WebPage};
 
@@ -127,6 +128,11 @@ pub async fn take(shop: &Shop, visitor: &Visitor, message: Message) -> Result<Re
             return Err(Problem::at(pointer, format!("at most {most} characters of text")));
         }
     }
+    let desired_at = desired(message.desired_contact_time.as_deref(), now)?;
+    if let Some(opens) = shop.closed(desired_at.unwrap_or(now).max(now)) {
+        let opens = opens.map(|at| format!(": we open {}", shop.time(at))).unwrap_or_default();
+        return Err(Problem::at("/desired_contact_time", format!("we are closed then{opens}")));
+    }
     let words = |text: Option<String>| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
     let new = NewRequest {
         id: random_text().map_err(|error| Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?,
@@ -135,7 +141,7 @@ pub async fn take(shop: &Shop, visitor: &Visitor, message: Message) -> Result<Re
         source: crate::io::http::source::subscriber(visitor.source).to_string(),
         wanted: words(message.representative_information),
         page,
-        desired_at: desired(message.desired_contact_time.as_deref(), now)?,
+        desired_at,
         note: words(message.note),
     };
     let bounds = shop.bounds;
@@ -223,7 +229,7 @@ pub async fn create(State(shop): App, visitor: Visitor, body: Body) -> Result<Re
     let request = take(&shop, &visitor, message).await?;
     let (token, until) = token(&shop, &request);
     let location = format!("/call-requests/{}", request.id);
-    let mut view = view(&shop, &request).await?;
+    let mut view = view(&shop, &request);
     if let Some(view) = view.as_object_mut() {
         view.insert("token".to_owned(), json!(token));
         view.insert("token_expires_at".to_owned(), json!(until));
@@ -234,7 +240,7 @@ pub async fn create(State(shop): App, visitor: Visitor, body: Body) -> Result<Re
 /// `GET /call-requests/{id}`
 pub async fn show(State(shop): App, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
     let request = followed(&shop, &id, bearer(&headers)).await?;
-    Ok(axum::Json(view(&shop, &request).await?).into_response())
+    Ok(axum::Json(view(&shop, &request)).into_response())
 }
 
 /// `DELETE /call-requests/{id}`
@@ -245,7 +251,7 @@ pub async fn cancel(State(shop): App, Path(id): Path<String>, headers: HeaderMap
         return Err(Problem::new(StatusCode::CONFLICT, "the call has ended already"));
     }
     let request = found(&shop, &id).await?.ok_or_else(gone)?;
-    Ok(axum::Json(view(&shop, &request).await?).into_response())
+    Ok(axum::Json(view(&shop, &request)).into_response())
 }
 
 /// The token in the query: an `EventSource` sets no headers.
@@ -292,7 +298,7 @@ async fn tell(shop: &Shop, id: &str, mut after: u32, stream: &Stream) {
         let known =
             shop.store.read(move |c| Ok((requests::find(c, &owned)?, requests::events(c, &owned, after)?))).await;
         let Ok((Some(request), events)) = known else { return };
-        let Ok(view) = view(shop, &request).await else { return };
+        let view = view(shop, &request);
         for event in &events {
             let kind = if event.state == CallState::Ended { "call.ended" } else { "call.state_changed" };
             let (sequence, timestamp, state) = (event.sequence, event.at, event.state);
@@ -346,10 +352,18 @@ async fn followed(shop: &Shop, id: &str, token: Option<&str>) -> Result<Request,
     found(shop, id).await?.ok_or_else(unauthorized)
 }
 
+/// While it waits and nobody is called.
+fn waits(shop: &Shop, request: &Request) -> Option<Wait> {
+    (request.stage == Stage::Waiting && request.state == CallState::Queued).then(|| shop.hall().wait(&request.id))?
+}
+
+/// As it is told: begun minutes.
+fn minutes(wait: &Wait) -> Option<u64> {
+    wait.estimate.map(|time| time.as_secs().div_ceil(60).max(1))
+}
+
 /// The call as far as whoever asked for it may see it: no numbers.
-async fn view(shop: &Shop, request: &Request) -> Result<Value, StoreError> {
-    let asked = request.clone();
-    let position = shop.store.read(move |c| requests::position(c, &asked)).await?;
+fn view(shop: &Shop, request: &Request) -> Value {
     let customer = match request.state {
         CallState::Scheduled | CallState::Queued => "idle",
         CallState::CallingCustomer => "dialling",
@@ -368,21 +382,33 @@ async fn view(shop: &Shop, request: &Request) -> Result<Value, StoreError> {
         "bridged_at": request.bridged_at,
         "ended_at": request.ended_at,
     });
-    if let (Some(position), Some(view)) = (position, view.as_object_mut()) {
-        view.insert("wait".to_owned(), json!({ "position": position }));
+    if let (Some(wait), Some(view)) = (waits(shop, request), view.as_object_mut()) {
+        let mut told = serde_json::Map::new();
+        told.extend(wait.position.map(|position| ("position".to_owned(), json!(position))));
+        told.extend(minutes(&wait).map(|minutes| ("estimated_minutes".to_owned(), json!(minutes))));
+        view.insert("wait".to_owned(), Value::Object(told));
     }
-    Ok(view)
+    view
 }
 
 /// What its customer is told of a call, in a line.
-pub fn words(request: &Request, position: Option<u32>) -> String {
+pub fn words(request: &Request, wait: Option<Wait>) -> String {
     match (request.state, request.outcome) {
         (CallState::Scheduled, _) => "We will call you at the time you asked for.".to_owned(),
-        (CallState::Queued, _) => match position {
-            Some(1) => "You are next in line. Your phone will ring as soon as somebody is free.".to_owned(),
-            Some(place) => format!("You are number {place} in line. Your phone will ring when it is your turn."),
-            None => "We are about to call you.".to_owned(),
-        },
+        (CallState::Queued, _) => {
+            let about =
+                wait.as_ref().and_then(minutes).map(|n| format!(" That is in about {n} min.")).unwrap_or_default();
+            match wait.map(|wait| wait.position) {
+                Some(Some(1)) => {
+                    format!("You are next in line. Your phone will ring as soon as somebody is free.{about}")
+                }
+                Some(Some(place)) => {
+                    format!("You are number {place} in line. Your phone will ring when it is your turn.{about}")
+                }
+                Some(None) => format!("You are in line. Your phone will ring when it is your turn.{about}"),
+                None => "We are about to call you.".to_owned(),
+            }
+        }
         (CallState::CallingCustomer, _) => "Your phone is ringing: please pick up.".to_owned(),
         (CallState::CallingRepresentative, _) => "Please hold: we are connecting you.".to_owned(),
         (CallState::Bridged, _) => "You are connected.".to_owned(),
@@ -402,10 +428,8 @@ pub fn words(request: &Request, position: Option<u32>) -> String {
 }
 
 /// For the page of a call.
-pub async fn line(shop: &Shop, request: &Request) -> Result<String, StoreError> {
-    let asked = request.clone();
-    let position = shop.store.read(move |c| requests::position(c, &asked)).await?;
-    Ok(words(request, position))
+pub fn line(shop: &Shop, request: &Request) -> String {
+    words(request, waits(shop, request))
 }
 
 /// One call, for who has its token.

@@ -53,7 +53,7 @@ impl AtDesk {
 }
 
 /// What the store keeps of a session.
-fn tag(session: &str) -> Vec<u8> {
+pub fn tag(session: &str) -> Vec<u8> {
     digest(&SHA256, session.as_bytes()).as_ref().to_vec()
 }
 
@@ -193,10 +193,22 @@ pub async fn renew(State(shop): App, at: AtDesk, body: Body) -> Result<Response,
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// The request that this representative serves, if it is the one that the form names: another tab may have gone on meanwhile.
+/// The request that the form names, if this representative serves it or owes its result: another tab may have gone on meanwhile.
 async fn serving(shop: &Shop, at: &AtDesk, form: &Form) -> Result<Option<Request>, Trouble> {
-    let Some(id) = at.representative.serving.clone().filter(|id| id == form.text("request")) else { return Ok(None) };
-    Ok(shop.store.read(move |c| requests::find(c, &id)).await?)
+    let (id, named) = (at.id(), form.text("request").to_owned());
+    let owed = shop.store.read(move |c| requests::owed(c, &id)).await?;
+    Ok(owed.into_iter().find(|request| request.id == named))
+}
+
+/// `POST /desk/notes`: what is noted while they talk, kept until the result is there.
+pub async fn note(State(shop): App, at: AtDesk, body: Body) -> Result<Response, Trouble> {
+    let form = at.form(body).await?;
+    let (id, request, text) = (at.id(), form.text("request").to_owned(), form.exact("text").to_owned());
+    if !is_words(&text, MAX_WORDS) {
+        return Err(Trouble::Form("The text is too long."));
+    }
+    shop.store.change(move |t| requests::note(t, &request, &id, &text)).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// `POST /desk/hang-up`
@@ -247,22 +259,20 @@ fn came_to(form: &Form, request: &Request, representative: &str) -> Result<CameT
     }
 }
 
-/// `POST /desk/result`: purchase order, complaint, other information or nothing (614); stored or queued (616), and the representative is
-/// available again.
+/// `POST /desk/result`: purchase order, complaint, other information or nothing (614), during the talk or after it; stored or queued
+/// (616), and the representative is available again.
 pub async fn result(State(shop): App, at: AtDesk, body: Body) -> Result<Response, Trouble> {
     let form = at.form(body).await?;
     let there = Redirect::to(PATH).into_response();
     let Some(request) = serving(&shop, &at, &form).await? else { return Ok(there) };
-    if request.is_open() {
-        return Err(Trouble::Form("The call goes on."));
+    if request.bridged_at.is_none() {
+        return Err(Trouble::Form("Nobody has talked yet."));
     }
     let (id, now) = (at.id(), shop.wall());
     let came_to = came_to(&form, &request, &id)?;
     let stored = shop.store.change(move |t| {
         // Another tab was quicker.
-        if staff::find(t, &id)?.is_none_or(|one| one.serving.as_deref() != Some(request.id.as_str())) {
-            return Ok(true);
-        }
+        let Some(request) = requests::find(t, &request.id)?.filter(|request| !request.written) else { return Ok(true) };
         let known = match &came_to {
             CameTo::Order(order) => goods::order(t, now, order)?.is_some(),
             CameTo::Report { complaint, body } => {
@@ -271,9 +281,9 @@ pub async fn result(State(shop): App, at: AtDesk, body: Body) -> Result<Response
             }
             CameTo::Nothing => true,
         };
-        if known {
+        if known && requests::written(t, &request.id, &id)? && !request.is_open() {
             staff::release(t, &id, &request.id)?;
-            staff::set_mode(t, &id, Mode::Available, now)?;
+            staff::wrote_up(t, &id, now)?;
         }
         Ok(known)
     });

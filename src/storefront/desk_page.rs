@@ -33,8 +33,17 @@ const ORDERS: u32 = 5;
 struct Seen {
     representative: Representative,
     queue: Vec<Waits>,
-    call: Option<Shown>,
+    /// Those that this representative serves, then those of which a result is owed, the oldest first.
+    calls: Vec<Shown>,
     products: Vec<Product>,
+}
+
+impl Seen {
+    /// The one whose result is asked for: from the beginning of its talk on.
+    fn form(&self) -> Option<&Shown> {
+        let talked = || self.calls.iter().filter(|call| call.request.bridged_at.is_some());
+        talked().find(|call| !call.request.is_open()).or_else(|| talked().next())
+    }
 }
 
 /// Who waits.
@@ -57,28 +66,24 @@ fn look(connection: &rusqlite::Connection, id: &str) -> rusqlite::Result<Option<
         request.customer.map_or(Ok(None), |id| people::customer(connection, id))
     };
     let mut queue = Vec::new();
-    let waiting = requests::of_stage(connection, Stage::Waiting)?;
-    for request in waiting.iter().filter(|request| request.state == CallState::Queued).take(WAITING) {
+    let open = requests::open(connection)?;
+    let waits = |request: &&Request| request.stage == Stage::Waiting && request.state == CallState::Queued;
+    for request in open.iter().filter(waits).take(WAITING) {
         let name = who(request)?.map_or_else(|| request.address.clone(), |customer| customer.name);
         let page = request.page.as_ref().map(|page| page.title.clone().unwrap_or_else(|| page.url.clone()));
         queue.push(Waits { who: name, page: page.unwrap_or_default(), since: request.due_at });
     }
-    let call = match &representative.serving {
-        Some(id) => requests::find(connection, id)?,
-        None => None,
-    };
-    let call = match call {
-        Some(request) => {
-            let customer = who(&request)?;
-            let orders = match &customer {
-                Some(customer) => goods::orders(connection, Some(customer.id), ORDERS)?,
-                None => Vec::new(),
-            };
-            Some(Shown { request, customer, orders })
-        }
-        None => None,
-    };
-    Ok(Some(Seen { representative, queue, call, products: goods::products(connection)? }))
+    let mut calls = Vec::new();
+    for request in requests::owed(connection, id)? {
+        let customer = who(&request)?;
+        let orders = match &customer {
+            Some(customer) => goods::orders(connection, Some(customer.id), ORDERS)?,
+            None => Vec::new(),
+        };
+        calls.push(Shown { request, customer, orders });
+    }
+    calls.sort_by_key(|call| !call.request.is_open());
+    Ok(Some(Seen { representative, queue, calls, products: goods::products(connection)? }))
 }
 
 #[derive(Template)]
@@ -91,9 +96,10 @@ struct StatusPart<'a> {
 
 impl StatusPart<'_> {
     fn state(&self) -> &'static str {
-        let open = self.seen.call.as_ref().is_some_and(|call| call.request.is_open());
+        let open = self.seen.calls.iter().any(|call| call.request.is_open());
         match self.seen.representative.mode {
             Mode::Available if open => "Busy",
+            Mode::Available if self.seen.representative.missed_at.is_some() => "Set aside",
             Mode::Available => "Available",
             Mode::Break => "On a break",
             Mode::WrapUp => "Wrap-up",
@@ -102,11 +108,13 @@ impl StatusPart<'_> {
     }
 
     fn is_free(&self) -> bool {
-        self.seen.representative.mode == Mode::Available && self.seen.representative.serving.is_none()
+        let one = &self.seen.representative;
+        one.mode == Mode::Available && one.serving.is_none() && one.missed_at.is_none()
     }
 
     fn may_go_on(&self) -> bool {
-        self.seen.representative.mode == Mode::Break
+        let one = &self.seen.representative;
+        one.mode == Mode::Break || one.missed_at.is_some() && one.mode == Mode::Available
     }
 
     fn minutes(&self, waits: &Waits) -> u64 {
@@ -118,7 +126,7 @@ impl StatusPart<'_> {
 #[template(path = "storefront/desk_call.html")]
 struct CallPart<'a> {
     token: &'a str,
-    call: Option<&'a Shown>,
+    calls: &'a [Shown],
 }
 
 impl Shown {
@@ -137,6 +145,10 @@ impl Shown {
         }
     }
 
+    fn talks(&self) -> bool {
+        self.request.state == CallState::Bridged
+    }
+
     fn title<'p>(&self, title: &'p Option<String>, url: &'p str) -> &'p str {
         title.as_deref().unwrap_or(url)
     }
@@ -151,18 +163,18 @@ impl Shown {
 #[template(path = "storefront/desk_after.html")]
 struct AfterPart<'a> {
     token: &'a str,
-    call: Option<&'a Shown>,
+    form: Option<&'a Shown>,
     products: &'a [Product],
 }
 
 impl AfterPart<'_> {
     fn name(&self) -> &str {
-        self.call.and_then(|call| call.customer.as_ref()).map_or("", |customer| customer.name.as_str())
+        self.form.and_then(|call| call.customer.as_ref()).map_or("", |customer| customer.name.as_str())
     }
 
     /// The product whose page the customer was on.
     fn is_on(&self, product: &Product) -> bool {
-        let page = self.call.and_then(|call| call.request.page.as_ref());
+        let page = self.form.and_then(|call| call.request.page.as_ref());
         page.is_some_and(|page| page.url.ends_with(&format!("/products/{}", product.id)))
     }
 }
@@ -173,6 +185,14 @@ struct Parts {
     status: String,
     call: String,
     after: String,
+    notes: Option<Notes>,
+}
+
+/// What is noted of the call whose form is there.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+struct Notes {
+    request: String,
+    text: String,
 }
 
 async fn parts(shop: &Shop, id: &str, token: &str) -> Result<Option<Parts>, Trouble> {
@@ -181,7 +201,8 @@ async fn parts(shop: &Shop, id: &str, token: &str) -> Result<Option<Parts>, Trou
     if seen.representative.mode == Mode::Off {
         return Ok(None);
     }
-    let over = seen.call.as_ref().filter(|call| !call.request.is_open());
+    let form = seen.form();
+    let notes = form.map(|call| Notes { request: call.request.id.clone(), text: call.request.notes.clone() });
     let made = |text: Result<String, askama::Error>| match text {
         Ok(text) => Ok(text.trim().to_owned()),
         Err(error) => {
@@ -190,9 +211,10 @@ async fn parts(shop: &Shop, id: &str, token: &str) -> Result<Option<Parts>, Trou
         }
     };
     Ok(Some(Parts {
-        call: made(CallPart { token, call: seen.call.as_ref() }.render())?,
-        after: made(AfterPart { token, call: over, products: &seen.products }.render())?,
+        call: made(CallPart { token, calls: &seen.calls }.render())?,
+        after: made(AfterPart { token, form, products: &seen.products }.render())?,
         status: made(StatusPart { token, seen: &seen, now }.render())?,
+        notes,
     }))
 }
 
@@ -214,7 +236,7 @@ pub async fn page(State(shop): App, at: AtDesk) -> Result<Response, Trouble> {
     Ok(html(StatusCode::OK, &Page { company, name, token, lease, parts }))
 }
 
-/// `GET /desk/events`: `desk` with the parts, whenever one changes; `off` when this representative is logged off.
+/// `GET /desk/events`: `parts`, whenever one changes; `off` when this representative is logged off.
 pub async fn events(State(shop): App, at: AtDesk) -> Response {
     let Some((response, stream)) = Stream::open(&shop.streams) else { return stream::full() };
     tokio::spawn(async move { tell(&shop, &at.representative.id, &at.token, &stream).await });
@@ -236,7 +258,7 @@ async fn tell(shop: &Arc<Shop>, id: &str, token: &str, stream: &Stream) {
         };
         if told.as_ref() != Some(&fresh) {
             let Ok(data) = serde_json::to_string(&fresh) else { return };
-            if stream.event("desk", number, &data).await.is_err() {
+            if stream.event("parts", number, &data).await.is_err() {
                 return;
             }
             told = Some(fresh);

@@ -13,7 +13,7 @@ use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, R
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -21,7 +21,7 @@ use crate::clock::Wall;
 use crate::config::storefront::EquipmentConfig;
 use crate::io::passwords::Password;
 use crate::io::tls::{ClientTls, TlsError};
-use crate::model::{BusinessId, CallState, Outcome, WebhookUrl};
+use crate::model::{BusinessId, CallState, LegState, Outcome, SupervisorMode, WebhookUrl};
 
 /// Connecting, TLS included.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -58,6 +58,27 @@ pub struct Call {
     pub ended_at: Option<Wall>,
     /// Our request's identifier.
     pub reference: Option<String>,
+    /// Third parties at the talk, those who are gone too.
+    #[serde(default)]
+    pub supervisors: Vec<Third>,
+}
+
+/// A third party at a talk.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+pub struct Third {
+    /// Its name in the paths.
+    pub leg: u16,
+    /// Where its leg stands.
+    pub state: LegState,
+}
+
+/// What became of a wish about a supervisor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Supervised {
+    /// Takes part, or its phone rings.
+    There,
+    /// Takes part no more.
+    Gone,
 }
 
 #[derive(Deserialize)]
@@ -177,6 +198,36 @@ impl Equipment {
             _ if status == none => Ok(None),
             StatusCode::OK => serde_json::from_slice(&body).map(Some).map_err(|error| error.to_string()),
             _ => Err(told(status, &body)),
+        }
+    }
+
+    /// A supervisor at this address takes part in the talk in this mode from now on; none: no more.
+    pub async fn supervise(
+        &self,
+        call: &str,
+        address: &str,
+        mode: Option<SupervisorMode>,
+    ) -> Result<Supervised, String> {
+        let now = self.look(call).await?.ok_or("no such call")?;
+        let live = now.supervisors.iter().find(|third| third.state != LegState::Ended).map(|third| third.leg);
+        let path = format!("/v1/calls/{call}/supervisors");
+        let (method, path, body) = match (mode, live) {
+            (None, None) => return Ok(Supervised::Gone),
+            (None, Some(leg)) => (Method::DELETE, format!("{path}/{leg}"), Bytes::new()),
+            (Some(mode), Some(leg)) => {
+                (Method::PUT, format!("{path}/{leg}"), Bytes::from(json!({ "mode": mode }).to_string()))
+            }
+            (Some(mode), None) => {
+                (Method::POST, path, Bytes::from(json!({ "supervisor": address, "mode": mode }).to_string()))
+            }
+        };
+        let answer = self.send(method, &path, &[], body).await.map_err(|fault| fault.to_string())?;
+        let status = answer.status();
+        let body = whole(answer).await.map_err(|fault| fault.to_string())?;
+        match status.is_success() {
+            true if mode.is_some() => Ok(Supervised::There),
+            true => Ok(Supervised::Gone),
+            false => Err(told(status, &body)),
         }
     }
 

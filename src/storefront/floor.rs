@@ -1,19 +1,20 @@
 //! The floor: joins waiting requests and free representatives, sends initiation messages (610), follows the calls. Owns when that is
-//! done, and that a request never becomes two calls; what is decided is decided by `choice` and `health`, what is known is in the store.
+//! done, and that a request never becomes two calls; what is decided is decided by `hall` and `health`, what is known is in the store.
 //!
 //! Before the first byte of a message is sent, the store knows to which equipment. Until that one has said that it certainly has nothing
 //! of it, nobody else is asked: the same message with the same key goes to it again. So a crash of ours, or of theirs, or a
 //! lost answer, costs time and not a second ringing.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use rusqlite::Transaction;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
-use super::choice::{self, Waiting};
 use super::equipment::{Call, Equipment, Event, Follow, Placing};
+use super::hall::{Asked, Decision, Person};
 use super::shop::Shop;
 use super::store::requests::{self, Request, Stage};
 use super::store::{StoreError, staff};
@@ -22,6 +23,8 @@ use crate::model::{CallState, Outcome};
 
 /// Times come and leases end without a change of the store.
 const LOOK: Duration = Duration::from_secs(1);
+/// Between two looks without one, at least.
+const SOON: Duration = Duration::from_millis(50);
 /// So long a customer and a reserved representative wait for an equipment that takes the message, or tells that it has.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// Between two rounds of the equipments, and two questions to the same one.
@@ -36,21 +39,26 @@ pub async fn run(shop: Arc<Shop>, mut stop: watch::Receiver<bool>) {
     resume(&shop).await;
     let mut changes = shop.store.changes();
     loop {
-        if let Err(error) = distribute(&shop).await {
-            tracing::error!(%error, "the distribution of calls cannot go on");
-        }
+        changes.borrow_and_update();
+        let again = match distribute(&shop).await {
+            Ok(again) => again.max(SOON),
+            Err(error) => {
+                tracing::error!(%error, "the distribution of calls cannot go on");
+                LOOK
+            }
+        };
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,
             _ = changes.changed() => {}
-            () = sleep(LOOK) => {}
+            () = sleep(again) => {}
         }
     }
 }
 
 async fn resume(shop: &Arc<Shop>) {
     let open = shop.store.read(|c| {
-        let mut open = requests::of_stage(c, Stage::Placing)?;
-        open.extend(requests::of_stage(c, Stage::Placed)?);
+        let mut open = requests::open(c)?;
+        open.retain(|request| request.stage != Stage::Waiting);
         Ok(open)
     });
     match open.await {
@@ -67,6 +75,7 @@ fn carry_on(shop: &Arc<Shop>, request: Request) {
         if let Err(error) = serve(&shop, request).await {
             tracing::error!(%error, request = id, "a request is left as it is until the next start");
         }
+        shop.supervised(&id, None);
     });
 }
 
@@ -81,24 +90,43 @@ async fn serve(shop: &Shop, request: Request) -> Result<(), StoreError> {
     }
 }
 
-/// Who can be joined now, is.
-async fn distribute(shop: &Arc<Shop>) -> Result<(), StoreError> {
-    let now = shop.wall();
-    let assigned = shop.store.change(move |t| {
-        staff::expire(t, now)?;
-        let queue = requests::queue(t, now)?;
-        let waiting: Vec<Waiting> =
-            queue.iter().map(|one| Waiting { id: one.id.clone(), wanted: one.wanted.clone() }).collect();
-        let mut assigned = Vec::new();
-        for (request, representative) in choice::choose(&waiting, &staff::logged_on(t)?) {
-            if requests::assign(t, &request, &representative)? {
-                assigned.extend(requests::find(t, &request)?);
-            }
+/// Who can be joined now, is. Gives in how long it is to be looked at again.
+async fn distribute(shop: &Arc<Shop>) -> Result<Duration, StoreError> {
+    let (now, aside, hall) = (shop.now(), shop.aside(), Arc::clone(&shop.hall));
+    let looked = shop.store.change(move |t| {
+        staff::expire(t, now.wall, aside)?;
+        requests::queue(t, now.wall)?;
+        let staff: Vec<Person> = staff::all(t)?.into_iter().map(Person::from).collect();
+        let open = requests::open(t)?;
+        let due = |request: &&Request| request.stage != Stage::Waiting || request.state == CallState::Queued;
+        let asked: Vec<Asked> = open.iter().filter(due).map(Asked::from).collect();
+        let mut hall = hall.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = hall.waits();
+        let mut placed = Vec::new();
+        for decision in hall.look(now, &staff, &asked) {
+            placed.extend(store_decision(t, now.wall, &decision)?);
         }
-        Ok(assigned)
+        Ok((placed, hall.waits() != before, hall.again(now.mono)))
     });
-    assigned.await?.into_iter().for_each(|request| carry_on(shop, request));
-    Ok(())
+    let (placed, moved, again) = looked.await?;
+    if moved {
+        shop.store.wake();
+    }
+    placed.into_iter().for_each(|request| carry_on(shop, request));
+    Ok(again.unwrap_or(LOOK).min(LOOK))
+}
+
+/// The request that is to be placed, if it is.
+fn store_decision(t: &Transaction<'_>, now: Wall, decision: &Decision) -> rusqlite::Result<Option<Request>> {
+    let (request, placed) = match decision {
+        Decision::Call { request, representative } => (request, requests::assign(t, request, representative)?),
+        Decision::Overflow { request, address } => (request, requests::overflow(t, request, &address.to_string())?),
+        Decision::GiveUp { request } => {
+            requests::end(t, request, now, Outcome::RepresentativeUnavailable)?;
+            (request, false)
+        }
+    };
+    if placed { requests::find(t, request) } else { Ok(None) }
 }
 
 /// Asks one equipment after the other until one has the call: its name and the call. `None`: the request has ended.
@@ -203,7 +231,7 @@ async fn message(shop: &Shop, request: &Request) -> Result<Value, StoreError> {
     let representative = shop.store.read(move |c| staff::find(c, &who)).await?;
     let mut message = json!({
         "customer": request.address,
-        "representative": representative.map(|one| one.address),
+        "representative": request.overflow.clone().or(representative.map(|one| one.address)),
         "company_name": shop.company,
         "web_page": request.page,
         "note": request.note,
@@ -283,6 +311,10 @@ pub async fn told(shop: &Shop, event: &Event) -> Result<bool, StoreError> {
 
 async fn learn(shop: &Shop, call: &Call, state: CallState, at: Wall) -> Result<(), StoreError> {
     let (call, reference) = (call.clone(), call.reference.clone().unwrap_or_default());
+    if call.outcome == Some(Outcome::RepresentativeUnavailable) {
+        // Before the request is over: whoever did not answer is set aside, the others have their turn.
+        shop.hall().missed(shop.now(), &reference);
+    }
     let learnt = shop.store.change(move |t| {
         let Some(request) = requests::of_call(t, &call.id, &reference)? else { return Ok(()) };
         match (state, call.outcome) {

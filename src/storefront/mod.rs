@@ -12,11 +12,11 @@
 
 mod account;
 mod calls;
-mod choice;
 mod desk;
 mod desk_page;
 mod equipment;
 mod floor;
+mod hall;
 mod health;
 mod pages;
 mod secrets;
@@ -24,6 +24,8 @@ mod shop;
 mod store;
 mod stream;
 mod talk;
+mod wallboard;
+mod wallboard_page;
 mod web;
 mod webhook;
 
@@ -53,7 +55,7 @@ pub struct StorefrontArgs {
     /// Configuration file (TOML); config.storefront.example.toml explains every key
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
-    /// Put a small cruise line into the store: products, two representatives, a customer; prints their passwords, drawn anew
+    /// Put a small cruise line into the store: products, two representatives, a supervisor, a customer; prints their passwords, drawn anew
     #[arg(long)]
     pub sample: bool,
 }

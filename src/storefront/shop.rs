@@ -1,6 +1,7 @@
 //! What every part of the Web server shares: the store, the equipments, the keys, the clock. Owns their making out of the configuration,
 //! and reading the secrets that it names; refuses to serve and to decide.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,20 +12,27 @@ use tokio::sync::Semaphore;
 
 use super::StorefrontError;
 use super::equipment::Equipment;
+use super::hall::{Former, Hall};
 use super::health::Equipments;
 use super::secrets::{Keys, random};
-use super::store::requests::Bounds;
+use super::store::requests::{self, Bounds};
+use super::store::supervisors::{self, Supervisor};
 use super::store::{self, Store, staff};
 use super::stream;
 use crate::access::guessing::{Admission, Guard, Trier};
+use crate::acd::shift;
 use crate::clock::{Now, Wall};
 use crate::config::SeedPassword;
-use crate::config::storefront::{RepresentativeSeed, StorefrontConfig};
+use crate::config::storefront::{RepresentativeSeed, StorefrontConfig, SupervisorSeed};
 use crate::io::clock::SystemClock;
 use crate::io::http::source::subscriber;
 use crate::io::passwords::{Password, Stored, Verdict, Verifier, VerifierLimits, hash_password};
 use crate::model::WebhookSecret;
 use crate::model::business::PasswordHash;
+use crate::model::{Staffing, SupervisorMode};
+
+/// So many former talks are known to the forecast after a start.
+const FORMER: u32 = 200;
 
 /// See the module.
 pub struct Shop {
@@ -38,6 +46,14 @@ pub struct Shop {
     pub lease: Duration,
     /// The store.
     pub store: Store,
+    /// The distribution of calls.
+    pub hall: Arc<Mutex<Hall>>,
+    /// Its rules.
+    pub rules: Staffing,
+    /// Who talks with somebody within this was served in time: for the wallboard.
+    pub promised: Duration,
+    /// Who supervises which request, and how.
+    thirds: Mutex<BTreeMap<String, (String, SupervisorMode)>>,
     /// The calling equipments, in the order of the configuration.
     pub equipments: Vec<Equipment>,
     /// What is known of them.
@@ -74,6 +90,13 @@ impl Shop {
         for seed in &config.representatives {
             add_representative(&store, seed).await?;
         }
+        for seed in &config.supervisors {
+            add_supervisor(&store, seed).await?;
+        }
+        let former = store.read(|c| requests::former(c, FORMER)).await?;
+        let millis = Duration::from_millis;
+        let former: Vec<Former> =
+            former.into_iter().map(|(ring, talk)| Former { ring: millis(ring), talk: millis(talk) }).collect();
         let costs = config.equipment.iter().map(|equipment| equipment.cost);
         let calls = config.calls;
         Ok(Shop {
@@ -82,6 +105,10 @@ impl Shop {
             bounds: Bounds { per_number: calls.per_number, per_source: calls.per_source, waiting: calls.waiting },
             lease: config.lease,
             store,
+            hall: Arc::new(Mutex::new(Hall::new(config.rules.clone(), &former))),
+            rules: config.rules.clone(),
+            promised: config.promised,
+            thirds: Mutex::default(),
             equipments,
             health: Mutex::new(Equipments::new(costs)),
             streams: Arc::new(Semaphore::new(stream::MOST)),
@@ -109,6 +136,46 @@ impl Shop {
     /// Locks what is known of the equipments.
     pub fn health(&self) -> std::sync::MutexGuard<'_, Equipments> {
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Locks the distribution.
+    pub fn hall(&self) -> std::sync::MutexGuard<'_, Hall> {
+        self.hall.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who supervises this request.
+    pub fn supervises(&self, request: &str) -> Option<(String, SupervisorMode)> {
+        self.thirds.lock().unwrap_or_else(PoisonError::into_inner).get(request).cloned()
+    }
+
+    /// This supervisor takes part from now on; none: nobody. Whoever shows it is woken.
+    pub fn supervised(&self, request: &str, by: Option<(String, SupervisorMode)>) {
+        let mut thirds = self.thirds.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = thirds.remove(request);
+        let changed = before != by;
+        thirds.extend(by.map(|by| (request.to_owned(), by)));
+        drop(thirds);
+        if changed {
+            self.store.wake();
+        }
+    }
+
+    /// How long whoever did not answer gets no calls.
+    pub fn aside(&self) -> Duration {
+        Duration::from_secs(self.rules.set_aside_seconds.into())
+    }
+
+    /// When it opens, where it is closed at this moment; `Some(None)`: not within two months.
+    pub fn closed(&self, at: Wall) -> Option<Option<Wall>> {
+        let opening = shift::of_business(self.rules.hours.as_ref()?, at);
+        (!opening.open).then_some(opening.until)
+    }
+
+    /// A moment by the company's clock, for people.
+    pub fn time(&self, at: Wall) -> String {
+        let Ok(moment) = jiff::Timestamp::from_millisecond(at.0) else { return at.to_string() };
+        let at = self.zone.to_datetime(moment);
+        format!("{} at {:02}:{:02} ({})", at.date(), at.hour(), at.minute(), self.zone.iana_name().unwrap_or("UTC"))
     }
 
     /// The equipment of this name, and its place.
@@ -178,6 +245,21 @@ async fn add_representative(store: &Store, seed: &RepresentativeSeed) -> Result<
         staff::add(t, seed.id.as_str(), &seed.name, &seed.address.to_string(), &seed.skills, &hash.0)
     };
     store.change(added).await?;
+    Ok(())
+}
+
+async fn add_supervisor(store: &Store, seed: &SupervisorSeed) -> Result<(), StorefrontError> {
+    let id = seed.id.to_string();
+    if store.read(move |c| supervisors::find(c, &id)).await?.is_some() {
+        return Ok(());
+    }
+    let password_hash = match &seed.password {
+        SeedPassword::Hash(hash) => hash.clone(),
+        SeedPassword::File(file) => hashed(first_line(file)?).await?,
+    };
+    let (id, name, address) = (seed.id.to_string(), seed.name.clone(), seed.address.to_string());
+    let one = Supervisor { id, name, address, password_hash };
+    store.change(move |t| supervisors::add(t, &one)).await?;
     Ok(())
 }
 

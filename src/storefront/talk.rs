@@ -160,7 +160,7 @@ pub async fn show(
     Query(shown): Query<Shown>,
 ) -> Result<Response, Trouble> {
     let request = calls::with_token(&shop, &id, &shown.token).await?.ok_or(Trouble::NotFound)?;
-    let (line, open) = (calls::line(&shop, &request).await?, request.is_open());
+    let (line, open) = (calls::line(&shop, &request), request.is_open());
     let page = CallPage { frame: Frame::of(&shop, &visitor), id, follow: shown.token, line, open };
     let mut response = visitor.page(&shop, StatusCode::OK, &page);
     if open {

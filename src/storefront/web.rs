@@ -26,7 +26,7 @@ use super::secrets::random_text;
 use super::shop::Shop;
 use super::store::StoreError;
 use super::store::people::{self, Customer};
-use super::{account, calls, desk, desk_page, pages, talk, webhook};
+use super::{account, calls, desk, desk_page, pages, talk, wallboard, wallboard_page, webhook};
 use crate::io::http::source::{Peer, source};
 
 /// Largest body in bytes.
@@ -76,6 +76,13 @@ pub fn router(shop: Arc<Shop>) -> Router {
         .route("/desk/hang-up", post(desk::hang_up))
         .route("/desk/result", post(desk::result))
         .route("/desk/reports/{id}", post(desk::handled))
+        .route("/desk/notes", post(desk::note))
+        .route("/wallboard", get(wallboard_page::page))
+        .route("/wallboard/events", get(wallboard_page::events))
+        .route("/wallboard/login", get(wallboard::login_form).post(wallboard::log_on))
+        .route("/wallboard/logoff", post(wallboard::log_off))
+        .route("/wallboard/address", post(wallboard::set_address))
+        .route("/wallboard/supervise", post(wallboard::supervise))
         .route("/webhooks/calls", post(webhook::take))
         .route("/style.css", get(async || asset("text/css; charset=utf-8", STYLE)))
         .route("/desk.css", get(async || asset("text/css; charset=utf-8", DESK_STYLE)))

@@ -172,6 +172,9 @@ fn nothing_is_sent_once_the_sinks_token_has_expired() {
         (stage.daemon.metric("callbridge_sink_deliveries_total", "result=\"dead\"") >= 1.0).then_some(())
     });
     assert_eq!(receiver.connections(), 2, "its end was not sent");
+    let dead = stage.daemon.api("GET", "/v1/webhooks/deliveries?way=sink&state=dead", None).json();
+    assert_eq!(dead["deliveries"].as_array().map(Vec::len), Some(1), "{dead}");
+    assert_eq!(dead["deliveries"][0]["call_id"], id.as_str(), "it is listed where it is looked for");
     assert_forgotten(&stage.daemon);
 }
 

@@ -252,3 +252,54 @@ fn a_recording_is_put_in_and_taken_away_over_http() {
     let trail = equipment.done("GET", "/audit?business=abc", None).to_string();
     assert_eq!(trail.matches("prompt_changed").count(), 2, "{trail}");
 }
+
+#[test]
+fn operators_are_shown_the_tariffs_and_what_a_business_owes() {
+    let mut equipment = operated();
+    let retail = "[[tariff]]\nname = \"retail\"\ncurrency = \"EUR\"\n\
+        [[tariff.rate]]\nprefix = \"+1\"\nper_minute_micros = 60000\n[[tariff.rate]]\nprefix = \"+44\"\nper_minute_micros = 0\n";
+    equipment.change(|text| format!("{text}{retail}"));
+    let answer = equipment.admin(WATCH, "GET", "/tariffs", None);
+    assert_eq!(answer.status, 200, "who reads may see them: {}", answer.body);
+    let shown = answer.json()["tariffs"].clone();
+    assert_eq!(
+        (&shown[0]["name"], &shown[0]["currency"], &shown[0]["rates"]),
+        (&json!("retail"), &json!("EUR"), &json!(2))
+    );
+    assert_eq!((shown[0]["version"].as_str().map(str::len), &shown[1]), (Some(16), &Value::Null));
+    equipment.done("PATCH", "/businesses/abc", Some(&json!({ "tariff_name": "retail" })));
+    let unknown = equipment.admin(ANNA, "PATCH", "/businesses/abc", Some(&json!({ "tariff_name": "wholesale" })));
+    assert_eq!(unknown.status, 422, "{}", unknown.body);
+    let currency = eventually("a call in the new tariff's currency", PATIENCE, || {
+        let id = equipment.accepted(&super::message());
+        assert_eq!(equipment.daemon.api("DELETE", &format!("/v1/calls/{id}"), None).status, 200);
+        let record = eventually("its record", PATIENCE, || {
+            equipment.daemon.records().into_iter().find(|record| record["call_id"] == json!(id))
+        });
+        (record["currency"] == "EUR").then(|| record["currency"].clone())
+    });
+    let period = "from=2026-01-01T00:00:00Z&to=2027-01-01T00:00:00Z";
+    let bill = equipment.admin(WATCH, "GET", &format!("/businesses/abc/bill?{period}"), None);
+    assert_eq!(bill.status, 200, "{}", bill.body);
+    let totals = bill.json()["totals"].as_array().cloned().expect("totals");
+    assert!(totals.iter().any(|sums| sums["currency"] == currency && sums["calls"] == 1), "{}", bill.body);
+    assert_eq!(
+        bill.json(),
+        equipment.daemon.api("GET", &format!("/v1/bill?{period}"), None).json(),
+        "as it is told itself"
+    );
+    for (path, status) in [
+        ("/businesses/abc/bill", 400),
+        ("/businesses/abc/bill?from=2026-01-01T00:00:00Z", 400),
+        ("/businesses/abc/bill?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", 422),
+        ("/businesses/abc/bill?from=2020-01-01T00:00:00Z&to=2026-01-01T00:00:00Z", 422),
+        ("/tariffs?all=true", 400),
+    ] {
+        assert_eq!(equipment.admin(ANNA, "GET", path, None).status, status, "{path}");
+    }
+    let period = format!("/businesses/nobody/bill?{period}");
+    assert_eq!(equipment.admin(ANNA, "GET", &period, None).status, 404);
+    for path in ["/tariffs", "/businesses/abc/bill"] {
+        is_kind(&equipment.admin(("nobody", ANNA.1), "GET", path, None), 401, "operator");
+    }
+}

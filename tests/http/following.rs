@@ -1,19 +1,50 @@
 //! A call followed by server-sent events, on the real daemon. Owns these stories; what each event says is `src/io/http/tests.rs`'s.
 
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::{Equipment, basic, message, with};
-use crate::support::http::request;
 
-/// The stream of this call, to its end.
-fn stream(equipment: &Equipment, id: &str) -> String {
-    let who = equipment.daemon.business.clone();
-    let answer = request(equipment.daemon.http, "GET", &format!("/v1/calls/{id}/events"), Some(&who), None);
-    let answer = answer.expect("a stream that ends");
-    assert_eq!(answer.status, 200, "{}", answer.body);
-    answer.body
+/// The stream of this call as it comes.
+struct Following {
+    lines: Lines<BufReader<TcpStream>>,
+    seen: String,
+}
+
+impl Following {
+    fn begin(equipment: &Equipment, id: &str) -> Following {
+        let mut connection = TcpStream::connect(equipment.daemon.http).expect("the daemon listens");
+        connection.set_read_timeout(Some(Duration::from_secs(20))).expect("a time");
+        let who = basic(&equipment.daemon.business);
+        let asked = format!(
+            "GET /v1/calls/{id}/events HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Basic {who}\r\n\r\n"
+        );
+        connection.write_all(asked.as_bytes()).expect("it reads");
+        let mut lines = BufReader::new(connection).lines();
+        let status = lines.next().expect("an answer").expect("text");
+        assert!(status.contains(" 200 "), "{status}");
+        Following { lines, seen: String::new() }
+    }
+
+    /// Reads until this was told: what is done then is done after it.
+    fn until(mut self, text: &str) -> Following {
+        while !self.seen.contains(text) {
+            let line = self.lines.next().expect("the stream goes on").expect("text");
+            self.seen.push_str(&format!("{line}\n"));
+        }
+        self
+    }
+
+    /// All of it, to its end.
+    fn read_to_end(mut self) -> String {
+        for line in self.lines.map_while(Result::ok) {
+            self.seen.push_str(&format!("{line}\n"));
+        }
+        self.seen
+    }
 }
 
 fn events(stream: &str) -> Vec<Value> {
@@ -25,13 +56,9 @@ fn events(stream: &str) -> Vec<Value> {
 fn a_call_is_followed_from_its_first_state_to_its_record() {
     let equipment = Equipment::start();
     let id = equipment.accepted(&message());
-    let told = std::thread::scope(|scope| {
-        let following = scope.spawn(|| stream(&equipment, &id));
-        equipment.until(&id, "calling_customer");
-        assert_eq!(equipment.daemon.api("DELETE", &format!("/v1/calls/{id}"), None).status, 200);
-        following.join().expect("the stream")
-    });
-    let events = events(&told);
+    let following = Following::begin(&equipment, &id).until("\"state\":\"calling_customer\"");
+    assert_eq!(equipment.daemon.api("DELETE", &format!("/v1/calls/{id}"), None).status, 200);
+    let events = events(&following.read_to_end());
     let states: Vec<&str> = events.iter().filter_map(|event| event["state"].as_str()).collect();
     assert_eq!(states, ["queued", "calling_customer", "ended"]);
     let numbers: Vec<u64> = events.iter().filter_map(|event| event["sequence"].as_u64()).collect();
@@ -54,16 +81,11 @@ fn a_daemon_that_stops_does_not_wait_for_those_who_follow_a_call_of_tomorrow() {
     let tomorrow = time::OffsetDateTime::now_utc() + Duration::from_secs(86_400);
     let tomorrow = tomorrow.format(&time::format_description::well_known::Rfc3339).expect("a time");
     let id = equipment.accepted(&with("desired_contact_time", json!(tomorrow)));
-    let (http, who) = (equipment.daemon.http, equipment.daemon.business.clone());
-    let path = format!("/v1/calls/{id}/events");
-    let following = std::thread::spawn(move || request(http, "GET", &path, Some(&who), None));
-    // It follows: what it was told is behind it when the next request is answered.
-    equipment.until(&id, "scheduled");
+    let following = Following::begin(&equipment, &id).until("\"state\":\"scheduled\"");
     let begun = Instant::now();
     equipment.daemon.ask_to_stop();
     assert!(equipment.daemon.wait_for_exit().success());
     assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
-    if let Ok(told) = following.join().expect("the follower") {
-        assert!(!told.body.contains("call.ended"), "it has not ended: {}", told.body);
-    }
+    let told = following.read_to_end();
+    assert!(!told.contains("call.ended"), "it has not ended: {told}");
 }

@@ -48,10 +48,11 @@ impl World {
         let mut usage = limits::usage(self.store.all_kept().flat_map(|(_, kept)| kept.records.last()));
         self.planted.usage(&mut usage);
         engine.recall_usage(now, &usage, &[]);
-        engine.restore(now, open, last_alive);
+        // A part at a time, as the daemon does.
+        open.chunks(2).for_each(|part| engine.restore(now, part.to_vec(), last_alive));
         let mut sessions = staff::sessions(&self.plan, now.wall);
         self.planted.sessions(&mut sessions, self.life);
-        engine.recall_sessions(now, sessions);
+        engine.recall_sessions(now, sessions, Vec::new());
         self.engine = Some(engine);
         self.look_up_all();
         self.drain_engine();

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use callbridge::engine::api::{Input, Reply, ReplyTo};
-use callbridge::model::{CallId, Endpoint, Idempotency, InitiationMessage};
+use callbridge::model::{CallId, CallState, Endpoint, Idempotency, InitiationMessage};
 
 use crate::contact;
 use crate::promises::Promise;
@@ -74,7 +74,15 @@ impl World {
                     self.fates[wish].refused = Some(refusal.to_string());
                 }
             },
-            (Some(Asked::Delete(_)), Reply::Deleted(_) | Reply::AlreadyEnded) => {}
+            (Some(Asked::Delete(_, call)), reply @ (Reply::Deleted(_) | Reply::AlreadyEnded)) => {
+                let ended = match &reply {
+                    Reply::Deleted(view) => view.as_ref().is_some_and(|view| view.state == CallState::Ended),
+                    _ => true,
+                };
+                if ended && self.store.kept(call).is_none_or(|kept| kept.records.is_empty()) {
+                    self.blame(Promise::CancelledIsDurable, format!("the end of {call} was told before"));
+                }
+            }
             (Some(Asked::Get(_)), Reply::Call(_)) => {}
             (Some(Asked::Supervise(wish, visit, step)), reply) if self.supervised(wish, visit, step, &reply) => {}
             (asked, reply) => {

@@ -47,6 +47,8 @@ pub enum Bug {
     LostRecord,
     /// 202 before the call is durable.
     AcceptedBeforeDurable,
+    /// DELETE is answered before the call's end is durable.
+    CancelledBeforeDurable,
     /// A port is never given back.
     LeakedPort,
     /// The engine never hears that a port is free.
@@ -242,6 +244,7 @@ impl Bug {
         (Bug::DoubleRecord, Promise::OneRecord),
         (Bug::LostRecord, Promise::OneRecord),
         (Bug::AcceptedBeforeDurable, Promise::AcceptedIsDurable),
+        (Bug::CancelledBeforeDurable, Promise::CancelledIsDurable),
         (Bug::LeakedPort, Promise::NothingLeaks),
         (Bug::LostClosed, Promise::NothingLeaks),
         (Bug::LostStored, Promise::NothingLeaks),
@@ -501,9 +504,10 @@ impl Planted {
     fn store(&mut self, token: StoreToken, op: StoreOp) -> (Vec<Output>, Vec<Told>) {
         let keep = |op| vec![Output::Store { token, op }];
         match (self.bug, op) {
-            (Bug::AcceptedBeforeDurable, StoreOp::Accept(call)) => {
+            (Bug::AcceptedBeforeDurable, op @ StoreOp::Accept(_))
+            | (Bug::CancelledBeforeDurable, op @ StoreOp::Finish { .. }) => {
                 self.answered_early.insert(token);
-                (keep(StoreOp::Accept(call)), vec![Told::Stored(token)])
+                (keep(op), vec![Told::Stored(token)])
             }
             (Bug::LostRecord, StoreOp::Finish { .. }) => (vec![], vec![Told::Stored(token)]),
             (Bug::LostStored, op @ StoreOp::Finish { .. }) => {

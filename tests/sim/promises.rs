@@ -17,6 +17,8 @@ use crate::world::{Who, World};
 pub enum Promise {
     /// A 202 is said only of a call that is durable.
     AcceptedIsDurable,
+    /// An end that `DELETE` tells of is durable: no crash brings the call back.
+    CancelledIsDurable,
     /// Exactly one record per accepted call, across crashes.
     OneRecord,
     /// No phone rings or is off-hook for ever.

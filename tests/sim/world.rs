@@ -72,7 +72,7 @@ pub(crate) enum Event {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Asked {
     Post(usize),
-    Delete(usize),
+    Delete(usize, CallId),
     Get(usize),
     Supervise(usize, usize, Step),
 }
@@ -340,7 +340,7 @@ impl World {
                 if self.engine.is_some() {
                     self.roads.over(call);
                 }
-                let reply = self.ask(Asked::Delete(wish));
+                let reply = self.ask(Asked::Delete(wish, call));
                 self.tell_engine(Input::Delete { reply, business: business(), call });
             }
             Event::Get(wish, call) => {

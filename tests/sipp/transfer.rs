@@ -17,9 +17,14 @@ const NEW_PARTY: &str = "+19145550100";
 
 /// A story with a third switch, for +1914…, at this port.
 fn begin() -> (Story, u16) {
+    begin_with("")
+}
+
+/// With more of the business or of the file.
+fn begin_with(more: &str) -> (Story, u16) {
     let port = ports::port();
-    let setup = Setup { switches: vec![Switch::new("ssp-66", port, &["+1914"])], ..Setup::default() };
-    (Story::with(setup), port)
+    let switches = vec![Switch::new("ssp-66", port, &["+1914"])];
+    (Story::with(Setup { switches, more: more.to_owned(), ..Setup::default() }), port)
 }
 
 fn new_party(port: u16, scenario: &'static str) -> Phone {
@@ -141,8 +146,8 @@ fn a_busy_new_party_gives_the_customer_back_to_the_representative() {
 }
 
 /// A transfer that is declined: both talk on, and nobody's phone rings.
-fn declined(who: Tone, to: &'static str, reason: &str) {
-    let (story, port) = begin();
+fn declined(who: Tone, to: &'static str, reason: &str, more: &str) {
+    let (story, port) = begin_with(more);
     let other = if who == Tone::Customer { Tone::Representative } else { Tone::Customer };
     let mut asker = refers(&story, who, "phone-may-not-transfer", to);
     let listener = story.phone(other, "phone-answers-and-is-hung-up", |_| {});
@@ -171,10 +176,24 @@ fn declined(who: Tone, to: &'static str, reason: &str) {
 
 #[test]
 fn a_transfer_to_a_number_that_no_switch_serves_is_declined() {
-    declined(Tone::Representative, "sip:+19005550100@127.0.0.1;user=phone", "transfer_barred");
+    declined(Tone::Representative, "sip:+19005550100@127.0.0.1;user=phone", "transfer_barred", "");
 }
 
 #[test]
 fn the_customer_may_not_transfer() {
-    declined(Tone::Customer, "sip:+19145550100@127.0.0.1;user=phone", "transfer_by_customer");
+    declined(Tone::Customer, "sip:+19145550100@127.0.0.1;user=phone", "transfer_by_customer", "");
+}
+
+#[test]
+fn a_transfer_to_where_the_account_does_not_call_is_declined() {
+    let denied = "deny_destinations = [\"+1914\"]\n";
+    declined(Tone::Representative, "sip:+19145550100@127.0.0.1;user=phone", "transfer_barred", denied);
+}
+
+#[test]
+fn a_transfer_to_where_there_is_no_price_is_declined() {
+    let narrow = "tariff_name = \"retail\"\n[[tariff]]\nname = \"retail\"\n\
+        [[tariff.rate]]\nprefix = \"+1212\"\nper_minute_micros = 60000\n\
+        [[tariff.rate]]\nprefix = \"+1646\"\nper_minute_micros = 60000\n";
+    declined(Tone::Representative, "tel:+19145550100", "transfer_barred", narrow);
 }

@@ -9,7 +9,7 @@ use crate::support::story::{CUSTOMER, Story, until_both_hear_each_other};
 use crate::support::tone::Tone;
 
 /// A picture for people to look at, where `STOREFRONT_PICTURES` names a folder.
-fn picture(browser: &Browser, name: &str) {
+pub fn picture(browser: &Browser, name: &str) {
     if let Some(folder) = std::env::var_os("STOREFRONT_PICTURES") {
         browser.screenshot(&std::path::Path::new(&folder).join(format!("{name}.png")));
     }
@@ -72,7 +72,7 @@ fn an_account_a_cart_and_an_order_without_any_call() {
     assert_eq!(calls(&story).len(), 0);
 }
 
-fn log_on(browser: &Browser, shop: &Shop, name: &str) {
+pub fn log_on(browser: &Browser, shop: &Shop, name: &str) {
     browser.open(&format!("http://{}/desk", shop.http));
     browser.type_into("#id", name);
     browser.type_into("#password", &shop.password(name));

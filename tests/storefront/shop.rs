@@ -107,6 +107,13 @@ impl Shop {
         rows.map(|row| row.expect("text")).collect()
     }
 
+    /// Changes the store behind its back.
+    pub fn write(&self, sql: &str) {
+        let store = rusqlite::Connection::open(self.folder.path().join("storefront.db")).expect("the store");
+        store.busy_timeout(Duration::from_secs(5)).expect("a patient connection");
+        store.execute_batch(sql).expect("SQL");
+    }
+
     /// What it has logged.
     pub fn log(&self) -> String {
         self.log.text()
@@ -195,6 +202,8 @@ impl Visitor {
         let page = match path {
             "/cart" | "/orders" => "/cart",
             "/desk/login" => "/desk/login",
+            "/wallboard/login" => "/wallboard/login",
+            path if path.starts_with("/wallboard") => "/wallboard",
             path if path.starts_with("/desk") => "/desk",
             path if path.starts_with("/talk") => "/talk",
             path => path,

@@ -1,9 +1,11 @@
 //! Chromium, headless, by the WebDriver protocol (W3C): JSON over HTTP to chromedriver, which is of Debian. Owns the driver's process and
 //! the few commands that pages are tried with; the protocol is small enough that `support::http` speaks it.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Condvar, Mutex, PoisonError};
 
 use base64::Engine as _;
 use serde_json::{Value, json};
@@ -15,8 +17,42 @@ use super::wait::{PATIENCE, eventually};
 /// The key under which an element is named (WebDriver §12.1).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
+/// So many stories at once have a browser in one test program: a page is to answer in a person's time also where many run side by side.
+const AT_ONCE: usize = 3;
+static RUNNING: Mutex<usize> = Mutex::new(0);
+static ENDED: Condvar = Condvar::new();
+
+thread_local! {
+    /// Browsers of this story: only its first one waits, or two stories could wait for each other.
+    static OWN: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The right to run a browser.
+struct Place;
+
+impl Place {
+    fn wait() -> Place {
+        if OWN.replace(OWN.get() + 1) == 0 {
+            let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+            let free = ENDED.wait_while(running, |running| *running >= AT_ONCE);
+            *free.unwrap_or_else(PoisonError::into_inner) += 1;
+        }
+        Place
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if OWN.replace(OWN.get() - 1) == 1 {
+            *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+            ENDED.notify_one();
+        }
+    }
+}
+
 /// A browser with one window.
 pub struct Browser {
+    _place: Place,
     driver: Child,
     address: SocketAddr,
     session: String,
@@ -25,6 +61,7 @@ pub struct Browser {
 impl Browser {
     /// Starts chromedriver, and a window of this size.
     pub fn start(width: u32, height: u32) -> Browser {
+        let place = Place::wait();
         let port = ports::port();
         let address = loopback(port);
         let driver = Command::new("chromedriver")
@@ -34,7 +71,7 @@ impl Browser {
             .stderr(Stdio::null())
             .spawn()
             .expect("chromedriver (Debian package chromium-driver)");
-        let mut browser = Browser { driver, address, session: String::new() };
+        let mut browser = Browser { _place: place, driver, address, session: String::new() };
         eventually("chromedriver", PATIENCE, || {
             let status = send(address, "GET", "/status", &[], None).ok()?;
             (status.json()["value"]["ready"] == true).then_some(())
@@ -123,6 +160,22 @@ impl Browser {
         let log = self.post(&self.path("se/log"), &json!({ "type": "browser" }));
         let entries = log.as_array().cloned().unwrap_or_default();
         entries.iter().map(|entry| entry["message"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+
+    /// axe (WCAG 2.2 AA, and what is good practice besides) finds nothing on the page.
+    #[track_caller]
+    pub fn assert_accessible(&self, state: &str) {
+        let axe = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/axe/axe_playwright_python/axe.min.js");
+        let source = std::fs::read_to_string(&axe).expect("axe-core is missing: run ./check tools");
+        let rules = "['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']";
+        let script = format!(
+            "if (!window.axe) {{ {source}; }}\n\
+             return axe.run(document, {{ runOnly: {rules}, resultTypes: ['violations'] }}).then((r) => ({{ of: r.passes.length, \
+                wrong: r.violations.map((v) => `${{v.id}}: ${{v.help}}: ${{v.nodes.map((n) => n.html + ' ' + n.failureSummary).join(' | ')}}`) }}))"
+        );
+        let verdict = self.run(&script);
+        assert_eq!(verdict["wrong"], json!([]), "{state}: {verdict:#}");
+        assert!(verdict["of"].as_u64().is_some_and(|rules| rules > 10), "{state}: axe judged nothing: {verdict}");
     }
 
     /// A picture of the window, as a PNG file.

@@ -6,6 +6,7 @@ pub mod browser;
 pub mod daemon;
 pub mod g711;
 pub mod http;
+pub mod layout;
 pub mod log;
 pub mod pcap;
 pub mod ports;

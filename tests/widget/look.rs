@@ -38,6 +38,23 @@ fn the_script_is_small_and_kept_by_browsers_until_it_changes() {
     let packed = gzip.wait_with_output().expect("gzip ends").stdout.len();
     assert!((1..MOST_BYTES).contains(&packed), "{packed} bytes");
     let tag = header(&answer, "etag").expect("a tag").to_owned();
+    // Packed for whoever unpacks: what a browser loads.
+    let packed = Command::new("curl")
+        .args([
+            "-sS",
+            "-o",
+            "/dev/null",
+            "-w",
+            "%{size_download} %header{content-encoding}",
+            "-H",
+            "Accept-Encoding: gzip",
+        ])
+        .arg(format!("http://{}/widget.js", story.daemon.http))
+        .output()
+        .expect("curl");
+    let packed = String::from_utf8_lossy(&packed.stdout).into_owned();
+    let (size, coding) = packed.split_once(' ').expect("two words");
+    assert!(coding == "gzip" && size.parse::<usize>().is_ok_and(|size| (1..MOST_BYTES).contains(&size)), "{packed}");
     let again = ask(&[("If-None-Match", &tag)]);
     assert_eq!((again.status, again.body.as_str(), header(&again, "etag")), (304, "", Some(tag.as_str())));
     assert_eq!(ask(&[("If-None-Match", "\"another\"")]).status, 200);

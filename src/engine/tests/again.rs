@@ -7,7 +7,7 @@ use crate::model::{CallState, CallView, Contact, Guard, LegState, QuietHours, Re
 
 const EPOCH: Wall = Wall(1_795_521_600_000);
 
-fn contact(max_tries: u8, busy: &[u32], no_answer: &[u32]) -> Contact {
+pub fn contact(max_tries: u8, busy: &[u32], no_answer: &[u32]) -> Contact {
     let retry = RetryPlan {
         max_tries,
         busy_seconds: busy.to_vec(),
@@ -26,7 +26,7 @@ fn rig(contact: Contact) -> Rig {
 impl Rig {
     /// The customer's phone is rung once, and says this.
     #[track_caller]
-    fn says(&mut self, status: u16) {
+    pub fn says(&mut self, status: u16) {
         let (to, invite) = self.next("INVITE");
         self.sent.clear();
         self.answer(&to, &invite, status, "");

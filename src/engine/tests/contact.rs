@@ -55,6 +55,7 @@ impl Rig {
         rig.set_account(Limits::default(), Guard::default(), contact);
         rig.now.wall = at;
         rig.open = open.iter().map(|call| (call.id, call.clone())).collect();
+        rig.last = open.last().map(|call| call.id);
         rig.engine.restore(rig.now, open, None);
         rig.drain();
         rig

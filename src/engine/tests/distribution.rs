@@ -1,7 +1,7 @@
 //! Calls whose representative call distribution chooses: who is dialled when, who comes next, what a customer is told, what a restart keeps.
 
 use super::*;
-use crate::engine::api::{Refusal, StaffWish};
+use crate::engine::api::{DeskView, Look, Looked, Refusal, StaffWish};
 use crate::model::{
     Endpoint, InitiationMessage, Representative, RepresentativeView, Staffing, StoredCall, StoredSession, WaitView,
     Wish,
@@ -32,8 +32,12 @@ impl Rig {
     }
 
     fn word(&mut self, name: &str, wish: Wish, seconds: u64) -> Vec<RepresentativeView> {
-        let wish =
-            StaffWish::Session { representative: name.parse().unwrap(), wish, lease: Duration::from_secs(seconds) };
+        let wish = StaffWish::Session {
+            representative: name.parse().unwrap(),
+            wish,
+            lease: Duration::from_secs(seconds),
+            shown: None,
+        };
         self.staff(wish)
     }
 
@@ -41,6 +45,7 @@ impl Rig {
         self.give(Input::Staff { reply: ReplyTo(0), business: "abc".parse().unwrap(), wish });
         match self.replied.pop() {
             Some((_, Reply::Representatives(views))) => views,
+            Some((_, Reply::Desk(desk))) => desk.representatives,
             other => panic!("{other:?}"),
         }
     }
@@ -273,6 +278,7 @@ fn a_session_is_acknowledged_when_it_is_durable_and_not_before() {
         representative: "anna".parse().unwrap(),
         wish: Wish::Available,
         lease: Duration::from_secs(60),
+        shown: None,
     };
     rig.give(Input::Staff { reply: ReplyTo(9), business: "abc".parse().unwrap(), wish });
     assert!(matches!(rig.replied.pop(), Some((ReplyTo(9), Reply::Refused(Refusal::Unavailable { .. })))));
@@ -310,9 +316,93 @@ fn a_restart_knows_who_is_there_and_who_waits_since_when() {
     rig.pass(1_000);
     assert_eq!(rig.count("INVITE"), 0);
     let until = Wall(rig.now.wall.0 + 60_000);
-    rig.engine.recall_sessions(rig.now, vec![session(Wall(rig.now.wall.0 - 1))]);
+    rig.engine.recall_sessions(rig.now, vec![session(Wall(rig.now.wall.0 - 1))], Vec::new());
     assert_eq!(rig.states(), ["logged_off"], "that one is over");
-    rig.engine.recall_sessions(rig.now, vec![session(until)]);
+    rig.engine.recall_sessions(rig.now, vec![session(until)], Vec::new());
     rig.pass(100);
     assert_eq!(rig.next_dialled().0, "02");
+}
+
+#[test]
+fn a_token_that_was_taken_back_is_worthless_and_a_later_one_is_not_whatever_the_clock_does() {
+    let mut rig = rig(&staffing(&["anna", "bert"]));
+    let ask = |rig: &mut Rig, wish| {
+        rig.give(Input::Staff { reply: ReplyTo(0), business: "abc".parse().unwrap(), wish });
+        rig.replied.pop().unwrap().1
+    };
+    let anna = || "anna".parse().unwrap();
+    let token = |rig: &mut Rig| match ask(rig, StaffWish::Token { representative: anna() }) {
+        Reply::TokenSince(since) => since,
+        other => panic!("{other:?}"),
+    };
+    let shows = |who: &str, since| StaffWish::One { representative: who.parse().unwrap(), shown: Some(since) };
+    let first = token(&mut rig);
+    assert!(matches!(ask(&mut rig, shows("anna", first)), Reply::Representatives(one) if one.len() == 1));
+    rig.store_fails = true;
+    let revoke = || StaffWish::Revoke { representative: anna() };
+    assert!(matches!(ask(&mut rig, revoke()), Reply::Refused(Refusal::Unavailable { .. })));
+    assert!(matches!(ask(&mut rig, shows("anna", first)), Reply::Representatives(_)), "not durable: not done");
+    rig.store_fails = false;
+    assert!(matches!(ask(&mut rig, revoke()), Reply::Representatives(_)));
+    assert_eq!(ask(&mut rig, shows("anna", first)), Reply::TokenRevoked);
+    assert!(matches!(ask(&mut rig, shows("bert", first)), Reply::Representatives(_)), "Bert's are his");
+    let lease = Duration::from_secs(60);
+    let word = StaffWish::Session { representative: anna(), wish: Wish::Available, lease, shown: Some(first) };
+    assert_eq!(ask(&mut rig, word), Reply::TokenRevoked);
+    assert_eq!(rig.states(), ["logged_off", "logged_off"]);
+    rig.now.wall = Wall(rig.now.wall.0 - 3_600_000);
+    let second = token(&mut rig);
+    assert!(matches!(ask(&mut rig, shows("anna", second)), Reply::Representatives(_)));
+    let zoe = StaffWish::Token { representative: "zoe".parse().unwrap() };
+    assert_eq!(ask(&mut rig, zoe), Reply::Representatives(Vec::new()), "there is none");
+}
+
+#[test]
+fn who_waits_and_who_is_there_is_seen_and_summed() {
+    let mut rig = rig(&staffing(&["anna", "bert"]));
+    rig.word("anna", Wish::Available, 3_600);
+    rig.word("bert", Wish::Break, 3_600);
+    rig.wants_anybody("00").unwrap();
+    rig.pass(1_000);
+    rig.wants_anybody("01").unwrap();
+    rig.pass(20_000);
+    rig.give(Input::Look { reply: ReplyTo(0), look: Look::Desks });
+    let desks = match rig.replied.pop() {
+        Some((_, Reply::Looked(Looked::Desks(desks)))) => desks,
+        other => panic!("{other:?}"),
+    };
+    let states = |desk: &DeskView| desk.representatives.iter().map(|one| one.state.clone()).collect::<Vec<_>>();
+    assert_eq!((desks.len(), states(&desks[0])), (1, vec!["promised".to_owned(), "break".to_owned()]));
+    let queue = desks[0].queue;
+    assert_eq!((queue.waiting, queue.holding, queue.longest_wait_seconds), (1, 0, Some(20)));
+    rig.give(Input::Look { reply: ReplyTo(0), look: Look::Staff });
+    let sums = match rig.replied.pop() {
+        Some((_, Reply::Looked(Looked::Staff(sums)))) => sums,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(sums.states, [("break", 1), ("promised", 1)].into());
+    assert_eq!((sums.queue, sums.figures.asked, sums.figures.dialled), (queue, 2, 1));
+}
+
+#[test]
+fn a_call_for_later_sleeps_until_its_time_and_is_distributed_then() {
+    let mut rig = rig(&staffing(&["anna"]));
+    let customer = Endpoint::parse("+12125550100").unwrap();
+    let message = InitiationMessage {
+        desired_contact_time: Some(rig.now.wall + Duration::from_secs(600)),
+        ..InitiationMessage::new("abc".parse().unwrap(), customer, Vec::new())
+    };
+    rig.give(Input::Initiate { reply: ReplyTo(1), message: Box::new(message) });
+    assert!(matches!(rig.replied.pop(), Some((_, Reply::Accepted(..)))));
+    rig.pass(300_000);
+    rig.word("anna", Wish::Available, 3_600);
+    assert_eq!(rig.states(), ["available"], "nobody is kept for a call of later");
+    rig.pass(299_000);
+    assert_eq!(rig.count("INVITE"), 0);
+    rig.pass(1_200);
+    let (who, to, invite) = rig.next_dialled();
+    assert_eq!(who, "00");
+    rig.accept(&to, &invite);
+    assert_eq!(rig.next_dialled().0, "90");
+    assert_eq!(rig.states(), ["ringing"]);
 }

@@ -2,6 +2,7 @@
 //! at once.
 
 mod again;
+mod asleep;
 mod codecs;
 mod contact;
 mod dialling;

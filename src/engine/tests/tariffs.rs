@@ -229,6 +229,76 @@ fn a_supervisor_comes_where_there_is_a_price_and_room_for_it() {
     assert!(prices.iter().all(|price| *price >= 100), "each has paid its set-up: {prices:?}");
 }
 
+/// A talk, and the INVITE of its representative.
+fn talk(rates: Vec<Rate>, limits: Limits) -> (Rig, String) {
+    let mut rig = rig(rates, limits);
+    assert_eq!(rig.wants(CUSTOMER, &[REPRESENTATIVE], None), None);
+    rig.answers();
+    let (to, invite) = rig.next("INVITE");
+    rig.accept(&to, &invite);
+    (rig, invite)
+}
+
+impl Rig {
+    /// The representative's phone, which was sent this INVITE, wants to hand the customer on; gives the answer's status.
+    fn refers(&mut self, invite: &str, cseq: u32, target: &str) -> u16 {
+        let value = |name: &str| invite.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned();
+        let text = format!(
+            "REFER sip:callbridge@192.0.2.100:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKrefer{cseq}\r\n\
+             Max-Forwards: 70\r\nFrom: {};tag=far\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: {cseq} REFER\r\n\
+             Contact: <sip:phone@192.0.2.1:5060>\r\nRefer-To: <tel:{target}>\r\nContent-Length: 0\r\n\r\n",
+            value("To: "),
+            value("From: "),
+            value("Call-ID: "),
+        );
+        self.sent.clear();
+        self.give(Input::Sip { from: &hop(1), bytes: text.as_bytes() });
+        let (_, answer) = self.next("SIP/2.0");
+        answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap()
+    }
+}
+
+#[test]
+fn a_transfer_to_where_there_is_no_price_or_the_account_does_not_call_is_refused_and_the_talk_goes_on() {
+    let (mut rig, invite) = talk(vec![both("+12125550", 60, 0)], Limits::default());
+    assert_eq!((rig.refers(&invite, 1, DEAR), rig.count("INVITE")), (603, 0));
+    let barred = |rig: &Rig| {
+        let why = |notice: &&Notice| matches!(notice, Notice::TransferRefused { .. });
+        rig.notices.iter().filter(why).count()
+    };
+    assert_eq!(barred(&rig), 1);
+    let guard = crate::model::Guard {
+        destinations: crate::model::Destinations { deny: vec!["+12125550109".parse().unwrap()], ..Default::default() },
+        ..Default::default()
+    };
+    let business = rig.engine.directory.get(&"abc".parse().unwrap()).cloned().unwrap();
+    let business = Business { guard, ..(*business).clone() };
+    let directory = Directory { businesses: [(business.id.clone(), Arc::new(business))].into() };
+    rig.give(Input::Directory(Arc::new(directory)));
+    assert_eq!((rig.refers(&invite, 2, "+12125550109"), rig.count("INVITE")), (603, 0));
+    assert_eq!(barred(&rig), 2);
+    assert!(rig.records.is_empty(), "they talk on");
+    assert_eq!(rig.refers(&invite, 3, "+12125550108"), 202);
+    assert!(rig.next("INVITE").1.starts_with("INVITE sip:+12125550108@"));
+}
+
+#[test]
+fn what_was_kept_free_for_a_transfer_comes_back_when_it_is_refused_or_reaches_nobody() {
+    // A minute of a leg is 160: two talk, a third is being called, and one more call needs 320.
+    let another = |rig: &mut Rig| rig.wants("+12125550150", &["+12125550151"], None).is_none();
+    let (mut rig, invite) = talk(vec![both("", 60, 100)], spend(650));
+    assert_eq!(rig.refers(&invite, 1, "+12125550109"), 202);
+    let (to, third) = rig.next("INVITE");
+    assert!(!another(&mut rig), "480 are kept");
+    rig.answer(&to, &third, 486, "");
+    assert!(another(&mut rig), "the third was busy: 320 are kept");
+
+    let (mut rig, invite) = talk(vec![both("", 60, 100)], spend(800));
+    assert_eq!(rig.refers(&invite, 1, "+12125550109"), 202);
+    assert_eq!(rig.refers(&invite, 2, "+12125550108"), 491, "one at a time");
+    assert!(another(&mut rig), "480 are kept, as if the second had not been asked for");
+}
+
 #[test]
 fn no_redirection_leads_to_where_a_leg_costs_more_than_it_is_billed() {
     let mut rig = rig(vec![both("", 60, 0), both("+121255599", 600, 0)], Limits::default());

@@ -18,7 +18,7 @@ use super::bill::MAX_CALLS;
 use super::port::{CallFilter, EnginePort, Pending, RecordFilter, StorePort, StoreUnreadable, Summed};
 use super::webhooks::OutboxPort;
 use crate::clock::Wall;
-use crate::engine::api::{After, Reply, StaffWish, StoreFailure, SupervisorWish};
+use crate::engine::api::{After, ListFilter, Reply, StaffWish, StoreFailure, SupervisorWish};
 
 /// Reads of the archive that run at once: they share the blocking threads with the verification of passwords.
 static READS: Semaphore = Semaphore::const_new(8);
@@ -40,8 +40,8 @@ impl EnginePort for EngineHandle {
         Box::pin(EngineHandle::watch(self, business, call, after))
     }
 
-    fn list(&self, business: BusinessId) -> Pending<'_, Reply> {
-        Box::pin(EngineHandle::list(self, business))
+    fn list(&self, business: BusinessId, filter: ListFilter) -> Pending<'_, Reply> {
+        Box::pin(EngineHandle::list(self, business, filter))
     }
 
     fn delete(&self, business: BusinessId, call: CallId) -> Pending<'_, Reply> {

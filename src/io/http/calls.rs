@@ -17,7 +17,7 @@ use super::problem::Problem;
 use super::sealed::{self, Opener};
 use super::sender::Sender;
 use super::{credentials, query, quota};
-use crate::engine::api::{Refusal, Reply};
+use crate::engine::api::{ListFilter, Refusal, Reply};
 use crate::model::{BusinessId, CallId, CallRecord, CallState, CallView, Idempotency};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -156,7 +156,7 @@ pub struct CallPage<'a> {
     next_cursor: Option<CallId>,
 }
 
-/// The business's calls, the newest first: live ones and ended ones.
+/// The business's calls, the newest first: live ones and ended ones. A page may hold less than `limit`: go on while there is a `next_cursor`.
 #[utoipa::path(get, operation_id = "listCalls", path = "/v1/calls", tag = "calls", security(("business" = [])),
     params(
         ("state" = Option<CallState>, Query, description = "Only calls in this state"),
@@ -171,8 +171,16 @@ pub async fn list(State(app): State<Arc<App>>, uri: Uri, headers: Sender) -> Ans
     let business = app.basic(&headers).await?;
     let filter = query::calls(&uri)?;
     // The engine first: a call that ends in between is then found twice, never missed.
-    let live = match app.answer(app.engine.list(business.clone())).await? {
-        Reply::Calls(calls) => calls,
+    let wanted = ListFilter {
+        state: filter.state,
+        reference: filter.reference.clone(),
+        from: filter.created_from,
+        to: filter.created_to,
+        before: filter.before,
+        limit: filter.limit,
+    };
+    let (live, looked_to) = match app.answer(app.engine.list(business.clone(), wanted)).await? {
+        Reply::Calls(calls, looked_to) => (calls, looked_to),
         Reply::Refused(refusal) => return Err(Problem::from(refusal)),
         _ => return Err(mismatch()),
     };
@@ -184,7 +192,9 @@ pub async fn list(State(app): State<Arc<App>>, uri: Uri, headers: Sender) -> Ans
         Some(_) => Vec::new(),
     };
     let mut calls = merge(live, ended, &filter);
-    let next_cursor = cut(&mut calls, filter.limit, |call| call.id);
+    // Below it nobody has looked yet.
+    calls.retain(|call| looked_to.is_none_or(|looked_to| call.id >= looked_to));
+    let next_cursor = cut(&mut calls, filter.limit, |call| call.id).or(looked_to);
     Ok(json(&CallPage { calls: &calls, next_cursor }))
 }
 

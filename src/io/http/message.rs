@@ -4,6 +4,7 @@
 //! whether the call is allowed. What is signed off here has no control characters in it and is bounded.
 
 mod contact;
+mod staff;
 #[cfg(test)]
 mod tests;
 
@@ -22,7 +23,7 @@ use crate::model::header_name::may_be_set;
 use crate::model::language::NoLanguage;
 use crate::model::{
     BusinessId, ContactWish, DirectRequest, Endpoint, InitiationMessage, Language, SupervisorMode, ViewedPage, WebPage,
-    WindowWish, Wish,
+    WindowWish,
 };
 
 /// Gives what is inside a text at a pointer, or nothing where it is not encrypted.
@@ -188,50 +189,6 @@ impl RawMessage {
         let mode = fields.mode();
         fields.finish()?;
         mode.ok_or_else(|| Problem::malformed("mode is needed"))
-    }
-}
-
-/// A representative's word.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct SessionMessage {
-    /// What they want.
-    pub wish: Wish,
-    /// For so long without another word.
-    pub lease: Duration,
-}
-
-/// How long a lease is where nothing is said.
-const LEASE_SECONDS: u64 = 90;
-
-impl RawMessage {
-    /// `{state, lease_seconds}`: the lease may be left out.
-    pub fn session(self) -> Result<SessionMessage, Problem> {
-        let mut fields = Fields { left: self.fields, errors: Vec::new(), malformed: false };
-        let text = fields.required("state").and_then(|json| fields.string("/state", json));
-        let wish = text.and_then(|text| {
-            let wish = Wish::parse(&text);
-            if wish.is_none() {
-                fields.malformed("/state", "available, break, wrap_up or logged_off");
-            }
-            wish
-        });
-        let seconds = match fields.optional("lease_seconds") {
-            None => LEASE_SECONDS,
-            Some(Json::Number(number)) => match number.as_u64().filter(|seconds| (1..=86_400).contains(seconds)) {
-                Some(seconds) => seconds,
-                None => {
-                    fields.impossible("/lease_seconds", "1 to 86400");
-                    LEASE_SECONDS
-                }
-            },
-            Some(other) => {
-                fields.malformed("/lease_seconds", format!("must be a number, not {}", other.kind()));
-                LEASE_SECONDS
-            }
-        };
-        fields.finish()?;
-        let wish = wish.ok_or_else(|| Problem::malformed("state is needed"))?;
-        Ok(SessionMessage { wish, lease: Duration::from_secs(seconds) })
     }
 }
 
@@ -425,6 +382,19 @@ impl Fields {
             self.malformed("/mode", "listen, whisper or join");
         }
         mode
+    }
+
+    fn seconds(&mut self, name: &str, absent: u64, [least, most]: [u64; 2]) -> u64 {
+        let pointer = format!("/{name}");
+        match self.optional(name) {
+            None => {}
+            Some(Json::Number(number)) => match number.as_u64().filter(|seconds| (least..=most).contains(seconds)) {
+                Some(seconds) => return seconds,
+                None => self.impossible(pointer, format!("{least} to {most}")),
+            },
+            Some(other) => self.malformed(pointer, format!("must be a number, not {}", other.kind())),
+        }
+        absent
     }
 
     /// Absent is false.

@@ -11,6 +11,7 @@ pub mod calls;
 pub mod click_to_dial;
 pub mod console;
 pub mod credentials;
+mod desk;
 pub mod docs;
 pub mod door;
 pub mod events;
@@ -67,7 +68,7 @@ pub fn router(app: Arc<App>) -> Router {
     let its_document = openapi::without_null_parameters(its_document);
     let api = api.merge(dialling).with_state(app).merge(health_routes(health));
     let documents = openapi::routes(&document).merge(openapi::route("/click-to-dial/v0.1/openapi.json", &its_document));
-    surround(api.merge(documents).merge(widget::routes()))
+    surround(api.merge(documents).merge(widget::routes()).merge(desk::routes()))
 }
 
 /// The API's description, as `/openapi.json` has it.
@@ -85,7 +86,10 @@ fn described(app: Option<&Arc<App>>) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(ladder::show))
         .routes(routes!(recording::show))
         .routes(routes!(representatives::list))
+        .routes(routes!(representatives::show))
+        .routes(routes!(representatives::call, representatives::hang_up))
         .routes(routes!(representatives::session))
+        .routes(routes!(representatives::token, representatives::revoke))
         .routes(routes!(supervisors::invite))
         .routes(routes!(supervisors::change, supervisors::patch, supervisors::dismiss))
         .routes(routes!(calls::records))
@@ -95,6 +99,7 @@ fn described(app: Option<&Arc<App>>) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(webhooks::test))
         .routes(routes!(sealed::keys))
         .routes(routes!(token::create))
+        .routes(routes!(token::metadata))
         .routes(across(routes!(requests::create), cors(&[Method::POST], &[header::CONTENT_TYPE])))
         .routes(across(routes!(requests::challenge), cors(&[Method::GET], &[])))
         .routes(across(

@@ -57,6 +57,11 @@ impl Modify for Credentials {
         let bearer =
             HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("The token of one call")).build();
         components.security_schemes.insert(String::from("follower"), SecurityScheme::Http(bearer).into());
+        let desk = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("The token of one representative (`/v1/representatives/{id}/token`)"))
+            .build();
+        components.security_schemes.insert(String::from("representative"), SecurityScheme::Http(desk).into());
     }
 }
 
@@ -94,6 +99,13 @@ refusals! {
     /// What a request about one call may meet besides.
     OfOneCall {
         "404": "This business has no such call",
+    }
+}
+
+refusals! {
+    /// What a request about one representative may meet besides.
+    OfOneDesk {
+        "404": "The account has no such representative",
     }
 }
 
@@ -345,6 +357,21 @@ pub struct SessionForm {
     /// Without another word within this they are logged off; a talk goes on.
     #[schema(minimum = 1, maximum = 86_400, default = 90)]
     lease_seconds: Option<u32>,
+}
+
+/// A representative's token is wanted.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "a description")]
+#[schema(as = RepresentativeTokenRequest)]
+pub struct DeskTokenForm {
+    /// Here or by HTTP Basic.
+    business_id: Option<BusinessId>,
+    /// Here or by HTTP Basic.
+    password: Option<String>,
+    /// It holds for so long.
+    #[schema(minimum = 60, maximum = 86_400, default = 43_200)]
+    valid_seconds: Option<u32>,
 }
 
 fn schema(value: serde_json::Value) -> RefOr<utoipa::openapi::schema::Schema> {

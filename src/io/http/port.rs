@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::billing::invoice::Invoice;
 use crate::clock::Wall;
-use crate::engine::api::{After, Reply, StaffWish, SupervisorWish};
+use crate::engine::api::{After, ListFilter, Reply, StaffWish, SupervisorWish};
 use crate::ladder::Ladder;
 use crate::model::{BusinessId, CallId, CallRecord, CallState, CallView, InitiationMessage};
 
@@ -25,8 +25,8 @@ pub trait EnginePort: Send + Sync + 'static {
     fn ladder(&self, business: BusinessId, call: CallId) -> Pending<'_, Reply>;
     /// What happened to a live call after what is known, once there is something: [`Reply::Events`].
     fn watch(&self, business: BusinessId, call: CallId, after: After) -> Pending<'_, Reply>;
-    /// All live calls of a business: [`Reply::Calls`].
-    fn list(&self, business: BusinessId) -> Pending<'_, Reply>;
+    /// A part of the calls of a business that the store has no record of: [`Reply::Calls`].
+    fn list(&self, business: BusinessId, filter: ListFilter) -> Pending<'_, Reply>;
     /// Cancel or hang up: [`Reply::Deleted`] or [`Reply::AlreadyEnded`].
     fn delete(&self, business: BusinessId, call: CallId) -> Pending<'_, Reply>;
     /// A supervisor comes, changes, goes: [`Reply::Supervised`], [`Reply::NotSupervised`] or [`Reply::AlreadyEnded`].

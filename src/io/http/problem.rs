@@ -198,6 +198,15 @@ impl Problem {
             .with_header(header::WWW_AUTHENTICATE, challenge)
     }
 
+    /// 401 for who speaks for a representative without being one, the same for every reason.
+    pub fn no_desk() -> Problem {
+        let challenge = HeaderValue::from_static("Bearer realm=\"callbridge\", error=\"invalid_token\"");
+        let title = "The token of this representative is needed";
+        let detail = "give a token of this representative that has neither expired nor been taken back";
+        Problem { title, ..Problem::of(StatusCode::UNAUTHORIZED, detail) }
+            .with_header(header::WWW_AUTHENTICATE, challenge)
+    }
+
     /// Of a kind of its own.
     pub(super) fn titled(mut self, kind: &'static str, title: &'static str) -> Problem {
         (self.kind, self.title) = (kind, title);

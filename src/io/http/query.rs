@@ -11,7 +11,7 @@ use super::ladder::Face;
 use super::port::{CallFilter, RecordFilter};
 use super::problem::{FieldError, Problem};
 use crate::clock::Wall;
-use crate::io::store::{AuditFilter, DeliveryFilter, DeliveryState};
+use crate::io::store::{AuditFilter, DeliveryFilter, DeliveryState, Way};
 use crate::model::{BusinessId, CallId, CallState};
 
 /// Page size when none is asked for.
@@ -48,6 +48,7 @@ pub fn deliveries(uri: &Uri, business: BusinessId) -> Result<DeliveryFilter, Pro
     let mut query = Parameters::read(uri)?;
     let filter = DeliveryFilter {
         business: Some(business),
+        way: query.take("way", "webhook or sink", Way::parse).unwrap_or_default(),
         state: query.take("state", "waiting, delivered or dead", DeliveryState::parse),
         before: query.take("cursor", "the next_cursor of an earlier answer", |text| text.parse().ok()),
         limit: query.limit(),

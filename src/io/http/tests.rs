@@ -17,7 +17,9 @@ use tokio::sync::watch;
 use super::server::{Server, ServerLimits};
 use super::*;
 use crate::clock::Wall;
-use crate::engine::api::{After, AlarmEvent, CallEvent, Refusal, Reply, StaffWish, SupervisorWish, Watched};
+use crate::engine::api::{
+    After, AlarmEvent, CallEvent, ListFilter, Refusal, Reply, StaffWish, SupervisorWish, Watched,
+};
 use crate::io::passwords::{Cost, Verifier, VerifierLimits, hash_with};
 use crate::ladder::Ladder;
 use crate::model::{
@@ -70,7 +72,7 @@ impl EnginePort for Scripted {
     fn watch(&self, _: BusinessId, _: CallId, _: After) -> Pending<'_, Reply> {
         self.next()
     }
-    fn list(&self, _: BusinessId) -> Pending<'_, Reply> {
+    fn list(&self, _: BusinessId, _: ListFilter) -> Pending<'_, Reply> {
         self.next()
     }
     fn delete(&self, _: BusinessId, _: CallId) -> Pending<'_, Reply> {
@@ -155,7 +157,7 @@ async fn world(replies: impl IntoIterator<Item = Reply>) -> World {
         recordings: crate::io::recordings::Talks::new(std::path::Path::new("/nowhere")),
         verifier: Verifier::new(VerifierLimits { cost: CHEAP, ..VerifierLimits::default() }).unwrap(),
         guard: Arc::new(guard::PasswordGuard::new(Box::new(|_| {}))),
-        tokens: token::Tokens::new(&[7; 32]),
+        tokens: token::Tokens::new(&[7; 32]).issued_by(Some("https://calls.example.com".to_owned())),
         sinks: Arc::new(|_| Ok(())),
         health: health.clone(),
         clock: now,
@@ -411,7 +413,7 @@ async fn delete_hangs_up_and_answers_409_when_it_is_over() {
 
 #[tokio::test]
 async fn a_listing_merges_live_and_ended_calls_and_is_read_page_by_page() {
-    let live = || Reply::Calls(vec![call(3), call(4)]);
+    let live = || Reply::Calls(vec![call(4), call(3)], None);
     let world = world([live(), live(), live()]).await;
     // Call 3 ended while we asked: it is shown once, as ended.
     world.script.ended.lock().unwrap().extend([ended(1), ended(2), ended(3)]);
@@ -445,6 +447,15 @@ async fn paths_methods_and_hosts_that_are_not_ours_are_problems_too() {
     world.raw("GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n").await.is_problem(400);
     world.raw("GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n").await.is_problem(400);
     assert_eq!(world.raw("nonsense\r\n\r\n").await.status, 400);
+}
+
+#[tokio::test]
+async fn programs_find_where_tokens_are_issued() {
+    let world = world([]).await;
+    let told = world.send("GET", "/.well-known/oauth-authorization-server", "", "").await.json();
+    assert_eq!(told["issuer"], "https://calls.example.com");
+    assert_eq!(told["token_endpoint"], "https://calls.example.com/oauth2/token");
+    assert_eq!(told["grant_types_supported"], serde_json::json!(["client_credentials"]));
 }
 
 #[tokio::test]

@@ -27,8 +27,11 @@ use crate::model::{Business, BusinessId};
 
 const GRANT: &str = "client_credentials";
 
-/// What tokens are signed with.
-pub struct Tokens(hmac::Key);
+/// What tokens are signed with, and who they say they are of.
+pub struct Tokens {
+    key: hmac::Key,
+    issuer: Option<String>,
+}
 
 impl fmt::Debug for Tokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -39,7 +42,17 @@ impl fmt::Debug for Tokens {
 impl Tokens {
     /// Tokens outlive the daemon with the store's `secret`.
     pub fn new(secret: &[u8; 32]) -> Tokens {
-        Tokens(hmac::Key::new(hmac::HMAC_SHA256, secret))
+        Tokens { key: hmac::Key::new(hmac::HMAC_SHA256, secret), issuer: None }
+    }
+
+    /// The same, told to programs as issued there: scheme and host.
+    pub fn issued_by(self, issuer: Option<String>) -> Tokens {
+        Tokens { issuer, ..self }
+    }
+
+    /// What is signed begins with what it is for.
+    pub(super) fn key(&self) -> &hmac::Key {
+        &self.key
     }
 }
 
@@ -166,9 +179,52 @@ pub async fn create(
         return Err(Denied::of(StatusCode::BAD_REQUEST, "unauthorized_client", "this account is disabled"));
     }
     let until = (app.clock)() + grant::LIFE;
-    let access_token = grant::make(&app.tokens.0, &business, &account.password_hash, asked.scopes, until);
+    let access_token = grant::make(&app.tokens.key, &business, &account.password_hash, asked.scopes, until);
     let (expires_in, scope) = (grant::LIFE.as_secs(), asked.scopes.to_string());
     Ok(Json(TokenAnswer { access_token, token_type: "Bearer", expires_in, scope }))
+}
+
+/// How tokens are to be had (RFC 8414 §2).
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuthorizationServer)]
+pub struct Metadata {
+    /// `[http] public_url`.
+    issuer: String,
+    /// Where they are asked for.
+    token_endpoint: String,
+    /// The keys that messages may be encrypted to.
+    jwks_uri: String,
+    /// What a token may allow.
+    scopes_supported: Vec<&'static str>,
+    /// Nobody is sent to a page of ours: empty.
+    response_types_supported: Vec<&'static str>,
+    /// The only grant there is.
+    grant_types_supported: Vec<&'static str>,
+    /// Where identifier and password may stand.
+    token_endpoint_auth_methods_supported: Vec<&'static str>,
+    /// For people.
+    service_documentation: String,
+}
+
+/// How programs find the token endpoint by themselves (RFC 8414); 404 where the equipment was not told its own address.
+#[utoipa::path(get, operation_id = "getAuthorizationServer", path = "/.well-known/oauth-authorization-server", tag = "tokens",
+    responses((status = 200, description = "Where and how tokens are to be had", body = Metadata),
+        (status = 400, description = "Malformed", content_type = "application/problem+json", body = super::problem::ProblemDocument<'static>),
+        (status = 404, description = "`[http] public_url` is not configured", content_type = "application/problem+json",
+            body = super::problem::ProblemDocument<'static>)))]
+pub async fn metadata(State(app): State<Arc<App>>) -> Result<Json<Metadata>, Problem> {
+    let none = || Problem::of(StatusCode::NOT_FOUND, "this equipment was not told its own address: [http] public_url");
+    let issuer = app.tokens.issuer.clone().ok_or_else(none)?;
+    Ok(Json(Metadata {
+        token_endpoint: format!("{issuer}/oauth2/token"),
+        jwks_uri: format!("{issuer}/.well-known/jwks.json"),
+        service_documentation: format!("{issuer}/docs"),
+        scopes_supported: Scope::ALL.iter().map(|scope| scope.as_str()).collect(),
+        response_types_supported: Vec::new(),
+        grant_types_supported: vec![GRANT],
+        token_endpoint_auth_methods_supported: vec!["client_secret_basic", "client_secret_post"],
+        issuer,
+    }))
 }
 
 /// RFC 6749 §2.3.1 has identifier and password percent-encoded before HTTP Basic takes them; hardly any client does. So both forms are tried
@@ -262,7 +318,7 @@ pub(super) fn granted(app: &App, sender: &Sender, scope: Scope) -> Result<Arc<Bu
     let claim = token.and_then(Claim::read).ok_or_else(Problem::no_token)?;
     let account = app.directory.load().get(&claim.business).cloned().filter(|account| account.enabled);
     let account = account.ok_or_else(Problem::no_token)?;
-    let scopes = claim.judge(&app.tokens.0, &account.password_hash, (app.clock)()).ok_or_else(Problem::no_token)?;
+    let scopes = claim.judge(&app.tokens.key, &account.password_hash, (app.clock)()).ok_or_else(Problem::no_token)?;
     may_come(&account, sender, sender.source(app.door.proxies()))?;
     if scopes.has(scope) { Ok(account) } else { Err(Problem::scope(scope.as_str())) }
 }

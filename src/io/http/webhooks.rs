@@ -95,6 +95,8 @@ pub struct Page {
 #[utoipa::path(get, operation_id = "listDeliveries", path = "/v1/webhooks/deliveries", tag = "webhooks",
     security(("business" = [])),
     params(
+        ("way" = Option<String>, Query, pattern = "^(webhook|sink)$",
+            description = "Those to the business's webhook, or those to the sinks that its calls came with [webhook]"),
         ("state" = Option<DeliveryState>, Query, description = "Only those in this state"),
         ("limit" = Option<usize>, Query, minimum = 1, maximum = 500, description = "At most so many [50]"),
         ("cursor" = Option<String>, Query, pattern = "^msg_[0-9a-f]{32}_[0-9]{1,9}$",
@@ -150,7 +152,8 @@ pub async fn replay(
     }
     // It is on its way, or there is none: the list knows which.
     let after = DeliveryId { sequence: id.sequence.saturating_add(1), ..id };
-    let filter = DeliveryFilter { business: Some(business), state: None, before: Some(after), limit: 1 };
+    let filter =
+        DeliveryFilter { business: Some(business), before: Some(after), limit: 1, ..DeliveryFilter::default() };
     let found = app.answer(app.outbox.deliveries(filter)).await?.map_err(unreadable)?;
     match found.first() {
         Some(delivery) if delivery.id == id => {

@@ -21,6 +21,8 @@ const PARTS: [&str; 8] = [
     include_str!("../../../assets/widget/view.js"),
     include_str!("../../../assets/widget/main.js"),
 ];
+/// The whole script, packed (RFC 1952): `UPDATE_WIDGET=1 cargo test --lib the_packed_script` makes it anew.
+const PACKED: &[u8] = include_bytes!("../../../assets/widget/widget.js.gz");
 /// An hour without asking; for a day what is known while it is asked for anew.
 const KEPT: HeaderValue = HeaderValue::from_static("public, max-age=3600, stale-while-revalidate=86400");
 const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
@@ -31,8 +33,12 @@ pub fn routes() -> Router {
     let digest = ring::digest::digest(&ring::digest::SHA256, script.as_bytes());
     let tag: String = digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     let (script, tag) = (Bytes::from(script), format!("\"{tag}\""));
+    let packed_tag = format!("{}-gzip\"", tag.trim_end_matches('"'));
     let answer = move |headers: HeaderMap| {
-        let response = answer(&headers, &tag, script.clone());
+        let response = match takes_gzip(&headers) {
+            true => packed(answer(&headers, &packed_tag, Bytes::from_static(PACKED))),
+            false => answer(&headers, &tag, script.clone()),
+        };
         async move { response }
     };
     Router::new().route("/widget.js", get(answer))
@@ -45,6 +51,7 @@ fn answer(headers: &HeaderMap, tag: &str, script: Bytes) -> Response {
         (header::CACHE_CONTROL, KEPT),
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
         (CROSS_ORIGIN_RESOURCE_POLICY, HeaderValue::from_static("cross-origin")),
+        (header::VARY, HeaderValue::from_static("accept-encoding")),
     ];
     match known(headers, tag) {
         true => (StatusCode::NOT_MODIFIED, common).into_response(),
@@ -53,6 +60,23 @@ fn answer(headers: &HeaderMap, tag: &str, script: Bytes) -> Response {
             (common, [kind], script).into_response()
         }
     }
+}
+
+/// Says that what is sent is packed.
+fn packed(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    response
+}
+
+/// Whether the browser unpacks (RFC 9110 §12.5.3); one that gives it a weight of nothing does not.
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let mut codings = values.flat_map(|value| value.split(',')).map(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, "q=1"));
+        let weight = weight.trim().trim_start_matches("q=").parse::<f32>().unwrap_or(0.0);
+        (name.trim().to_ascii_lowercase(), weight)
+    });
+    codings.any(|(name, weight)| name == "gzip" && weight > 0.0)
 }
 
 /// Whether the browser has this very script (RFC 9110 §13.1.2, compared weakly).
@@ -192,6 +216,44 @@ mod tests {
             let only_the_name_of_svg = word == "http://" && script.matches(word).count() == 1;
             assert!(!script.contains(word) || only_the_name_of_svg, "{word} is in the script");
         }
+    }
+
+    #[test]
+    fn the_packed_script_is_this_script_and_small() {
+        use std::io::Write;
+        use std::process::{Command, Stdio};
+        let pipe = |arguments: &[&str], given: Vec<u8>| {
+            let mut gzip = Command::new("gzip");
+            let mut gzip =
+                gzip.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("gzip (Debian)");
+            let mut to = gzip.stdin.take().unwrap();
+            let writer = std::thread::spawn(move || to.write_all(&given).unwrap());
+            let out = gzip.wait_with_output().unwrap().stdout;
+            writer.join().unwrap();
+            out
+        };
+        if std::env::var_os("UPDATE_WIDGET").is_some() {
+            let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/widget/widget.js.gz");
+            std::fs::write(file, pipe(&["-9", "-n"], script().into_bytes())).unwrap();
+            return;
+        }
+        let unpacked = String::from_utf8(pipe(&["-d", "-c"], PACKED.to_vec())).unwrap();
+        assert!(
+            unpacked == script(),
+            "assets/widget/widget.js.gz is old: UPDATE_WIDGET=1 cargo test --lib the_packed_script"
+        );
+        assert!(PACKED.len() < 15_000, "{} bytes", PACKED.len());
+    }
+
+    #[test]
+    fn only_who_unpacks_it_gets_it_packed() {
+        let takes = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(value));
+            takes_gzip(&headers)
+        };
+        assert!(takes("gzip") && takes("br, GZIP;q=0.5") && takes("deflate, gzip, br, zstd"));
+        assert!(!takes("br") && !takes("gzip;q=0") && !takes("gzipped") && !takes_gzip(&HeaderMap::new()));
     }
 
     #[test]

@@ -38,7 +38,7 @@ use crate::ladder::Ladder;
 use crate::model::direct::RequestMarks;
 use crate::model::{
     AttemptRecord, Billed, Business, BusinessId, CallId, CallRecord, CallState, DayAdjustment, Directory, Endpoint,
-    StoredCall, StoredSession,
+    Revocation, StoredCall, StoredSession,
 };
 
 pub use accounts::{AccountError, Versioned};
@@ -113,8 +113,8 @@ pub struct RecordFilter {
 
 /// Reads calls, records and accounts; [`SqliteArchive`] changes accounts. Every method may block on the disk: keep it off async threads.
 pub trait Archive: Send + Sync {
-    /// Every accepted call without a record, oldest first: what a restart goes on with.
-    fn open_calls(&self) -> Result<Vec<StoredCall>, StoreError>;
+    /// Accepted calls without a record, oldest first, above this one, at most so many: what a restart goes on with.
+    fn open_calls(&self, after: Option<CallId>, limit: usize) -> Result<Vec<StoredCall>, StoreError>;
 
     /// The last moment at which a daemon was known to be alive with live calls ([`StoreOp::Alive`]).
     fn last_alive(&self) -> Result<Option<Wall>, StoreError>;
@@ -124,6 +124,9 @@ pub trait Archive: Send + Sync {
 
     /// Representatives' sessions that are not over.
     fn sessions(&self, now: Wall) -> Result<Vec<StoredSession>, StoreError>;
+
+    /// From when representatives' tokens are worthless, where that may still matter.
+    fn revocations(&self) -> Result<Vec<Revocation>, StoreError>;
 
     /// What the records of calls come to that were wanted at or after `since`, by business and day of UTC.
     fn usage(&self, since: Wall) -> Result<Usage, StoreError>;

@@ -34,9 +34,10 @@ const DEAD: i64 = 3;
 const GONE: u16 = 410;
 
 /// Where an event goes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub enum Way {
     /// To the business's webhook.
+    #[default]
     Webhook,
     /// To the sink that its call came with.
     Sink,
@@ -46,6 +47,19 @@ pub enum Way {
 pub type Outlet = (BusinessId, Way);
 
 impl Way {
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Way::Webhook => "webhook",
+            Way::Sink => "sink",
+        }
+    }
+
+    /// Reads its word.
+    pub fn parse(word: &str) -> Option<Way> {
+        [Way::Webhook, Way::Sink].into_iter().find(|way| way.as_str() == word)
+    }
+
     /// The column `way`.
     fn number(self) -> i64 {
         match self {
@@ -185,11 +199,13 @@ pub struct Delivery {
     pub problem: Option<String>,
 }
 
-/// Which events of webhooks are listed, the newest call first.
+/// Which events are listed, the newest call first.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct DeliveryFilter {
     /// Of one business only.
     pub business: Option<BusinessId>,
+    /// That go this way.
+    pub way: Way,
     /// In this state only.
     pub state: Option<DeliveryState>,
     /// Only those that stand after this one.
@@ -442,7 +458,7 @@ impl SqliteArchive {
         let order = if filter.business.is_some() { "subject DESC, sequence DESC" } else { "number DESC" };
         let sql = format!(
             "SELECT subject, sequence, business_id, kind, state, attempts, created_at, due_at, settled_at, status, problem
-             FROM outbox WHERE way = 0 AND (CAST(?1 AS TEXT) IS NULL OR business_id = ?1) AND (subject, sequence) < (?2, ?3) {state} ORDER BY {order} LIMIT ?4"
+             FROM outbox WHERE way = ?5 AND (CAST(?1 AS TEXT) IS NULL OR business_id = ?1) AND (subject, sequence) < (?2, ?3) {state} ORDER BY {order} LIMIT ?4"
         );
         // Two statements, so that each has its plan.
         let sql = if filter.business.is_some() {
@@ -455,7 +471,8 @@ impl SqliteArchive {
             let mut statement = connection.prepare_cached(&sql).map_err(fail)?;
             let (subject, sequence) = filter.before.map_or(([0xff; 16], u32::MAX), |id| (key(id.subject), id.sequence));
             let business = filter.business.as_ref().map(BusinessId::as_str);
-            let values = params![business, subject, sequence, filter.limit.clamp(1, MAX_LISTED)];
+            let limit = filter.limit.clamp(1, MAX_LISTED);
+            let values = params![business, subject, sequence, limit, filter.way.number()];
             let mut rows = statement.query(values).map_err(fail)?;
             let mut found = Vec::new();
             while let Some(row) = rows.next().map_err(fail)? {

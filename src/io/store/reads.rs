@@ -12,19 +12,20 @@ use crate::ladder::Ladder;
 use crate::model::direct::RequestMarks;
 use crate::model::{
     AttemptRecord, Billed, Business, BusinessId, CallId, CallRecord, CallState, DayAdjustment, Directory, Endpoint,
-    Money, StoredCall, StoredSession,
+    Money, Revocation, StoredCall, StoredSession,
 };
 
 /// Longest part of a listing.
 const MAX_PAGE: usize = 1000;
 
 impl Archive for SqliteArchive {
-    fn open_calls(&self) -> Result<Vec<StoredCall>, StoreError> {
+    fn open_calls(&self, after: Option<CallId>, limit: usize) -> Result<Vec<StoredCall>, StoreError> {
         self.read(|connection| {
             let fail = |error: db::Error| self.fail(&error);
-            let sql = "SELECT id, created_at, message, progress FROM calls ORDER BY id";
+            let sql = "SELECT id, created_at, message, progress FROM calls WHERE id > ?1 ORDER BY id LIMIT ?2";
             let mut statement = connection.prepare_cached(sql).map_err(fail)?;
-            let mut rows = statement.stream(params![]).map_err(fail)?;
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let mut rows = statement.query(params![after.map_or([0; 16], key), limit]).map_err(fail)?;
             let mut calls = Vec::new();
             while let Some(row) = rows.next().map_err(fail)? {
                 calls.push(self.open_call(&row)?);
@@ -49,6 +50,10 @@ impl Archive for SqliteArchive {
 
     fn sessions(&self, now: Wall) -> Result<Vec<StoredSession>, StoreError> {
         self.read_sessions(now)
+    }
+
+    fn revocations(&self) -> Result<Vec<Revocation>, StoreError> {
+        self.read_revocations()
     }
 
     fn usage(&self, since: Wall) -> Result<Usage, StoreError> {
@@ -245,8 +250,8 @@ impl SqliteArchive {
 
 /// The daemon's store reads as its archive does.
 impl Archive for SqliteStore {
-    fn open_calls(&self) -> Result<Vec<StoredCall>, StoreError> {
-        self.archive().open_calls()
+    fn open_calls(&self, after: Option<CallId>, limit: usize) -> Result<Vec<StoredCall>, StoreError> {
+        self.archive().open_calls(after, limit)
     }
 
     fn last_alive(&self) -> Result<Option<Wall>, StoreError> {
@@ -259,6 +264,10 @@ impl Archive for SqliteStore {
 
     fn sessions(&self, now: Wall) -> Result<Vec<StoredSession>, StoreError> {
         self.archive().sessions(now)
+    }
+
+    fn revocations(&self) -> Result<Vec<Revocation>, StoreError> {
+        self.archive().revocations()
     }
 
     fn usage(&self, since: Wall) -> Result<Usage, StoreError> {

@@ -8,7 +8,7 @@ use super::db::{Connection, Result, params};
 use super::error::StoreError;
 
 /// One step each; a step is never edited once it was released.
-pub(super) const MIGRATIONS: [&str; 9] = [
+pub(super) const MIGRATIONS: [&str; 10] = [
     "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     INSERT INTO meta (key, value) VALUES ('generation', 1);
@@ -184,6 +184,15 @@ pub(super) const MIGRATIONS: [&str; 9] = [
         representative TEXT NOT NULL,
         wish TEXT NOT NULL,
         until INTEGER NOT NULL,
+        PRIMARY KEY (business_id, representative)
+    ) WITHOUT ROWID;
+    ",
+    "
+    -- Representatives whose tokens from then or before are worthless.
+    CREATE TABLE revocations (
+        business_id TEXT NOT NULL,
+        representative TEXT NOT NULL,
+        at INTEGER NOT NULL,
         PRIMARY KEY (business_id, representative)
     ) WITHOUT ROWID;
 ",

@@ -176,7 +176,7 @@ fn an_accepted_call_is_there_after_a_restart_with_its_progress(home: &Home) {
         done(&store, &answers, StoreOp::Alive { at: Wall(77) }).unwrap();
     }
     let (store, _answers) = open(&home.place);
-    assert_eq!(store.open_calls().unwrap(), vec![StoredCall { progress, ..first }, second], "oldest first");
+    assert_eq!(store.open_calls(None, 1_000).unwrap(), vec![StoredCall { progress, ..first }, second], "oldest first");
     assert_eq!(store.last_alive().unwrap(), Some(Wall(77)));
 }
 
@@ -185,7 +185,7 @@ fn a_record_closes_its_call_and_is_written_once(home: &Home) {
     let call = call(1);
     done(&store, &answers, accept(&call)).unwrap();
     done(&store, &answers, finish(&call)).unwrap();
-    assert!(store.open_calls().unwrap().is_empty());
+    assert!(store.open_calls(None, 1_000).unwrap().is_empty());
     let StoreOp::Finish { record, mut attempts } = finish(&call) else { panic!() };
     let other = CallRecord { outcome: Outcome::Completed, ..*record.clone() };
     attempts.push(AttemptRecord { attempt: 1, ..attempts[0].clone() });
@@ -197,7 +197,7 @@ fn a_record_closes_its_call_and_is_written_once(home: &Home) {
     assert_eq!((found, attempts.len()), (record, 1));
     // An acceptance whose answer was lost is asked for again, late: the closed call stays closed.
     done(&store, &answers, accept(&call)).unwrap();
-    assert!(store.open_calls().unwrap().is_empty());
+    assert!(store.open_calls(None, 1_000).unwrap().is_empty());
 }
 
 fn an_idempotency_key_belongs_to_one_message_of_one_business(home: &Home) {
@@ -211,7 +211,7 @@ fn an_idempotency_key_belongs_to_one_message_of_one_business(home: &Home) {
     let mut another = keyed(4, "k", "other");
     another.message.business_id = "xyz".parse().unwrap();
     done(&store, &answers, accept(&another)).expect("another business's key is its own");
-    assert_eq!(store.open_calls().unwrap().len(), 2);
+    assert_eq!(store.open_calls(None, 1_000).unwrap().len(), 2);
 }
 
 fn one_refused_operation_does_not_fail_its_group(home: &Home) {
@@ -225,7 +225,7 @@ fn one_refused_operation_does_not_fail_its_group(home: &Home) {
         assert_eq!(token, StoreToken(number), "answers come in order");
         assert_eq!(result.is_err(), number % 10 == 0 && number > 0, "{number}");
     }
-    assert_eq!(store.open_calls().unwrap().len(), 181);
+    assert_eq!(store.open_calls(None, 1_000).unwrap().len(), 181);
 }
 
 fn a_full_queue_refuses_at_once(home: &Home) {

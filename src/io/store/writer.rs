@@ -379,6 +379,7 @@ fn apply(connection: &Connection, op: &StoreOp) -> db::Result<Result<(), StoreFa
         StoreOp::Finish { record, attempts } => finish(connection, record, attempts).map(Ok),
         StoreOp::Ladder(ladder) => ladders::insert(connection, ladder).map(Ok),
         StoreOp::Session(session) => sessions::put(connection, session).map(Ok),
+        StoreOp::Revoke(revocation) => sessions::revoke(connection, revocation).map(Ok),
         StoreOp::LimitReached(reached) => outbox::limit_reached(connection, reached).map(Ok),
         StoreOp::Telling { op, told, hearers } => match apply(connection, op)? {
             Ok(()) => outbox::tell(connection, told, *hearers).map(Ok),

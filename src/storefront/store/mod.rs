@@ -7,6 +7,7 @@ pub mod reports;
 pub mod requests;
 pub mod sample;
 pub mod staff;
+pub mod supervisors;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,8 +16,9 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 use tokio::sync::watch;
 
 /// The form of the tables. A later form adds its steps.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 const TABLES: &str = include_str!("tables.sql");
+const SECOND: &str = include_str!("second.sql");
 
 /// Why the store cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -61,12 +63,15 @@ impl Store {
             connection.pragma_update(None, "foreign_keys", true)?;
             connection.busy_timeout(std::time::Duration::from_secs(5))?;
             let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-            if found == 0 {
-                let transaction = connection.transaction()?;
-                transaction.execute_batch(TABLES)?;
-                transaction.pragma_update(None, "user_version", VERSION)?;
-                transaction.commit()?;
-            }
+            let steps = match found {
+                0 => TABLES,
+                1 => SECOND,
+                _ => return Ok(found),
+            };
+            let transaction = connection.transaction()?;
+            transaction.execute_batch(steps)?;
+            transaction.pragma_update(None, "user_version", VERSION)?;
+            transaction.commit()?;
             Ok(found)
         };
         let found = prepare().map_err(fail)?;
@@ -80,6 +85,11 @@ impl Store {
     /// Woken by each change.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
+    }
+
+    /// Something else that is shown has changed.
+    pub fn wake(&self) {
+        self.changed.send_modify(|count| *count += 1);
     }
 
     /// Looks, off the threads that serve.

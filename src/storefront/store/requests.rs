@@ -81,6 +81,12 @@ pub struct Request {
     pub bridged_at: Option<Wall>,
     /// When it was over.
     pub ended_at: Option<Wall>,
+    /// The address that is rung where no representative was there.
+    pub overflow: Option<String>,
+    /// The representative's notes, while they talk.
+    pub notes: String,
+    /// Nothing is owed of it: the result is there, or there is none.
+    pub written: bool,
 }
 
 impl Request {
@@ -108,6 +114,9 @@ impl Request {
             sequence: row.get("sequence")?,
             bridged_at: wall("bridged_at")?,
             ended_at: wall("ended_at")?,
+            overflow: text("overflow")?,
+            notes: row.get("notes")?,
+            written: row.get("written")?,
         })
     }
 
@@ -215,39 +224,65 @@ pub fn find(connection: &Connection, id: &str) -> rusqlite::Result<Option<Reques
     connection.prepare_cached("SELECT * FROM requests WHERE id = ?1")?.query_row([id], Request::read).optional()
 }
 
-/// Those of this stage, in the order in which they are due.
-pub fn of_stage(connection: &Connection, stage: Stage) -> rusqlite::Result<Vec<Request>> {
-    let sql = "SELECT * FROM requests WHERE stage <> 'ended' AND stage = ?1 ORDER BY due_at, created_at, id";
-    connection.prepare_cached(sql)?.query_map([stage.as_str()], Request::read)?.collect()
+/// Those that are not over, in the order in which they are due.
+pub fn open(connection: &Connection) -> rusqlite::Result<Vec<Request>> {
+    let sql = "SELECT * FROM requests WHERE stage <> 'ended' ORDER BY due_at, created_at, id";
+    connection.prepare_cached(sql)?.query_map([], Request::read)?.collect()
 }
 
-/// Of a waiting request whose time has come: its place among them, from 1.
-pub fn position(connection: &Connection, request: &Request) -> rusqlite::Result<Option<u32>> {
-    if request.stage != Stage::Waiting || request.state != CallState::Queued {
-        return Ok(None);
-    }
-    let sql = "SELECT count(*) + 1 FROM requests WHERE stage <> 'ended' AND stage = 'waiting' AND state = 'queued' \
-        AND (due_at, created_at, id) < (?1, ?2, ?3)";
-    let key = params![request.due_at.0, request.created_at.0, request.id];
-    connection.prepare_cached(sql)?.query_row(key, |row| row.get(0)).map(Some)
+/// Those of this representative of which something is owed, the oldest first: the call that goes on, talks without a result.
+pub fn owed(connection: &Connection, representative: &str) -> rusqlite::Result<Vec<Request>> {
+    let sql = "SELECT * FROM requests WHERE representative = ?1 AND written = 0 ORDER BY created_at";
+    connection.prepare_cached(sql)?.query_map([representative], Request::read)?.collect()
 }
 
-/// Requests whose time has come go into the queue. Gives the queue.
-pub fn queue(transaction: &Transaction<'_>, now: Wall) -> rusqlite::Result<Vec<Request>> {
-    let mut queue = of_stage(transaction, Stage::Waiting)?;
-    queue.retain(|request| request.due_at <= now);
-    for request in queue.iter_mut().filter(|request| request.state == CallState::Scheduled) {
-        enter(transaction, &request.id, now, CallState::Queued)?;
-        request.state = CallState::Queued;
-    }
-    Ok(queue)
+/// What the representative notes while they talk.
+pub fn note(transaction: &Transaction<'_>, id: &str, representative: &str, notes: &str) -> rusqlite::Result<()> {
+    let sql = "UPDATE requests SET notes = ?3 WHERE id = ?1 AND representative = ?2 AND written = 0 AND notes <> ?3";
+    transaction.execute(sql, [id, representative, notes]).map(drop)
+}
+
+/// Rings and talks of the last completed calls, the oldest first: milliseconds from dialling to the answer, and of the talk.
+pub fn former(connection: &Connection, most: u32) -> rusqlite::Result<Vec<(u64, u64)>> {
+    let sql = "SELECT coalesce((SELECT answered.at - dialled.at FROM events AS dialled, events AS answered \
+            WHERE dialled.request = requests.id AND dialled.state = 'calling_customer' \
+            AND answered.request = requests.id AND answered.state = 'calling_representative'), 0), ended_at - bridged_at \
+        FROM requests WHERE stage = 'ended' AND outcome = 'completed' AND bridged_at IS NOT NULL ORDER BY ended_at DESC LIMIT ?1";
+    let mut statement = connection.prepare(sql)?;
+    let pair = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+    let rows: Vec<(i64, i64)> = statement.query_map([most], pair)?.collect::<Result<_, _>>()?;
+    let millis = |n: i64| u64::try_from(n).unwrap_or(0);
+    Ok(rows.into_iter().rev().map(|(ring, talk)| (millis(ring), millis(talk))).collect())
+}
+
+/// Requests whose time has come go into the queue.
+pub fn queue(transaction: &Transaction<'_>, now: Wall) -> rusqlite::Result<()> {
+    let sql = "SELECT id FROM requests WHERE stage <> 'ended' AND state = 'scheduled' AND due_at <= ?1 ORDER BY due_at";
+    let mut statement = transaction.prepare_cached(sql)?;
+    let due: Vec<String> = statement.query_map([now.0], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    due.iter().try_for_each(|id| enter(transaction, id, now, CallState::Queued))
 }
 
 /// A representative is reserved for it.
 pub fn assign(transaction: &Transaction<'_>, id: &str, representative: &str) -> rusqlite::Result<bool> {
     let sql = "UPDATE requests SET stage = 'placing', representative = ?2 WHERE id = ?1 AND stage = 'waiting'";
     let assigned = transaction.execute(sql, [id, representative])? == 1;
-    Ok(assigned && staff::serve(transaction, representative, id)?)
+    if assigned {
+        staff::serve(transaction, representative, id)?;
+    }
+    Ok(assigned)
+}
+
+/// Nobody is there for it: it goes to this address.
+pub fn overflow(transaction: &Transaction<'_>, id: &str, address: &str) -> rusqlite::Result<bool> {
+    let sql = "UPDATE requests SET stage = 'placing', overflow = ?2 WHERE id = ?1 AND stage = 'waiting'";
+    Ok(transaction.execute(sql, [id, address])? == 1)
+}
+
+/// Its result is there. False: it was there before, or it is not this representative's.
+pub fn written(transaction: &Transaction<'_>, id: &str, representative: &str) -> rusqlite::Result<bool> {
+    let sql = "UPDATE requests SET written = 1 WHERE id = ?1 AND representative = ?2 AND written = 0 AND bridged_at IS NOT NULL";
+    Ok(transaction.execute(sql, [id, representative])? == 1)
 }
 
 /// Which equipment is about to be asked; `None`: the one that was has certainly nothing of it. False: it is over already.
@@ -287,16 +322,18 @@ pub fn moved(transaction: &Transaction<'_>, id: &str, at: Wall, state: CallState
     enter(transaction, id, at, state)
 }
 
-/// It is over; its representative is free again, or wraps up.
+/// It is over; its representative is free again, or writes up.
 pub fn end(transaction: &Transaction<'_>, id: &str, at: Wall, outcome: Outcome) -> rusqlite::Result<()> {
     let Some(request) = find(transaction, id)?.filter(Request::is_open) else { return Ok(()) };
+    // A talk owes a result, unless it is there already.
+    let owed = outcome == Outcome::Completed && request.representative.is_some() && !request.written;
     transaction.execute(
-        "UPDATE requests SET stage = 'ended', outcome = ?2, ended_at = ?3 WHERE id = ?1",
-        params![id, outcome.as_str(), at.0],
+        "UPDATE requests SET stage = 'ended', outcome = ?2, ended_at = ?3, written = ?4 WHERE id = ?1",
+        params![id, outcome.as_str(), at.0, !owed],
     )?;
     enter(transaction, id, at, CallState::Ended)?;
     match &request.representative {
-        Some(representative) => staff::served(transaction, representative, id, at, outcome),
+        Some(representative) => staff::served(transaction, representative, id, at, (outcome, owed)),
         None => Ok(()),
     }
 }
@@ -394,9 +431,11 @@ mod tests {
         staff::log_on(&t, "rita", Wall(0), Wall(100_000)).unwrap();
         let asked = ask(&t, Wall(10), &NewRequest { desired_at: Some(Wall(50)), ..new("1", "+12125550100") }, BOUNDS);
         assert_eq!(asked.unwrap().unwrap().state, CallState::Scheduled);
-        assert_eq!(queue(&t, Wall(20)).unwrap(), Vec::new());
-        let queued = queue(&t, Wall(50)).unwrap();
-        assert_eq!(position(&t, &queued[0]).unwrap(), Some(1));
+        let state = |t: &Transaction<'_>| find(t, "1").unwrap().unwrap().state;
+        queue(&t, Wall(20)).unwrap();
+        assert_eq!(state(&t), CallState::Scheduled);
+        queue(&t, Wall(50)).unwrap();
+        assert_eq!(state(&t), CallState::Queued);
         assert!(assign(&t, "1", "rita").unwrap());
         assert!(!assign(&t, "1", "rita").unwrap(), "once");
         assert!(pin(&t, "1", Some("one")).unwrap());

@@ -1,4 +1,4 @@
-//! `--sample`: a small cruise line with two representatives and a customer, to try everything with. Owns the texts; their passwords are
+//! `--sample`: a small cruise line with two representatives, a supervisor and a customer, to try everything with. Owns the texts; their passwords are
 //! drawn by the caller, so that no installation has one that the world knows.
 
 use rusqlite::Transaction;
@@ -6,12 +6,13 @@ use rusqlite::Transaction;
 use super::goods::{Product, add_product};
 use super::people::{Customer, add};
 use super::staff;
+use super::supervisors::{self, Supervisor};
 use crate::clock::Wall;
 use crate::model::business::PasswordHash;
 
 /// Who of the sample logs on: kind, name at the log-on.
-pub const PEOPLE: [(&str, &str); 3] =
-    [("representative", "rita"), ("representative", "sam"), ("customer", "carol@example.com")];
+pub const PEOPLE: [(&str, &str); 4] =
+    [("representative", "rita"), ("representative", "sam"), ("customer", "carol@example.com"), ("supervisor", "sue")];
 
 const PRODUCTS: [(&str, &str, i64, &str, &str); 5] = [
     (
@@ -58,13 +59,13 @@ const PRODUCTS: [(&str, &str, i64, &str, &str); 5] = [
 ];
 
 /// Puts in what is not there. `hashes` are those of [`PEOPLE`], in their order.
-pub fn fill(transaction: &Transaction<'_>, now: Wall, hashes: &[PasswordHash; 3]) -> rusqlite::Result<()> {
+pub fn fill(transaction: &Transaction<'_>, now: Wall, hashes: &[PasswordHash; 4]) -> rusqlite::Result<()> {
     for (place, (id, name, price_cents, summary, description)) in (0..).zip(PRODUCTS) {
         let [id, name, summary, description] = [id, name, summary, description].map(str::to_owned);
         let expertise = Some("cruise".to_owned());
         add_product(transaction, &Product { id, name, summary, description, price_cents, expertise }, place)?;
     }
-    let [rita, sam, carol] = hashes;
+    let [rita, sam, carol, sue] = hashes;
     let cruise = ["cruise".to_owned()];
     staff::add(transaction, "rita", "Rita Reyes", "+16465550101", &cruise, &rita.0)?;
     staff::add(transaction, "sam", "Sam Olsen", "+16465550102", &[], &sam.0)?;
@@ -78,5 +79,6 @@ pub fn fill(transaction: &Transaction<'_>, now: Wall, hashes: &[PasswordHash; 3]
         password_hash: carol.clone(),
     };
     add(transaction, now, &customer)?;
-    Ok(())
+    let (id, name, address) = (PEOPLE[3].1.to_owned(), "Sue Stone".to_owned(), "+16465550103".to_owned());
+    supervisors::add(transaction, &Supervisor { id, name, address, password_hash: sue.clone() })
 }

@@ -3,13 +3,14 @@
 //!
 //! Serving is not a state of its own: it is that an open request names them. So nobody can be stuck in it.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::word;
 use crate::clock::Wall;
 use crate::model::Outcome;
 use crate::model::business::PasswordHash;
-use crate::storefront::choice::Staff;
 
 /// What a representative says of themselves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,8 +61,12 @@ pub struct Representative {
     pub since: Wall,
     /// The request that they serve, or write up.
     pub serving: Option<String>,
-    /// Why they are on a break, where we sent them there.
+    /// What they are told.
     pub notice: Option<String>,
+    /// Set aside since then: they did not answer.
+    pub missed_at: Option<Wall>,
+    /// Logged on until then, without another word of their browser.
+    pub lease_until: Wall,
 }
 
 impl Representative {
@@ -77,6 +82,8 @@ impl Representative {
             since: Wall(row.get("since")?),
             serving: row.get("serving")?,
             notice: row.get("notice")?,
+            missed_at: row.get::<_, Option<i64>>("missed_at")?.map(Wall),
+            lease_until: Wall(row.get("lease_until")?),
         })
     }
 }
@@ -101,15 +108,10 @@ pub fn find(connection: &Connection, id: &str) -> rusqlite::Result<Option<Repres
     connection.prepare_cached(sql)?.query_row([id], Representative::read).optional()
 }
 
-/// Everybody who is logged on, as the choice wants them.
-pub fn logged_on(connection: &Connection) -> rusqlite::Result<Vec<Staff>> {
-    let mut statement = connection.prepare_cached("SELECT * FROM representatives WHERE mode <> 'off' ORDER BY id")?;
-    let all = statement.query_map([], Representative::read)?;
-    let staff = |one: Representative| {
-        let free = one.mode == Mode::Available && one.serving.is_none();
-        Staff { id: one.id, skills: one.skills, free_since: free.then_some(one.since.0) }
-    };
-    all.map(|one| one.map(staff)).collect()
+/// Everybody, who said something first before the others.
+pub fn all(connection: &Connection) -> rusqlite::Result<Vec<Representative>> {
+    let mut statement = connection.prepare_cached("SELECT * FROM representatives ORDER BY since, id")?;
+    statement.query_map([], Representative::read)?.collect()
 }
 
 /// Log on = available; whoever still serves goes on serving, whoever owes a result writes it.
@@ -117,7 +119,7 @@ pub fn log_on(transaction: &Transaction<'_>, id: &str, now: Wall, lease: Wall) -
     let owes = "EXISTS (SELECT 1 FROM requests WHERE requests.id = serving AND stage = 'ended')";
     let sql = format!(
         "UPDATE representatives SET mode = CASE WHEN {owes} THEN 'wrap_up' ELSE 'available' END, since = ?2, \
-         lease_until = ?3, notice = NULL WHERE id = ?1"
+         lease_until = ?3, notice = NULL, missed_at = NULL WHERE id = ?1"
     );
     transaction.execute(&sql, params![id, now.0, lease.0])?;
     Ok(())
@@ -132,12 +134,20 @@ pub fn renew(transaction: &Transaction<'_>, id: &str, lease: Wall) -> rusqlite::
 
 /// They say what they do. A call goes on, whatever they say.
 pub fn set_mode(transaction: &Transaction<'_>, id: &str, mode: Mode, now: Wall) -> rusqlite::Result<()> {
-    let sql = "UPDATE representatives SET mode = ?2, since = ?3, notice = NULL WHERE id = ?1 AND mode <> ?2";
+    let sql = "UPDATE representatives SET mode = ?2, since = ?3, notice = NULL, missed_at = NULL \
+        WHERE id = ?1 AND (mode <> ?2 OR missed_at IS NOT NULL)";
     transaction.execute(sql, params![id, mode.as_str(), now.0])?;
     if mode == Mode::Off {
         transaction.execute("DELETE FROM desk_sessions WHERE representative = ?1", [id])?;
     }
     Ok(())
+}
+
+/// A result is there: available again, unless another one is owed. Who rests or is gone stays so.
+pub fn wrote_up(transaction: &Transaction<'_>, id: &str, now: Wall) -> rusqlite::Result<()> {
+    let sql = "UPDATE representatives SET mode = 'available', since = ?2, notice = NULL WHERE id = ?1 AND mode = 'wrap_up' \
+        AND NOT EXISTS (SELECT 1 FROM requests WHERE representative = ?1 AND written = 0 AND stage = 'ended')";
+    transaction.execute(sql, params![id, now.0]).map(drop)
 }
 
 /// What rings from the next call on.
@@ -146,18 +156,21 @@ pub fn set_address(transaction: &Transaction<'_>, id: &str, address: &str) -> ru
     Ok(())
 }
 
-/// Whose browser was not heard of is logged off. Their calls go on.
-pub fn expire(transaction: &Transaction<'_>, now: Wall) -> rusqlite::Result<()> {
+/// Whose browser was not heard of is logged off; their calls go on. Who was set aside for long enough gets calls again.
+pub fn expire(transaction: &Transaction<'_>, now: Wall, aside: Duration) -> rusqlite::Result<()> {
+    let before = now.0.saturating_sub(i64::try_from(aside.as_millis()).unwrap_or(i64::MAX));
+    let sql = "UPDATE representatives SET missed_at = NULL, notice = NULL, since = ?2 WHERE missed_at <= ?1";
+    transaction.prepare_cached(sql)?.execute(params![before, now.0])?;
     let mut statement =
         transaction.prepare_cached("SELECT id FROM representatives WHERE mode <> 'off' AND lease_until <= ?1")?;
     let gone: Vec<String> = statement.query_map([now.0], |row| row.get(0))?.collect::<Result<_, _>>()?;
     gone.iter().try_for_each(|id| set_mode(transaction, id, Mode::Off, now))
 }
 
-/// Reserved for a request.
-pub(super) fn serve(transaction: &Transaction<'_>, id: &str, request: &str) -> rusqlite::Result<bool> {
+/// Named for a request; who still serves another one serves this one next.
+pub(super) fn serve(transaction: &Transaction<'_>, id: &str, request: &str) -> rusqlite::Result<()> {
     let sql = "UPDATE representatives SET serving = ?2 WHERE id = ?1 AND serving IS NULL";
-    Ok(transaction.execute(sql, [id, request])? == 1)
+    transaction.execute(sql, [id, request]).map(drop)
 }
 
 /// Their request is over.
@@ -166,21 +179,21 @@ pub(super) fn served(
     id: &str,
     request: &str,
     at: Wall,
-    outcome: Outcome,
+    (outcome, owed): (Outcome, bool),
 ) -> rusqlite::Result<()> {
     match outcome {
         // There is something to write down.
-        Outcome::Completed => {
+        Outcome::Completed if owed => {
             let sql = "UPDATE representatives SET mode = 'wrap_up', since = ?3 \
                 WHERE id = ?1 AND serving = ?2 AND mode IN ('available', 'break')";
             transaction.execute(sql, params![id, request, at.0])?;
         }
         // Set aside, so that no further customer waits in vain.
         Outcome::RepresentativeUnavailable => {
-            release(transaction, id, request)?;
             let notice = "Your phone was not answered, and a customer waited. Go on when you are there.";
-            let sql = "UPDATE representatives SET mode = 'break', since = ?2, notice = ?3 WHERE id = ?1 AND mode = 'available'";
-            transaction.execute(sql, params![id, at.0, notice])?;
+            let sql = "UPDATE representatives SET missed_at = ?2, notice = ?3 WHERE id = ?1 AND serving = ?4 AND mode = 'available'";
+            transaction.execute(sql, params![id, at.0, notice, request])?;
+            release(transaction, id, request)?;
         }
         // Nobody was rung here, or nobody was there any more: the time of waiting goes on.
         _ => release(transaction, id, request)?,
@@ -188,10 +201,11 @@ pub(super) fn served(
     Ok(())
 }
 
-/// Serves this request no more.
+/// Serves this request no more; the next one, if there is one.
 pub fn release(transaction: &Transaction<'_>, id: &str, request: &str) -> rusqlite::Result<()> {
-    transaction.execute("UPDATE representatives SET serving = NULL WHERE id = ?1 AND serving = ?2", [id, request])?;
-    Ok(())
+    let sql = "UPDATE representatives SET serving = (SELECT id FROM requests WHERE representative = ?1 AND written = 0 AND id <> ?2 \
+        ORDER BY created_at LIMIT 1) WHERE id = ?1 AND serving = ?2";
+    transaction.execute(sql, [id, request]).map(drop)
 }
 
 /// A browser of a representative; `tag` is a digest of what it shows.
@@ -216,6 +230,8 @@ mod tests {
     use super::*;
     use crate::storefront::store::in_memory;
     use crate::storefront::store::requests::{self, Bounds, NewRequest};
+
+    const ASIDE: Duration = Duration::from_secs(60);
 
     fn serving(t: &Transaction<'_>) {
         add(t, "rita", "Rita", "+16465550101", &["cruise".to_owned()], "$argon2id$").unwrap();
@@ -245,8 +261,7 @@ mod tests {
         let mut connection = in_memory();
         let t = connection.transaction().unwrap();
         serving(&t);
-        assert_eq!(logged_on(&t).unwrap()[0].free_since, None);
-        expire(&t, Wall(100)).unwrap();
+        expire(&t, Wall(100), ASIDE).unwrap();
         assert_eq!(now(&t), (Mode::Off, Some("1".to_owned())), "the call goes on");
         requests::end(&t, "1", Wall(120), Outcome::Completed).unwrap();
         log_on(&t, "rita", Wall(130), Wall(200)).unwrap();
@@ -260,11 +275,16 @@ mod tests {
         serving(&t);
         requests::end(&t, "1", Wall(20), Outcome::CustomerBusy).unwrap();
         assert_eq!(now(&t), (Mode::Available, None));
-        assert_eq!(logged_on(&t).unwrap()[0].free_since, Some(0), "still waiting longest");
         serve(&t, "rita", "1").unwrap();
-        served(&t, "rita", "1", Wall(30), Outcome::RepresentativeUnavailable).unwrap();
-        assert_eq!(now(&t), (Mode::Break, None));
-        assert!(find(&t, "rita").unwrap().unwrap().notice.is_some());
+        served(&t, "rita", "1", Wall(30), (Outcome::RepresentativeUnavailable, false)).unwrap();
+        let rita = find(&t, "rita").unwrap().unwrap();
+        assert_eq!((rita.missed_at, rita.notice.is_some(), rita.serving), (Some(Wall(30)), true, None));
+        expire(&t, Wall(99), ASIDE).unwrap();
+        assert!(find(&t, "rita").unwrap().unwrap().missed_at.is_some());
+        t.execute("UPDATE representatives SET lease_until = 200000", []).unwrap();
+        expire(&t, Wall(60_030), ASIDE).unwrap();
+        let rita = find(&t, "rita").unwrap().unwrap();
+        assert_eq!((rita.missed_at, rita.notice, rita.mode), (None, None, Mode::Available));
     }
 
     #[test]

@@ -7,11 +7,12 @@ use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::plot::{Plot, Series};
+use super::plot::{Plot, Series, Until};
 use super::view::{Drawn, Fact, Frame, LegRow, class, lasted, moment, state};
 use super::{Console, Trouble, Viewer, html};
 use crate::clock::Wall;
 use crate::engine::api::{Look, Looked, Reply};
+use crate::ladder::Ladder;
 use crate::model::{CallId, CallState, CallView, LegView, SampleView};
 
 /// Seconds that a plot of a leg's quality shows: as much as the engine keeps.
@@ -63,19 +64,26 @@ pub(super) async fn now(State(console): State<Arc<Console>>, _: Viewer, Path(id)
     }
 }
 
+/// A call's ladder: of the engine until the store has it.
+async fn ladder_of(console: &Console, id: CallId) -> Result<Option<Arc<Ladder>>, Trouble> {
+    let held = tokio::time::timeout(console.admin.patience.answer, console.engine.look(Look::Ladder(id))).await;
+    match held.map_err(|_| Trouble::Busy)? {
+        Reply::Ladder(Some(ladder)) => Ok(Some(ladder)),
+        _ => {
+            let stored = console.admin.work(move |store| Ok(store.archive().ladder_of(id)?)).await;
+            Ok(stored.ok().flatten().map(Arc::new))
+        }
+    }
+}
+
 /// `GET /console/calls/{id}/ladder.svg`
 pub(super) async fn ladder(State(console): State<Arc<Console>>, _: Viewer, Path(id): Path<String>) -> Response {
     let Ok(id) = id.parse::<CallId>() else { return Trouble::NoCall.status() };
-    let live = tokio::time::timeout(console.admin.patience.answer, console.engine.look(Look::Ladder(id))).await;
-    let svg = match live {
-        Ok(Reply::Ladder(Some(ladder))) => Some(ladder.to_svg()),
-        Ok(_) => {
-            let stored = console.admin.work(move |store| Ok(store.archive().ladder_of(id)?)).await;
-            stored.ok().flatten().map(|ladder| ladder.to_svg())
-        }
-        Err(_) => return Trouble::Busy.status(),
+    let svg = match ladder_of(&console, id).await {
+        Ok(Some(ladder)) => ladder.to_svg(),
+        Ok(None) => return Trouble::NoCall.status(),
+        Err(trouble) => return trouble.status(),
     };
-    let Some(svg) = svg else { return Trouble::NoCall.status() };
     // The picture has a style of its own, and nothing else may be loaded or run.
     let policy = "default-src 'none'; style-src 'unsafe-inline'";
     ([(header::CONTENT_TYPE, "image/svg+xml"), (header::CONTENT_SECURITY_POLICY, policy)], svg).into_response()
@@ -89,7 +97,14 @@ async fn find(console: &Console, id: &str) -> Result<CallView, Trouble> {
     }
     let found = console.admin.work(move |store| Ok(store.archive().ended_call(id)?)).await;
     let (record, attempts) = found.map_err(|_| Trouble::Busy)?.ok_or(Trouble::NoCall)?;
-    Ok(CallView::from_record(&record, &attempts))
+    let mut view = CallView::from_record(&record, &attempts);
+    // What it sounded like is kept with its ladder, and gone with it.
+    if let Some(ladder) = ladder_of(console, id).await? {
+        for (attempt, leg) in (0u16..).zip(&mut view.attempts) {
+            leg.quality_samples = ladder.sound(attempt).iter().map(|(at, sample)| sample.view(*at)).collect();
+        }
+    }
+    Ok(view)
 }
 
 fn shown(view: &CallView, now: Wall) -> Now {
@@ -133,7 +148,17 @@ fn plots(view: &CallView, now: Wall) -> Vec<Drawn> {
         return Vec::new();
     }
     let seconds = |at: Wall| at.0 as f64 / 1000.0;
-    let to = seconds(view.ended_at.unwrap_or(now));
+    let (to, until) = match view.ended_at {
+        Some(ended) => (seconds(ended), Until::End),
+        None => (seconds(now), Until::Now),
+    };
+    // A sample is of the five seconds before it.
+    let first =
+        measured.iter().filter_map(|(_, leg)| leg.quality_samples.first()).map(|sample| seconds(sample.at) - 5.0);
+    let from = match until {
+        Until::End => first.fold(to - 5.0, f64::min),
+        Until::Now => to - SHOWN,
+    };
     let plot = |title: &str, unit, least_top, value: fn(&SampleView) -> Option<f64>| {
         let series = measured.iter().map(|(name, leg)| Series {
             name: name.clone(),
@@ -143,7 +168,7 @@ fn plots(view: &CallView, now: Wall) -> Vec<Drawn> {
                 .filter_map(|sample| Some((seconds(sample.at), value(sample)?)))
                 .collect(),
         });
-        Drawn::from(Plot { title: title.to_owned(), unit, series: series.collect(), from: to - SHOWN, to, least_top })
+        Drawn::from(Plot { title: title.to_owned(), unit, series: series.collect(), from, to, until, least_top })
     };
     vec![
         plot("Opinion score of what came (1 to 4.5)", "", 4.5, |sample| sample.mos),

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
-use super::plot::{Plot, Series};
+use super::plot::{Plot, Series, Until};
 use crate::clock::Wall;
 
 /// Between two samples, in seconds.
@@ -55,6 +55,7 @@ impl History {
             series,
             from: to - SHOWN,
             to,
+            until: Until::Now,
             least_top,
         };
         vec![

@@ -1,11 +1,12 @@
 //! `/console`: pages for the carrier's operators on the admin listener, behind a login: live calls, a call with its ladder and quality,
-//! switches, businesses, refusals.
+//! switches, representatives, businesses, refusals.
 //!
 //! Owns the routes, what every page is served with, and who is let in. Refuses to change anything: accounts are changed by the admin API
 //! and the command line, calls by their business. Pages are made here; the one script asks for newer parts of them.
 
 mod call;
 mod calls;
+mod desks;
 mod history;
 mod login;
 mod places;
@@ -104,6 +105,8 @@ pub fn router(console: Arc<Console>) -> Router {
         .route("/console/calls/{id}/ladder.svg", get(call::ladder))
         .route("/console/switches", get(places::switches))
         .route("/console/switches/now", get(places::switches_now))
+        .route("/console/representatives", get(desks::page))
+        .route("/console/representatives/now", get(desks::now))
         .route("/console/businesses", get(places::businesses))
         .route("/console/refusals", get(places::refusals))
         .route("/console/refusals/now", get(places::refusals_now))

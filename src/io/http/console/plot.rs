@@ -26,6 +26,31 @@ pub struct Series {
     pub points: Vec<(f64, f64)>,
 }
 
+/// What the right edge is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Until {
+    /// Now: more comes.
+    #[default]
+    Now,
+    /// The end of what was measured.
+    End,
+}
+
+impl Until {
+    /// How a moment so many seconds before the edge is called.
+    fn before(self, seconds: f64) -> String {
+        let (edge, word) = match self {
+            Until::Now => ("now", "ago"),
+            Until::End => ("the end", "before"),
+        };
+        match seconds {
+            less if less < 1.0 => edge.to_owned(),
+            short if short < 120.0 => format!("{short:.0} s {word}"),
+            long => format!("{:.0} min {word}", long / 60.0),
+        }
+    }
+}
+
 /// What is drawn.
 #[derive(Clone, Debug, Default)]
 pub struct Plot {
@@ -39,6 +64,8 @@ pub struct Plot {
     pub from: f64,
     /// See `from`.
     pub to: f64,
+    /// What `to` is.
+    pub until: Until,
     /// The axis goes at least so far up.
     pub least_top: f64,
 }
@@ -89,11 +116,7 @@ impl Plot {
         let span = (self.to - self.from).max(0.0);
         for (part, anchor) in [(0.0, "start"), (0.5, "middle"), (1.0, "end")] {
             let x = LEFT + part * (WIDTH - LEFT - RIGHT);
-            let text = match span * (1.0 - part) {
-                ago if ago < 1.0 => "now".to_owned(),
-                ago if ago < 120.0 => format!("{ago:.0} s ago"),
-                ago => format!("{:.0} min ago", ago / 60.0),
-            };
+            let text = self.until.before(span * (1.0 - part));
             let _ = write!(
                 out,
                 "<text class=\"axis\" x=\"{x:.1}\" y=\"{}\" text-anchor=\"{anchor}\">{text}</text>",
@@ -194,6 +217,12 @@ mod tests {
         assert!(svg.contains(">20</text>") && svg.contains(">10</text>"), "{svg}");
         assert!(svg.contains("a&lt;b") && svg.contains("&quot;calls&quot;"), "{svg}");
         assert!(svg.contains("10 min ago") && svg.contains(">now<"), "{svg}");
+    }
+
+    #[test]
+    fn what_is_over_ends_at_its_end() {
+        let ended = Plot { until: Until::End, ..plot(vec![(0.0, 3.0)]) }.svg();
+        assert!(ended.contains("10 min before") && ended.contains(">the end<") && !ended.contains("now"), "{ended}");
     }
 
     #[test]

@@ -31,6 +31,7 @@ impl Frame {
             ("/console", "Overview"),
             ("/console/calls", "Calls"),
             ("/console/switches", "Switches"),
+            ("/console/representatives", "Representatives"),
             ("/console/businesses", "Businesses"),
             ("/console/refusals", "Refusals"),
         ];

@@ -57,7 +57,9 @@ async fn deliveries_are_listed_by_state_and_in_pages() {
     );
     let dead = get("/v1/webhooks/deliveries?state=dead").await.json();
     assert_eq!(dead["deliveries"][0]["problem"], "it answered 500");
+    get("/v1/webhooks/deliveries?way=sink&state=dead").await.json();
     get("/v1/webhooks/deliveries?state=lost").await.is_problem(400);
+    get("/v1/webhooks/deliveries?way=pigeon").await.is_problem(400);
     get("/v1/webhooks/deliveries?cursor=msg_1").await.is_problem(400);
     world.send("GET", "/v1/webhooks/deliveries", "", "").await.is_problem(401);
 }

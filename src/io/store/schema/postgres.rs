@@ -18,6 +18,17 @@ pub(in super::super) const STEPS: &[(i64, &str)] = &[
     );
 "#,
     ),
+    (
+        10,
+        r#"
+    CREATE TABLE revocations (
+        business_id TEXT COLLATE "C" NOT NULL,
+        representative TEXT COLLATE "C" NOT NULL,
+        at BIGINT NOT NULL,
+        PRIMARY KEY (business_id, representative)
+    );
+"#,
+    ),
 ];
 
 const FIRST: &str = r#"

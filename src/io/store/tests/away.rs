@@ -68,7 +68,7 @@ fn the_servers_socket_is_a_way_to_it_and_a_daemon_there_keeps_another_off() {
     let second = SqliteStore::open(&place(&url), WriterBounds::default(), Box::new(|_, _| {}));
     assert!(matches!(second.map(|_| ()), Err(StoreError::InUse { .. })));
     let tool = SqliteArchive::open(&place(&url)).unwrap();
-    assert_eq!(tool.open_calls().unwrap(), [call(1)], "a tool works beside it");
+    assert_eq!(tool.open_calls(None, 1_000).unwrap(), [call(1)], "a tool works beside it");
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn zero_bytes_and_the_longest_texts_are_kept_as_far_as_the_database_can() {
     asked.message.note = Some(format!("a\0b{}", "ü".repeat(4_000)));
     asked.message.reference = Some("a\0b".to_owned());
     done(&store, &answers, accept(&asked)).unwrap();
-    assert_eq!(store.open_calls().unwrap(), [asked]);
+    assert_eq!(store.open_calls(None, 1_000).unwrap(), [asked]);
 }
 
 /// Says stop when it is dropped.
@@ -161,7 +161,7 @@ fn what_was_acknowledged_survives_kill_9_of_the_server_under_load_and_the_writer
             std::thread::sleep(Duration::from_millis(50));
         }
     }
-    let mut there: BTreeSet<CallId> = store.open_calls().unwrap().iter().map(|call| call.id).collect();
+    let mut there: BTreeSet<CallId> = store.open_calls(None, 1_000).unwrap().iter().map(|call| call.id).collect();
     let mut each = |record: CallRecord| {
         assert!(there.insert(record.call_id), "a second record, or a call that is open and closed");
         ControlFlow::Continue(())
@@ -188,9 +188,9 @@ fn a_session_that_is_ended_from_outside_costs_at_most_what_was_under_way() {
     }
     // Readers and the connection for accounts come back by themselves.
     for _ in 0..4 {
-        let _broken = store.open_calls();
+        let _broken = store.open_calls(None, 1_000);
     }
-    assert_eq!(store.open_calls().unwrap().len(), 2);
+    assert_eq!(store.open_calls(None, 1_000).unwrap().len(), 2);
     let _broken = store.archive().add_account(&who(), business("abc"));
     assert!(
         store.business(&"abc".parse().unwrap()).unwrap().is_some() || {
