@@ -81,11 +81,11 @@ impl Server {
             Ok::<_, tokio_postgres::Error>(match tls {
                 None => {
                     let (client, connection) = config.connect(NoTls).await?;
-                    (client, Box::pin(async move { connection.await }) as Served)
+                    (client, Box::pin(connection) as Served)
                 }
                 Some(tls) => {
                     let (client, connection) = config.connect(tls).await?;
-                    (client, Box::pin(async move { connection.await }) as Served)
+                    (client, Box::pin(connection) as Served)
                 }
             })
         });

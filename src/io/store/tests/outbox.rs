@@ -94,7 +94,7 @@ fn events_wait_in_the_order_of_their_call_and_are_settled_sent_again_and_given_u
     let second = due();
     assert_eq!(second[0].id.sequence, 2);
     assert!(outbox(&store, settle(&second[0], Verdict::Delivered, 200)));
-    let filter = DeliveryFilter { business: Some(abc.clone()), state: None, before: None, limit: 10 };
+    let filter = DeliveryFilter { business: Some(abc.clone()), limit: 10, ..DeliveryFilter::default() };
     let states = |filter: &DeliveryFilter| {
         let listed = archive.deliveries(filter).unwrap();
         listed.into_iter().map(|one| (one.id.sequence, one.state)).collect::<Vec<_>>()
