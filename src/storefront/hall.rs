@@ -372,7 +372,8 @@ impl Hall {
             _ => false,
         };
         let all = self.acd.representatives();
-        let found = all.into_iter().find(|(_, _, state)| kept(*state)).map(|(representative, ..)| representative.id.clone());
+        let found =
+            all.into_iter().find(|(_, _, state)| kept(*state)).map(|(representative, ..)| representative.id.clone());
         let Some(known) = self.known.get_mut(&id).filter(|known| known.named.is_none()) else { return };
         let Some(representative) = found else { return };
         self.decisions.push(Decision::Call { request: known.id.clone(), representative: representative.to_string() });
