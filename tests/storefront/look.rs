@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::button::Customer;
-use super::pages::{log_on, picture};
+use super::pages::{log_on, log_on_to, picture};
 use super::{LEASE, asks_by_form, shop_before};
 use crate::support::browser::Browser;
 use crate::support::layout::layout;
@@ -95,7 +95,7 @@ fn the_desk_in_each_state() {
     insta::assert_snapshot!("desk-talk", looks(&browser, DESK, "desk-talk"));
     // Notes of the call, in another browser of the same representative too; the form stays as it was filled in.
     let other = Browser::start(1000, 900);
-    log_on(&other, &shop, "rita");
+    log_on_to(&other, &shop, "rita", "is on the line");
     browser.click("input[value=order]");
     browser.type_into("#text", "window seats");
     crate::support::wait::eventually("the notes in the other tab", crate::support::wait::PATIENCE, || {

@@ -73,11 +73,16 @@ fn an_account_a_cart_and_an_order_without_any_call() {
 }
 
 pub fn log_on(browser: &Browser, shop: &Shop, name: &str) {
+    log_on_to(browser, shop, name, "Available");
+}
+
+/// Logs on where the desk then shows this state.
+pub fn log_on_to(browser: &Browser, shop: &Shop, name: &str, state: &str) {
     browser.open(&format!("http://{}/desk", shop.http));
     browser.type_into("#id", name);
     browser.type_into("#password", &shop.password(name));
     browser.click("button");
-    browser.until_it_shows("Available");
+    browser.until_it_shows(state);
 }
 
 #[test]
