@@ -7,7 +7,7 @@ use super::home::{place, postgres};
 use super::*;
 
 fn said(url: &str) -> String {
-    let error = SqliteArchive::open(&place(url)).map(|_| ()).unwrap_err();
+    let error = SqliteArchive::open(place(url)).map(|_| ()).unwrap_err();
     assert!(matches!(error, StoreError::Server { .. }), "{error}");
     error.to_string()
 }
@@ -25,9 +25,9 @@ fn what_is_wrong_with_the_server_is_said_with_its_mend_and_without_the_password(
         assert!(said.contains(wanted) && said.contains("mend: "), "{said}");
         assert!(!said.contains("p@ss") && !said.contains("p@zz") && !said.contains("p%40"), "{said}");
     }
-    drop(SqliteArchive::open(&place(&url)).unwrap());
+    drop(SqliteArchive::open(place(&url)).unwrap());
     cluster.sql(&url, "UPDATE meta SET value = 99 WHERE key = 'schema'");
-    let later = SqliteArchive::open(&place(&url)).map(|_| ()).unwrap_err();
+    let later = SqliteArchive::open(place(&url)).map(|_| ()).unwrap_err();
     assert!(matches!(later, StoreError::FutureVersion { found: 99, .. }), "{later}");
 }
 
@@ -39,7 +39,7 @@ fn where_encryption_is_wanted_the_server_shows_a_certificate_for_its_name_or_not
     assert!(plain.contains("TLS"), "{plain}");
     let certificate = cluster.encrypt();
     let trusting = format!("{url}?sslmode=require&sslrootcert={}", certificate.display());
-    let (store, answers) = open(&place(&trusting));
+    let (store, answers) = open(place(&trusting));
     done(&store, &answers, accept(&call(1))).unwrap();
     let encrypted = "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
                      WHERE datname = current_database() AND application_name = 'callbridge'";
@@ -63,17 +63,17 @@ fn a_database_of_another_encoding_is_refused() {
 fn the_servers_socket_is_a_way_to_it_and_a_daemon_there_keeps_another_off() {
     let cluster = postgres::shared();
     let url = cluster.database();
-    let (first, answers) = open(&place(&cluster.by_socket(&url)));
+    let (first, answers) = open(place(&cluster.by_socket(&url)));
     done(&first, &answers, accept(&call(1))).unwrap();
-    let second = SqliteStore::open(&place(&url), WriterBounds::default(), Box::new(|_, _| {}));
+    let second = SqliteStore::open(place(&url), WriterBounds::default(), Box::new(|_, _| {}));
     assert!(matches!(second.map(|_| ()), Err(StoreError::InUse { .. })));
-    let tool = SqliteArchive::open(&place(&url)).unwrap();
+    let tool = SqliteArchive::open(place(&url)).unwrap();
     assert_eq!(tool.open_calls(None, 1_000).unwrap(), [call(1)], "a tool works beside it");
 }
 
 #[test]
 fn zero_bytes_and_the_longest_texts_are_kept_as_far_as_the_database_can() {
-    let (store, answers) = open(&place(&postgres::shared().database()));
+    let (store, answers) = open(place(&postgres::shared().database()));
     let mut asked = call(1);
     asked.message.note = Some(format!("a\0b{}", "ü".repeat(4_000)));
     asked.message.reference = Some("a\0b".to_owned());
@@ -139,7 +139,7 @@ fn more(heard: &AtomicUsize, count: usize) {
 fn what_was_acknowledged_survives_kill_9_of_the_server_under_load_and_the_writer_comes_back() {
     let cluster = postgres::Cluster::start();
     let url = cluster.database();
-    let (store, answers) = open(&place(&url));
+    let (store, answers) = open(place(&url));
     let mut acknowledged = BTreeSet::new();
     for round in 0..3 {
         let (stop, heard) = (AtomicBool::new(false), AtomicUsize::new(0));
@@ -176,7 +176,7 @@ fn what_was_acknowledged_survives_kill_9_of_the_server_under_load_and_the_writer
 fn a_session_that_is_ended_from_outside_costs_at_most_what_was_under_way() {
     let cluster = postgres::shared();
     let url = cluster.database();
-    let (store, answers) = open(&place(&url));
+    let (store, answers) = open(place(&url));
     done(&store, &answers, accept(&call(1))).unwrap();
     let ended = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
                  WHERE datname = current_database() AND pid <> pg_backend_pid()";
