@@ -2,6 +2,7 @@
 
 mod requests;
 mod supervisors;
+mod token;
 mod webhooks;
 
 use std::collections::VecDeque;
@@ -447,15 +448,6 @@ async fn paths_methods_and_hosts_that_are_not_ours_are_problems_too() {
     world.raw("GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n").await.is_problem(400);
     world.raw("GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n").await.is_problem(400);
     assert_eq!(world.raw("nonsense\r\n\r\n").await.status, 400);
-}
-
-#[tokio::test]
-async fn programs_find_where_tokens_are_issued() {
-    let world = world([]).await;
-    let told = world.send("GET", "/.well-known/oauth-authorization-server", "", "").await.json();
-    assert_eq!(told["issuer"], "https://calls.example.com");
-    assert_eq!(told["token_endpoint"], "https://calls.example.com/oauth2/token");
-    assert_eq!(told["grant_types_supported"], serde_json::json!(["client_credentials"]));
 }
 
 #[tokio::test]
