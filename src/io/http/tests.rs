@@ -1,8 +1,8 @@
 //! The router as its users meet it: over a socket, with a scripted engine and store behind it. Every status of the contract.
 
+mod issuer;
 mod requests;
 mod supervisors;
-mod token;
 mod webhooks;
 
 use std::collections::VecDeque;
