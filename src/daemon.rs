@@ -428,6 +428,9 @@ fn take_back(
         false => Vec::new(),
     };
     pure.recall_usage(now, &days, &called);
+    // Before the calls: one that becomes due meanwhile asks who is there.
+    let sessions = store.sessions(now.wall).map_err(part)?;
+    pure.recall_sessions(clock.now(), sessions, store.revocations().map_err(part)?);
     let last_alive = store.last_alive().map_err(part)?;
     // A part at a time: a million calls may wait.
     let mut after = None;
@@ -437,8 +440,6 @@ fn take_back(
         after = Some(last.id);
         pure.restore(clock.now(), open, last_alive);
     }
-    let sessions = store.sessions(now.wall).map_err(part)?;
-    pure.recall_sessions(clock.now(), sessions, store.revocations().map_err(part)?);
     Ok(adjusted)
 }
 

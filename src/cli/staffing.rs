@@ -12,7 +12,7 @@ use crate::model::{Endpoint, Representative, RepresentativeId, Staffing, Strateg
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Representatives and call distribution")]
 pub(super) struct StaffingArgs {
-    /// A representative: ID=ADDRESS[#SKILL[:LEVEL],…], levels 1 to 10; repeat for more. One of this name is replaced
+    /// A representative: ID=ADDRESS, or ID=ADDRESS#SKILL:LEVEL,SKILL… (levels 1 to 10); repeat for more. One of this name is replaced
     #[arg(long, value_name = "REPRESENTATIVE", value_parser = Representative::parse)]
     representative: Vec<Representative>,
     /// A representative who is no more; repeat for more

@@ -264,7 +264,9 @@ impl Engine {
     fn give_turn(&mut self, now: Now, id: CallId, taken: &mut BTreeSet<Wants>) {
         let Some(live) = self.calls.get(&id) else { return self.queued.leave(id) };
         let mut moment = self.moment_of(now, live);
+        // Who stands in line is not dialled by this look: prices are asked when somebody is kept.
         if matches!(moment, Moment::Fits)
+            && !live.sought.is_in_line()
             && check_prices(&live.prices, &live.business, live.call.message(), now.wall).is_err()
         {
             moment = Moment::Over(UNPRICED);
@@ -280,9 +282,15 @@ impl Engine {
             // Its place among the live calls is for those who may be placed meanwhile.
             Moment::Later => {
                 live.standing = Standing::Queued { permit: None };
-                self.queued.waits(id, None);
-                return self.timers.bring_forward(TimerKey::Turn, now.mono + contact::next_look(now, live));
+                if live.call.message().need.is_some() {
+                    // In line it waits from when it may be called.
+                    live.due = now.wall;
+                }
+                return self.no_turn(now, id);
             }
+        }
+        if !self.has_place(now, id) {
+            return self.no_turn(now, id);
         }
         if !self.may_be_dialled(now, id) {
             return self.timers.bring_forward(TimerKey::Turn, now.mono + TURN);
@@ -322,6 +330,29 @@ impl Engine {
                 self.queued.waits(id, wants);
                 self.timers.bring_forward(TimerKey::Turn, now.mono + contact::next_look(now, live));
             }
+        }
+    }
+
+    /// Whether call distribution may be asked for this call: whoever is kept for a call that has no place among the live ones is kept from
+    /// those that have one. A call that names its representatives takes its place with them.
+    fn has_place(&mut self, now: Now, id: CallId) -> bool {
+        let Some(live) = self.calls.get_mut(&id).filter(|live| live.call.message().need.is_some()) else { return true };
+        if let Standing::Queued { permit } = &mut live.standing
+            && permit.is_none()
+        {
+            *permit = self.access.live(now.mono, &live.business).ok();
+        }
+        let has = matches!(live.standing, Standing::Queued { permit: Some(_) });
+        has && self.drain == Drain::No && live.business.enabled
+    }
+
+    /// It cannot be placed now, whoever is there: it leaves call distribution, and is looked at again.
+    fn no_turn(&mut self, now: Now, id: CallId) {
+        self.queued.waits(id, None);
+        let Some(live) = self.calls.get(&id) else { return };
+        self.timers.bring_forward(TimerKey::Turn, now.mono + contact::next_look(now, live));
+        if live.sought.is_asked() {
+            self.tell_desk_of(now, id, true);
         }
     }
 

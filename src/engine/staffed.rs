@@ -46,7 +46,8 @@ impl Engine {
                 self.reply(reply, Reply::TokenSince(since));
             }
             StaffWish::Revoke { representative } => {
-                let before = self.revoked(&business, &representative);
+                // Also those that were given since the last one, within its millisecond or by a clock that was set back.
+                let before = self.revoked(&business, &representative).map(|at| Wall(at.0.saturating_add(1)));
                 let at = before.map_or(now.wall, |before| before.max(now.wall));
                 let revocation = Revocation { business, representative, at };
                 self.store(StoreOp::Revoke(Box::new(revocation.clone())), Pending::Revoke { reply, revocation });

@@ -102,7 +102,6 @@ struct Known {
     need: Need,
     /// Who was named; none: it waits.
     named: Option<RepresentativeId>,
-    answered: bool,
 }
 
 /// See the module.
@@ -284,15 +283,13 @@ impl Hall {
                 Input::Session { representative: named.clone(), wish: Wish::Available, lease: LONGEST_LEASE },
             );
             let (need, waited) = (Need::of(named.clone()), WAITED);
-            let known = Known { id: request.id.clone(), need: need.clone(), named: Some(named), answered: false };
+            let known = Known { id: request.id.clone(), need: need.clone(), named: Some(named) };
             self.known.insert(id, known);
             self.input(now, Input::Ask { customer: id, need, waited });
         }
         if matches!(request.state, CallState::CallingRepresentative | CallState::Bridged) {
-            let answered = self.known.get_mut(&id).is_some_and(|known| !std::mem::replace(&mut known.answered, true));
-            if answered {
-                self.input(now, Input::CustomerAnswered { customer: id });
-            }
+            // Said at each look: it counts once they are called, which may come after their answer is seen.
+            self.input(now, Input::CustomerAnswered { customer: id });
         }
         if request.state == CallState::Bridged {
             self.input(now, Input::Talking { customer: id });
@@ -333,7 +330,7 @@ impl Hall {
             self.leave(now, id);
         }
         let waited = Duration::from_millis(now.wall.millis_since(request.due_at)).max(WAITED);
-        self.known.insert(id, Known { id: request.id.clone(), need: need.clone(), named: None, answered: false });
+        self.known.insert(id, Known { id: request.id.clone(), need: need.clone(), named: None });
         self.input(now, Input::Ask { customer: id, need, waited });
     }
 

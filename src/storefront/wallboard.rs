@@ -63,6 +63,16 @@ impl FromRequestParts<Arc<Shop>> for AtBoard {
     }
 }
 
+impl AtBoard {
+    /// Whether this session still is one: it ends with its time, and when its supervisor logs off anywhere.
+    pub async fn is_there(&self, shop: &Shop) -> bool {
+        let Some(tag) = cookie(&self.headers, BOARD).map(tag) else { return false };
+        let since = Wall(shop.wall().0.saturating_sub(LIFE_MS));
+        let found = shop.store.read(move |c| supervisors::of_session(c, &tag, since)).await;
+        found.is_ok_and(|supervisor| supervisor.is_some())
+    }
+}
+
 #[derive(Template)]
 #[template(path = "storefront/wallboard_login.html")]
 struct LoginPage {

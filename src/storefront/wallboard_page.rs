@@ -206,6 +206,9 @@ async fn tell(shop: &Arc<Shop>, at: &AtBoard, stream: &Stream) {
     let (mut told, mut quiet) = (None, Duration::ZERO);
     loop {
         let number = *changes.borrow_and_update();
+        if !at.is_there(shop).await {
+            return;
+        }
         let Ok(fresh) = parts(shop, at).await else { return };
         let said = if told.as_ref() != Some(&fresh) {
             let Ok(data) = serde_json::to_string(&fresh) else { return };
