@@ -42,6 +42,15 @@ pub enum StoreError {
         /// The database.
         place: String,
     },
+    /// While the way to the database was lost, another daemon served from it.
+    #[error(
+        "another callbridge has served from the store {place} meanwhile: what this one had in memory is that one's\n    mend: none is \
+         needed; started again, this one takes over when the other ends"
+    )]
+    Superseded {
+        /// The database.
+        place: String,
+    },
     /// Written by a later version.
     #[error(
         "the store {place} has schema version {found}, and this callbridge knows up to {known}\n    mend: use the callbridge that \

@@ -375,10 +375,11 @@ fn replay(connection: &Connection, business: &BusinessId, id: DeliveryId, at: Wa
 /// Forgets what was settled longer ago than `kept`, the oldest first. True: there may be more.
 pub(super) fn forget(connection: &Connection, kept: Duration, now: Wall) -> bool {
     let before = now.0.saturating_sub(i64::try_from(kept.as_millis()).unwrap_or(i64::MAX));
-    // Row numbers grow with time, so only the first rows are looked at.
+    // Row numbers grow with time, so only the first rows are looked at. Asked twice: PostgreSQL looks again only at the outer condition where
+    // an event is sent again at this moment.
     let sql = "DELETE FROM outbox WHERE number IN
                (SELECT number FROM (SELECT number, settled_at FROM outbox ORDER BY number LIMIT ?1) AS oldest
-                WHERE settled_at < ?2)";
+                WHERE settled_at < ?2) AND settled_at < ?2";
     match connection.execute(sql, params![FORGOTTEN_AT_ONCE, before]) {
         Ok(forgotten) => forgotten == FORGOTTEN_AT_ONCE,
         Err(error) => {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::database::Database;
-use super::db::{Connection, Error};
+use super::db::{Connection, Error, params};
 use super::{StoreError, schema};
 
 /// A daemon that has just ended, however, may be in its last commit for so long.
@@ -18,6 +18,8 @@ const ASKED: Duration = Duration::from_millis(50);
 pub(super) struct Pen {
     database: Database,
     connection: Connection,
+    /// How many daemons had taken the lock of a PostgreSQL database when this one did, itself included.
+    term: Option<i64>,
     /// SQLite's lock; PostgreSQL's is the session's. The system drops it with the process, however that ends.
     _lock: Option<File>,
 }
@@ -35,7 +37,9 @@ impl Pen {
             std::thread::sleep(ASKED);
         }
         schema::migrate(database, &connection)?;
-        Ok(Pen { database: database.clone(), connection, _lock: lock })
+        let term = begin_term(&connection).map_err(|error| database.fail(&error))?;
+        marked(&connection);
+        Ok(Pen { database: database.clone(), connection, term, _lock: lock })
     }
 
     pub(super) fn connection(&self) -> &Connection {
@@ -50,19 +54,52 @@ impl Pen {
         if let (Connection::Postgres(former), Connection::Postgres(session)) = (&self.connection, &fresh) {
             session.end(&former.backend).map_err(fail)?;
         }
-        if !serves(&fresh).map_err(fail)? {
+        let serves = serves(&fresh).map_err(fail)?;
+        // Whoever served meanwhile has what this one had in memory: to go on with it would dial it twice.
+        if self.term != term(&fresh).map_err(fail)? {
+            return Err(StoreError::Superseded { place: self.database.to_string() });
+        }
+        if !serves {
             return Err(StoreError::InUse { place: self.database.to_string() });
         }
+        marked(&fresh);
         self.connection = fresh;
         Ok(())
     }
 
-    /// Whether this transaction was committed; none: the server does not know.
-    pub(super) fn was_committed(&self, xid: &str) -> Result<Option<bool>, Error> {
+    /// Whether this transaction was committed.
+    pub(super) fn was_committed(&self, xid: &str) -> Result<bool, Error> {
         match &self.connection {
             Connection::Postgres(session) => session.was_committed(xid),
-            Connection::Sqlite(_) => Ok(None),
+            Connection::Sqlite(_) => Ok(false),
         }
+    }
+}
+
+/// What its groups write carries their numbers.
+fn marked(connection: &Connection) {
+    if let Connection::Postgres(session) = connection {
+        session.mark();
+    }
+}
+
+/// One more daemon has the lock.
+fn begin_term(connection: &Connection) -> Result<Option<i64>, Error> {
+    if connection.is_far() {
+        let sql = "INSERT INTO meta (key, value) VALUES ('term', 1)
+                   ON CONFLICT (key) DO UPDATE SET value = meta.value + 1";
+        connection.execute(sql, params![])?;
+    }
+    term(connection)
+}
+
+/// Which daemon had the lock last; of SQLite the file is the lock, which no broken connection can cost.
+fn term(connection: &Connection) -> Result<Option<i64>, Error> {
+    match connection.is_far() {
+        true => {
+            connection.query_row("SELECT value FROM meta WHERE key = 'term'", params![], |row| row.get(0)).map(Some)
+        }
+        false => Ok(None),
     }
 }
 

@@ -116,9 +116,16 @@ impl Desk {
                 pause = if self.forget() { FORGET_MORE } else { FORGET_EVERY };
                 forgotten = Some(Instant::now());
             }
-            let first = match self.waiting.take(pause) {
+            // A session can end while nothing is to be done, and its lock with it.
+            let longest = if self.pen.connection().is_far() { pause.min(LAST_PAUSE) } else { pause };
+            let first = match self.waiting.take(longest) {
                 Ok(first) => first,
-                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Timeout) => {
+                    if self.pen.connection().is_lost() && !self.come_back(None, &mut group) {
+                        return;
+                    }
+                    continue;
+                }
                 Err(RecvTimeoutError::Disconnected) => break,
             };
             if !self.pen.connection().is_sound() && self.pen.take_again().is_err() {
@@ -186,8 +193,8 @@ impl Desk {
         tracing::error!("the database is away: messages are refused until it is back");
         loop {
             self.refuse_waiting();
-            match self.pen.take_again().map_err(|error| error.to_string()).and_then(|()| self.settle(&mut doubt, group))
-            {
+            let again = self.pen.take_again().map_err(|error| ends_if_superseded(&error));
+            match again.and_then(|()| self.settle(&mut doubt, group)) {
                 Ok(()) => break,
                 Err(error) => {
                     // Once for each reason.
@@ -221,8 +228,8 @@ impl Desk {
     fn settle(&self, doubt: &mut Option<String>, group: &mut Vec<Taken>) -> Result<(), String> {
         let Some(xid) = doubt else { return Ok(()) };
         let committed = self.pen.was_committed(xid).map_err(|error| error.to_string())?;
-        tracing::warn!(xid, ?committed, operations = group.len(), "a commit in doubt is settled");
-        if committed != Some(true) {
+        tracing::warn!(xid, committed, operations = group.len(), "a commit in doubt is settled");
+        if !committed {
             fail(group, &Error::Lost("it broke before the commit".to_owned()));
         }
         *doubt = None;
@@ -300,6 +307,17 @@ fn commit_group(
     Err(error)
 }
 
+/// What is wrong, in words. A daemon whose calls another one has taken over dials nobody any more: it ends at once, as after a crash, and
+/// what it was told is with the other.
+fn ends_if_superseded(error: &StoreError) -> String {
+    if matches!(error, StoreError::Superseded { .. }) {
+        tracing::error!(%error, "this daemon ends");
+        // sysexits: a temporary failure, so that a supervisor starts it again.
+        std::process::exit(75);
+    }
+    error.to_string()
+}
+
 /// The operations without savepoints: true where each went well, and the commit is still to come. False: everything is taken back, those
 /// that were tried are in `group`.
 fn all_together(
@@ -310,7 +328,10 @@ fn all_together(
     connection.begin_write()?;
     for work in ops {
         let result = apply_work(connection, &work);
-        let (well, lost) = (matches!(result, Ok(Ok(_))), result.as_ref().err().is_some_and(|_| connection.is_lost()));
+        // A key that is known has written nothing.
+        let known = matches!(result, Ok(Err(StoreFailure::KeyReplayed(_) | StoreFailure::KeyReused)));
+        let well = known || matches!(result, Ok(Ok(_)));
+        let (well, lost) = (well, result.as_ref().err().is_some_and(|_| connection.is_lost()));
         let error = result.as_ref().err().map(ToString::to_string);
         group.push((work, result.unwrap_or(Ok(true))));
         if lost {

@@ -23,7 +23,7 @@ pub(in super::super) enum Error {
     /// The connection is gone, or was not answered in time. Whether a commit happened is then not known.
     #[error("the connection to the database is lost: {0}")]
     Lost(String),
-    /// The answer to a commit was lost with the connection; `pg_xact_status` of this number tells.
+    /// The answer to a commit was lost with the connection; whether this number stands in the database tells.
     #[error("the connection was lost while committing: {why}")]
     Doubt {
         /// The transaction.

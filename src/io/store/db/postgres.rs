@@ -27,6 +27,10 @@ const WRITING: i32 = 1;
 /// Held by the session of a daemon's writer.
 const SERVING: i32 = 2;
 
+/// See [`Session::mark`].
+const MARK: &str = "INSERT INTO meta (key, value) VALUES ('group', pg_current_xact_id()::text::bigint)
+    ON CONFLICT (key) DO UPDATE SET value = excluded.value;";
+
 /// An open session.
 pub(in super::super) struct Session {
     client: Client,
@@ -38,6 +42,8 @@ pub(in super::super) struct Session {
     lost: Cell<bool>,
     used: Cell<Instant>,
     cursors: Cell<u32>,
+    /// The number of each transaction that writes stands in the database, committed with it: of a daemon's writer.
+    marks: Cell<bool>,
     /// Who this session is to the server.
     pub(in super::super) backend: Backend,
 }
@@ -79,6 +85,7 @@ impl Session {
             lost: Cell::new(false),
             used: Cell::new(Instant::now()),
             cursors: Cell::new(0),
+            marks: Cell::new(false),
             backend: Backend::default(),
         }
     }
@@ -144,8 +151,9 @@ impl Session {
     }
 
     pub(super) fn begin_write(&self) -> Result<()> {
+        let mark = if self.marks.get() { MARK } else { "" };
         let begin = format!(
-            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT pg_advisory_xact_lock({LOCKS}, {WRITING}); \
+            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT pg_advisory_xact_lock({LOCKS}, {WRITING}); {mark} \
              SELECT pg_current_xact_id()::text"
         );
         self.transaction.replace(Standing::Open(None));
@@ -164,7 +172,10 @@ impl Session {
     }
 
     pub(super) fn begin_read(&self) -> Result<()> {
-        self.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
+        // Who reads holds nobody up, however slowly.
+        self.batch(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL idle_in_transaction_session_timeout = 0",
+        )?;
         self.transaction.replace(Standing::Open(None));
         Ok(())
     }
@@ -233,19 +244,20 @@ impl Session {
         ))
     }
 
-    /// Whether the transaction of this number was committed; none: the server does not know it.
-    pub(in super::super) fn was_committed(&self, xid: &str) -> Result<Option<bool>> {
+    /// From now on each transaction that writes leaves its number with what it wrote. The server's own memory of numbers
+    /// (`pg_xact_status`) would not do: after a crash it gives the number of a lost transaction out again.
+    pub(in super::super) fn mark(&self) {
+        self.marks.set(true);
+    }
+
+    /// Whether the transaction of this number is the last one that a daemon committed here. To be asked before the next one begins.
+    pub(in super::super) fn was_committed(&self, xid: &str) -> Result<bool> {
         if xid.is_empty() || xid.bytes().any(|byte| !byte.is_ascii_digit()) {
-            return Ok(None);
+            return Ok(false);
         }
-        match self.texts(&format!("SELECT pg_xact_status('{xid}'::xid8)")) {
-            Ok(row) => Ok(match row.into_iter().next().flatten().as_deref() {
-                Some("committed") => Some(true),
-                Some("aborted") => Some(false),
-                _ => None,
-            }),
-            // A number that this server has not given out yet: it is not the server of then.
-            Err(Error::Postgres { .. }) => Ok(None),
+        match self.texts(&format!("SELECT (value = {xid})::text FROM meta WHERE key = 'group'")) {
+            Ok(row) => Ok(row.into_iter().next().flatten().as_deref() == Some("true")),
+            Err(Error::NoRow) => Ok(false),
             Err(error) => Err(error),
         }
     }
