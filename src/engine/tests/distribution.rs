@@ -3,8 +3,8 @@
 use super::*;
 use crate::engine::api::{DeskView, Look, Looked, Refusal, StaffWish};
 use crate::model::{
-    Endpoint, InitiationMessage, Representative, RepresentativeView, Staffing, StoredCall, StoredSession, WaitView,
-    Wish,
+    Endpoint, Guard, InitiationMessage, QuietHours, Representative, RepresentativeView, Staffing, StoredCall,
+    StoredSession, WaitView, Wish,
 };
 
 fn staffing(names: &[&str]) -> Staffing {
@@ -24,9 +24,13 @@ fn rig(staffing: &Staffing) -> Rig {
 
 impl Rig {
     fn staffed(&mut self, staffing: &Staffing) {
-        let limits = Limits { duplicates: Duplicates::Allow, ..Limits::default() };
+        self.staffed_with(staffing, Limits::default(), Guard::default());
+    }
+
+    fn staffed_with(&mut self, staffing: &Staffing, limits: Limits, guard: Guard) {
+        let limits = Limits { duplicates: Duplicates::Allow, ..limits };
         let account = Business::new("abc".parse().unwrap(), "ABC", PasswordHash(String::new()));
-        let business = Business { limits, staffing: staffing.clone(), ..account };
+        let business = Business { limits, guard, staffing: staffing.clone(), ..account };
         let directory = Directory { businesses: [(business.id.clone(), Arc::new(business))].into() };
         self.give(Input::Directory(Arc::new(directory)));
     }
@@ -405,4 +409,42 @@ fn a_call_for_later_sleeps_until_its_time_and_is_distributed_then() {
     rig.accept(&to, &invite);
     assert_eq!(rig.next_dialled().0, "90");
     assert_eq!(rig.states(), ["ringing"]);
+}
+
+#[test]
+fn a_call_for_later_stands_in_line_with_a_place_among_the_live_ones_or_not_at_all() {
+    let mut rig = rig(&staffing(&["anna"]));
+    rig.staffed_with(&staffing(&["anna"]), Limits { max_concurrent: 1, ..Limits::default() }, Guard::default());
+    let later = InitiationMessage {
+        desired_contact_time: Some(rig.now.wall + Duration::from_secs(10)),
+        ..InitiationMessage::new("abc".parse().unwrap(), Endpoint::parse("+12125550100").unwrap(), Vec::new())
+    };
+    rig.give(Input::Initiate { reply: ReplyTo(1), message: Box::new(later) });
+    rig.pass(15_000);
+    let refused = rig.wants_anybody("01").unwrap_err();
+    assert!(matches!(refused, Refusal::ConcurrencyExceeded { .. }), "its place is taken by who stands in line");
+    rig.word("anna", Wish::Available, 3_600);
+    rig.pass(10);
+    assert_eq!(rig.next_dialled().0, "00", "who is kept for it can be dialled for");
+}
+
+#[test]
+fn a_call_that_is_put_off_leaves_the_line_and_nobody_is_kept_for_it() {
+    let mut rig = rig(&staffing(&["anna"]));
+    // It is 07:00 in New York, and quiet from two past to half past.
+    let (from, to) = QuietHours::parse_span("07:02-07:30").unwrap();
+    let quiet = Some(QuietHours { from, to, calls: Default::default(), zone: Default::default() });
+    rig.staffed_with(&staffing(&["anna"]), Limits::default(), Guard { quiet, ..Guard::default() });
+    let wanted = InitiationMessage {
+        expires_at: Some(rig.now.wall + Duration::from_secs(3_000)),
+        ..InitiationMessage::new("abc".parse().unwrap(), Endpoint::parse("+12125550100").unwrap(), Vec::new())
+    };
+    rig.give(Input::Initiate { reply: ReplyTo(1), message: Box::new(wanted) });
+    assert!(matches!(rig.replied.pop(), Some((_, Reply::Accepted(..)))));
+    rig.pass(125_000);
+    rig.word("anna", Wish::Available, 3_600);
+    rig.pass(60_000);
+    assert_eq!((rig.states(), rig.count("INVITE")), (vec!["available".to_owned()], 0), "it is quiet");
+    rig.pass(1_620_000);
+    assert_eq!(rig.next_dialled().0, "00", "after the quiet hours it is in line again");
 }
