@@ -122,8 +122,15 @@ impl Browser {
 
     /// Clicks the element of this selector.
     pub fn click(&self, selector: &str) {
-        let element = self.element(selector);
-        self.post(&self.path(&format!("element/{element}/click")), &json!({}));
+        // A part of a page that is alive may be made anew between looking and clicking.
+        eventually(&format!("{selector} to stay for a click"), PATIENCE, || {
+            let element = self.element(selector);
+            let path = self.path(&format!("element/{element}/click"));
+            let answer = send(self.address, "POST", &path, &[], Some(&json!({}))).expect("an answer of chromedriver");
+            let gone = answer.json()["value"]["error"] == "stale element reference";
+            assert!(gone || answer.status == 200, "click {selector}: {}", answer.body);
+            (!gone).then_some(())
+        });
     }
 
     /// Types into the element that a function's body returns, such as one within a shadow root.
