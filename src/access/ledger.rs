@@ -5,12 +5,15 @@
 //! that of its acceptance. Every accepted call counts, whatever became of it. What a call has cost stands in its record; until it has one,
 //! what may still come is reserved, so that many calls at once cannot overrun together what each alone could not.
 //!
+//! Money is summed by currency: a ceiling is compared with what was spent in the currency of the account's tariff now, and amounts of two
+//! currencies are never added up.
+//!
 //! A restart knows the same: [`Ledger::recall`] takes the sums of the records, [`Ledger::open`] the calls that have none yet.
 
 use std::collections::BTreeMap;
 
 use crate::clock::Wall;
-use crate::model::{BusinessId, Cost, Limit, Limits, Money};
+use crate::model::{BusinessId, Cost, Currency, Limit, Limits, Money};
 
 const DAY_MILLIS: i64 = 86_400_000;
 /// Days that are over are forgotten when they cannot be of a month that anybody asks for.
@@ -85,6 +88,7 @@ pub struct Reached {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Entry {
     day: Day,
+    currency: Currency,
     held: Cost,
 }
 
@@ -96,11 +100,29 @@ impl Entry {
 }
 
 /// What was used of a day.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 struct Sums {
     calls: u64,
     /// Of ended calls, and what the others may come to.
-    cost: Cost,
+    seconds: u64,
+    /// The same in money; an account has one currency, or two where it changed it.
+    prices: Vec<(Currency, Money)>,
+}
+
+impl Sums {
+    fn cost(&self, currency: Currency) -> Cost {
+        let price = self.prices.iter().find(|(of, _)| *of == currency).map_or(Money(0), |(_, price)| *price);
+        Cost { seconds: self.seconds, price }
+    }
+
+    fn set(&mut self, currency: Currency, cost: Cost) {
+        self.seconds = cost.seconds;
+        match self.prices.iter_mut().find(|(of, _)| *of == currency) {
+            Some((_, price)) => *price = cost.price,
+            None if cost.price == Money(0) => {}
+            None => self.prices.push((currency, cost.price)),
+        }
+    }
 }
 
 /// Every business's days.
@@ -111,17 +133,30 @@ pub struct Ledger {
 
 impl Ledger {
     /// Whether one more call of this day, for which `cost` is to be kept free, is within the bounds.
-    pub fn check(&self, business: &BusinessId, day: Day, cost: Cost, limits: &Limits) -> Result<(), Reached> {
-        let of_day = self.day(business, day);
-        if let Some(most) = limits.max_calls_per_day.filter(|most| of_day.calls >= u64::from(*most)) {
+    pub fn check(
+        &self,
+        business: &BusinessId,
+        day: Day,
+        (currency, cost): (Currency, Cost),
+        limits: &Limits,
+    ) -> Result<(), Reached> {
+        let calls = self.day(business, day).map_or(0, |sums| sums.calls);
+        if let Some(most) = limits.max_calls_per_day.filter(|most| calls >= u64::from(*most)) {
             return Err(Reached::of_day(Limit::CallsPerDay, day, most.into()));
         }
-        self.room(business, day, cost, limits)
+        self.room(business, day, (currency, cost), limits)
     }
 
     /// Whether there is room for this much more minutes and money.
-    fn room(&self, business: &BusinessId, day: Day, more: Cost, limits: &Limits) -> Result<(), Reached> {
-        let (of_day, of_month) = (self.day(business, day).cost.plus(more), self.month(business, day).plus(more));
+    fn room(
+        &self,
+        business: &BusinessId,
+        day: Day,
+        (currency, more): (Currency, Cost),
+        limits: &Limits,
+    ) -> Result<(), Reached> {
+        let of_day = self.day(business, day).map_or(Cost::default(), |sums| sums.cost(currency)).plus(more);
+        let of_month = self.month(business, day, currency).plus(more);
         let minutes = |most: Option<u32>, used: Cost| most.filter(|most| used.seconds > u64::from(*most) * 60);
         let money = |most: Option<i64>, used: Cost| most.filter(|most| used.price > Money(*most));
         let micros = |most: i64| u64::try_from(most).unwrap_or(0);
@@ -141,9 +176,18 @@ impl Ledger {
     }
 
     /// A call that has no record yet, accepted now or before a restart.
-    pub fn open(&mut self, business: &BusinessId, day: Day, held: Cost) -> Entry {
-        self.add(business, day, 1, held);
-        Entry { day, held }
+    pub fn open(&mut self, business: &BusinessId, day: Day, currency: Currency, held: Cost) -> Entry {
+        self.add(business, day, 1, (currency, held));
+        Entry { day, currency, held }
+    }
+
+    /// The call pays in this currency from now on: its account's tariff is another one.
+    pub fn pays_in(&mut self, business: &BusinessId, entry: &mut Entry, currency: Currency) {
+        if entry.currency != currency {
+            let seconds = Cost { price: Money(0), ..entry.held };
+            self.replace(business, entry.day, (entry.currency, entry.held), (currency, seconds));
+            (entry.currency, entry.held) = (currency, seconds);
+        }
     }
 
     /// A live call may come to this much; refused where that is beyond the bounds, and then nothing changes.
@@ -160,7 +204,7 @@ impl Ledger {
             price: Money(to.price.0.saturating_sub(entry.held.price.0)),
         };
         if more != Cost::default() {
-            self.room(business, entry.day, more, limits)?;
+            self.room(business, entry.day, (entry.currency, more), limits)?;
         }
         self.grow(business, entry, to);
         Ok(())
@@ -169,38 +213,41 @@ impl Ledger {
     /// The same, whatever the bounds say: it is what the call has come to already.
     pub fn grow(&mut self, business: &BusinessId, entry: &mut Entry, to: Cost) {
         let to = to.at_least(entry.held);
-        self.replace(business, entry.day, entry.held, to);
-        entry.held = to;
+        self.change(business, entry, to);
     }
 
     /// What the call may come to is no more than this: what it holds beyond that is for others.
     pub fn lower(&mut self, business: &BusinessId, entry: &mut Entry, to: Cost) {
         let to = Cost { seconds: to.seconds.min(entry.held.seconds), price: Money(to.price.0.min(entry.held.price.0)) };
-        self.replace(business, entry.day, entry.held, to);
+        self.change(business, entry, to);
+    }
+
+    fn change(&mut self, business: &BusinessId, entry: &mut Entry, to: Cost) {
+        self.replace(business, entry.day, (entry.currency, entry.held), (entry.currency, to));
         entry.held = to;
     }
 
     /// The call has its record.
-    pub fn settle(&mut self, business: &BusinessId, entry: Entry, cost: Cost) {
-        self.replace(business, entry.day, entry.held, cost);
+    pub fn settle(&mut self, business: &BusinessId, entry: Entry, currency: Currency, cost: Cost) {
+        self.replace(business, entry.day, (entry.currency, entry.held), (currency, cost));
     }
 
     /// It never was: the store did not take it.
     pub fn undo(&mut self, business: &BusinessId, entry: Entry) {
-        self.replace(business, entry.day, entry.held, Cost::default());
+        self.replace(business, entry.day, (entry.currency, entry.held), (entry.currency, Cost::default()));
         if let Some(sums) = self.books.get_mut(business).and_then(|days| days.get_mut(&entry.day)) {
             sums.calls = sums.calls.saturating_sub(1);
         }
     }
 
     /// What the records of a day come to.
-    pub fn recall(&mut self, business: &BusinessId, day: Day, calls: u64, cost: Cost) {
-        self.add(business, day, calls, cost);
+    pub fn recall(&mut self, business: &BusinessId, day: Day, calls: u64, currency: Currency, cost: Cost) {
+        self.add(business, day, calls, (currency, cost));
     }
 
     /// A call of that day was rated anew. Days that nobody asks for stay unknown.
-    pub fn adjust(&mut self, business: &BusinessId, day: Day, old: Cost, new: Cost) {
-        self.replace(business, day, old, new);
+    pub fn adjust(&mut self, business: &BusinessId, day: Day, currency: Currency, old: Cost, new: Cost) {
+        self.replace(business, day, (currency, old), (currency, new));
     }
 
     /// Forgets days that nobody asks for any more.
@@ -214,36 +261,43 @@ impl Ledger {
 
     /// How many calls of this day may still be accepted, where that is bounded.
     pub fn calls_left(&self, business: &BusinessId, day: Day, limits: &Limits) -> Option<u64> {
-        limits.max_calls_per_day.map(|most| u64::from(most).saturating_sub(self.day(business, day).calls))
+        let calls = self.day(business, day).map_or(0, |sums| sums.calls);
+        limits.max_calls_per_day.map(|most| u64::from(most).saturating_sub(calls))
     }
 
-    fn day(&self, business: &BusinessId, day: Day) -> Sums {
-        self.books.get(business).and_then(|days| days.get(&day)).copied().unwrap_or_default()
+    fn day(&self, business: &BusinessId, day: Day) -> Option<&Sums> {
+        self.books.get(business)?.get(&day)
     }
 
-    fn month(&self, business: &BusinessId, day: Day) -> Cost {
+    fn month(&self, business: &BusinessId, day: Day, currency: Currency) -> Cost {
         let (first, next) = day.month();
         let days = self.books.get(business).into_iter().flat_map(|days| days.range(first..next));
-        days.fold(Cost::default(), |sum, (_, sums)| sum.plus(sums.cost))
+        days.fold(Cost::default(), |sum, (_, sums)| sum.plus(sums.cost(currency)))
     }
 
-    fn add(&mut self, business: &BusinessId, day: Day, calls: u64, cost: Cost) {
+    fn add(&mut self, business: &BusinessId, day: Day, calls: u64, (currency, cost): (Currency, Cost)) {
         if !self.books.contains_key(business) {
             self.books.insert(business.clone(), BTreeMap::new());
         }
         if let Some(days) = self.books.get_mut(business) {
             let sums = days.entry(day).or_default();
             sums.calls = sums.calls.saturating_add(calls);
-            sums.cost = sums.cost.plus(cost);
+            sums.set(currency, sums.cost(currency).plus(cost));
         }
     }
 
-    fn replace(&mut self, business: &BusinessId, day: Day, old: Cost, new: Cost) {
+    fn replace(
+        &mut self,
+        business: &BusinessId,
+        day: Day,
+        (before, old): (Currency, Cost),
+        (now, new): (Currency, Cost),
+    ) {
         if let Some(sums) = self.books.get_mut(business).and_then(|days| days.get_mut(&day)) {
-            sums.cost = Cost {
-                seconds: sums.cost.seconds.saturating_sub(old.seconds).saturating_add(new.seconds),
-                price: Money(sums.cost.price.0.saturating_sub(old.price.0).saturating_add(new.price.0)),
-            };
+            let was = sums.cost(before);
+            let seconds = was.seconds.saturating_sub(old.seconds);
+            sums.set(before, Cost { seconds, price: Money(was.price.0.saturating_sub(old.price.0)) });
+            sums.set(now, sums.cost(now).plus(new));
         }
     }
 }
@@ -273,6 +327,8 @@ mod tests {
         Cost { seconds, price: Money(price) }
     }
 
+    const USD: Currency = Currency::USD;
+
     fn wall(text: &str) -> Wall {
         Wall::parse(text).unwrap()
     }
@@ -294,10 +350,10 @@ mod tests {
         let mut ledger = Ledger::default();
         let day = Day(20_000);
         for _ in 0..3 {
-            ledger.check(&abc(), day, cost(60, 30), &limits).unwrap();
-            ledger.open(&abc(), day, cost(60, 30));
+            ledger.check(&abc(), day, (USD, cost(60, 30)), &limits).unwrap();
+            ledger.open(&abc(), day, USD, cost(60, 30));
         }
-        let refused = ledger.check(&abc(), day, cost(60, 30), &limits).unwrap_err();
+        let refused = ledger.check(&abc(), day, (USD, cost(60, 30)), &limits).unwrap_err();
         assert_eq!((refused.limit, refused.quota), (Limit::SpendPerDay, 100));
         assert_eq!(refused.until, Day(20_001).begins());
     }
@@ -306,28 +362,50 @@ mod tests {
     fn what_was_reserved_and_not_used_comes_back() {
         let limits = Limits { max_minutes_per_day: Some(1), ..Limits::default() };
         let (mut ledger, day) = (Ledger::default(), Day(20_000));
-        let mut entry = ledger.open(&abc(), day, cost(60, 0));
-        assert!(ledger.check(&abc(), day, cost(60, 0), &limits).is_err());
+        let mut entry = ledger.open(&abc(), day, USD, cost(60, 0));
+        assert!(ledger.check(&abc(), day, (USD, cost(60, 0)), &limits).is_err());
         assert!(ledger.extend(&abc(), &mut entry, cost(61, 0), &limits).is_err());
         assert_eq!(entry.held(), cost(60, 0));
         ledger.lower(&abc(), &mut entry, cost(70, 0));
-        assert!(ledger.check(&abc(), day, cost(1, 0), &limits).is_err(), "lowered to more is not lowered");
+        assert!(ledger.check(&abc(), day, (USD, cost(1, 0)), &limits).is_err(), "lowered to more is not lowered");
         ledger.lower(&abc(), &mut entry, cost(20, 0));
-        assert!(ledger.check(&abc(), day, cost(40, 0), &limits).is_ok());
+        assert!(ledger.check(&abc(), day, (USD, cost(40, 0)), &limits).is_ok());
         assert!(ledger.extend(&abc(), &mut entry, cost(60, 0), &limits).is_ok());
-        ledger.settle(&abc(), entry, Cost::default());
-        assert!(ledger.check(&abc(), day, cost(60, 0), &limits).is_ok());
+        ledger.settle(&abc(), entry, USD, Cost::default());
+        assert!(ledger.check(&abc(), day, (USD, cost(60, 0)), &limits).is_ok());
     }
 
     #[test]
     fn a_call_that_the_store_did_not_take_does_not_count() {
         let limits = Limits { max_calls_per_day: Some(1), ..Limits::default() };
         let (mut ledger, day) = (Ledger::default(), Day(20_000));
-        let entry = ledger.open(&abc(), day, Cost::default());
-        assert_eq!(ledger.check(&abc(), day, Cost::default(), &limits).unwrap_err().limit, Limit::CallsPerDay);
+        let entry = ledger.open(&abc(), day, USD, Cost::default());
+        assert_eq!(ledger.check(&abc(), day, (USD, Cost::default()), &limits).unwrap_err().limit, Limit::CallsPerDay);
         ledger.undo(&abc(), entry);
-        assert!(ledger.check(&abc(), day, Cost::default(), &limits).is_ok());
+        assert!(ledger.check(&abc(), day, (USD, Cost::default()), &limits).is_ok());
         assert_eq!(ledger.calls_left(&abc(), day, &limits), Some(1));
+    }
+
+    #[test]
+    fn two_currencies_are_never_added_up() {
+        let euro: Currency = "EUR".parse().unwrap();
+        let limits =
+            Limits { max_spend_per_month_micros: Some(100), max_minutes_per_day: Some(2), ..Limits::default() };
+        let (mut ledger, day) = (Ledger::default(), Day(20_000));
+        let mut waiting = ledger.open(&abc(), day, euro, cost(30, 90));
+        assert!(ledger.check(&abc(), day, (euro, cost(1, 20)), &limits).is_err());
+        assert!(ledger.check(&abc(), day, (USD, cost(1, 20)), &limits).is_ok(), "nothing was spent in dollars");
+        assert!(ledger.check(&abc(), day, (USD, cost(91, 0)), &limits).is_err(), "a minute is a minute");
+        // The account pays in dollars from now on, and so does the call that waits.
+        ledger.pays_in(&abc(), &mut waiting, USD);
+        assert_eq!(waiting.held(), cost(30, 0));
+        assert!(ledger.extend(&abc(), &mut waiting, cost(30, 100), &limits).is_ok());
+        assert!(ledger.check(&abc(), day, (USD, cost(1, 1)), &limits).is_err());
+        assert!(ledger.check(&abc(), day, (euro, cost(1, 100)), &limits).is_ok(), "its euros came back");
+        ledger.settle(&abc(), waiting, USD, cost(10, 60));
+        assert!(ledger.check(&abc(), day, (USD, cost(1, 40)), &limits).is_ok());
+        ledger.adjust(&abc(), day, USD, cost(10, 60), cost(10, 70));
+        assert!(ledger.check(&abc(), day, (USD, cost(1, 40)), &limits).is_err());
     }
 
     /// A call of the property below: its day, what was held for it, and what it came to, if it has ended.
@@ -360,23 +438,23 @@ mod tests {
             let (mut before, mut after) = (Ledger::default(), Ledger::default());
             let mut records: BTreeMap<i64, (u64, Cost)> = BTreeMap::new();
             for (day, seconds, price, end) in calls {
-                let entry = before.open(&abc(), Day(day), cost(seconds, price));
+                let entry = before.open(&abc(), Day(day), USD, cost(seconds, price));
                 match end {
                     Some((seconds, price)) => {
-                        before.settle(&abc(), entry, cost(seconds, price));
+                        before.settle(&abc(), entry, USD, cost(seconds, price));
                         let (count, sum) = records.entry(day).or_default();
                         *count += 1;
                         *sum = sum.plus(cost(seconds, price));
                     }
-                    None => drop(after.open(&abc(), Day(day), cost(seconds, price))),
+                    None => drop(after.open(&abc(), Day(day), USD, cost(seconds, price))),
                 }
             }
             for (day, (count, sum)) in records {
-                after.recall(&abc(), Day(day), count, sum);
+                after.recall(&abc(), Day(day), count, USD, sum);
             }
             let asked = cost(seconds, price);
             prop_assert_eq!(
-                before.check(&abc(), Day(day), asked, &limits), after.check(&abc(), Day(day), asked, &limits)
+                before.check(&abc(), Day(day), (USD, asked), &limits), after.check(&abc(), Day(day), (USD, asked), &limits)
             );
         }
 
@@ -386,8 +464,8 @@ mod tests {
             let limits = Limits { max_calls_per_day: Some(most), ..Limits::default() };
             let (mut ledger, mut taken) = (Ledger::default(), 0);
             for _ in 0..wanted {
-                if ledger.check(&abc(), Day(20_400), Cost::default(), &limits).is_ok() {
-                    ledger.open(&abc(), Day(20_400), Cost::default());
+                if ledger.check(&abc(), Day(20_400), (USD, Cost::default()), &limits).is_ok() {
+                    ledger.open(&abc(), Day(20_400), USD, Cost::default());
                     taken += 1;
                 }
             }
@@ -405,8 +483,8 @@ mod tests {
                 if let Some(entry) = live.get_mut(which) {
                     let to = entry.held().plus(cost(0, price));
                     let _refused = ledger.extend(&abc(), entry, to, &limits);
-                } else if ledger.check(&abc(), Day(1), cost(0, price), &limits).is_ok() {
-                    live.push(ledger.open(&abc(), Day(1), cost(0, price)));
+                } else if ledger.check(&abc(), Day(1), (USD, cost(0, price)), &limits).is_ok() {
+                    live.push(ledger.open(&abc(), Day(1), USD, cost(0, price)));
                 }
                 let all: i64 = live.iter().map(|entry| entry.held().price.0).sum();
                 prop_assert!(all <= ceiling);

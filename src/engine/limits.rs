@@ -20,7 +20,7 @@ use crate::billing::Prices;
 use crate::call::{self, leg::Phase};
 use crate::clock::{Now, Wall};
 use crate::model::{
-    Business, BusinessId, CallId, CallRecord, Cost, DayAdjustment, DayUsage, Directory, Duplicates, Endpoint,
+    Business, BusinessId, CallId, CallRecord, Cost, Currency, DayAdjustment, DayUsage, Directory, Duplicates, Endpoint,
     InitiationMessage, Limit, LimitReached, Role, StoredCall,
 };
 
@@ -102,6 +102,7 @@ impl Engine {
         self.check_number(now, business, message)?;
         let day = Day::of_call(now.wall, message.desired_contact_time);
         let cost = self.reserved(business, prices, message, now.wall);
+        let cost = (currency_of(prices, business), cost);
         self.books.ledger.check(&business.id, day, cost, &business.limits).map_err(|reached| {
             self.tell_reached(now, business, reached);
             let Reached { limit, quota, until, .. } = reached;
@@ -181,7 +182,7 @@ impl Engine {
     ) -> Share {
         let day = Day::of_call(created, message.desired_contact_time);
         let cost = self.reserved(business, prices, message, created);
-        let entry = self.books.ledger.open(&message.business_id, day, cost);
+        let entry = self.books.ledger.open(&message.business_id, day, currency_of(prices, business), cost);
         Share { entry, until: None, counted: None, pairs: self.hold_pairs(message, at) }
     }
 
@@ -210,6 +211,7 @@ impl Engine {
         let seconds = until.millis_since(here).div_ceil(1000);
         let to = cost_until(live, here, until).plus(live.prices.most(role, address, [here, until], seconds));
         let business = Arc::clone(&live.business);
+        self.books.ledger.pays_in(&business.id, &mut live.share.entry, currency_of(&live.prices, &business));
         self.books.ledger.extend(&business.id, &mut live.share.entry, to, &limits).map_err(|reached| {
             self.tell_reached(now, &business, reached);
             let Reached { limit, quota, until, .. } = reached;
@@ -233,13 +235,13 @@ impl Engine {
     /// It has its record: what it cost is known.
     pub(super) fn settle(&mut self, record: &CallRecord, share: &Share) {
         self.timers.cancel(&TimerKey::Ceiling(record.call_id));
-        self.books.ledger.settle(&record.business_id, share.entry, cost_of(record));
+        self.books.ledger.settle(&record.business_id, share.entry, record.currency, cost_of(record));
     }
 
     /// The record of a call that a crash cut is not in the store's sums.
     pub(super) fn settle_interrupted(&mut self, record: &CallRecord) {
         let day = Day::of_call(record.created_at, record.desired_contact_time);
-        self.books.ledger.recall(&record.business_id, day, 1, cost_of(record));
+        self.books.ledger.recall(&record.business_id, day, 1, record.currency, cost_of(record));
     }
 
     /// From which moment on records count: the first of this month (UTC).
@@ -255,8 +257,8 @@ impl Engine {
     /// Takes back what the store's records say was used, and whom the businesses that bound it have called in the last 24 hours, the
     /// oldest first. Before [`Engine::restore`].
     pub fn recall_usage(&mut self, now: Now, days: &[DayUsage], called: &[(BusinessId, Wall, Endpoint)]) {
-        for DayUsage { business, day, calls, cost } in days {
-            self.books.ledger.recall(business, Day::numbered(*day), *calls, *cost);
+        for DayUsage { business, day, calls, currency, cost } in days {
+            self.books.ledger.recall(business, Day::numbered(*day), *calls, *currency, *cost);
         }
         for (business, at, customer) in called {
             if self.directory.get(business).is_some_and(|known| known.limits.caps_numbers()) {
@@ -267,8 +269,8 @@ impl Engine {
 
     /// Records have other prices now: what was used of their days is that.
     pub(super) fn adjust_usage(&mut self, adjusted: &[DayAdjustment]) {
-        for DayAdjustment { business, day, old, new } in adjusted {
-            self.books.ledger.adjust(business, Day::numbered(*day), *old, *new);
+        for DayAdjustment { business, day, currency, old, new } in adjusted {
+            self.books.ledger.adjust(business, Day::numbered(*day), *currency, *old, *new);
         }
     }
 
@@ -289,6 +291,7 @@ impl Engine {
         };
         let to = cost_until(live, here, until);
         let business = live.business.id.clone();
+        self.books.ledger.pays_in(&business, &mut live.share.entry, currency_of(&live.prices, &live.business));
         // Who is dialled before a talk may be followed by somebody dearer; in it, nobody comes unasked.
         if !asks_for_more && live.bridged_at.is_some() {
             self.books.ledger.lower(&business, &mut live.share.entry, to);
@@ -400,6 +403,11 @@ fn cost_until(live: &Live, here: Wall, until: Wall) -> Cost {
             .plus(others.map(|address| at_once(Role::Representative, address)).fold(Cost::default(), Cost::at_least));
     }
     sum
+}
+
+/// What the account's calls are paid in.
+fn currency_of(prices: &Prices, business: &Business) -> Currency {
+    prices.currency().unwrap_or(business.tariff.currency)
 }
 
 fn cost_of(record: &CallRecord) -> Cost {

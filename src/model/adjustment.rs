@@ -51,6 +51,8 @@ pub struct DayAdjustment {
     pub business: BusinessId,
     /// The day of UTC, counted from 1970-01-01, that the call was wanted on.
     pub day: i64,
+    /// In this currency, which no re-rating changes.
+    pub currency: Currency,
     /// What it cost.
     pub old: Cost,
     /// What it costs.

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
-use super::{BusinessId, CallId, Money};
+use super::{BusinessId, CallId, Currency, Money};
 use crate::clock::Wall;
 
 /// Most prefixes in each of an account's lists.
@@ -164,6 +164,8 @@ pub struct DayUsage {
     pub day: i64,
     /// How many.
     pub calls: u64,
+    /// What they cost is in this: a day has as many of these as its calls have currencies.
+    pub currency: Currency,
     /// What they cost.
     pub cost: Cost,
 }

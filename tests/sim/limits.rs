@@ -42,6 +42,7 @@ pub fn usage<'r>(records: impl Iterator<Item = &'r CallRecord>) -> Vec<DayUsage>
         business: business(),
         day: record.desired_contact_time.map_or(record.created_at, |at| at.max(record.created_at)).0 / day,
         calls: 1,
+        currency: record.currency,
         cost: Cost { seconds: record.billable_seconds(), price: record.price_micros },
     };
     records.map(of).collect()

@@ -3,7 +3,8 @@
 use super::*;
 use crate::engine::api::{Denied, Quotas};
 use crate::model::{
-    AtCeiling, Cost, DayUsage, Guard, Limit, Money, NumberKind, QuietHours, Quietly, Tariff, Webhook, WebhookSecret,
+    AtCeiling, Cost, Currency, DayUsage, Guard, Limit, Money, NumberKind, QuietHours, Quietly, Tariff, Webhook,
+    WebhookSecret,
 };
 
 const REPRESENTATIVE: &str = "+12125550101";
@@ -259,7 +260,7 @@ fn a_restart_knows_what_was_used() {
     let mut rig = rig(limits, Guard::default());
     let abc: BusinessId = "abc".parse().unwrap();
     let day = rig.now.wall.0 / 86_400_000;
-    let usage = DayUsage { business: abc.clone(), day, calls: 1, cost: Cost::default() };
+    let usage = DayUsage { business: abc.clone(), day, calls: 1, currency: Currency::USD, cost: Cost::default() };
     let called = (abc.clone(), rig.now.wall, Endpoint::parse(CUSTOMER).unwrap());
     let parse = |text: &str| Endpoint::parse(text).unwrap();
     let message = InitiationMessage::new(abc, parse(&customer(1)), vec![parse(REPRESENTATIVE)]);

@@ -320,10 +320,37 @@ fn what_was_rated_anew_counts_against_the_ceiling_at_once() {
     let abc: BusinessId = "abc".parse().unwrap();
     let day = rig.now.wall.0 / 86_400_000;
     let cost = |price| crate::model::Cost { seconds: 60, price: Money(price) };
-    let usage = crate::model::DayUsage { business: abc.clone(), day, calls: 1, cost: cost(100) };
+    let euro: Currency = "EUR".parse().unwrap();
+    let usage = crate::model::DayUsage { business: abc.clone(), day, calls: 1, currency: euro, cost: cost(100) };
     rig.engine.recall_usage(rig.now, &[usage], &[]);
-    let adjusted = crate::model::DayAdjustment { business: abc.clone(), day, old: cost(100), new: cost(50) };
+    let adjusted =
+        crate::model::DayAdjustment { business: abc.clone(), day, currency: euro, old: cost(100), new: cost(50) };
     assert!(rig.wants(CUSTOMER, &[REPRESENTATIVE], None).is_some());
     rig.give(Input::Adjusted(vec![adjusted]));
     assert_eq!(rig.wants(CUSTOMER, &[REPRESENTATIVE], None), None);
+}
+
+#[test]
+fn an_account_that_changes_its_currency_within_a_month_does_not_add_up_both() {
+    // A minute of both legs is 320 in each.
+    let dollars =
+        RatePlan { name: "domestic".parse().unwrap(), currency: Currency::USD, rates: vec![both("", 60, 100)] };
+    let mut tariffs = (*plans(vec![both("", 60, 100)])).clone();
+    tariffs.insert(dollars.name.clone(), Arc::new(Plan::new(&dollars)));
+    let limits = Limits { max_spend_per_month_micros: Some(400), ..spend(400) };
+    let mut rig = Rig::of(EngineConfig { tariffs: Arc::new(tariffs), ..config(vec![switch("ssp-62", 1)]) });
+    rig.pays(Some(name()), limits);
+    assert_eq!(rig.wants(CUSTOMER, &[REPRESENTATIVE], None), None);
+    rig.answers();
+    rig.answers();
+    rig.pass(60_000 - 2_000);
+    rig.delete();
+    rig.pass(1_000);
+    assert_eq!(rig.records[0].currency, "EUR".parse().unwrap());
+    assert!(rig.wants(CUSTOMER, &[REPRESENTATIVE], None).is_some(), "the euros are spent");
+    rig.pays(Some(dollars.name), limits);
+    assert_eq!(rig.wants(CUSTOMER, &[REPRESENTATIVE], None), None, "of dollars none are");
+    assert!(rig.wants(CUSTOMER, &[REPRESENTATIVE], None).is_some(), "now they are kept for this call");
+    rig.pays(Some(name()), limits);
+    assert!(rig.wants(CUSTOMER, &[REPRESENTATIVE], None).is_some(), "and euros are still spent");
 }

@@ -90,7 +90,8 @@ impl SqliteArchive {
         self.read(|connection| {
             let fail = |error: rusqlite::Error| self.fail(&error);
             let sql =
-                "SELECT a.number, a.business_id, r.due_at, a.old_seconds, a.old_micros, a.new_seconds, a.new_micros
+                "SELECT a.number, a.business_id, r.due_at, a.old_seconds, a.old_micros, a.new_seconds, a.new_micros,
+                           r.currency
                        FROM adjustments a JOIN records r ON r.id = a.call_id WHERE a.number > ?1 ORDER BY a.number";
             let mut statement = connection.prepare_cached(sql).map_err(fail)?;
             let mut rows = statement.query([after]).map_err(fail)?;
@@ -107,7 +108,9 @@ impl SqliteArchive {
                     let price = Money(row.get(at + 1).map_err(fail)?);
                     Ok::<_, StoreError>(Cost { seconds: u64::try_from(seconds).unwrap_or(0), price })
                 };
+                let currency: String = row.get(7).map_err(fail)?;
                 changes.push(DayAdjustment {
+                    currency: currency.parse().map_err(|error| StoreError::row("records", error))?,
                     business: business.parse().map_err(|error| StoreError::row("adjustments", error))?,
                     day: due.div_euclid(DAY_MILLIS),
                     old: cost(3)?,

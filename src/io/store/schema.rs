@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use super::error::StoreError;
 
 /// One step each; a step is never edited once it was released.
-pub(super) const MIGRATIONS: [&str; 8] = [
+pub(super) const MIGRATIONS: [&str; 9] = [
     "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     INSERT INTO meta (key, value) VALUES ('generation', 1);
@@ -177,6 +177,13 @@ pub(super) const MIGRATIONS: [&str; 8] = [
     CREATE TRIGGER adjustments_are_kept BEFORE DELETE ON adjustments BEGIN
         SELECT RAISE(ABORT, 'adjustments are kept');
     END;
+",
+    "
+    -- Amounts of two currencies are never added up.
+    ALTER TABLE records ADD COLUMN currency TEXT NOT NULL DEFAULT 'USD';
+    UPDATE records SET currency = coalesce(json_extract(record, '$.currency'), 'USD');
+    DROP INDEX records_by_day;
+    CREATE INDEX records_by_day ON records (due_at, business_id, currency, billed_seconds, price_micros);
 ",
 ];
 

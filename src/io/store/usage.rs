@@ -27,8 +27,8 @@ impl SqliteArchive {
             let connection = connection.unchecked_transaction().map_err(fail)?;
             let adjusted = billed::last_adjustment(&connection).map_err(fail)?;
             // `total` never overflows, and a double holds every sum that a ceiling is compared with to the last unit.
-            let sql = "SELECT business_id, due_at / ?2, count(*), total(billed_seconds), total(price_micros)
-                       FROM records WHERE due_at >= ?1 GROUP BY business_id, due_at / ?2";
+            let sql = "SELECT business_id, due_at / ?2, count(*), total(billed_seconds), total(price_micros), currency
+                       FROM records WHERE due_at >= ?1 GROUP BY business_id, due_at / ?2, currency";
             let mut statement = connection.prepare_cached(sql).map_err(fail)?;
             let mut rows = statement.query(params![since.0, DAY_MILLIS]).map_err(fail)?;
             let mut days = Vec::new();
@@ -36,10 +36,12 @@ impl SqliteArchive {
                 let (business, day, calls): (String, i64, i64) =
                     (row.get(0).map_err(fail)?, row.get(1).map_err(fail)?, row.get(2).map_err(fail)?);
                 let (seconds, price): (f64, f64) = (row.get(3).map_err(fail)?, row.get(4).map_err(fail)?);
+                let currency: String = row.get(5).map_err(fail)?;
                 days.push(DayUsage {
                     business: business_of(&business)?,
                     day,
                     calls: u64::try_from(calls).unwrap_or(0),
+                    currency: currency.parse().map_err(|error| StoreError::row("records", error))?,
                     cost: Cost { seconds: seconds as u64, price: Money(price as i64) },
                 });
             }

@@ -299,12 +299,13 @@ fn take_key(
 fn finish(connection: &Connection, record: &CallRecord, attempts: &[AttemptRecord]) -> rusqlite::Result<()> {
     let id = key(record.call_id);
     let sql =
-        "INSERT INTO records (id, business_id, created_at, reference, record, due_at, billed_seconds, price_micros)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+        "INSERT INTO records (id, business_id, created_at, reference, record, due_at, billed_seconds, price_micros, currency)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
                ON CONFLICT (id) DO NOTHING";
     let (due_at, seconds, price) = usage::summed(record);
     let (business, created_at) = (record.business_id.as_str(), record.created_at.0);
-    let values = params![id, business, created_at, record.reference, json(record)?, due_at, seconds, price];
+    let (reference, currency) = (&record.reference, record.currency.to_string());
+    let values = params![id, business, created_at, reference, json(record)?, due_at, seconds, price, currency];
     if connection.prepare_cached(sql)?.execute(values)? == 1 {
         let mut insert = connection.prepare_cached(
             "INSERT INTO attempts (call_id, attempt, record) VALUES (?1, ?2, ?3) ON CONFLICT (call_id, attempt) DO NOTHING",

@@ -1,7 +1,7 @@
 //! What an account's limits are counted from after a restart, and the events of bounds that were reached.
 
 use super::*;
-use crate::model::{Cost, DayUsage, Limit, LimitReached};
+use crate::model::{Cost, Currency, DayUsage, Limit, LimitReached};
 
 const DAY: i64 = 86_400_000;
 
@@ -19,7 +19,7 @@ fn ended(number: i64, day: i64, later: Option<i64>, seconds: u64, price: i64) ->
 
 fn usage(day: i64, calls: u64, seconds: u64, price: i64) -> DayUsage {
     let cost = Cost { seconds, price: Money(price) };
-    DayUsage { business: "abc".parse().unwrap(), day, calls, cost }
+    DayUsage { business: "abc".parse().unwrap(), day, calls, currency: Currency::USD, cost }
 }
 
 #[test]
@@ -43,6 +43,7 @@ fn what_records_come_to_is_summed_by_the_day_that_calls_were_wanted_on() {
     file.execute_batch(
         "DROP TABLE adjustments; DROP INDEX records_by_day; ALTER TABLE records DROP COLUMN due_at;
          ALTER TABLE records DROP COLUMN billed_seconds; ALTER TABLE records DROP COLUMN price_micros;
+         ALTER TABLE records DROP COLUMN currency;
          PRAGMA user_version = 6;",
     )
     .unwrap();
