@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use callbridge::clock::Wall;
-use callbridge::engine::api::{After, ListFilter, Reply, SupervisorWish};
+use callbridge::engine::api::{After, ListFilter, Reply, StaffWish, SupervisorWish};
 use callbridge::io::http::guard::PasswordGuard;
 use callbridge::io::http::server::{Server, ServerLimits};
 use callbridge::io::http::webhooks::OutboxPort;
@@ -84,6 +84,10 @@ impl EnginePort for Instantly {
     }
     fn supervise(&self, _: BusinessId, _: CallId, _: SupervisorWish) -> Pending<'_, Reply> {
         Box::pin(async { Reply::Supervised(None) })
+    }
+
+    fn staff(&self, _: BusinessId, _: StaffWish) -> Pending<'_, Reply> {
+        Box::pin(async { Reply::Representatives(Vec::new()) })
     }
 }
 

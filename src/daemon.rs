@@ -431,10 +431,12 @@ fn take_back(
     let mut after = None;
     loop {
         let open = store.open_calls(after, RESTORED).map_err(part)?;
-        let Some(last) = open.last() else { return Ok(adjusted) };
+        let Some(last) = open.last() else { break };
         after = Some(last.id);
         pure.restore(clock.now(), open, last_alive);
     }
+    pure.recall_sessions(clock.now(), store.sessions(now.wall).map_err(part)?);
+    Ok(adjusted)
 }
 
 fn wall() -> crate::clock::Wall {

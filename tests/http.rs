@@ -22,6 +22,8 @@ mod limits;
 mod sealed;
 #[path = "http/secure.rs"]
 mod secure;
+#[path = "http/staff.rs"]
+mod staff;
 #[path = "http/tariffs.rs"]
 mod tariffs;
 #[path = "http/waiting.rs"]

@@ -94,7 +94,7 @@ function follow(call, changed) {
     }
   }
 
-  // Places in the line are told on asking only; and a stream may be held up on its way.
+  // A stream may be held up on its way.
   let turn = 0;
   const looks = setInterval(() => {
     if (over()) clearInterval(looks);

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use super::error::Refusal;
-use super::lease::Wish;
-use crate::model::{CallId, Endpoint, Need, RepresentativeId};
+use crate::model::{CallId, Endpoint, Need, RepresentativeId, Wish};
 
 /// A customer, named by whoever asks; the equipment takes the identifier of the call.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

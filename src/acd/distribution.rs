@@ -10,12 +10,13 @@ use super::api::{CustomerId, GivenUp, Input, Output, Reason};
 use super::error::Refusal;
 use super::figures::Figures;
 use super::forecast::Forecast;
+use super::lease::Session;
 use super::line::{Line, Rank};
 use super::seat::{LineNo, Seat, SeatNo, Soon};
 use super::shift;
 use super::state::{State, Work};
 use crate::clock::{Mono, Now, Timers, Wall};
-use crate::model::{Need, RepresentativeId, Staffing};
+use crate::model::{Need, Representative, RepresentativeId, Staffing};
 
 /// From a customer's phone being dialled to a talk it takes no longer: beyond, nobody tells us any more.
 const UNHEARD: Duration = Duration::from_secs(900);
@@ -146,15 +147,32 @@ impl Distribution {
     }
 
     /// How each representative of the account stands, in the account's order.
-    pub fn representatives(&self) -> Vec<(&RepresentativeId, State)> {
+    pub fn representatives(&self) -> Vec<(&Representative, Option<Session>, State)> {
         let mut all: Vec<&Seat> = self.by_id.values().filter_map(|no| self.seats.get(*no)).collect();
         all.sort_by_key(|seat| seat.order);
-        all.into_iter().map(|seat| (&seat.one.id, seat.state())).collect()
+        all.into_iter().map(|seat| (&seat.one, seat.session, seat.state())).collect()
     }
 
     /// How this representative stands.
     pub fn state_of(&self, representative: &RepresentativeId) -> Option<State> {
         self.by_id.get(representative).and_then(|no| self.seats.get(*no)).map(Seat::state)
+    }
+
+    /// The account as it is distributed by.
+    pub fn settings(&self) -> &Staffing {
+        &self.settings
+    }
+
+    /// Whether a customer who asks for this now would be taken in.
+    pub fn check(&mut self, now: Now, need: &Need) -> Result<(), Refusal> {
+        let opening = self.opening(now.wall);
+        if !opening.open {
+            return Err(Refusal::Closed { opens: opening.until });
+        }
+        if self.customers.len() >= usize::try_from(self.settings.max_customers).unwrap_or(usize::MAX) {
+            return Err(Refusal::Full);
+        }
+        self.line_for(need).map(|_| ())
     }
 
     /// What was counted.

@@ -3,28 +3,13 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use crate::clock::Mono;
+use crate::model::Wish;
 
 /// The longest lease.
 pub const LONGEST: Duration = Duration::from_secs(86_400);
 /// The shortest.
 pub const SHORTEST: Duration = Duration::from_secs(1);
-
-/// What a representative wants.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Wish {
-    /// Calls.
-    Available,
-    /// No calls for a while.
-    Break,
-    /// No calls until the last one is written up, however long that takes.
-    WrapUp,
-    /// No calls.
-    LoggedOff,
-}
 
 /// Logged on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

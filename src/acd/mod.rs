@@ -36,9 +36,10 @@ mod strategy;
 #[cfg(test)]
 mod tests;
 
+pub use crate::model::Wish;
 pub use api::{CustomerId, GivenUp, Input, Output, Reason, Wait};
 pub use distribution::Distribution;
 pub use error::Refusal;
 pub use figures::Figures;
-pub use lease::{Session, Wish};
+pub use lease::{SHORTEST as SHORTEST_LEASE, Session};
 pub use state::State;

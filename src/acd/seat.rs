@@ -1,12 +1,12 @@
 //! One representative as the distribution keeps them: the account's entry, the log-on, what they do, which lines they serve. Owns
 //! whether they take calls; refuses to choose.
 
-use super::lease::{Session, Wish};
+use super::lease::Session;
 use super::shift;
 use super::state::{State, Work, derive};
 use super::strategy::Free;
 use crate::clock::{Mono, Wall};
-use crate::model::Representative;
+use crate::model::{Representative, Wish};
 
 /// A seat's place among all.
 pub(super) type SeatNo = usize;

@@ -6,13 +6,13 @@ use std::time::Duration;
 use super::api::{CustomerId, GivenUp, Output};
 use super::distribution::{Distribution, Key, Stage};
 use super::error::Refusal;
-use super::lease::{self, Session, Turn, Wish};
+use super::lease::{self, Session, Turn};
 use super::line::Line;
 use super::need;
 use super::seat::{LineNo, Seat, SeatNo};
 use super::state::Work;
 use crate::clock::Now;
-use crate::model::{Need, RepresentativeId, Staffing};
+use crate::model::{Need, RepresentativeId, Staffing, Wish};
 
 /// Different needs that are told apart at once.
 const MAX_LINES: usize = 256;

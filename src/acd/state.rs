@@ -2,8 +2,9 @@
 //! their words and that derivation.
 
 use super::api::CustomerId;
-use super::lease::{Session, Wish};
+use super::lease::Session;
 use crate::clock::Mono;
+use crate::model::Wish;
 
 /// How a representative stands, with what belongs to it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

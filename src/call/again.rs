@@ -43,6 +43,7 @@ impl Call {
         self.state = State::Waiting { due: false };
         self.anchor = None;
         self.answered_by = None;
+        self.last_found = false;
         self.next_try = Some(until);
         self.tried = Some(Tried { outcome, detail: std::mem::take(&mut self.detail) });
         self.actions.push_back(Action::Entered { from, to: CallState::Scheduled });

@@ -101,6 +101,15 @@ pub enum Event {
     Released(Attempt, Option<Quality>),
     /// A deadline passed.
     Timer(Timer),
+    /// Call distribution has this representative for the customer.
+    Found {
+        /// Where.
+        address: Endpoint,
+        /// Nobody comes after this one.
+        last: bool,
+    },
+    /// Call distribution has nobody for the customer.
+    NobodyFound,
     /// `DELETE`.
     Cancel,
     /// Its account has no minutes or no money left for it.
@@ -190,6 +199,14 @@ pub enum Action {
     Dial(Attempt),
     /// End the leg's signalling, in whatever state it is. Nothing more is heard of it.
     HangUp(Attempt, Cause),
+    /// Whom call distribution found has handed the customer on and has nothing more to do here.
+    RepresentativeLeft,
+    /// Find the customer, who has answered, a representative by call distribution; `missed`: the one found last did not come. Answered by
+    /// `Found` or `NobodyFound`.
+    FindRepresentative {
+        /// Another one than the last.
+        missed: bool,
+    },
     /// Give the leg's port back. Answered by `Released`, always.
     Release(Attempt),
     /// Play the message, then hold music until something else happens. Where the call [tells](super::Call::tells), the consent

@@ -17,6 +17,7 @@ mod again;
 mod answerer;
 pub mod api;
 mod consent;
+mod distributed;
 mod ending;
 mod gate;
 pub mod leg;
@@ -58,6 +59,8 @@ enum State {
     CallingCustomer { stage: Stage },
     /// The customer hears the message; this representative is being tried.
     Holding { trying: Attempt, stage: Stage },
+    /// The customer hears the message; call distribution looks for a representative.
+    Seeking,
     /// No representative is left; the customer hears so.
     Farewell,
     /// Both talk.
@@ -139,6 +142,8 @@ pub struct Call {
     transfers_tried: u8,
     /// In the order of their coming.
     supervisors: Vec<supervisor::Supervisor>,
+    /// The one whom call distribution found is the last.
+    last_found: bool,
     one_way: bool,
     audio_alarms: u64,
     quality_alarms: u64,
@@ -168,6 +173,7 @@ impl Call {
             transferred: Vec::new(),
             transfers_tried: 0,
             supervisors: Vec::new(),
+            last_found: false,
             one_way: false,
             audio_alarms: 0,
             quality_alarms: 0,
@@ -205,6 +211,8 @@ impl Call {
             }
             Event::Timer(timer) => self.on_timer(now, timer),
             Event::Cancel => self.on_stop(now, Outcome::Cancelled, "ended through the API"),
+            Event::Found { address, last } => self.on_found(now, address, last),
+            Event::NobodyFound => self.on_nobody_found(now),
             Event::CeilingReached => self.on_stop(now, Outcome::Cancelled, "the account's ceiling was reached"),
             Event::Shutdown => self.on_stop(now, Outcome::Interrupted, "the equipment was stopped"),
         }
@@ -227,6 +235,7 @@ impl Call {
             }
             State::CallingCustomer { stage: Stage::Digits | Stage::Judged | Stage::Told | Stage::Asked }
             | State::Holding { .. }
+            | State::Seeking
                 if attempt == self.customer =>
             {
                 self.hung_up_for_good(now, attempt, cause, Outcome::CustomerHungUp);
@@ -305,7 +314,7 @@ impl Call {
             (Timer::Digits, _) => self.digits_failed(now),
             (Timer::Gate, _) => self.gate_closes(now),
             (Timer::Machine, _) => self.machine_is_late(now),
-            (Timer::Still, State::Holding { .. }) => {
+            (Timer::Still, State::Holding { .. } | State::Seeking) => {
                 self.actions.push_back(Action::SayStillHolding(self.customer));
                 self.set_still_timer(now);
             }
@@ -315,6 +324,7 @@ impl Call {
                 self.say_farewell(now, "no representative answered");
                 self.save_end_of(trying);
             }
+            (Timer::Hold, State::Seeking) => self.say_farewell(now, "no representative was free in time"),
             (Timer::Talk, State::Bridged { .. } | State::Transferring { .. } | State::Farewell) => {
                 self.note("the longest time of a call was reached");
                 self.close(now, Outcome::Completed);

@@ -78,6 +78,7 @@ impl Call {
             State::Holding { trying, stage } => Some((*trying, stage)),
             State::Transferring { transfer, stage } => Some((transfer.target, stage)),
             State::Waiting { .. }
+            | State::Seeking
             | State::Farewell
             | State::Bridged { .. }
             | State::Closing { .. }
@@ -191,6 +192,7 @@ impl Call {
                 let trying = self.dial(now, Role::Representative, address);
                 self.state = State::Holding { trying, stage: Stage::Ringing };
             }
+            None if self.seeks() => self.seek(tried > 0),
             None => self.say_farewell(now, "no representative answered"),
         }
     }

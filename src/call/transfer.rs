@@ -47,6 +47,7 @@ impl Call {
         self.join(now, target);
         self.actions.push_back(Action::ReportTransfer(id, TransferReport::Answered));
         self.hang_up(now, by, Cause::local(q850::NORMAL, "the call was transferred"));
+        self.representative_left();
         self.actions.push_back(Action::SaveProgress);
     }
 
@@ -62,6 +63,7 @@ impl Call {
     /// Many phones hang up as soon as their wish is accepted: the transfer goes on without them.
     pub(super) fn on_asker_gone(&mut self, now: Now, by: Attempt, cause: Cause) {
         self.end_leg(now, by, cause);
+        self.representative_left();
         self.actions.push_back(Action::SaveProgress);
     }
 

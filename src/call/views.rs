@@ -140,7 +140,7 @@ impl Call {
             State::Bridged { .. } | State::Transferring { .. } => CallState::Bridged,
             // A customer who has talked stays among those who talk until the end.
             State::Farewell if self.bridged.is_some() => CallState::Bridged,
-            State::Holding { .. } | State::Farewell => CallState::CallingRepresentative,
+            State::Holding { .. } | State::Seeking | State::Farewell => CallState::CallingRepresentative,
             State::Closing { from, .. } => *from,
             State::Finished { .. } => CallState::Ended,
         }

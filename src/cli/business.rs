@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::contact::ContactArgs;
 use super::direct::{self, DirectArgs};
 use super::limits::LimitArgs;
+use super::staffing::StaffingArgs;
 use super::webhook::{self, WebhookArgs};
 use super::who::who;
 use super::{CliError, ConfigArgs, archive, store_folder};
@@ -212,6 +213,8 @@ struct AccountArgs {
     #[command(flatten)]
     direct: DirectArgs,
     #[command(flatten)]
+    staffing: StaffingArgs,
+    #[command(flatten)]
     webhook: WebhookArgs,
 }
 
@@ -298,6 +301,7 @@ impl AccountArgs {
         let (direct, page_key) = self.direct.direct(old.direct.clone())?;
         let business = Business {
             direct,
+            staffing: self.staffing.staffing(old.staffing)?,
             limits: self.limits.limits(old.limits),
             guard: self.limits.guard(old.guard)?,
             contact: self.contact.contact(old.contact),

@@ -14,6 +14,7 @@ mod direct;
 mod keys;
 mod limits;
 mod rerate;
+mod staffing;
 mod webhook;
 mod webhooks;
 mod who;

@@ -89,6 +89,7 @@ fn business(
     let recording = recording.map(|at| at.value).unwrap_or_default();
     let voice = voice(reader, &mut section);
     let direct = super::direct::direct(reader, &mut section);
+    let staffing = super::staffing::staffing(reader, &mut section);
     let webhook = super::webhooks::webhook(reader, &mut section);
     section.finish(reader);
     let (id, name, password) = (id?.value, name?.value, password?);
@@ -106,6 +107,7 @@ fn business(
         gates,
         voice,
         direct,
+        staffing,
         webhook,
         guard,
         contact,
@@ -118,7 +120,7 @@ const CERTIFICATES: &str =
 const PASSWORD: &str = "write password_file = \"abc.password\", or password_hash = \"$argon2id$…\"";
 
 /// A list of texts of one form.
-fn listed<T: std::str::FromStr<Err: std::fmt::Display>>(
+pub(super) fn listed<T: std::str::FromStr<Err: std::fmt::Display>>(
     reader: &mut Reader,
     section: &mut Section<'_>,
     key: &'static str,

@@ -14,6 +14,7 @@ mod reader;
 mod recording;
 mod sections;
 mod sip;
+mod staffing;
 mod stir;
 pub mod storefront;
 mod switch;
@@ -43,7 +44,8 @@ use ipnet::IpNet;
 
 use crate::model::{
     BusinessId, ClientCertificate, Codecs, Direct, Gates, Guard, Language, Limits, MachineTimes, Network, RatePlan,
-    Recording, SipTransport, SwitchAddress, Tariff, TariffName, Trunk, Voice, Webhook, business::PasswordHash,
+    Recording, SipTransport, Staffing, SwitchAddress, Tariff, TariffName, Trunk, Voice, Webhook,
+    business::PasswordHash,
 };
 
 /// The whole file (contract.md). Every key has a default but `switch`.
@@ -429,6 +431,8 @@ pub struct BusinessSeed {
     pub gates: Gates,
     /// How it is spoken for.
     pub voice: Voice,
+    /// Its representatives, and how its calls are distributed among them.
+    pub staffing: Staffing,
     /// How it takes direct call requests.
     pub direct: Direct,
     /// Where its events are told.

@@ -12,7 +12,7 @@ use super::contact::{self, Moment};
 use super::events::{FIRST, Moments};
 use super::limits::Share;
 use super::lineup::Wants;
-use super::{Drain, Engine, HEARTBEAT, Live, OFFER, Pending, Standing, TimerKey, again, direct, taped};
+use super::{Drain, Engine, HEARTBEAT, Live, OFFER, Pending, Standing, TURN, TimerKey, again, direct, taped};
 use crate::access::{Barred, Permit};
 use crate::billing::Prices;
 use crate::call::{self, Call};
@@ -62,16 +62,21 @@ impl Engine {
         }
         let business = self.directory.get(&message.business_id).cloned().ok_or(Refusal::UnknownBusiness)?;
         self.access.admit(now.mono, &business).map_err(refusal_of)?;
+        if message.representatives.is_empty() && message.need.is_none() {
+            message.need = Engine::need_of(&business, message, None).map(Box::new);
+        }
         self.check_destinations(message)?;
         Engine::check_account_destinations(&business, message)?;
         let prices = Prices::of(&business, &self.config.tariffs);
-        check_prices(&prices, message, Engine::wall_in_future(now, message.desired_contact_time).unwrap_or(now.wall))?;
+        let wanted = Engine::wall_in_future(now, message.desired_contact_time).unwrap_or(now.wall);
+        check_prices(&prices, &business, message, wanted)?;
         if message.caller_id.as_ref().is_some_and(|id| !business.caller_ids.contains(id)) {
             return Err(Refusal::CallerIdBarred);
         }
         if message.record && business.recording == Recording::Off {
             return Err(Refusal::RecordingBarred);
         }
+        self.check_desk(now, message)?;
         self.check_headers(message)?;
         if self.joins_a_pair(message) {
             return Err(Refusal::Duplicate);
@@ -104,7 +109,7 @@ impl Engine {
 
     fn check_destinations(&self, message: &InitiationMessage) -> Result<(), Refusal> {
         let barred = |pointer: String| Refusal::DestinationBarred { pointer };
-        if message.representatives.is_empty() {
+        if message.representatives.is_empty() && message.need.is_none() {
             return Err(Refusal::NoRepresentative);
         }
         if !self.routing.covers(&message.customer) {
@@ -138,7 +143,7 @@ impl Engine {
                 other.business_id == message.business_id && other.idempotency.as_ref().is_some_and(|i| i.key == *key)
             }),
             Pending::Progress { .. } | Pending::Finish { .. } | Pending::Ladder { .. } => false,
-            Pending::Alive | Pending::Limit(_) => false,
+            Pending::Alive | Pending::Limit(_) | Pending::Session { .. } => false,
         })
     }
 
@@ -259,7 +264,9 @@ impl Engine {
     fn give_turn(&mut self, now: Now, id: CallId, taken: &mut BTreeSet<Wants>) {
         let Some(live) = self.calls.get(&id) else { return self.queued.leave(id) };
         let mut moment = self.moment_of(now, live);
-        if matches!(moment, Moment::Fits) && check_prices(&live.prices, live.call.message(), now.wall).is_err() {
+        if matches!(moment, Moment::Fits)
+            && check_prices(&live.prices, &live.business, live.call.message(), now.wall).is_err()
+        {
             moment = Moment::Over(UNPRICED);
         }
         let Some(live) = self.calls.get_mut(&id) else { return };
@@ -277,6 +284,10 @@ impl Engine {
                 return self.timers.bring_forward(TimerKey::Turn, now.mono + contact::next_look(now, live));
             }
         }
+        if !self.may_be_dialled(now, id) {
+            return self.timers.bring_forward(TimerKey::Turn, now.mono + TURN);
+        }
+        let Some(live) = self.calls.get_mut(&id) else { return };
         let held = match &mut live.standing {
             Standing::Queued { permit } => permit.take(),
             Standing::Accepting { .. }
@@ -382,11 +393,11 @@ impl Engine {
 }
 
 /// Nobody is called, now or then, for whom there is no price.
-fn check_prices(prices: &Prices, message: &InitiationMessage, at: Wall) -> Result<(), Refusal> {
+fn check_prices(prices: &Prices, business: &Business, message: &InitiationMessage, at: Wall) -> Result<(), Refusal> {
     if let Prices::Missing(_) = prices {
         return Err(Refusal::NoTariff);
     }
-    prices.cover(&message.customer, &message.representatives, at).map_err(|unrated| {
+    prices.cover(&message.customer, &Engine::whom(business, message), at).map_err(|unrated| {
         let pointer = match unrated.representative {
             None => "/customer".to_owned(),
             Some(at) if message.representatives.len() > 1 => format!("/representative/{at}"),

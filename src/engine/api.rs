@@ -4,6 +4,7 @@
 //! again with [`Input::Timeout`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use crate::access::destinations::Denied;
 pub use crate::access::direct::TooMany;
@@ -16,7 +17,8 @@ pub use crate::routing::SwitchView;
 
 use crate::model::{
     Alarm, AttemptRecord, BusinessId, CallId, CallRecord, CallState, CallView, DayAdjustment, Directory, Endpoint, Hop,
-    InitiationMessage, Limit, LimitReached, Progress, Sample, StoredCall, SupervisorMode, SupervisorView, Target,
+    InitiationMessage, Limit, LimitReached, Progress, RepresentativeId, RepresentativeView, Sample, StoredCall,
+    StoredSession, SupervisorMode, SupervisorView, Target, Wish,
 };
 use crate::routing::Failure;
 use crate::sip::api::{Loss, Note, RefusedWhy, Sources};
@@ -37,6 +39,8 @@ pub enum Input<'a> {
     Sip { from: &'a Hop, bytes: &'a [u8] },
     /// A connection to this hop could not be made, or broke with what was on its way.
     SipLost { hop: &'a Hop, loss: Loss },
+    /// A business asks about its representatives, or says what one of them wants. Answered by [`Reply::Representatives`].
+    Staff { reply: ReplyTo, business: BusinessId, wish: StaffWish },
     /// An initiation message whose business and password were verified.
     Initiate { reply: ReplyTo, message: Box<InitiationMessage> },
     /// What is known of this live call.
@@ -179,6 +183,22 @@ pub enum SupervisorWish {
     },
 }
 
+/// What a business wants of its representatives.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum StaffWish {
+    /// To know how they stand.
+    List,
+    /// A representative's word.
+    Session {
+        /// Who.
+        representative: RepresentativeId,
+        /// What they want.
+        wish: Wish,
+        /// For so long without another word.
+        lease: Duration,
+    },
+}
+
 /// Everything the engine can want.
 #[derive(Debug, PartialEq)]
 pub enum Output {
@@ -214,6 +234,8 @@ pub enum StoreOp {
     Alive { at: Wall },
     /// The ladder of a call whose record is durable. Storing it twice changes nothing.
     Ladder(Arc<Ladder>),
+    /// What a representative wants, and until when.
+    Session(Box<StoredSession>),
     /// A bound of a business was reached, for its webhook. Storing it twice changes nothing.
     LimitReached(Box<LimitReached>),
     /// `op`, and in the same commit the events that it tells to those who want them. Those that are there already change nothing.
@@ -280,6 +302,8 @@ pub enum Reply {
     Events(Option<Box<Watched>>),
     /// `Look`: what there is.
     Looked(Looked),
+    /// `Staff`: the representatives as they are now; of a session, its own alone, none where the account has none of this name.
+    Representatives(Vec<RepresentativeView>),
     /// `Delete`: the call as it is now, or none that lives.
     Deleted(Option<Box<CallView>>),
     /// `Delete`, `Supervise`: it is already ended, its record being stored.

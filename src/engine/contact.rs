@@ -58,7 +58,9 @@ impl Engine {
         let late = late.map_or(self.config.late, |seconds| Duration::from_secs(seconds.into()));
         let over = match message.expires_at {
             Some(end) => now.wall >= end,
-            None => now.wall > live.due + late,
+            // Call distribution has a bound of its own for those who wait in its line.
+            None if live.sought.is_in_line() => false,
+            None => now.wall > live.sought.since().unwrap_or(live.due) + late,
         };
         // The clock was set back, for instance.
         let early = message.contact_window.is_some_and(|window| now.wall < window.from);

@@ -14,13 +14,17 @@ impl Engine {
     pub(super) fn admit_direct(&mut self, now: Now, message: &mut InitiationMessage) -> Result<(), Refusal> {
         let Some(direct) = &message.direct else { return Ok(()) };
         let business = self.directory.get(&message.business_id).filter(|business| business.enabled);
-        let account = &business.filter(|business| business.direct.is_open()).ok_or(Refusal::NotOpen)?.direct;
+        let business = business.filter(|business| business.direct.is_open()).cloned().ok_or(Refusal::NotOpen)?;
+        let account = &business.direct;
         // First: who has shown work has used it, whatever comes of it.
         if let Some(work) = &direct.marks.work {
             self.requests.spend(now, work)?;
         }
         let named = direct.representative_information.as_deref();
-        message.representatives = acd::named::choose(account, named).ok_or(Refusal::UnknownRepresentative)?;
+        message.need = Engine::need_of(&business, message, named).map(Box::new);
+        if message.need.is_none() {
+            message.representatives = acd::named::choose(account, named).ok_or(Refusal::UnknownRepresentative)?;
+        }
         let at = Engine::wall_in_future(now, message.desired_contact_time);
         // Where a window is asked for, the moment is not known yet: it is asked again then.
         let windowed = message.asked.as_ref().is_some_and(|asked| asked.window.is_some());

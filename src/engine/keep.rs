@@ -42,6 +42,7 @@ impl Engine {
                     recorded.moments.are_kept(told);
                 }
             }
+            (Pending::Session { reply, session }, result) => self.session_stored(now, reply, session, result),
             (Pending::Limit(event), Err(_)) => self.limit_untold(*event),
             (Pending::Alive, _) | (Pending::Limit(_), Ok(())) => {}
         }

@@ -8,7 +8,7 @@ use crate::clock::Now;
 use crate::ladder::Moment;
 use crate::media::api::{self as media, Command};
 use crate::model::trunk::DtmfForm;
-use crate::model::{Alarm, CallId, Cause, LegId};
+use crate::model::{Alarm, CallId, CallState, Cause, LegId};
 use crate::sdp::{self, Codec, LocalMedia, LocalSrtp};
 use crate::sip::HangUpReason;
 use crate::sip::api::{LegEvent, OfferId, SipOutput};
@@ -55,6 +55,8 @@ impl Engine {
                 let reason = HangUpReason { q850: cause.q850.unwrap_or(16), text: cause.text };
                 self.stack.hang_up(now.mono, leg(attempt), reason);
             }
+            Action::FindRepresentative { missed } => self.find_representative(now, id, missed),
+            Action::RepresentativeLeft => self.tell_desk_of(now, id, true),
             Action::Release(attempt) => self.release(now, leg(attempt)),
             Action::PlayConnecting(attempt) => self.play_connecting(now, leg(attempt)),
             Action::Listen(attempt) => self.listen(leg(attempt)),
@@ -65,7 +67,10 @@ impl Engine {
             Action::PlayWhisper(attempt) => self.play_whisper(leg(attempt), false),
             Action::PlayAccept(attempt) => self.play_whisper(leg(attempt), true),
             Action::PlayConsent(attempt) => self.play_consent(leg(attempt)),
-            Action::PlayUnavailable(attempt) => self.play_unavailable(leg(attempt)),
+            Action::PlayUnavailable(attempt) => {
+                self.tell_desk_of(now, id, true);
+                self.play_unavailable(leg(attempt));
+            }
             Action::PlayHold(attempt) => self.play_hold(leg(attempt)),
             Action::SendDigits(attempt) => self.send_digits(now, leg(attempt)),
             Action::AnswerTransfer(transfer, refusal) => self.answer_transfer(now, id, transfer, refusal),
@@ -94,6 +99,9 @@ impl Engine {
             Action::CancelTimer(timer) => self.timers.cancel(&TimerKey::Call(id, timer)),
             Action::Entered { from, to } => {
                 self.notice(Notice::State { call: id, from: Some(from), to });
+                if let CallState::Bridged | CallState::Ended | CallState::Scheduled = to {
+                    self.tell_desk_of(now, id, to != CallState::Bridged);
+                }
                 self.entered(now, id, to);
             }
             Action::SaveProgress => {

@@ -54,7 +54,7 @@ impl Engine {
         let denied = |pointer: String, why| Refusal::DestinationDenied { pointer, why };
         allowed(&message.customer).map_err(|why| denied("/customer".to_owned(), why))?;
         let many = message.representatives.len() > 1;
-        for (at, representative) in message.representatives.iter().enumerate() {
+        for (at, representative) in Engine::whom(business, message).iter().enumerate() {
             let pointer = if many { format!("/representative/{at}") } else { "/representative".to_owned() };
             allowed(representative).map_err(|why| denied(pointer, why))?;
         }
@@ -193,8 +193,8 @@ impl Engine {
         let limits = &self.config.limits;
         let placed = message.expires_at.map_or(due + self.config.late, |end| end.max(due));
         let latest = placed + limits.customer_ring + limits.max_hold;
-        let (customer, others) = (&message.customer, &message.representatives);
-        prices.both_legs(business.limits.reserve_seconds, customer, others, [due, latest])
+        let others = Engine::whom(business, message);
+        prices.both_legs(business.limits.reserve_seconds, &message.customer, &others, [due, latest])
     }
 
     /// Whether one more party may be called in a live call; what it costs if it answers at once is reserved then. Where live calls go on at
@@ -398,7 +398,8 @@ fn cost_until(live: &Live, here: Wall, until: Wall) -> Cost {
     }
     if !joined {
         let tried = |address: &Endpoint| live.call.legs().iter().any(|leg| leg.address == *address);
-        let others = live.call.message().representatives.iter().filter(|address| !tried(address));
+        let whom = Engine::whom(&live.business, live.call.message());
+        let others = whom.iter().filter(|address| !tried(address));
         sum = sum
             .plus(others.map(|address| at_once(Role::Representative, address)).fold(Cost::default(), Cost::at_least));
     }

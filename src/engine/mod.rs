@@ -13,6 +13,7 @@ mod contact;
 mod dial;
 mod digits;
 mod direct;
+mod distribute;
 mod door;
 pub mod events;
 mod failure;
@@ -104,6 +105,7 @@ pub struct Engine {
     media_full: bool,
     waits: waits::Waits,
     books: limits::Books,
+    desks: distribute::Desks,
 }
 
 /// A call that is not over.
@@ -135,6 +137,8 @@ struct Live {
     single: Held,
     /// What it holds of its account's bounds.
     share: limits::Share,
+    /// How far call distribution is with it.
+    sought: distribute::Sought,
 }
 
 impl Live {
@@ -163,6 +167,7 @@ impl Live {
             referral: None,
             moments,
             share,
+            sought: distribute::Sought::default(),
             call,
         }
     }
@@ -241,6 +246,7 @@ enum Pending {
     Ladder { call: CallId },
     Alive,
     Limit(Box<crate::model::LimitReached>),
+    Session { reply: ReplyTo, session: crate::model::StoredSession },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -281,6 +287,8 @@ pub enum TimerKey {
     Ceiling(CallId),
     /// A call that waits may sleep.
     Rest(CallId),
+    /// A business's call distribution.
+    Desk(distribute::DeskNo),
 }
 
 /// Why `poll_timeout` names a moment.
@@ -315,6 +323,8 @@ pub struct Census {
     pub channels: usize,
     /// Ladders not in the store.
     pub ladders: usize,
+    /// Customers that call distribution knows.
+    pub distributed: usize,
 }
 
 impl Engine {
@@ -354,6 +364,7 @@ impl Engine {
             media_full: false,
             waits: waits::Waits::default(),
             books: limits::Books::default(),
+            desks: distribute::Desks::default(),
         };
         engine.watch_switches();
         engine.watch_registrations();
@@ -383,6 +394,7 @@ impl Engine {
             Input::List { reply, business, filter } => self.list(reply, &business, &filter),
             Input::Look { reply, look } => self.look(now, reply, &look),
             Input::Delete { reply, business, call } => self.delete(now, reply, &business, call),
+            Input::Staff { reply, business, wish } => self.staff(now, reply, business, wish),
             Input::Supervise { reply, business, call, wish } => self.wish(now, reply, &business, call, wish),
             Input::Media(event) => self.media_event(now, event),
             Input::Stored { token, result } => self.stored(now, token, result),
@@ -390,6 +402,7 @@ impl Engine {
             Input::RecordingFailed(call) => self.recording_failed(call),
             Input::Directory(directory) => {
                 self.replace_directory(directory);
+                self.restaff(now);
                 self.mind_ceilings(now);
             }
             Input::Adjusted(adjusted) => self.adjust_usage(&adjusted),
@@ -450,6 +463,7 @@ impl Engine {
             sip: self.stack.live(),
             channels: usize::try_from(self.routing.channels_out()).unwrap_or(usize::MAX),
             ladders: self.seen.len(),
+            distributed: self.desks.customers(),
         }
     }
 
@@ -471,6 +485,7 @@ impl Engine {
                 TimerKey::Ladder(call) => self.look_at_ladder(now, call),
                 TimerKey::Ceiling(call) => self.mind_ceiling(now, call, true),
                 TimerKey::Rest(call) => self.rest(call),
+                TimerKey::Desk(no) => self.desk_is_due(now, no),
             }
         }
     }

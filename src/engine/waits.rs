@@ -61,6 +61,10 @@ impl Engine {
         let Some(live) = self.calls.get(&view.id) else { return view };
         let own = |other: CallId| self.calls.get(&other).is_some_and(|other| other.business.id == live.business.id);
         let (position, estimated_minutes) = match view.state {
+            CallState::Queued | CallState::CallingRepresentative if live.sought.is_asked() => {
+                view.wait = self.desk_wait(view.id);
+                return view;
+            }
             CallState::Queued => (self.queued.before(view.id, MAX_BEFORE, own).map(|before| before + 1), None),
             CallState::CallingRepresentative => {
                 let held = live.holds_since.map(|since| now.mono.since(since)).unwrap_or_default();

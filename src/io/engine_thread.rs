@@ -24,8 +24,8 @@ use super::clock::SystemClock;
 use super::sip_stream::{Connections, Heard, Lost};
 use super::sip_udp::UdpSockets;
 use crate::engine::api::{
-    After, Input, ListFilter, Look, Notice, Output, Refusal, Reply, ReplyTo, StoreFailure, StoreOp, StoreToken,
-    SupervisorWish,
+    After, Input, ListFilter, Look, Notice, Output, Refusal, Reply, ReplyTo, StaffWish, StoreFailure, StoreOp,
+    StoreToken, SupervisorWish,
 };
 use crate::engine::{Engine, EngineConfig};
 use crate::io::priority::{First, go_first};
@@ -98,6 +98,7 @@ enum Request {
     Look(Look, oneshot::Sender<Reply>),
     Delete(BusinessId, CallId, oneshot::Sender<Reply>),
     Supervise(BusinessId, CallId, SupervisorWish, oneshot::Sender<Reply>),
+    Staff(BusinessId, StaffWish, oneshot::Sender<Reply>),
 }
 
 /// News from our own threads. Their number is bounded by live legs and operations under way, so this way has no other bound:
@@ -179,6 +180,11 @@ impl EngineHandle {
     /// Asks for something of a supervisor of a call.
     pub async fn supervise(&self, business: BusinessId, call: CallId, wish: SupervisorWish) -> Reply {
         self.ask(|reply| Request::Supervise(business, call, wish, reply)).await
+    }
+
+    /// Asks about a business's representatives, or says what one of them wants.
+    pub async fn staff(&self, business: BusinessId, wish: StaffWish) -> Reply {
+        self.ask(|reply| Request::Staff(business, wish, reply)).await
     }
 
     async fn ask(&self, request: impl FnOnce(oneshot::Sender<Reply>) -> Request) -> Reply {
@@ -451,6 +457,7 @@ impl Runner {
             Request::List(business, filter, sender) => (Input::List { reply, business, filter }, sender),
             Request::Look(look, sender) => (Input::Look { reply, look }, sender),
             Request::Delete(business, call, sender) => (Input::Delete { reply, business, call }, sender),
+            Request::Staff(business, wish, sender) => (Input::Staff { reply, business, wish }, sender),
             Request::Supervise(business, call, wish, sender) => {
                 (Input::Supervise { reply, business, call, wish }, sender)
             }

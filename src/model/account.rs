@@ -113,6 +113,9 @@ pub fn judge(business: &Business) -> Result<(), Problems> {
     judge_contact(&business.contact, &mut wrong);
     judge_tariff(&business.tariff, &mut wrong);
     judge_direct(&business.direct, &mut wrong);
+    if let Some(problem) = business.staffing.problem() {
+        wrong(true, "staffing", &problem);
+    }
     if found.is_empty() { Ok(()) } else { Err(Problems(found)) }
 }
 
@@ -173,6 +176,7 @@ pub fn shown(business: &Business, now: Wall) -> Value {
         "former_password_until": business.former_password_at(now).map(|former| former.until),
         "webhook": business.webhook.as_ref().map(shown_webhook),
         "direct": shown_direct(&business.direct),
+        "staffing": business.staffing,
     })
 }
 

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    BusinessId, ClientCertificate, Contact, Direct, Endpoint, Gates, Guard, Language, Limits, Network, Tariff,
-    TariffName, Webhook,
+    BusinessId, ClientCertificate, Contact, Direct, Endpoint, Gates, Guard, Language, Limits, Network, Staffing,
+    Tariff, TariffName, Webhook,
 };
 use crate::clock::Wall;
 
@@ -56,6 +56,9 @@ pub struct Business {
     /// How it takes call requests from its customers' browsers.
     #[serde(default)]
     pub direct: Direct,
+    /// Its representatives, and how its calls are distributed among them.
+    #[serde(default)]
+    pub staffing: Staffing,
     /// Where its events are told.
     #[serde(default)]
     pub webhook: Option<Webhook>,
@@ -120,6 +123,7 @@ impl Business {
             gates: Gates::default(),
             voice: Voice::default(),
             direct: Direct::default(),
+            staffing: Staffing::default(),
             webhook: None,
             guard: Guard::default(),
             contact: Contact::default(),

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::{
     BusinessId, CallId, CallSource, Cause, ClickToDial, ContactWindow, ContactWish, DirectRequest, Endpoint, Language,
-    Outcome, Quality, RetryPlan, Role,
+    Need, Outcome, Quality, RetryPlan, Role,
 };
 use crate::clock::Wall;
 
@@ -17,8 +17,11 @@ pub struct InitiationMessage {
     pub business_id: BusinessId,
     /// 810: who is called first.
     pub customer: Endpoint,
-    /// 812: who is called next, in hunt order. Never empty once accepted.
+    /// 812: who is called next, in hunt order. Empty once accepted only where call distribution chooses.
     pub representatives: Vec<Endpoint>,
+    /// Whom call distribution chooses, where nobody is named above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub need: Option<Box<Need>>,
     /// 814: absent = as soon as possible.
     pub desired_contact_time: Option<Wall>,
     /// Between which moments the customer may be called.
@@ -91,6 +94,7 @@ impl InitiationMessage {
             business_id,
             customer,
             representatives,
+            need: None,
             desired_contact_time: None,
             contact_window: None,
             expires_at: None,

@@ -65,7 +65,7 @@ pub use outcome::{CallState, Cause, LegState, Outcome, Role};
 pub use quality::{Alarm, Heard, Quality, Sample, SampleView};
 pub use record::{AttemptRecord, CallRecord, CallView, LegView, SupervisorView, WaitView};
 pub use recording::{RecordingState, RecordingView, Taping};
-pub use representative::{Level, Representative, RepresentativeId, Skill};
+pub use representative::{Level, Representative, RepresentativeId, RepresentativeView, Skill, StoredSession, Wish};
 pub use srtp::{MasterKey, OurKeys, SrtpKeys, SrtpUse, Suite, Suites, SuitesError};
 pub use staffing::{Staffing, Strategy};
 pub use supervisor::SupervisorMode;

@@ -8,9 +8,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::ToSchema;
 
 use super::hours::Span;
-use super::{Endpoint, Language, Zone};
+use super::{BusinessId, CallId, Endpoint, Language, Zone};
+use crate::clock::Wall;
 
 /// Most characters of a representative's name.
 pub const MAX_NAME: usize = 128;
@@ -22,8 +24,9 @@ pub const MAX_LANGUAGES: usize = 16;
 pub const MAX_SPANS: usize = 32;
 
 /// Who a representative is: 1 to 64 of `A-Z a-z 0-9 + . _ -`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, ToSchema)]
 #[serde(transparent)]
+#[schema(value_type = String, pattern = "^[A-Za-z0-9+._-]{1,64}$", example = "anna")]
 pub struct RepresentativeId(Arc<str>);
 
 /// What a representative knows, a customer needs: 1 to 64 of `A-Z a-z 0-9 + . _ -`.
@@ -116,6 +119,17 @@ impl<'de> Deserialize<'de> for Level {
     }
 }
 
+/// Reads `SKILL[:LEVEL]`.
+pub fn skill_with_level(text: &str) -> Result<(Skill, Level), String> {
+    let (skill, level) = text.split_once(':').map_or((text, None), |(skill, level)| (skill, Some(level)));
+    let skill = skill.trim().parse::<Skill>().map_err(|error| error.to_string())?;
+    let level = match level.map(|level| level.trim().parse::<u8>().ok().and_then(|level| Level::new(level).ok())) {
+        None => Level::default(),
+        Some(level) => level.ok_or_else(|| NoLevel.to_string())?,
+    };
+    Ok((skill, level))
+}
+
 /// One of a business's representatives.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -159,6 +173,17 @@ impl Representative {
         }
     }
 
+    /// Reads `ID=ADDRESS[#SKILL[:LEVEL],…]`.
+    pub fn parse(text: &str) -> Result<Representative, String> {
+        let (id, rest) = text.split_once('=').ok_or("write ID=ADDRESS[#SKILL[:LEVEL],…]")?;
+        let (address, skills) = rest.split_once('#').unwrap_or((rest, ""));
+        let id = id.trim().parse().map_err(|error| format!("{id:?} is {error}"))?;
+        let address = Endpoint::parse(address).map_err(|error| format!("{address:?} is {error}"))?;
+        let skills = skills.split(',').filter(|skill| !skill.trim().is_empty());
+        let skills = skills.map(skill_with_level).collect::<Result<_, String>>()?;
+        Ok(Representative { skills, ..Representative::new(id, address) })
+    }
+
     /// What is beyond its bounds.
     pub fn problem(&self) -> Option<String> {
         let bounds = [
@@ -170,6 +195,75 @@ impl Representative {
         let beyond = bounds.into_iter().find(|(count, most, _)| count > most);
         beyond.map(|(_, most, what)| format!("representative {:?}: at most {most} {what}", self.id.as_str()))
     }
+}
+
+/// What a representative wants.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Wish {
+    /// Calls.
+    Available,
+    /// No calls for a while.
+    Break,
+    /// No calls until the last one is written up, however long that takes.
+    WrapUp,
+    /// No calls.
+    LoggedOff,
+}
+
+impl Wish {
+    /// Every one.
+    pub const ALL: [Wish; 4] = [Wish::Available, Wish::Break, Wish::WrapUp, Wish::LoggedOff];
+
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Wish::Available => "available",
+            Wish::Break => "break",
+            Wish::WrapUp => "wrap_up",
+            Wish::LoggedOff => "logged_off",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(text: &str) -> Option<Wish> {
+        Wish::ALL.into_iter().find(|wish| wish.as_str() == text)
+    }
+}
+
+/// A representative's session as the store keeps it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StoredSession {
+    /// Whose.
+    pub business: BusinessId,
+    /// Who.
+    pub representative: RepresentativeId,
+    /// What they want.
+    pub wish: Wish,
+    /// Until then without another word.
+    pub until: Wall,
+}
+
+/// A representative as the business sees them.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
+#[schema(as = Representative)]
+pub struct RepresentativeView {
+    /// Who.
+    pub id: RepresentativeId,
+    /// How colleagues call them.
+    pub name: String,
+    /// `logged_off`, `available`, `promised` (kept for a customer whose phone rings), `ringing`, `busy`, `wrap_up`, `break` or `set_aside`
+    /// (did not take a call).
+    #[schema(example = "available")]
+    pub state: String,
+    /// Since when, where that is known.
+    pub since: Option<Wall>,
+    /// Until when, where that is known.
+    pub until: Option<Wall>,
+    /// The call that they ring, talk or are kept for.
+    pub call: Option<CallId>,
+    /// When they are logged off without another word.
+    pub session_until: Option<Wall>,
 }
 
 #[cfg(test)]
@@ -192,6 +286,17 @@ mod tests {
             r#"{"id":"anna","address":"+12125550101","skills":{"cruise":11}}"#,
         ] {
             assert!(serde_json::from_str::<Representative>(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_short_form_has_an_address_and_skills() {
+        let anna = Representative::parse("anna=tel:+12125550101;ext=204#cruise:9,sea").unwrap();
+        assert_eq!((anna.id.as_str(), anna.address.to_string().as_str()), ("anna", "tel:+12125550101;ext=204"));
+        assert_eq!(anna.skills.values().map(|level| level.get()).collect::<Vec<_>>(), [9, 5]);
+        assert!(Representative::parse("bert=sip:bert@pbx.example").unwrap().skills.is_empty());
+        for bad in ["anna", "=+12125550101", "anna=12", "anna=+12125550101#cruise:0", "anna=+12125550101#cr uise"] {
+            assert!(Representative::parse(bad).is_err(), "{bad}");
         }
     }
 

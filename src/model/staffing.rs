@@ -30,6 +30,22 @@ pub enum Strategy {
 }
 
 impl Strategy {
+    /// As it is written.
+    pub fn parse(text: &str) -> Option<Strategy> {
+        Strategy::ALL.into_iter().find(|strategy| strategy.as_str() == text)
+    }
+
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Strategy::LongestIdle => "longest_idle",
+            Strategy::FewestCalls => "fewest_calls",
+            Strategy::SkillBest => "skill_best",
+            Strategy::RoundRobin => "round_robin",
+            Strategy::Priority => "priority",
+        }
+    }
+
     /// Every one.
     pub const ALL: [Strategy; 5] =
         [Strategy::LongestIdle, Strategy::FewestCalls, Strategy::SkillBest, Strategy::RoundRobin, Strategy::Priority];

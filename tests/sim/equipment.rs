@@ -19,6 +19,7 @@ use crate::plan::EQUIPMENT;
 use crate::planted::Told;
 use crate::promises::Promise;
 use crate::setup::{EQUIPMENT_RTP, address, directory, engine_config};
+use crate::staff;
 use crate::world::{Event, World};
 
 impl World {
@@ -36,9 +37,8 @@ impl World {
         };
         let mut plan = self.plan.retry.clone();
         self.planted.plan(&mut plan);
-        let contact = contact::account(&plan);
         let plans = crate::setup::tariffs(&self.plan);
-        let account = directory((tariff, &plans), self.plan.gates, self.plan.taping, self.plan.account, contact);
+        let account = directory((tariff, &plans), &self.plan, contact::account(&plan));
         engine.handle(now, Input::Directory(Arc::new(account)));
         let (mut open, mut last_alive) = self.store.restart();
         let began = |call: &callbridge::model::StoredCall| call.progress.started_at.is_some();
@@ -50,6 +50,9 @@ impl World {
         engine.recall_usage(now, &usage, &[]);
         // A part at a time, as the daemon does.
         open.chunks(2).for_each(|part| engine.restore(now, part.to_vec(), last_alive));
+        let mut sessions = staff::sessions(&self.plan, now.wall);
+        self.planted.sessions(&mut sessions, self.life);
+        engine.recall_sessions(now, sessions);
         self.engine = Some(engine);
         self.look_up_all();
         self.drain_engine();

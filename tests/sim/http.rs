@@ -9,6 +9,7 @@ use callbridge::model::{CallId, CallState, Endpoint, Idempotency, InitiationMess
 use crate::contact;
 use crate::promises::Promise;
 use crate::setup::business;
+use crate::staff;
 use crate::world::{Asked, Event, World};
 
 impl World {
@@ -17,11 +18,12 @@ impl World {
             return self.after(Duration::from_millis(500), Event::Post(wish));
         }
         let now = self.now_pair();
-        let w = &self.plan.wishes[wish];
+        let (w, staffed) = (&self.plan.wishes[wish], self.plan.staffed);
         let parse = |number: &str| Endpoint::parse(number).expect("a possible number");
         // A repeated POST is the same message to the letter: the time it names does not move.
         let base = contact::base(w);
         let mut message = InitiationMessage {
+            need: staff::need(&self.plan, wish),
             language: w.language,
             desired_contact_time: w.desired.map(|after| base + after),
             reference: Some(format!("wish-{wish}")),
@@ -29,7 +31,7 @@ impl World {
             ..InitiationMessage::new(
                 business(),
                 parse(&w.customer.address()),
-                w.representatives.iter().map(|r| parse(&r.address())).collect(),
+                w.representatives.iter().filter(|_| !staffed).map(|r| parse(&r.address())).collect(),
             )
         };
         contact::said(&w.timing, base, &mut message);

@@ -26,6 +26,7 @@ mod planted;
 mod promises;
 mod roads;
 mod setup;
+mod staff;
 mod store;
 mod stories;
 mod streams;

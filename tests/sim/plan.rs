@@ -16,6 +16,7 @@ use crate::limits;
 use crate::machines;
 use crate::manners;
 use crate::network::Weather;
+use crate::staff;
 use crate::streams;
 use crate::supervisors::{self, Visit};
 use crate::topology::{self, Topology};
@@ -150,6 +151,8 @@ pub struct Plan {
     pub tariff: (u32, u32),
     /// The account's bounds.
     pub account: Limits,
+    /// Messages name nobody: the equipment distributes the calls.
+    pub staffed: bool,
     /// How the account's calls are tried again.
     pub retry: RetryPlan,
 }
@@ -180,7 +183,8 @@ impl Plan {
         trunk.codecs = draw_codecs(&mut StdRng::seed_from_u64(seed ^ 0x3551_7587));
         let (ports, two_switches) = (if rng.random_bool(0.1) { rng.random_range(1..4) } else { 64 }, rng.random());
         let mut roads = StdRng::seed_from_u64(seed ^ 0x3263_8484);
-        let mut topology = match roads.random_bool(0.35) && !long {
+        let winding = roads.random_bool(0.35) && !long;
+        let mut topology = match winding {
             true => topology::draw(&mut roads, &mut wishes, until),
             false => Topology::plain(two_switches),
         };
@@ -209,6 +213,8 @@ impl Plan {
             true => RetryPlan::default(),
             false => contact::draw(&mut StdRng::seed_from_u64(seed ^ 0x7472_6965), &mut wishes),
         };
+        let plain = !long && !winding && faults.jumps.is_empty() && !contact::is_drawn(seed);
+        let staffed = staff::draw(&mut StdRng::seed_from_u64(seed ^ 0x7374_6166), plain);
         Plan {
             seed,
             gates,
@@ -221,6 +227,7 @@ impl Plan {
             faults,
             tariff: [(1, 0), (1, 30), (6, 6), (60, 60)][rng.random_range(0..4)],
             account,
+            staffed,
             retry,
         }
     }
@@ -257,6 +264,7 @@ impl Plan {
             faults,
             tariff: (1, 0),
             account: Limits::default(),
+            staffed: false,
             retry: RetryPlan::default(),
         }
     }

@@ -7,6 +7,7 @@ mod contact;
 mod lines;
 mod machines;
 mod roads;
+mod staff;
 mod supervisors;
 
 use std::collections::BTreeSet;
@@ -214,6 +215,8 @@ pub enum Bug {
     UsageForgotten,
     /// A restart counts what the account has used twice.
     UsageCountedTwice,
+    /// A restart forgets who is logged on.
+    SessionsForgotten,
     /// The window of a message is lost on its way.
     WindowLost,
     /// So is its end.
@@ -325,6 +328,7 @@ impl Bug {
         (Bug::SaidToBeKept, Promise::TheRecordSaysWhatIsKept),
         (Bug::UsageForgotten, Promise::LimitsHold),
         (Bug::UsageCountedTwice, Promise::NotRefusedBelowTheLimit),
+        (Bug::SessionsForgotten, Promise::EndsInTime),
         (Bug::WindowLost, Promise::NeverOutsideItsTime),
         (Bug::EndLost, Promise::NeverOutsideItsTime),
         (Bug::TriedTooOften, Promise::TriedAsPlanned),

@@ -12,8 +12,8 @@ use callbridge::engine::EngineConfig;
 use callbridge::model::business::PasswordHash;
 use callbridge::model::trunk::Registration;
 use callbridge::model::{
-    Business, BusinessId, Contact, Directory, Gates, Limits, Rate, RatePlan, RatedLegs, Recording, SipTransport,
-    SwitchAddress, Taping, Tariff, TariffName, Trunk, Webhook, WebhookSecret,
+    Business, BusinessId, Contact, Directory, Rate, RatePlan, RatedLegs, Recording, SipTransport, SwitchAddress,
+    Taping, Tariff, TariffName, Trunk, Webhook, WebhookSecret,
 };
 use callbridge::phone::{Phone, PhoneConfig, Registrar};
 use callbridge::routing::Switch;
@@ -22,6 +22,7 @@ use rand::RngCore;
 use rand::rngs::StdRng;
 
 use crate::plan::{EQUIPMENT, Plan};
+use crate::staff;
 use crate::topology::{SwitchPlan, host};
 use crate::turns::Present;
 use crate::world::Who;
@@ -70,19 +71,15 @@ fn tariff_name() -> TariffName {
 }
 
 /// The account of every world; `plans`: what it may pay by, else by this tariff of its own.
-pub fn directory(
-    (tariff, plans): (Tariff, &Plans),
-    gates: Gates,
-    taping: Taping,
-    limits: Limits,
-    contact: Contact,
-) -> Directory {
+pub fn directory((tariff, plans): (Tariff, &Plans), plan: &Plan, contact: Contact) -> Directory {
+    let (gates, taping, limits) = (plan.gates, plan.taping, plan.account);
     let webhook = Webhook::new("https://example.com/".parse().expect("a URL"), WebhookSecret::new([1; 32]));
     let account = Business::new(business(), "ABC", PasswordHash(String::new()));
     let recording = if taping == Taping::Off { Recording::OnRequest } else { Recording::Always };
+    let staffing = staff::staffing(plan);
+    let webhook = Some(webhook);
     let tariff_name = Some(tariff_name()).filter(|name| plans.contains_key(name));
-    let business =
-        Business { tariff, tariff_name, gates, limits, contact, recording, webhook: Some(webhook), ..account };
+    let business = Business { tariff, tariff_name, gates, limits, contact, recording, webhook, staffing, ..account };
     Directory { businesses: [(business.id.clone(), Arc::new(business))].into() }
 }
 

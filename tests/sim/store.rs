@@ -125,7 +125,7 @@ impl Store {
                 }
                 kept.attempts = attempts;
             }
-            StoreOp::Ladder(_) | StoreOp::LimitReached(_) => {}
+            StoreOp::Ladder(_) | StoreOp::LimitReached(_) | StoreOp::Session(_) => {}
             StoreOp::Telling { .. } => self.faults.push("what is told comes beside its operation".to_owned()),
             StoreOp::Alive { at } => self.last_alive = self.last_alive.max(Some(at)),
         }

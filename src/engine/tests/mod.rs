@@ -7,6 +7,7 @@ mod codecs;
 mod contact;
 mod dialling;
 mod direct;
+mod distribution;
 mod following;
 mod forms;
 mod full;

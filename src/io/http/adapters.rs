@@ -18,7 +18,7 @@ use super::bill::MAX_CALLS;
 use super::port::{CallFilter, EnginePort, Pending, RecordFilter, StorePort, StoreUnreadable, Summed};
 use super::webhooks::OutboxPort;
 use crate::clock::Wall;
-use crate::engine::api::{After, ListFilter, Reply, StoreFailure, SupervisorWish};
+use crate::engine::api::{After, ListFilter, Reply, StaffWish, StoreFailure, SupervisorWish};
 
 /// Reads of the archive that run at once: they share the blocking threads with the verification of passwords.
 static READS: Semaphore = Semaphore::const_new(8);
@@ -50,6 +50,10 @@ impl EnginePort for EngineHandle {
 
     fn supervise(&self, business: BusinessId, call: CallId, wish: SupervisorWish) -> Pending<'_, Reply> {
         Box::pin(EngineHandle::supervise(self, business, call, wish))
+    }
+
+    fn staff(&self, business: BusinessId, wish: StaffWish) -> Pending<'_, Reply> {
+        Box::pin(EngineHandle::staff(self, business, wish))
     }
 }
 

@@ -30,7 +30,7 @@ use crate::clock::Wall;
 use crate::engine::api::{After, AlarmEvent, CallEvent, Reply, Watched};
 use crate::engine::events::end_of;
 use crate::io::told;
-use crate::model::{Alarm, BusinessId, CallId, CallState, CallView};
+use crate::model::{Alarm, BusinessId, CallId, CallState, CallView, WaitView};
 
 pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Streams of one business at once.
@@ -51,6 +51,10 @@ const LOOK: Duration = Duration::from_secs(1);
 const AGE: Duration = Duration::from_secs(540);
 /// The type of an alarm's event.
 const ALARM: &str = "call.alarm";
+/// The type of the event of another place in line, or of another estimate.
+const WAIT: &str = "call.wait";
+/// How often a stream asks for the place of a customer who waits.
+const WAIT_LOOK: Duration = Duration::from_secs(2);
 /// What a client waits before it comes again.
 const BEGINNING: &[u8] = b"retry: 2000\n\n";
 
@@ -194,22 +198,41 @@ fn last_event_id(headers: &HeaderMap) -> Result<u32, Problem> {
 /// What is known of a call when a stream begins.
 enum Known {
     /// The engine has it. A call that waits is not waited for by a daemon that stops.
-    Live { waits: bool },
+    Live(Where),
     /// The store has it: its end, unless the client knows it.
     Ended(Box<Watched>),
 }
 
 async fn known(app: &App, business: &BusinessId, id: CallId, after: u32) -> Result<Option<Known>, Problem> {
     match app.answer(app.engine.get(business.clone(), id)).await? {
-        Reply::Call(Some(call)) => Ok(Some(Known::Live { waits: waits(&call) })),
+        Reply::Call(Some(call)) => Ok(Some(Known::Live(Where::of(&call)))),
         Reply::Call(None) => Ok(ended(app, business, id, after).await?.map(|end| Known::Ended(Box::new(end)))),
         Reply::Refused(refusal) => Err(Problem::from(refusal)),
         _ => Err(mismatch()),
     }
 }
 
-fn waits(call: &CallView) -> bool {
-    matches!(call.state, CallState::Scheduled | CallState::Queued)
+/// Where a call stands, as far as its follower was told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Where {
+    state: CallState,
+    wait: Option<WaitView>,
+}
+
+impl Where {
+    fn of(call: &CallView) -> Where {
+        Where { state: call.state, wait: call.wait }
+    }
+
+    /// Nobody was dialled yet.
+    fn waits(self) -> bool {
+        matches!(self.state, CallState::Scheduled | CallState::Queued)
+    }
+
+    /// The customer may be in a line, in which others go and come.
+    fn is_in_line(self) -> bool {
+        matches!(self.state, CallState::Queued | CallState::CallingRepresentative)
+    }
 }
 
 /// The end of a call that the store has.
@@ -244,16 +267,17 @@ impl Stream {
         if self.say(Bytes::from_static(BEGINNING)).await == Goes::Over {
             return;
         }
-        let mut waiting = match known {
+        let mut told = match known {
             Known::Ended(watched) => {
                 self.tell(&watched).await;
                 return;
             }
-            Known::Live { waits } => waits,
+            // Of its place this reader was told nothing yet.
+            Known::Live(stands) => Where { wait: None, ..stands },
         };
         while Instant::now() < end {
-            let Some(watched) = self.next(end, waiting).await else { return };
-            waiting = waits(&watched.call);
+            let Some(watched) = self.next(end, &mut told).await else { return };
+            told = Where::of(&watched.call);
             if self.tell(&watched).await == Goes::Over {
                 return;
             }
@@ -261,20 +285,26 @@ impl Stream {
     }
 
     /// The next events; `None`: the stream is over.
-    async fn next(&self, end: Instant, waiting: bool) -> Option<Watched> {
+    async fn next(&self, end: Instant, told: &mut Where) -> Option<Watched> {
         let mut pending = self.app.engine.watch(self.business.clone(), self.id, self.after);
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut quiet = Instant::now();
+        let (mut quiet, mut looked) = (Instant::now(), Instant::now());
         loop {
             tokio::select! {
                 reply = &mut pending => return self.learned(reply).await,
                 () = self.lines.closed() => return None,
                 _ = look.tick() => {}
             }
-            let stops = waiting && self.app.health.phase() == Phase::Draining;
+            let stops = told.waits() && self.app.health.phase() == Phase::Draining;
             if stops || Instant::now() >= end {
                 return None;
+            }
+            if told.is_in_line() && looked.elapsed() >= WAIT_LOOK {
+                looked = Instant::now();
+                if self.tell_wait(told).await == Goes::Over {
+                    return None;
+                }
             }
             if quiet.elapsed() >= QUIET {
                 quiet = Instant::now();
@@ -318,6 +348,29 @@ impl Stream {
             }
         }
         Goes::On
+    }
+
+    /// The customer's place in line, where it is another than was told.
+    async fn tell_wait(&self, told: &mut Where) -> Goes {
+        let Ok(Reply::Call(Some(call))) = self.app.answer(self.app.engine.get(self.business.clone(), self.id)).await
+        else {
+            return Goes::On;
+        };
+        let stands = Where::of(&call);
+        // Another state is an event of its own.
+        if stands.state != told.state || stands == *told {
+            return Goes::On;
+        }
+        *told = stands;
+        let at = (self.app.clock)();
+        let text = match self.watcher {
+            Watcher::Business => written_wait(at, call.state, &*call),
+            Watcher::Customer => written_wait(at, call.state, &RequestView::of(&call)),
+        };
+        match text {
+            Some(text) => self.say(text).await,
+            None => Goes::Over,
+        }
     }
 
     async fn tell_alarm(&mut self, alarm: &AlarmEvent, call: &CallView) -> Goes {
@@ -365,6 +418,20 @@ fn written_alarm(event: &AlarmEvent, call: &CallView) -> Option<Bytes> {
     let told = ToldAlarm { r#type: ALARM, number, timestamp, leg, alarm: Alarm::as_str(alarm), data: call };
     let json = serde_json::to_string(&told).ok()?;
     Some(Bytes::from(format!("event: {ALARM}\ndata: {json}\n\n")))
+}
+
+/// Another place in line. Without an `id`, as an alarm is.
+#[derive(Serialize)]
+struct ToldWait<'a, T> {
+    r#type: &'static str,
+    timestamp: Wall,
+    state: CallState,
+    data: &'a T,
+}
+
+fn written_wait<T: Serialize>(timestamp: Wall, state: CallState, call: &T) -> Option<Bytes> {
+    let json = serde_json::to_string(&ToldWait { r#type: WAIT, timestamp, state, data: call }).ok()?;
+    Some(Bytes::from(format!("event: {WAIT}\ndata: {json}\n\n")))
 }
 
 /// The stream as a body.

@@ -22,7 +22,7 @@ use crate::model::header_name::may_be_set;
 use crate::model::language::NoLanguage;
 use crate::model::{
     BusinessId, ContactWish, DirectRequest, Endpoint, InitiationMessage, Language, SupervisorMode, ViewedPage, WebPage,
-    WindowWish,
+    WindowWish, Wish,
 };
 
 /// Gives what is inside a text at a pointer, or nothing where it is not encrypted.
@@ -153,6 +153,7 @@ impl RawMessage {
             idempotency: None,
             once: Vec::new(),
             direct: None,
+            need: None,
             click_to_dial: None,
             // Only reached with a customer: without one there is an error below.
             customer: customer.unwrap_or(Endpoint::Ip(std::net::Ipv4Addr::UNSPECIFIED.into(), None)),
@@ -187,6 +188,50 @@ impl RawMessage {
         let mode = fields.mode();
         fields.finish()?;
         mode.ok_or_else(|| Problem::malformed("mode is needed"))
+    }
+}
+
+/// A representative's word.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SessionMessage {
+    /// What they want.
+    pub wish: Wish,
+    /// For so long without another word.
+    pub lease: Duration,
+}
+
+/// How long a lease is where nothing is said.
+const LEASE_SECONDS: u64 = 90;
+
+impl RawMessage {
+    /// `{state, lease_seconds}`: the lease may be left out.
+    pub fn session(self) -> Result<SessionMessage, Problem> {
+        let mut fields = Fields { left: self.fields, errors: Vec::new(), malformed: false };
+        let text = fields.required("state").and_then(|json| fields.string("/state", json));
+        let wish = text.and_then(|text| {
+            let wish = Wish::parse(&text);
+            if wish.is_none() {
+                fields.malformed("/state", "available, break, wrap_up or logged_off");
+            }
+            wish
+        });
+        let seconds = match fields.optional("lease_seconds") {
+            None => LEASE_SECONDS,
+            Some(Json::Number(number)) => match number.as_u64().filter(|seconds| (1..=86_400).contains(seconds)) {
+                Some(seconds) => seconds,
+                None => {
+                    fields.impossible("/lease_seconds", "1 to 86400");
+                    LEASE_SECONDS
+                }
+            },
+            Some(other) => {
+                fields.malformed("/lease_seconds", format!("must be a number, not {}", other.kind()));
+                LEASE_SECONDS
+            }
+        };
+        fields.finish()?;
+        let wish = wish.ok_or_else(|| Problem::malformed("state is needed"))?;
+        Ok(SessionMessage { wish, lease: Duration::from_secs(seconds) })
     }
 }
 

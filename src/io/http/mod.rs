@@ -25,8 +25,9 @@ pub mod problem;
 pub mod query;
 mod quota;
 pub mod recording;
+pub mod representatives;
 pub mod request_form;
-pub mod requests;
+mod requests;
 pub mod sealed;
 pub mod sender;
 pub mod server;
@@ -83,6 +84,8 @@ fn described(app: Option<&Arc<App>>) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(events::follow))
         .routes(routes!(ladder::show))
         .routes(routes!(recording::show))
+        .routes(routes!(representatives::list))
+        .routes(routes!(representatives::session))
         .routes(routes!(supervisors::invite))
         .routes(routes!(supervisors::change, supervisors::patch, supervisors::dismiss))
         .routes(routes!(calls::records))

@@ -17,7 +17,7 @@ use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
 use super::docs;
 use super::message::{MAX_HEADER_CHARS, MAX_HEADERS, MAX_REPRESENTATIVES};
 use crate::model::endpoint::MAX_ENDPOINT_BYTES;
-use crate::model::{BusinessId, SupervisorMode};
+use crate::model::{BusinessId, SupervisorMode, Wish};
 
 /// The document without its routes: they bring their own part.
 #[derive(OpenApi)]
@@ -32,6 +32,7 @@ use crate::model::{BusinessId, SupervisorMode};
         (name = "calls", description = "Place calls, see them, end them"),
         (name = "records", description = "What is left of a call: its record, its ladder, its recording"),
         (name = "supervisors", description = "A third party at a talk"),
+        (name = "representatives", description = "Who is there to be called"),
         (name = "webhooks", description = "Events of calls, sent to the business: what became of them"),
         (name = "tokens", description = "Access tokens for Click to Dial (`/click-to-dial/v0.1/openapi.json`)"),
         (name = "call requests", description = "What customers' browsers ask for"),
@@ -327,6 +328,23 @@ pub struct ModeForm {
     password: Option<String>,
     /// How it takes part from now on.
     mode: SupervisorMode,
+}
+
+/// A representative's word.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "a description")]
+#[schema(as = Session)]
+pub struct SessionForm {
+    /// Here or by HTTP Basic.
+    business_id: Option<BusinessId>,
+    /// Here or by HTTP Basic.
+    password: Option<String>,
+    /// What they want.
+    state: Wish,
+    /// Without another word within this they are logged off; a talk goes on.
+    #[schema(minimum = 1, maximum = 86_400, default = 90)]
+    lease_seconds: Option<u32>,
 }
 
 fn schema(value: serde_json::Value) -> RefOr<utoipa::openapi::schema::Schema> {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::billing::invoice::Invoice;
 use crate::clock::Wall;
-use crate::engine::api::{After, ListFilter, Reply, SupervisorWish};
+use crate::engine::api::{After, ListFilter, Reply, StaffWish, SupervisorWish};
 use crate::ladder::Ladder;
 use crate::model::{BusinessId, CallId, CallRecord, CallState, CallView, InitiationMessage};
 
@@ -31,6 +31,8 @@ pub trait EnginePort: Send + Sync + 'static {
     fn delete(&self, business: BusinessId, call: CallId) -> Pending<'_, Reply>;
     /// A supervisor comes, changes, goes: [`Reply::Supervised`], [`Reply::NotSupervised`] or [`Reply::AlreadyEnded`].
     fn supervise(&self, business: BusinessId, call: CallId, wish: SupervisorWish) -> Pending<'_, Reply>;
+    /// A business's representatives, or what one of them wants: [`Reply::Representatives`].
+    fn staff(&self, business: BusinessId, wish: StaffWish) -> Pending<'_, Reply>;
 }
 
 /// The store could not be read.

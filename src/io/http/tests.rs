@@ -17,7 +17,9 @@ use tokio::sync::watch;
 use super::server::{Server, ServerLimits};
 use super::*;
 use crate::clock::Wall;
-use crate::engine::api::{After, AlarmEvent, CallEvent, ListFilter, Refusal, Reply, SupervisorWish, Watched};
+use crate::engine::api::{
+    After, AlarmEvent, CallEvent, ListFilter, Refusal, Reply, StaffWish, SupervisorWish, Watched,
+};
 use crate::io::passwords::{Cost, Verifier, VerifierLimits, hash_with};
 use crate::ladder::Ladder;
 use crate::model::{
@@ -78,6 +80,9 @@ impl EnginePort for Scripted {
     }
     fn supervise(&self, _: BusinessId, _: CallId, wish: SupervisorWish) -> Pending<'_, Reply> {
         self.wishes.lock().unwrap().push(wish);
+        self.next()
+    }
+    fn staff(&self, _: BusinessId, _: StaffWish) -> Pending<'_, Reply> {
         self.next()
     }
 }

@@ -17,6 +17,7 @@ mod reads;
 mod schema;
 mod search;
 mod seed;
+mod sessions;
 mod sinks;
 mod sqlite;
 #[cfg(test)]
@@ -33,7 +34,7 @@ use crate::ladder::Ladder;
 use crate::model::direct::RequestMarks;
 use crate::model::{
     AttemptRecord, Billed, Business, BusinessId, CallId, CallRecord, CallState, DayAdjustment, Directory, Endpoint,
-    StoredCall,
+    StoredCall, StoredSession,
 };
 
 pub use accounts::{AccountError, Versioned};
@@ -116,6 +117,9 @@ pub trait Archive: Send + Sync {
 
     /// What direct call requests that still count are counted by, with when they were accepted, the oldest first.
     fn direct_requests(&self, now: Wall) -> Result<Vec<(Wall, RequestMarks)>, StoreError>;
+
+    /// Representatives' sessions that are not over.
+    fn sessions(&self, now: Wall) -> Result<Vec<StoredSession>, StoreError>;
 
     /// What the records of calls come to that were wanted at or after `since`, by business and day of UTC.
     fn usage(&self, since: Wall) -> Result<Usage, StoreError>;

@@ -13,7 +13,7 @@ use crate::ladder::Ladder;
 use crate::model::direct::RequestMarks;
 use crate::model::{
     AttemptRecord, Billed, Business, BusinessId, CallId, CallRecord, CallState, DayAdjustment, Directory, Endpoint,
-    Money, StoredCall,
+    Money, StoredCall, StoredSession,
 };
 
 /// Longest part of a listing.
@@ -44,6 +44,10 @@ impl Archive for SqliteArchive {
 
     fn direct_requests(&self, now: Wall) -> Result<Vec<(Wall, RequestMarks)>, StoreError> {
         self.read_direct_requests(now)
+    }
+
+    fn sessions(&self, now: Wall) -> Result<Vec<StoredSession>, StoreError> {
+        self.read_sessions(now)
     }
 
     fn usage(&self, since: Wall) -> Result<Usage, StoreError> {
@@ -251,6 +255,10 @@ impl Archive for SqliteStore {
 
     fn direct_requests(&self, now: Wall) -> Result<Vec<(Wall, RequestMarks)>, StoreError> {
         self.archive().direct_requests(now)
+    }
+
+    fn sessions(&self, now: Wall) -> Result<Vec<StoredSession>, StoreError> {
+        self.archive().sessions(now)
     }
 
     fn usage(&self, since: Wall) -> Result<Usage, StoreError> {

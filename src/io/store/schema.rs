@@ -177,6 +177,16 @@ pub(super) const MIGRATIONS: [&str; 9] = [
     CREATE TRIGGER adjustments_are_kept BEFORE DELETE ON adjustments BEGIN
         SELECT RAISE(ABORT, 'adjustments are kept');
     END;
+    ",
+    "
+    -- Representatives who are logged on.
+    CREATE TABLE sessions (
+        business_id TEXT NOT NULL,
+        representative TEXT NOT NULL,
+        wish TEXT NOT NULL,
+        until INTEGER NOT NULL,
+        PRIMARY KEY (business_id, representative)
+    ) WITHOUT ROWID;
 ",
     "
     -- Amounts of two currencies are never added up.

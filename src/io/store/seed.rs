@@ -76,6 +76,7 @@ pub fn seed_businesses(archive: &SqliteArchive, seeds: &[BusinessSeed], at: Wall
             gates: seed.gates,
             voice: seed.voice.clone(),
             direct: seed.direct.clone(),
+            staffing: seed.staffing.clone(),
             webhook: seed.webhook.clone(),
             sources: seed.sources.clone(),
             certificates: seed.certificates.clone(),

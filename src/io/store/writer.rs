@@ -13,7 +13,7 @@ use super::bell::Bell;
 use super::outbox::{self, OutboxOp, Outlet, TestEvent, Way};
 use super::queue::{Queue, Refused, Taker, queue};
 use super::sqlite::WriterBounds;
-use super::{OnStored, StoreError, audit, direct, ladders, sinks, usage};
+use super::{OnStored, StoreError, audit, direct, ladders, sessions, sinks, usage};
 use crate::clock::Wall;
 use crate::engine::api::{StoreFailure, StoreOp, StoreToken};
 use crate::model::{AttemptRecord, BusinessId, CallId, CallRecord, Idempotency, StoredCall};
@@ -96,6 +96,7 @@ fn run(connection: &Connection, waiting: &Taker<Work>, bounds: WriterBounds, sto
         if forgotten.is_none_or(|at| at.elapsed() >= pause) {
             forget_old_keys(connection);
             direct::forget(connection, wall());
+            sessions::forget(connection, wall());
             let more = ladders::forget(connection, bounds.ladders_kept);
             let more = outbox::forget(connection, bounds.events_kept, wall()) || more;
             let more = audit::forget(connection, bounds.audit_kept, wall()) || more;
@@ -222,6 +223,7 @@ fn apply(connection: &Connection, op: &StoreOp) -> rusqlite::Result<Result<(), S
         }
         StoreOp::Finish { record, attempts } => finish(connection, record, attempts).map(Ok),
         StoreOp::Ladder(ladder) => ladders::insert(connection, ladder).map(Ok),
+        StoreOp::Session(session) => sessions::put(connection, session).map(Ok),
         StoreOp::LimitReached(reached) => outbox::limit_reached(connection, reached).map(Ok),
         StoreOp::Telling { op, told, hearers } => match apply(connection, op)? {
             Ok(()) => outbox::tell(connection, told, *hearers).map(Ok),

@@ -77,6 +77,9 @@ macro_rules! account_form {
             /// How it takes direct call requests; page keys have a path of their own.
             #[schema(required = false, value_type = Object)]
             direct: Value,
+            /// Its representatives and how calls are distributed among them; what is not given stays, a list is given whole.
+            #[schema(required = false, value_type = Object)]
+            staffing: Value,
         }
     };
 }
@@ -170,6 +173,7 @@ pub fn apply(
             "sources" => reader.whole(key, value, &mut business.sources),
             "certificates" => reader.whole(key, value, &mut business.certificates),
             "webhook" => reader.webhook(value, &mut business.webhook, &mut secrets, &mut draw),
+            "staffing" => reader.merged(key, value, &mut business.staffing),
             "direct" if value.get("page_keys").is_some() => {
                 reader.wrong("/direct/page_keys", "POST …/page-keys makes one, DELETE …/page-keys/{key} takes it away");
             }

@@ -63,6 +63,9 @@ pub struct Account {
     webhook: Option<WebhookView>,
     /// How it takes direct call requests.
     direct: DirectView,
+    /// Its representatives and how calls are distributed among them.
+    #[schema(value_type = Object)]
+    staffing: Value,
     /// Grows with each change.
     version: i64,
     /// Secrets that were made by this request: they are shown this once.

@@ -41,7 +41,7 @@ fn what_records_come_to_is_summed_by_the_day_that_calls_were_wanted_on() {
     // A file from before these columns is summed like one from today.
     let file = rusqlite::Connection::open(&path).unwrap();
     file.execute_batch(
-        "DROP TABLE adjustments; DROP INDEX records_by_day; ALTER TABLE records DROP COLUMN due_at;
+        "DROP TABLE sessions; DROP TABLE adjustments; DROP INDEX records_by_day; ALTER TABLE records DROP COLUMN due_at;
          ALTER TABLE records DROP COLUMN billed_seconds; ALTER TABLE records DROP COLUMN price_micros;
          ALTER TABLE records DROP COLUMN currency;
          PRAGMA user_version = 6;",
