@@ -35,7 +35,11 @@ fn what_records_come_to_is_summed_by_the_day_that_calls_were_wanted_on() {
     ] {
         done(&store, &answers, op).unwrap();
     }
-    let wanted = [usage(20_000, 2, 92, 150), usage(20_001, 1, 11, 7)];
+    let StoreOp::Finish { mut record, attempts } = ended(5, 20_001, None, 20, 9) else { panic!() };
+    record.currency = "EUR".parse().unwrap();
+    done(&store, &answers, StoreOp::Finish { record, attempts }).unwrap();
+    let euros = DayUsage { currency: "EUR".parse().unwrap(), ..usage(20_001, 1, 21, 9) };
+    let wanted = [usage(20_000, 2, 92, 150), euros, usage(20_001, 1, 11, 7)];
     assert_eq!(store.usage(Wall(20_000 * DAY)).unwrap().days, wanted);
     drop(store);
     // A file from before these columns is summed like one from today.
