@@ -1,5 +1,6 @@
 //! The writer's connection, and the lock that says that a daemon is here: two would both dial what one of them left. Owns that nobody writes
-//! without the lock, also after the way to the server was lost; refuses to be patient (the writer is).
+//! without the lock, also after the way to the server was lost, nor with what another daemon has taken over meanwhile; refuses to be patient
+//! (the writer is).
 
 use std::fs::File;
 use std::path::Path;
